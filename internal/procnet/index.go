@@ -1,0 +1,87 @@
+package procnet
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"math/rand/v2"
+
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// index finds rows that came before. It is a hash table of positions in the decoder's own list, because a
+// map with the rows as keys would hold all of them a second time. The hash is seeded: who opens connections
+// chooses addresses and ports, and must not be able to choose collisions.
+type index struct {
+	// slots hold a row's position in the list + 1 in the lower half and its hash in the upper, which spares
+	// looking into the list; 0 is free. The length is a power of two.
+	slots []uint64
+	seed  uint64
+	used  int
+}
+
+const lowerHalf = 1<<32 - 1
+
+// add notes that row comes next in list, unless it is there already.
+func (x *index) add(list []socket.Socket, row socket.Socket) bool {
+	if 2*(x.used+1) > len(x.slots) {
+		x.grow()
+	}
+	hash := x.hash(row)
+	mask := uint64(len(x.slots) - 1)
+	for at := hash >> 32 & mask; ; at = (at + 1) & mask {
+		slot := x.slots[at]
+		if slot == 0 {
+			x.slots[at] = hash&^lowerHalf | uint64(len(list)+1)
+			x.used++
+			return true
+		}
+		if slot>>32 == hash>>32 && same(list[slot&lowerHalf-1], row) {
+			return false
+		}
+	}
+}
+
+func (x *index) grow() {
+	const smallest = 64
+	if x.seed == 0 {
+		x.seed = rand.Uint64() | 1 //nolint:gosec // spreads a hash table, guards no secret
+	}
+	old := x.slots
+	x.slots = make([]uint64, max(smallest, 2*len(old)))
+	mask := uint64(len(x.slots) - 1)
+	for _, slot := range old {
+		if slot == 0 {
+			continue
+		}
+		at := slot >> 32 & mask
+		for x.slots[at] != 0 {
+			at = (at + 1) & mask
+		}
+		x.slots[at] = slot
+	}
+}
+
+func (x *index) reset() {
+	clear(x.slots)
+	x.used = 0
+}
+
+// same leaves the state out: a socket that changes it during the walk is still one socket.
+func same(a, b socket.Socket) bool {
+	return a.Inode == b.Inode && a.Local == b.Local && a.Remote == b.Remote
+}
+
+func (x *index) hash(row socket.Socket) uint64 {
+	remote := row.Remote.Addr().As16()
+	ports := uint64(row.Local.Port())<<16 | uint64(row.Remote.Port())
+	h := mix(row.Inode^x.seed, ports)
+	return mix(h^binary.LittleEndian.Uint64(remote[:8]), binary.LittleEndian.Uint64(remote[8:])^x.seed)
+}
+
+// multiplier is 2^64 divided by the golden ratio: odd, with its bits well spread.
+const multiplier = 0x9E3779B97F4A7C15
+
+func mix(a, b uint64) uint64 {
+	high, low := bits.Mul64(a, b^multiplier)
+	return high ^ low
+}
