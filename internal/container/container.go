@@ -1,0 +1,72 @@
+// Package container holds what the engine says of a container, in Outpost's words.
+package container
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Errors of the engine on which callers branch.
+var (
+	// ErrNotFound means that the engine knows no such container.
+	ErrNotFound = errors.New("no such container")
+	// ErrUnreachable means that there is no connection to the engine.
+	ErrUnreachable = errors.New("engine not reachable")
+	// ErrForbidden means that something between Outpost and the engine refused the call.
+	ErrForbidden = errors.New("not permitted")
+)
+
+// State says whether a container's processes can be looked at.
+type State string
+
+// The states of a container that is in the engine's list of running ones, and Stopped for all others.
+const (
+	Running    State = "running"
+	Paused     State = "paused"
+	Restarting State = "restarting"
+	Stopped    State = "stopped"
+)
+
+// Summary is a container as the engine lists it. Its Image turns into an ID once the tag has moved on.
+type Summary struct {
+	ID, Name, Image string
+	Network         NetworkMode
+}
+
+// Container is a container as the engine inspects it.
+type Container struct {
+	ID string
+	// Name has a leading slash.
+	Name string
+	// Image is what the user typed, not the image's ID.
+	Image     string
+	Network   NetworkMode
+	State     State
+	StartedAt time.Time
+	// Published are the TCP ports that are bound on the host in fact, one entry for each binding. Empty where
+	// the container has no network of its own.
+	Published []Binding
+	// Configured are the TCP ports that the configuration names, ascending: exposed ones, and those of
+	// bindings that were asked for.
+	Configured []uint16
+}
+
+// Binding publishes a port of a container at an address and port of its host.
+type Binding struct {
+	Port uint16
+	// Host may have the unspecified address: all of the host's addresses of that family.
+	Host netip.AddrPort
+}
+
+// NetworkMode is the engine's HostConfig.NetworkMode.
+type NetworkMode string
+
+// Host reports whether the container uses the host's network namespace.
+func (m NetworkMode) Host() bool { return m == "host" }
+
+// Joined returns the ID or name of the container whose network namespace was joined, if one was.
+func (m NetworkMode) Joined() (container string, ok bool) {
+	return strings.CutPrefix(string(m), "container:")
+}

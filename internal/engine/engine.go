@@ -1,0 +1,93 @@
+// Package engine asks the Docker Engine API: which containers run, what each one is, and what a command in it
+// prints. It is the only importer of the Docker module.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+
+	words "github.com/PabloL007/outpost/internal/container"
+)
+
+// Engine is a client of one Docker engine. It may be used by several goroutines at once.
+type Engine struct{ client *client.Client }
+
+// New returns a client of the engine that the environment names (DOCKER_HOST, DOCKER_API_VERSION,
+// DOCKER_CERT_PATH, DOCKER_TLS_VERIFY). The engine need not answer yet: the API's version is negotiated with
+// the first call that reaches it. parallel is how many calls will be made at once: so many connections are
+// kept, because the client's own limit would open a new one for most calls.
+func New(parallel int) (*Engine, error) {
+	c, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation(), keepConnections(parallel))
+	if err != nil {
+		return nil, fmt.Errorf("docker client: %w", err)
+	}
+	return &Engine{client: c}, nil
+}
+
+func keepConnections(parallel int) client.Opt {
+	return func(c *client.Client) error {
+		if transport, ok := c.HTTPClient().Transport.(*http.Transport); ok {
+			transport.MaxIdleConns, transport.MaxIdleConnsPerHost = parallel, parallel
+		}
+		return nil
+	}
+}
+
+// Close closes idle connections.
+func (e *Engine) Close() error { return e.client.Close() }
+
+// Host returns the engine's address, such as unix:///var/run/docker.sock.
+func (e *Engine) Host() string { return e.client.DaemonHost() }
+
+// Ready returns nil if the engine answers what Outpost asks it first: a list of containers, here of one at
+// the most. (A ping would not do: the client takes a ping that fails with 500 for an answer.)
+func (e *Engine) Ready(ctx context.Context) error {
+	_, err := e.client.ContainerList(ctx, container.ListOptions{Limit: 1})
+	return translate("list containers", err)
+}
+
+// Containers lists the running containers in the engine's order; paused and restarting ones are among them.
+func (e *Engine) Containers(ctx context.Context) ([]words.Summary, error) {
+	list, err := e.client.ContainerList(ctx, container.ListOptions{})
+	if err != nil {
+		return nil, translate("list containers", err)
+	}
+	summaries := make([]words.Summary, len(list))
+	for i, c := range list {
+		summaries[i] = summaryOf(c)
+	}
+	return summaries, nil
+}
+
+// Inspect returns what the engine knows of one container, running or not. id may also be a name.
+func (e *Engine) Inspect(ctx context.Context, id string) (words.Container, error) {
+	inspected, err := e.client.ContainerInspect(ctx, id)
+	if err != nil {
+		return words.Container{}, translate("inspect", err)
+	}
+	c, err := containerOf(inspected)
+	if err != nil {
+		return words.Container{}, fmt.Errorf("inspect: %w", err)
+	}
+	return c, nil
+}
+
+// translate wraps an error of the Docker client: what callers branch on becomes an error of package container.
+func translate(operation string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errdefs.IsNotFound(err):
+		err = words.ErrNotFound
+	case client.IsErrConnectionFailed(err):
+		err = fmt.Errorf("%w: %w", words.ErrUnreachable, err)
+	case errdefs.IsPermissionDenied(err):
+		err = fmt.Errorf("%w: %w", words.ErrForbidden, err)
+	}
+	return fmt.Errorf("%s: %w", operation, err)
+}

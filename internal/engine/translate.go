@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/go-connections/nat"
+
+	words "github.com/PabloL007/outpost/internal/container"
+)
+
+func summaryOf(c container.Summary) words.Summary {
+	return words.Summary{
+		ID:      c.ID,
+		Name:    ownName(c.Names),
+		Image:   c.Image,
+		Network: words.NetworkMode(c.HostConfig.NetworkMode),
+	}
+}
+
+// ownName returns the container's own name: links of other containers are listed too, as /other/alias.
+func ownName(names []string) string {
+	for _, name := range names {
+		if strings.LastIndexByte(name, '/') == 0 {
+			return name
+		}
+	}
+	return ""
+}
+
+func containerOf(inspected container.InspectResponse) (words.Container, error) {
+	base, config := inspected.ContainerJSONBase, inspected.Config
+	if base == nil || base.State == nil || base.HostConfig == nil || config == nil {
+		return words.Container{}, errors.New("the answer lacks State, HostConfig or Config")
+	}
+	c := words.Container{
+		ID:      base.ID,
+		Name:    base.Name,
+		Image:   config.Image,
+		Network: words.NetworkMode(base.HostConfig.NetworkMode),
+		State:   stateOf(base.State),
+	}
+	// A container that never started has the zero time.
+	c.StartedAt, _ = time.Parse(time.RFC3339Nano, base.State.StartedAt)
+	c.Configured = configuredPorts(config.ExposedPorts, base.HostConfig.PortBindings)
+	if inspected.NetworkSettings == nil {
+		return c, nil
+	}
+	var err error
+	c.Published, err = publishedPorts(inspected.NetworkSettings.Ports)
+	return c, err
+}
+
+func stateOf(state *container.State) words.State {
+	switch {
+	case state.Restarting: // Running is true as well
+		return words.Restarting
+	case state.Paused: // Running is true as well
+		return words.Paused
+	case state.Running:
+		return words.Running
+	}
+	return words.Stopped
+}
+
+// publishedPorts reads NetworkSettings.Ports: for each port the bindings in fact, none for a port that is only
+// exposed.
+func publishedPorts(ports nat.PortMap) ([]words.Binding, error) {
+	var published []words.Binding
+	for port, bindings := range ports {
+		if port.Proto() != "tcp" {
+			continue
+		}
+		for _, binding := range bindings {
+			inside, err := parsePort(port.Port())
+			if err != nil {
+				return nil, fmt.Errorf("port %q: %w", port, err)
+			}
+			host, err := hostEnd(binding)
+			if err != nil {
+				return nil, fmt.Errorf("binding of port %s: %w", port, err)
+			}
+			published = append(published, words.Binding{Port: inside, Host: host})
+		}
+	}
+	return published, nil
+}
+
+// hostEnd reads a binding's host end; engines have written all addresses as "0.0.0.0", "::" and "".
+func hostEnd(binding nat.PortBinding) (netip.AddrPort, error) {
+	port, err := parsePort(binding.HostPort)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	addr := netip.IPv4Unspecified()
+	if binding.HostIP != "" {
+		if addr, err = netip.ParseAddr(binding.HostIP); err != nil {
+			return netip.AddrPort{}, err
+		}
+	}
+	return netip.AddrPortFrom(addr.Unmap(), port), nil
+}
+
+func parsePort(text string) (uint16, error) {
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || port == 0 {
+		return 0, fmt.Errorf("%q is not a port", text)
+	}
+	return uint16(port), nil
+}
+
+// configuredPorts returns the TCP ports that are exposed or for which a binding was asked, ascending. Here a
+// port may be written as a range.
+func configuredPorts(exposed nat.PortSet, asked nat.PortMap) []uint16 {
+	var ports []uint16
+	add := func(port nat.Port) {
+		first, last, err := nat.ParsePortRangeToInt(port.Port())
+		if err != nil || port.Proto() != "tcp" {
+			return
+		}
+		for p := max(first, 1); p <= min(last, 65535); p++ {
+			ports = append(ports, uint16(p)) //nolint:gosec // bounded by the loop
+		}
+	}
+	for port := range exposed {
+		add(port)
+	}
+	for port := range asked {
+		add(port)
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}
