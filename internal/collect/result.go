@@ -1,0 +1,53 @@
+package collect
+
+import (
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/procfd"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// Result is what one collection learnt of the running containers, in the engine's order. A container that
+// ended meanwhile is not in it.
+type Result struct {
+	Readings []Reading
+}
+
+// Reading is what was learnt of one container.
+type Reading struct {
+	// Container is as inspected, or no more than the engine's list says of it if there are problems.
+	Container container.Container
+	// Namespace is its network namespace, which it may share with other readings; nil if that is not known.
+	Namespace *Namespace
+	// Owners tells which sockets of a shared namespace are the container's; nil if that cannot be told, or need
+	// not be because nobody shares the namespace.
+	Owners *procfd.Owners
+	// Problems say why something is missing. Empty: everything was read.
+	Problems []Problem
+}
+
+// Namespace is a network namespace and what was read of it.
+type Namespace struct {
+	// Host: it is the host's own, in which processes outside of all containers have sockets too.
+	Host bool
+	// Shared: more than one container uses it, or somebody else may.
+	Shared bool
+	// Published are the bindings that lead into it.
+	Published []container.Binding
+	// Sockets of its tables; empty if they could not be read, which then is a problem of each reading.
+	Sockets []socket.Socket
+}
+
+// Problem is a reason for which something of a container is missing.
+type Problem struct {
+	// Reason is for people, and the same each time the same happens.
+	Reason string
+	// Detail may differ from time to time. It may be empty.
+	Detail string
+}
+
+func (p Problem) String() string {
+	if p.Detail == "" {
+		return p.Reason
+	}
+	return p.Reason + ": " + p.Detail
+}

@@ -1,0 +1,164 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/procfd"
+	"github.com/PabloL007/outpost/internal/procnet"
+)
+
+// round is one collection: each container is inspected once in it and each namespace read once.
+type round struct {
+	*Collector
+	joined map[string]bool // ID or name of a container whose network another one joined
+
+	mu         sync.Mutex
+	inspected  map[string]func() (container.Container, error)
+	namespaces map[string]*namespace
+}
+
+func newRound(c *Collector, listed []container.Summary) *round {
+	r := &round{
+		Collector:  c,
+		joined:     make(map[string]bool),
+		inspected:  make(map[string]func() (container.Container, error)),
+		namespaces: make(map[string]*namespace),
+	}
+	for _, summary := range listed {
+		if target, ok := summary.Network.Joined(); ok {
+			r.joined[target] = true
+		}
+	}
+	return r
+}
+
+// read is a reading in the making.
+type read struct {
+	Reading
+	namespace *namespace
+	tablesErr error // counts only if no other container of the namespace could be used either
+}
+
+// finish adds what is known only when all containers have been read.
+func (r *read) finish() Reading {
+	if r.namespace == nil {
+		return r.Reading
+	}
+	r.Namespace = &r.namespace.Namespace
+	if !r.namespace.done && r.tablesErr != nil {
+		r.add(problemOf(r.tablesErr))
+	}
+	r.Problems = append(r.Problems, r.namespace.problems...)
+	return r.Reading
+}
+
+func (r *read) add(p Problem) { r.Problems = append(r.Problems, p) }
+
+// read reads one container; nil if it is gone.
+func (r *round) read(ctx context.Context, listed container.Summary) *read {
+	c, err := r.inspect(ctx, listed.ID)
+	if err != nil {
+		if errors.Is(err, container.ErrNotFound) {
+			return nil
+		}
+		known := container.Container{ID: listed.ID, Name: listed.Name, Image: listed.Image, Network: listed.Network}
+		return &read{Reading: Reading{Container: known, Problems: []Problem{problemOf(err)}}}
+	}
+	if c.State == container.Stopped {
+		return nil
+	}
+	reading := &read{Reading: Reading{Container: c}}
+	var namespaceErr error
+	if reading.namespace, namespaceErr = r.namespaceOf(ctx, c); namespaceErr != nil {
+		reading.add(Problem{Reason: "the container whose network it joined cannot be inspected", Detail: namespaceErr.Error()})
+	}
+	switch c.State {
+	case container.Paused:
+		reading.add(Problem{Reason: "the container is paused: nothing can be run in it"})
+	case container.Restarting:
+		reading.add(Problem{Reason: "the container is restarting"})
+	default:
+		if failed := r.execute(ctx, reading); failed && r.gone(ctx, c) {
+			return nil
+		}
+	}
+	return reading
+}
+
+// execute runs the commands. The tables come first: a socket in them that later has no owner was closed
+// meanwhile, whereas the other way round a new connection would be taken for nobody's.
+func (r *round) execute(ctx context.Context, reading *read) (failed bool) {
+	c := reading.Container
+	reading.tablesErr = reading.namespace.readOnce(func() (procnet.Table, error) {
+		return await(ctx, r.pending, r.timeout, call{kindExec, c.ID}, func(ctx context.Context) (procnet.Table, error) {
+			return r.executor.tables(ctx, c)
+		})
+	})
+	if !reading.namespace.Shared {
+		return reading.tablesErr != nil
+	}
+	owners, err := await(ctx, r.pending, r.timeout, call{kindExec, c.ID}, func(ctx context.Context) (procfd.Owners, error) {
+		return r.executor.owners(ctx, c)
+	})
+	if err != nil {
+		p := problemOf(err)
+		reading.add(Problem{Reason: "its sockets cannot be told from those of others in the same network namespace: " + p.Reason, Detail: p.Detail})
+		return true
+	}
+	reading.Owners = &owners
+	if owners.Denied > 0 {
+		reading.add(Problem{
+			Reason: "the sockets of processes that run as another user cannot be told from those of others in the same network namespace",
+			Detail: fmt.Sprintf("%d of %d processes", owners.Denied, owners.Denied+owners.Readable),
+		})
+	}
+	return reading.tablesErr != nil
+}
+
+// inspect inspects a container, by ID or name, once in this round.
+func (r *round) inspect(ctx context.Context, id string) (container.Container, error) {
+	r.mu.Lock()
+	inspected, ok := r.inspected[id]
+	if !ok {
+		inspected = sync.OnceValues(func() (container.Container, error) { return r.inspectNow(ctx, id) })
+		r.inspected[id] = inspected
+	}
+	r.mu.Unlock()
+	return inspected()
+}
+
+func (r *round) inspectNow(ctx context.Context, id string) (container.Container, error) {
+	return await(ctx, r.pending, r.timeout, call{kindInspect, id}, func(ctx context.Context) (container.Container, error) {
+		return r.engine.Inspect(ctx, id)
+	})
+}
+
+// gone reports whether c ended since it was inspected, which explains any failure.
+func (r *round) gone(ctx context.Context, c container.Container) bool {
+	now, err := r.inspectNow(ctx, c.ID)
+	if err != nil {
+		return errors.Is(err, container.ErrNotFound)
+	}
+	return now.State == container.Stopped
+}
+
+// problemOf puts an error into a problem's words.
+func problemOf(err error) Problem {
+	var failed *commandError
+	switch {
+	case errors.As(err, &failed):
+		return failed.Problem
+	case unanswered(err):
+		return Problem{Reason: err.Error()}
+	}
+	operation, detail, ok := strings.Cut(err.Error(), ": ")
+	if !ok {
+		return Problem{Reason: operation}
+	}
+	return Problem{Reason: operation + " failed", Detail: detail}
+}
