@@ -1,0 +1,118 @@
+package snapshot
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// sockets are those of one container.
+type sockets struct {
+	own     []socket.Socket
+	unknown int // of the namespace's, those that may be the container's and are not among own
+}
+
+// attribute returns for each reading the sockets that are its container's. In a namespace that nobody shares
+// they all are. In a shared one
+//
+//   - a socket belongs to the containers whose processes hold it;
+//   - a connection that nobody has accepted yet belongs to the owners of its listener;
+//   - a socket of which nobody is known to be the owner may belong to any container with processes that could not
+//     be looked at. Among containers alone, it is listed with each of these. In the host's namespace, where it
+//     may be no container's at all, only listeners are, on ports that the container's configuration names.
+func attribute(readings []collect.Reading) []sockets {
+	result := make([]sockets, len(readings))
+	members := make(map[*collect.Namespace][]int)
+	for i, r := range readings {
+		if r.Namespace != nil {
+			members[r.Namespace] = append(members[r.Namespace], i)
+		}
+	}
+	for namespace, indexes := range members {
+		if !namespace.Shared && len(indexes) == 1 {
+			result[indexes[0]].own = namespace.Sockets
+			continue
+		}
+		attributeShared(readings, indexes, result)
+	}
+	return result
+}
+
+// attributeShared fills in the results of the readings at indexes, which share a namespace.
+func attributeShared(readings []collect.Reading, indexes []int, result []sockets) {
+	namespace := readings[indexes[0]].Namespace
+	holders := holdersOf(readings, indexes)
+	listeners := listenersOf(namespace.Sockets)
+	for _, s := range namespace.Sockets {
+		owners := holders[s.Inode]
+		if s.Unaccepted() {
+			owners = acceptorsOf(s, listeners, holders)
+		}
+		for _, i := range owners {
+			result[i].own = append(result[i].own, s)
+		}
+		if len(owners) > 0 || s.State != socket.Listen && s.State != socket.Established {
+			continue
+		}
+		for _, i := range indexes {
+			switch r := readings[i]; {
+			case allOwnersKnown(r):
+			case namespace.Host && !(s.State == socket.Listen && slices.Contains(r.Container.Configured, s.Local.Port())):
+				result[i].unknown++
+			default:
+				result[i].own = append(result[i].own, s)
+			}
+		}
+	}
+}
+
+func allOwnersKnown(r collect.Reading) bool { return r.Owners != nil && r.Owners.Denied == 0 }
+
+// holdersOf maps an inode to the readings whose containers hold it. Inode 0 is nobody's.
+func holdersOf(readings []collect.Reading, indexes []int) map[uint64][]int {
+	holders := make(map[uint64][]int)
+	for _, i := range indexes {
+		if readings[i].Owners == nil {
+			continue
+		}
+		for inode := range readings[i].Owners.Inodes {
+			if inode != 0 {
+				holders[inode] = append(holders[inode], i)
+			}
+		}
+	}
+	return holders
+}
+
+func listenersOf(all []socket.Socket) map[uint16][]socket.Socket {
+	listeners := make(map[uint16][]socket.Socket)
+	for _, s := range all {
+		if s.State == socket.Listen {
+			listeners[s.Local.Port()] = append(listeners[s.Local.Port()], s)
+		}
+	}
+	return listeners
+}
+
+// acceptorsOf returns the holders of the listeners in whose queues s may wait: those bound to its very address,
+// or else those bound to all addresses, as the kernel looks them up (net/ipv4/inet_hashtables.c).
+func acceptorsOf(s socket.Socket, listeners map[uint16][]socket.Socket, holders map[uint64][]int) []int {
+	bound := func(addr netip.Addr) bool { return addr == s.Local.Addr() }
+	for _, matches := range []func(netip.Addr) bool{bound, netip.Addr.IsUnspecified} {
+		var owners []int
+		found := false
+		for _, l := range listeners[s.Local.Port()] {
+			if matches(l.Local.Addr()) {
+				found = true
+				owners = append(owners, holders[l.Inode]...)
+			}
+		}
+		if found {
+			slices.Sort(owners)
+			return slices.Compact(owners)
+		}
+	}
+	return nil
+}
