@@ -1,0 +1,96 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/snapshot"
+)
+
+const (
+	// incompleteHeader names the containers of which something is missing.
+	incompleteHeader = "Outpost-Incomplete"
+	// incompleteLimit is how long the header gets, in bytes: proxies refuse answers whose headers pass 4 to 8 KiB.
+	incompleteLimit = 2048
+)
+
+// writeTimeout bounds the sending of an answer. A collection takes as long as it takes.
+const writeTimeout = time.Minute
+
+func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
+	containers, err := h.source.Containers(r.Context())
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // a recorder in tests has none
+	if r.Context().Err() != nil {
+		return // nobody waits for the answer
+	}
+	if err != nil {
+		h.fail(w, err)
+		return
+	}
+	body, err := json.Marshal(snapshot.ConnectionsOf(containers))
+	if err != nil {
+		h.fail(w, fmt.Errorf("encode: %w", err))
+		return
+	}
+	incomplete := incompleteNames(containers)
+	if incomplete != "" {
+		w.Header().Set(incompleteHeader, incomplete)
+	}
+	w.Header().Set("Cache-Control", "no-cache") // ask again each time, with the ETag
+	tag := etagOf(body, incomplete)
+	w.Header().Set("ETag", tag)
+	if matches(r.Header.Values("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.write(w, http.StatusOK, body)
+}
+
+// incompleteNames lists the names of incomplete containers; how many did not fit stands at the end.
+func incompleteNames(containers []snapshot.Container) string {
+	var list strings.Builder
+	omitted := 0
+	for _, c := range containers {
+		if len(c.Problems) == 0 {
+			continue
+		}
+		if list.Len()+len(c.Name) > incompleteLimit {
+			omitted++
+			continue
+		}
+		if list.Len() > 0 {
+			list.WriteString(", ")
+		}
+		list.WriteString(c.Name)
+	}
+	if omitted > 0 {
+		fmt.Fprintf(&list, ", (and %d more)", omitted)
+	}
+	return list.String()
+}
+
+// etagOf returns a weak tag: the body is the same whether it is sent compressed or not.
+func etagOf(body []byte, incomplete string) string {
+	hash := sha256.New()
+	_, _ = hash.Write(body)
+	_, _ = hash.Write([]byte(incomplete))
+	return `W/"` + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:16]) + `"`
+}
+
+// matches compares weakly, as RFC 9110 section 13.1.2 demands.
+func matches(ifNoneMatch []string, tag string) bool {
+	for _, field := range ifNoneMatch {
+		for candidate := range strings.SplitSeq(field, ",") {
+			candidate = strings.TrimSpace(candidate)
+			if candidate == "*" || strings.TrimPrefix(candidate, "W/") == strings.TrimPrefix(tag, "W/") {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,176 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The errors of the Decode methods complete the sentence "want …".
+
+// Interfaces are addresses of the host, each once.
+type Interfaces []netip.Addr
+
+// Decode reads a comma-separated list of addresses.
+func (i *Interfaces) Decode(value string) error {
+	if value == "" {
+		value = "0.0.0.0"
+	}
+	*i = nil
+	for text := range strings.SplitSeq(value, ",") {
+		addr, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil || addr.Zone() != "" {
+			return errors.New("IP addresses without zone, separated by commas, such as 10.0.2.101,192.168.56.101")
+		}
+		if addr = addr.Unmap(); !slices.Contains(*i, addr) {
+			*i = append(*i, addr)
+		}
+	}
+	return nil
+}
+
+// Listen is a TCP address to serve on.
+type Listen string
+
+// Decode reads [address]:port.
+func (l *Listen) Decode(value string) error {
+	if value == "" {
+		value = ":9057"
+	}
+	host, port, err := net.SplitHostPort(value)
+	if err == nil && host != "" {
+		_, err = netip.ParseAddr(host)
+	}
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return errors.New("[address]:port, such as :9057, 127.0.0.1:9057 or [::1]:9057")
+	}
+	*l = Listen(value)
+	return nil
+}
+
+// Reachable returns the address at which this host itself reaches a server that listens on l.
+func (l Listen) Reachable() string {
+	host, port, _ := net.SplitHostPort(string(l)) // checked by Decode
+	switch host {
+	case "", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// Timeout is how long one container may take.
+type Timeout time.Duration
+
+// Decode reads a duration.
+func (t *Timeout) Decode(value string) error {
+	if value == "" {
+		value = "5s"
+	}
+	const shortest, longest = 10 * time.Millisecond, 10 * time.Minute
+	d, err := time.ParseDuration(value)
+	if err != nil || d < shortest || d > longest {
+		return errors.New("a duration from 10ms to 10m, such as 5s")
+	}
+	*t = Timeout(d)
+	return nil
+}
+
+// Workers is how many containers are read at once.
+type Workers int
+
+// Decode reads a number; that of the cores decides where there is none.
+func (w *Workers) Decode(value string) error {
+	const most = 1000
+	if value == "" || strings.HasPrefix(value, "min(") {
+		*w = Workers(min(10, 2*runtime.NumCPU()+1))
+		return nil
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > most {
+		return fmt.Errorf("a whole number from 1 to %d", most)
+	}
+	*w = Workers(n)
+	return nil
+}
+
+// LogLevel is the least level that is logged, in lower case.
+type LogLevel string
+
+// Decode reads a level in any case; the names are those of the original Outpost and their usual short forms.
+func (l *LogLevel) Decode(value string) error {
+	switch strings.ToLower(value) {
+	case "debug":
+		*l = "debug"
+	case "", "info":
+		*l = "info"
+	case "warning", "warn":
+		*l = "warn"
+	case "error":
+		*l = "error"
+	case "critical", "fatal":
+		*l = "fatal"
+	default:
+		return errors.New("DEBUG, INFO, WARNING, ERROR or CRITICAL")
+	}
+	return nil
+}
+
+// DockerHost is the engine's address.
+type DockerHost string
+
+// Decode checks the address's form.
+func (h *DockerHost) Decode(value string) error {
+	scheme, address, _ := strings.Cut(value, "://")
+	if value != "" && (address == "" || !slices.Contains([]string{"unix", "tcp", "http", "https"}, scheme)) {
+		return errors.New("unix://path, tcp://host:port, http://host:port or https://host:port")
+	}
+	*h = DockerHost(value)
+	return nil
+}
+
+// DockerAPIVersion is the version of the engine's API; empty if it is negotiated.
+type DockerAPIVersion string
+
+var apiVersion = regexp.MustCompile(`^v?1\.[0-9]{1,3}$`)
+
+// Decode checks the version's form.
+func (v *DockerAPIVersion) Decode(value string) error {
+	if value == "negotiated" {
+		value = ""
+	}
+	if value != "" && !apiVersion.MatchString(value) {
+		return errors.New("a version such as 1.41")
+	}
+	*v = DockerAPIVersion(value)
+	return nil
+}
+
+// DockerCertPath is a directory; empty if the engine is spoken to without TLS.
+type DockerCertPath string
+
+// Decode checks that the directory is there.
+func (p *DockerCertPath) Decode(value string) error {
+	if value == "no TLS" {
+		value = ""
+	}
+	if value != "" {
+		if info, err := os.Stat(value); err != nil || !info.IsDir() {
+			return errors.New("a directory that holds ca.pem, cert.pem and key.pem")
+		}
+	}
+	*p = DockerCertPath(value)
+	return nil
+}
