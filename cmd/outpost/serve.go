@@ -79,7 +79,9 @@ func serveUntil(ctx context.Context, server *http.Server, listener net.Listener,
 		log.Warn().Err(err).Msg("Requests were cut off")
 		_ = server.Close()
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
 	return nil
 }
 

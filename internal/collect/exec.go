@@ -29,8 +29,12 @@ func Commands() [][]string {
 	return [][]string{slices.Clone(tablesCommand), slices.Clone(ownersCommand)}
 }
 
-// outputLimit is how many bytes a command may print: some 200,000 rows of a table.
-const outputLimit = 32 << 20
+const (
+	// outputLimit is how many bytes of a command's output are looked at: some 200,000 rows of a table.
+	outputLimit = 32 << 20
+	// giveUpLimit is how many bytes after that it takes to believe that the command will not end.
+	giveUpLimit = 512 << 20
+)
 
 // Exit codes of a command that could not be started: which of the two means what depends on engine and
 // runtime, and so does the text. A shell that finds no command exits with 127 too.
@@ -77,6 +81,8 @@ func (x *executor) tables(ctx context.Context, c container.Container) (procnet.T
 	switch {
 	case err != nil:
 		return table, err
+	case exit.truncated:
+		return table, tooMuch(tablesCommand[0], false)
 	case exit.code == 0 && table.IPv4:
 		return table, nil
 	case table.IPv4 && !table.IPv6 && strings.Contains(exit.stderr, "No such file"):
@@ -92,6 +98,9 @@ func (x *executor) owners(ctx context.Context, c container.Container) (procfd.Ow
 	if err != nil {
 		return procfd.Owners{}, err
 	}
+	if exit.truncated {
+		return procfd.Owners{}, tooMuch("ls", false)
+	}
 	const trouble = 2 // ls exits with 1 or 2 if there were files that it could not read
 	if exit.code > trouble {
 		return procfd.Owners{}, exit.failure("ls")
@@ -105,9 +114,10 @@ func (x *executor) owners(ctx context.Context, c container.Container) (procfd.Ow
 
 // exit is how a command that ran has ended.
 type exit struct {
-	code   int
-	stdout string // the beginning
-	stderr string // the beginning
+	code      int
+	stdout    string // the beginning
+	stderr    string // the beginning
+	truncated bool   // not all output was looked at
 }
 
 func (e exit) failure(what string) error {
@@ -127,9 +137,9 @@ func (x *executor) run(ctx context.Context, c container.Container, command []str
 		return exit{}, err
 	}
 	var out, complaints head
-	limited := &limitWriter{next: io.MultiWriter(stdout, &out), left: outputLimit}
+	limited := &limitWriter{next: io.MultiWriter(stdout, &out), keep: outputLimit, drop: giveUpLimit}
 	code, err := x.engine.Exec(ctx, c.ID, command, limited, io.MultiWriter(stderr, &complaints))
-	ended := exit{code: code, stdout: out.String(), stderr: complaints.String()}
+	ended := exit{code: code, stdout: out.String(), stderr: complaints.String(), truncated: limited.dropped}
 	if err = classify(name, ended, err); ctx.Err() == nil {
 		x.failures.note(c, name, err)
 	}
@@ -140,9 +150,7 @@ func (x *executor) run(ctx context.Context, c container.Container, command []str
 func classify(name string, ended exit, err error) error {
 	switch {
 	case errors.Is(err, errOutputLimit):
-		return &commandError{final: true, Problem: Problem{
-			Reason: fmt.Sprintf("%s printed more than %d MiB: what came after is missing", name, outputLimit>>20),
-		}}
+		return tooMuch(name, true)
 	case errors.Is(err, container.ErrForbidden):
 		return &commandError{Problem: Problem{Reason: "exec not permitted", Detail: err.Error()}}
 	case err != nil:
@@ -155,6 +163,12 @@ func classify(name string, ended exit, err error) error {
 		return &commandError{final: true, Problem: Problem{Reason: "the image has no " + needs(name), Detail: text}}
 	}
 	return &commandError{Problem: Problem{Reason: name + " could not be started", Detail: text}}
+}
+
+func tooMuch(name string, final bool) error {
+	return &commandError{final: final, Problem: Problem{
+		Reason: fmt.Sprintf("%s printed more than %d MiB: what came after is missing", name, outputLimit>>20),
+	}}
 }
 
 func needs(command string) string {

@@ -8,19 +8,26 @@ import (
 
 var errOutputLimit = errors.New("output limit passed")
 
-// limitWriter passes on so many bytes and fails with errOutputLimit at the first one more.
+// limitWriter passes on the first keep bytes and drops so many after them, so that a command that prints more
+// than is wanted can come to its end. At one byte more it fails with errOutputLimit.
 type limitWriter struct {
-	next io.Writer
-	left int
+	next       io.Writer
+	keep, drop int
+	dropped    bool // not all that was written was passed on
 }
 
 func (w *limitWriter) Write(p []byte) (int, error) {
-	n, err := w.next.Write(p[:min(len(p), w.left)])
-	w.left -= n
-	if err == nil && n < len(p) {
-		err = errOutputLimit
+	n, err := w.next.Write(p[:min(len(p), w.keep)])
+	w.keep -= n
+	rest := len(p) - n
+	if err != nil || rest == 0 {
+		return n, err
 	}
-	return n, err
+	w.dropped = true
+	if w.drop -= rest; w.drop < 0 {
+		return n, errOutputLimit
+	}
+	return len(p), nil
 }
 
 // head keeps the beginning of what is written to it.

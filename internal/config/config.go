@@ -32,8 +32,7 @@ type Config struct {
 func FromEnvironment() (Config, error) {
 	var c Config
 	err := envconfig.Process("", &c)
-	var wrong *envconfig.ParseError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*envconfig.ParseError](err); ok {
 		return Config{}, fmt.Errorf("%s=%q: want %w", wrong.KeyName, wrong.Value, wrong.Err)
 	}
 	if err != nil {

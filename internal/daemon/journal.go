@@ -46,9 +46,9 @@ func (j *journal) containers(containers []snapshot.Container, took time.Duration
 	for _, c := range containers {
 		j.debug(c)
 		reasons := reasonsOf(c.Problems)
-		switch before := j.incomplete[c.ID]; {
-		case reasons == before:
-		case reasons == "":
+		switch reasons {
+		case j.incomplete[c.ID]: // nothing new
+		case "":
 			j.log.Info().Str("container", c.ID).Str("name", c.Name).Msg("The container is read completely again")
 		default:
 			j.log.Warn().Str("container", c.ID).Str("name", c.Name).

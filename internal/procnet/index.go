@@ -27,7 +27,7 @@ func (x *index) add(list []socket.Socket, row socket.Socket) bool {
 		x.grow()
 	}
 	hash := x.hash(row)
-	mask := uint64(len(x.slots) - 1)
+	mask := uint64(len(x.slots)) - 1
 	for at := hash >> 32 & mask; ; at = (at + 1) & mask {
 		slot := x.slots[at]
 		if slot == 0 {
@@ -48,7 +48,7 @@ func (x *index) grow() {
 	}
 	old := x.slots
 	x.slots = make([]uint64, max(smallest, 2*len(old)))
-	mask := uint64(len(x.slots) - 1)
+	mask := uint64(len(x.slots)) - 1
 	for _, slot := range old {
 		if slot == 0 {
 			continue

@@ -38,7 +38,7 @@ func parseRow(line []byte, words wordOrder) (row socket.Socket, err error) {
 	if end != at+2 || !fieldEnds(line, end) {
 		return row, tooFewOr(errState, line, at)
 	}
-	row.State = socket.State(state)
+	row.State = socket.State(state & 0xFF)
 	at = end
 	for range 5 { // queues, timer, retransmits, uid, timeout
 		at = skipField(line, at)
@@ -100,7 +100,7 @@ func parseAddrPort(line []byte, at int, words wordOrder) (netip.AddrPort, int, b
 	if size == 4 {
 		addr = netip.AddrFrom4([4]byte(b[:4]))
 	}
-	return netip.AddrPortFrom(addr, uint16(port)), end, true
+	return netip.AddrPortFrom(addr, uint16(port&0xFFFF)), end, true
 }
 
 // parseHex decodes the hexadecimal digits from at on, so many at the most, and returns where it stopped.

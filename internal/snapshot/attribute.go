@@ -59,10 +59,10 @@ func attributeShared(readings []collect.Reading, indexes []int, result []sockets
 		for _, i := range indexes {
 			switch r := readings[i]; {
 			case allOwnersKnown(r):
-			case namespace.Host && !(s.State == socket.Listen && slices.Contains(r.Container.Configured, s.Local.Port())):
-				result[i].unknown++
-			default:
+			case !namespace.Host || s.State == socket.Listen && slices.Contains(r.Container.Configured, s.Local.Port()):
 				result[i].own = append(result[i].own, s)
+			default:
+				result[i].unknown++
 			}
 		}
 	}

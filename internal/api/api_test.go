@@ -1,0 +1,227 @@
+package api
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/snapshot"
+)
+
+type source struct {
+	containers []snapshot.Container
+	err        error
+	panics     bool
+}
+
+func (s *source) Containers(context.Context) ([]snapshot.Container, error) {
+	if s.panics {
+		panic("out of order")
+	}
+	return s.containers, s.err
+}
+
+func (s *source) Ready(context.Context) error { return s.err }
+
+func serve(t *testing.T, s *source) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(New(s, "1.2.3", zerolog.Nop()))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// ask sends a request with headers given as name, value, …
+func ask(t *testing.T, server *httptest.Server, method, path string, headers ...string) (answer, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := (&http.Transport{DisableCompression: true}).RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header}, string(body)
+}
+
+type answer struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func some() *source {
+	return &source{containers: []snapshot.Container{{
+		Name: "/web", Image: "shop/web:1", Listening: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:80")},
+	}}}
+}
+
+const someBody = `[{"name":"/web","artefact":"shop/web:1","listening":[{"address":"10.0.0.1","port":80}],"established":[]}]` + "\n"
+
+func TestRoutes(t *testing.T) {
+	server := serve(t, some())
+	for _, test := range []struct {
+		method, path string
+		status       int
+		body         string
+	}{
+		{"GET", "/connections", 200, someBody},
+		{"GET", "/", 200, someBody},
+		{"GET", "/index", 200, someBody},
+		{"HEAD", "/connections", 200, ""},
+		{"HEAD", "/", 200, ""},
+		{"GET", "/healthz", 200, `{"status":"ok"}` + "\n"},
+		{"GET", "/readyz", 200, `{"status":"ok"}` + "\n"},
+		{"HEAD", "/readyz", 200, ""},
+		{"GET", "/version", 200, `{"version":"1.2.3"}` + "\n"},
+		{"GET", "/nothing", 404, `{"error":"no such path; see /connections"}` + "\n"},
+		{"GET", "/connections/", 404, `{"error":"no such path; see /connections"}` + "\n"},
+		{"HEAD", "/nothing", 404, ""},
+		{"POST", "/connections", 405, `{"error":"POST is not allowed here"}` + "\n"},
+		{"DELETE", "/version", 405, `{"error":"DELETE is not allowed here"}` + "\n"},
+		{"OPTIONS", "/", 405, `{"error":"OPTIONS is not allowed here"}` + "\n"},
+	} {
+		response, body := ask(t, server, test.method, test.path)
+		if response.StatusCode != test.status || body != test.body {
+			t.Errorf("%s %s: %d %q, want %d %q", test.method, test.path, response.StatusCode, body, test.status, test.body)
+		}
+		if got := response.Header.Get("Content-Type"); got != "application/json" {
+			t.Errorf("%s %s: Content-Type %q", test.method, test.path, got)
+		}
+		if got := response.Header.Get("Allow"); (test.status == 405) != (got == "GET, HEAD") {
+			t.Errorf("%s %s: Allow %q", test.method, test.path, got)
+		}
+	}
+}
+
+func TestETag(t *testing.T) {
+	s := some()
+	server := serve(t, s)
+	response, _ := ask(t, server, "GET", "/connections")
+	tag := response.Header.Get("ETag")
+	if !strings.HasPrefix(tag, `W/"`) {
+		t.Fatalf("ETag %q", tag)
+	}
+	for _, condition := range []string{tag, strings.TrimPrefix(tag, "W/"), `"other", ` + tag, "*"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			response, body := ask(t, server, method, "/", "If-None-Match", condition, "Accept-Encoding", "gzip")
+			if response.StatusCode != http.StatusNotModified || body != "" || response.Header.Get("ETag") != tag {
+				t.Errorf("%s with %s: %d %q", method, condition, response.StatusCode, body)
+			}
+		}
+	}
+	if response, _ := ask(t, server, "GET", "/", "If-None-Match", `"other"`); response.StatusCode != http.StatusOK {
+		t.Errorf("another tag: %d", response.StatusCode)
+	}
+	s.containers[0].Problems = []collect.Problem{{Reason: "paused"}}
+	response, _ = ask(t, server, "GET", "/connections", "If-None-Match", tag)
+	if response.StatusCode != http.StatusOK || response.Header.Get("ETag") == tag {
+		t.Errorf("the answer became incomplete: %d, ETag %s", response.StatusCode, response.Header.Get("ETag"))
+	}
+}
+
+func TestCompression(t *testing.T) {
+	server := serve(t, some())
+	response, body := ask(t, server, "GET", "/connections", "Accept-Encoding", "gzip")
+	if response.Header.Get("Content-Encoding") != "gzip" || response.Header.Get("Vary") != "Accept-Encoding" {
+		t.Fatalf("headers %v", response.Header)
+	}
+	reader, err := gzip.NewReader(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := io.ReadAll(reader); string(plain) != someBody || err != nil {
+		t.Errorf("%q, %v", plain, err)
+	}
+	if response, _ := ask(t, server, "GET", "/connections"); response.Header.Get("Content-Encoding") != "" {
+		t.Error("compressed unasked")
+	}
+}
+
+func TestIncompleteHeader(t *testing.T) {
+	s := &source{}
+	server := serve(t, s)
+	if response, _ := ask(t, server, "GET", "/"); response.Header.Values(incompleteHeader) != nil {
+		t.Error("header although nothing is incomplete")
+	}
+	s.containers = []snapshot.Container{{Name: "/a", Problems: make([]collect.Problem, 2)}, {Name: "/b"}, {Name: "/c", Problems: make([]collect.Problem, 1)}}
+	if response, _ := ask(t, server, "GET", "/"); response.Header.Get(incompleteHeader) != "/a, /c" {
+		t.Errorf("%q", response.Header.Get(incompleteHeader))
+	}
+	s.containers = nil
+	for i := range 1000 {
+		s.containers = append(s.containers, snapshot.Container{Name: fmt.Sprintf("/container-%d", i), Problems: make([]collect.Problem, 1)})
+	}
+	response, body := ask(t, server, "GET", "/")
+	header := response.Header.Get(incompleteHeader)
+	var listed []map[string]any
+	if err := json.Unmarshal([]byte(body), &listed); err != nil || len(listed) != 1000 {
+		t.Errorf("%d containers, %v", len(listed), err)
+	}
+	named := strings.Count(header, "/container-")
+	if len(header) > 2*incompleteLimit || !strings.HasSuffix(header, fmt.Sprintf(", (and %d more)", 1000-named)) {
+		t.Errorf("%d bytes, %d named: …%s", len(header), named, header[max(0, len(header)-40):])
+	}
+}
+
+func TestNamesCannotBreakTheHeader(t *testing.T) {
+	server := serve(t, &source{containers: []snapshot.Container{{Name: "/a\r\nX-Evil: 1", Problems: make([]collect.Problem, 1)}}})
+	response, _ := ask(t, server, "GET", "/")
+	if response.Header.Get("X-Evil") != "" || response.Header.Get(incompleteHeader) == "" {
+		t.Errorf("headers %v", response.Header)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for err, reason := range map[error]string{
+		fmt.Errorf("list: %w", container.ErrUnreachable):     "the container engine cannot be reached",
+		fmt.Errorf("list: %w", container.ErrForbidden):       "the container engine does not permit listing containers",
+		fmt.Errorf("list: %w", context.DeadlineExceeded):     "the container engine does not answer in time",
+		errors.New("list: secret detail of http://10.0.0.1"): "the container engine cannot be asked for its containers",
+	} {
+		server := serve(t, &source{err: err})
+		for _, path := range []string{"/connections", "/", "/index", "/readyz"} {
+			response, body := ask(t, server, "GET", path)
+			if want := fmt.Sprintf("{\"error\":%q}\n", reason); response.StatusCode != http.StatusServiceUnavailable || body != want {
+				t.Errorf("%s: %d %s, want 503 %s", path, response.StatusCode, body, want)
+			}
+		}
+		if response, _ := ask(t, server, "GET", "/healthz"); response.StatusCode != http.StatusOK {
+			t.Errorf("/healthz: %d; the process lives", response.StatusCode)
+		}
+	}
+}
+
+func TestPanicIsAnswered(t *testing.T) {
+	server := serve(t, &source{panics: true})
+	response, body := ask(t, server, "GET", "/connections")
+	if response.StatusCode != http.StatusInternalServerError || body != `{"error":"internal error"}`+"\n" {
+		t.Errorf("%d %s", response.StatusCode, body)
+	}
+}
+
+func TestServerHasAllTimeouts(t *testing.T) {
+	s := NewServer(":0", http.NotFoundHandler())
+	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
+		t.Errorf("%+v", s)
+	}
+}

@@ -1,0 +1,175 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// clean unsets all variables of the configuration for the test.
+func clean(t *testing.T) {
+	t.Helper()
+	for field := range reflect.TypeFor[Config]().Fields() {
+		name := field.Tag.Get("envconfig")
+		t.Setenv(name, "") // restores it afterwards
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func defaults() Config {
+	return Config{
+		Interfaces: Interfaces{netip.IPv4Unspecified()},
+		Listen:     ":9057",
+		Timeout:    Timeout(5 * time.Second),
+		Workers:    Workers(min(10, 2*runtime.NumCPU()+1)),
+		LogLevel:   "info",
+		DockerHost: "unix:///var/run/docker.sock",
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	clean(t)
+	got, err := FromEnvironment()
+	if diff := cmp.Diff(defaults(), got, cmpopts.EquateComparable(netip.Addr{})); diff != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestEmptyCountsAsUnset(t *testing.T) {
+	clean(t)
+	for field := range reflect.TypeFor[Config]().Fields() {
+		t.Setenv(field.Tag.Get("envconfig"), "")
+	}
+	want := defaults()
+	want.DockerHost = "" // the Docker client puts its default in place
+	got, err := FromEnvironment()
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestValues(t *testing.T) {
+	directory := t.TempDir()
+	for _, test := range []struct{ name, value, want string }{
+		{"OUTPOST_INTERFACES", "10.0.2.101, 192.168.56.101,::ffff:10.0.2.101,2001:DB8::1", "[10.0.2.101 192.168.56.101 2001:db8::1]"},
+		{"OUTPOST_LISTEN", "127.0.0.1:80", "127.0.0.1:80"},
+		{"OUTPOST_LISTEN", "[::1]:0", "[::1]:0"},
+		{"OUTPOST_TIMEOUT", "250ms", "250ms"},
+		{"WORKERS", "64", "64"},
+		{"LOG_LEVEL", "Debug", "debug"},
+		{"LOG_LEVEL", "WARNING", "warn"},
+		{"LOG_LEVEL", "critical", "fatal"},
+		{"DOCKER_HOST", "tcp://10.0.0.1:2375", "tcp://10.0.0.1:2375"},
+		{"DOCKER_API_VERSION", "1.41", "1.41"},
+		{"DOCKER_CERT_PATH", directory, directory},
+		{"DOCKER_TLS_VERIFY", "1", "1"},
+	} {
+		t.Run(test.name+"="+test.value, func(t *testing.T) {
+			clean(t)
+			t.Setenv(test.name, test.value)
+			c, err := FromEnvironment()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := text(t, c, test.name); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func text(t *testing.T, c Config, name string) string {
+	t.Helper()
+	value := reflect.ValueOf(c)
+	for field := range value.Type().Fields() {
+		if field.Tag.Get("envconfig") == name {
+			v := value.FieldByIndex(field.Index)
+			if d, ok := reflect.TypeAssert[Timeout](v); ok {
+				return time.Duration(d).String()
+			}
+			return fmt.Sprint(v.Interface())
+		}
+	}
+	t.Fatalf("no field for %s", name)
+	return ""
+}
+
+func TestWrongValues(t *testing.T) {
+	for _, test := range []struct{ name, value, form string }{
+		{"OUTPOST_INTERFACES", "eth0", "IP addresses"},
+		{"OUTPOST_INTERFACES", "10.0.0.1,", "IP addresses"},
+		{"OUTPOST_INTERFACES", "fe80::1%eth0", "IP addresses without zone"},
+		{"OUTPOST_LISTEN", "9057", "[address]:port"},
+		{"OUTPOST_LISTEN", "localhost:9057", "[address]:port"},
+		{"OUTPOST_LISTEN", ":65536", "[address]:port"},
+		{"OUTPOST_TIMEOUT", "5", "a duration"},
+		{"OUTPOST_TIMEOUT", "-1s", "from 10ms to 10m"},
+		{"OUTPOST_TIMEOUT", "1h", "from 10ms to 10m"},
+		{"WORKERS", "0", "a whole number from 1 to 1000"},
+		{"WORKERS", "many", "a whole number"},
+		{"LOG_LEVEL", "chatty", "DEBUG, INFO"},
+		{"DOCKER_HOST", "/var/run/docker.sock", "unix://path"},
+		{"DOCKER_HOST", "ssh://host", "unix://path"},
+		{"DOCKER_API_VERSION", "newest", "a version such as 1.41"},
+		{"DOCKER_CERT_PATH", "/nonexistent", "a directory"},
+	} {
+		t.Run(test.name+"="+test.value, func(t *testing.T) {
+			clean(t)
+			t.Setenv(test.name, test.value)
+			_, err := FromEnvironment()
+			if err == nil {
+				t.Fatal("no error")
+			}
+			line := err.Error()
+			for _, part := range []string{test.name + "=", `"` + test.value + `"`, "want ", test.form} {
+				if !strings.Contains(line, part) {
+					t.Errorf("%q lacks %q", line, part)
+				}
+			}
+			if strings.Contains(line, "\n") {
+				t.Errorf("%q is more than a line", line)
+			}
+		})
+	}
+}
+
+func TestUnknown(t *testing.T) {
+	got := Unknown([]string{"OUTPOST_INTERFACES=10.0.0.1", "OUTPOST_INTERFACE=10.0.0.1", "PATH=/bin", "OUTPOST_X"})
+	if diff := cmp.Diff([]string{"OUTPOST_INTERFACE", "OUTPOST_X"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestUsageNamesEveryVariable(t *testing.T) {
+	var usage strings.Builder
+	if err := Usage(&usage); err != nil {
+		t.Fatal(err)
+	}
+	for field := range reflect.TypeFor[Config]().Fields() {
+		for _, tag := range []string{"envconfig", "default", "desc"} {
+			if !strings.Contains(usage.String(), field.Tag.Get(tag)) {
+				t.Errorf("no %q in\n%s", field.Tag.Get(tag), usage.String())
+			}
+		}
+	}
+}
+
+func TestReachable(t *testing.T) {
+	for listen, want := range map[Listen]string{
+		":9057": "127.0.0.1:9057", "0.0.0.0:80": "127.0.0.1:80", "[::]:80": "[::1]:80", "10.0.0.1:80": "10.0.0.1:80",
+	} {
+		if got := listen.Reachable(); got != want {
+			t.Errorf("%s: %s, want %s", listen, got, want)
+		}
+	}
+}

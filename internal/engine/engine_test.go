@@ -1,0 +1,248 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/engine"
+	"github.com/PabloL007/outpost/internal/engine/enginetest"
+)
+
+func newEngine(t *testing.T) *engine.Engine {
+	t.Helper()
+	e, err := engine.New(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+// The answers of API 1.41 were given by Docker Engine 20.10.24; those of 1.44 and 1.51 are the same container in
+// the form of these versions.
+func TestAnswersOfAPIVersions(t *testing.T) {
+	const id = "ffdcdd1a911cebda36e24cfef307f623711e2320cbcf5a14561a2cbc8eba1be4"
+	for version, expect := range map[string]struct{ image, network string }{
+		"1.41": {"labbox:1", "default"},
+		"1.44": {"labbox:1", "default"},
+		"1.51": {"sha256:7dadf720318a4c2ee0fa93a342bb6fcc504fd8ca1d3e128d9ec165a04fc47022", "bridge"},
+	} {
+		t.Run(version, func(t *testing.T) {
+			mux := http.NewServeMux()
+			mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", version) })
+			for path, file := range map[string]string{"/containers/json": "list", "/containers/" + id + "/json": "inspect"} {
+				mux.HandleFunc("GET /v"+version+path, func(w http.ResponseWriter, r *http.Request) {
+					http.ServeFile(w, r, filepath.Join("testdata", file+"-"+version+".json"))
+				})
+			}
+			server := httptest.NewServer(mux)
+			t.Cleanup(server.Close)
+			t.Setenv("DOCKER_HOST", "tcp://"+server.Listener.Addr().String())
+			e := newEngine(t)
+
+			summaries, err := e.Containers(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []container.Summary{{ID: id, Name: "/multi", Image: expect.image, Network: container.NetworkMode(expect.network)}}
+			if diff := cmp.Diff(want, summaries); diff != "" {
+				t.Errorf("Containers (-want +got):\n%s", diff)
+			}
+			got, err := e.Inspect(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			binding := func(port uint16, host string) container.Binding {
+				return container.Binding{Port: port, Host: netip.MustParseAddrPort(host)}
+			}
+			wantContainer := container.Container{
+				ID: id, Name: "/multi", Image: "labbox:1", Network: container.NetworkMode(expect.network), State: container.Running,
+				StartedAt: time.Date(2026, 11, 23, 6, 18, 49, 857720125, time.UTC),
+				Published: []container.Binding{
+					binding(80, "0.0.0.0:18081"), binding(80, "127.0.0.1:18082"), binding(80, "[::]:18081"),
+					binding(8100, "0.0.0.0:18100"), binding(8100, "[::]:18100"),
+					binding(8101, "0.0.0.0:18101"), binding(8101, "[::]:18101"),
+				},
+				Configured: []uint16{80, 8100, 8101, 9999},
+			}
+			sorted := cmpopts.SortSlices(func(a, b container.Binding) bool {
+				return a.Port < b.Port || a.Port == b.Port && a.Host.Compare(b.Host) < 0
+			})
+			if diff := cmp.Diff(wantContainer, got, sorted, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+				t.Errorf("Inspect (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestStates(t *testing.T) {
+	for state, want := range map[string]container.State{
+		"running": container.Running, "paused": container.Paused, "restarting": container.Restarting, "exited": container.Stopped,
+	} {
+		enginetest.New(t, &enginetest.Container{Name: "it", State: state})
+		got, err := newEngine(t).Inspect(t.Context(), enginetest.ID("it"))
+		if err != nil || got.State != want {
+			t.Errorf("%s: State = %q, %v; want %q", state, got.State, err, want)
+		}
+	}
+}
+
+func TestPublishedPorts(t *testing.T) {
+	binding := func(ip, port string) []enginetest.Binding { return []enginetest.Binding{{HostIP: ip, HostPort: port}} }
+	tests := []struct {
+		name  string
+		ports map[string][]enginetest.Binding
+		want  []string
+		fails bool
+	}{
+		{name: "none"},
+		{name: "exposed alone", ports: map[string][]enginetest.Binding{"80/tcp": nil}},
+		{name: "udp and sctp", ports: map[string][]enginetest.Binding{"53/udp": binding("0.0.0.0", "53"), "9/sctp": binding("", "9")}},
+		{name: "no address", ports: map[string][]enginetest.Binding{"80/tcp": binding("", "8080")}, want: []string{"0.0.0.0:8080"}},
+		{name: "loopback alone", ports: map[string][]enginetest.Binding{"80/tcp": binding("127.0.0.1", "8080")}, want: []string{"127.0.0.1:8080"}},
+		{name: "IPv6 loopback", ports: map[string][]enginetest.Binding{"80/tcp": binding("::1", "8080")}, want: []string{"[::1]:8080"}},
+		{name: "v4-mapped", ports: map[string][]enginetest.Binding{"80/tcp": binding("::ffff:10.0.0.1", "8080")}, want: []string{"10.0.0.1:8080"}},
+		{name: "no port", ports: map[string][]enginetest.Binding{"80/tcp": binding("", "")}, fails: true},
+		{name: "port 0", ports: map[string][]enginetest.Binding{"80/tcp": binding("", "0")}, fails: true},
+		{name: "port too large", ports: map[string][]enginetest.Binding{"80/tcp": binding("", "65536")}, fails: true},
+		{name: "no address at all", ports: map[string][]enginetest.Binding{"80/tcp": binding("<b>", "80")}, fails: true},
+		{name: "inner port no number", ports: map[string][]enginetest.Binding{"http/tcp": binding("", "80")}, fails: true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			enginetest.New(t, &enginetest.Container{Name: "it", Ports: test.ports})
+			c, err := newEngine(t).Inspect(t.Context(), enginetest.ID("it"))
+			if (err != nil) != test.fails {
+				t.Fatalf("error %v, want one: %v", err, test.fails)
+			}
+			var got []string
+			for _, b := range c.Published {
+				got = append(got, b.Host.String())
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestErrors(t *testing.T) {
+	t.Run("unreachable", func(t *testing.T) {
+		t.Setenv("DOCKER_HOST", "unix:///nonexistent.sock")
+		e := newEngine(t)
+		_, err := e.Containers(t.Context())
+		if !errors.Is(err, container.ErrUnreachable) {
+			t.Errorf("Containers: %v, want ErrUnreachable", err)
+		}
+		if err := e.Ready(t.Context()); !errors.Is(err, container.ErrUnreachable) {
+			t.Errorf("Ready: %v, want ErrUnreachable", err)
+		}
+	})
+	t.Run("status", func(t *testing.T) {
+		fake := enginetest.New(t)
+		e := newEngine(t)
+		if err := e.Ready(t.Context()); err != nil {
+			t.Fatalf("Ready: %v", err)
+		}
+		if _, err := e.Inspect(t.Context(), "nobody"); !errors.Is(err, container.ErrNotFound) {
+			t.Errorf("Inspect: %v, want ErrNotFound", err)
+		}
+		fake.Fail(http.StatusInternalServerError)
+		if err := e.Ready(t.Context()); err == nil {
+			t.Error("Ready although the engine answers 500")
+		}
+		fake.Fail(http.StatusForbidden)
+		if err := e.Ready(t.Context()); !errors.Is(err, container.ErrForbidden) {
+			t.Errorf("Ready: %v, want ErrForbidden", err)
+		}
+	})
+	t.Run("environment", func(t *testing.T) {
+		t.Setenv("DOCKER_HOST", "nonsense")
+		if _, err := engine.New(1); err == nil {
+			t.Error("no error for a DOCKER_HOST that is no address")
+		}
+	})
+}
+
+func TestExec(t *testing.T) {
+	large := strings.Repeat("0123456789abcdef", 10_000) // several frames
+	var result enginetest.Exec
+	fake := enginetest.New(t, &enginetest.Container{Name: "it", Exec: func([]string) enginetest.Exec { return result }})
+	e := newEngine(t)
+	run := func(stdout io.Writer) (int, string, error) {
+		var stderr bytes.Buffer
+		code, err := e.Exec(t.Context(), enginetest.ID("it"), []string{"cat"}, stdout, &stderr)
+		return code, stderr.String(), err
+	}
+
+	result = enginetest.Exec{Stdout: large, Stderr: "complaint", Code: 3}
+	var stdout bytes.Buffer
+	code, stderr, err := run(&stdout)
+	if code != 3 || stderr != "complaint" || stdout.String() != large || err != nil {
+		t.Errorf("code %d, %d bytes, stderr %q, error %v", code, stdout.Len(), stderr, err)
+	}
+	for name, raw := range map[string]string{
+		"cut header":     "\x01\x00\x00",
+		"cut frame":      "\x01\x00\x00\x00\x00\x00\x00\x08four",
+		"4 GiB claimed":  "\x01\x00\x00\x00\xff\xff\xff\xfffour",
+		"unknown stream": "GET / HTTP/1.1\r\n",
+		"engine's error": "\x03\x00\x00\x00\x00\x00\x00\x04oops",
+	} {
+		result = enginetest.Exec{Raw: []byte(raw)}
+		if _, _, err := run(io.Discard); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	result = enginetest.Exec{Stdout: large}
+	if _, _, err := run(failingWriter{}); !errors.Is(err, errWriter) {
+		t.Errorf("error %v, want the writer's", err)
+	}
+	result = enginetest.Exec{CreateStatus: http.StatusForbidden, Message: "denied"}
+	if _, _, err := run(io.Discard); !errors.Is(err, container.ErrForbidden) {
+		t.Errorf("error %v, want ErrForbidden", err)
+	}
+	result = enginetest.Exec{StartStatus: http.StatusInternalServerError, Message: "no"}
+	if _, _, err := run(io.Discard); err == nil {
+		t.Error("no error although the start failed")
+	}
+	if n := fake.NeverStarted(); n != 0 {
+		t.Errorf("%d execs were created and never started", n)
+	}
+}
+
+// A context that ends between creation and start must not leave an exec that never starts.
+func TestExecIsStartedAlsoWhenCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	fake := enginetest.New(t, &enginetest.Container{Name: "it", Exec: func([]string) enginetest.Exec {
+		return enginetest.Exec{Before: cancel}
+	}})
+	_, _ = newEngine(t).Exec(ctx, enginetest.ID("it"), []string{"cat"}, io.Discard, io.Discard)
+	if calls := fake.Calls(); calls["exec create"] != 1 || fake.NeverStarted() != 0 {
+		t.Errorf("calls %v, never started %d", calls, fake.NeverStarted())
+	}
+}
+
+var errWriter = errors.New("full")
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errWriter }
+
+func TestMain(m *testing.M) {
+	_ = os.Unsetenv("DOCKER_API_VERSION")
+	os.Exit(m.Run())
+}

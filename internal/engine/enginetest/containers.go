@@ -1,0 +1,64 @@
+package enginetest
+
+import (
+	"net/http"
+	"time"
+)
+
+func (e *Engine) list(w http.ResponseWriter, _ *http.Request) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := []map[string]any{}
+	for _, c := range e.containers {
+		if c.State == "exited" {
+			continue
+		}
+		list = append(list, map[string]any{
+			"Id":         c.ID,
+			"Names":      []string{"/linked/" + c.Name, "/" + c.Name},
+			"Image":      or(c.ListedImage, c.Image),
+			"State":      or(c.State, "running"),
+			"HostConfig": map[string]any{"NetworkMode": or(c.NetworkMode, "default")},
+		})
+	}
+	answer(w, list)
+}
+
+func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
+	c := e.find(r.PathValue("id"))
+	if c == nil {
+		fail(w, http.StatusNotFound, "No such container: "+r.PathValue("id"))
+		return
+	}
+	if c.InspectHangs {
+		select {
+		case <-e.closed:
+		case <-r.Context().Done():
+		}
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	exposed := map[string]any{}
+	for _, port := range c.Exposed {
+		exposed[port] = map[string]any{}
+	}
+	state := or(c.State, "running")
+	answer(w, map[string]any{
+		"Id":   c.ID,
+		"Name": "/" + c.Name,
+		"State": map[string]any{
+			"Status":     state,
+			"Running":    state != "exited",
+			"Paused":     state == "paused",
+			"Restarting": state == "restarting",
+			"StartedAt":  c.StartedAt.Format(time.RFC3339Nano),
+		},
+		"HostConfig": map[string]any{
+			"NetworkMode": or(c.NetworkMode, "default"),
+			"Runtime":     or(c.Runtime, "runc"),
+		},
+		"Config":          map[string]any{"Image": c.Image, "ExposedPorts": exposed},
+		"NetworkSettings": map[string]any{"Ports": c.Ports},
+	})
+}

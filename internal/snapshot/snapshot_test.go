@@ -1,0 +1,313 @@
+package snapshot
+
+import (
+	"encoding/json"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/procfd"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+func listen(local string, inode uint64) socket.Socket {
+	at := netip.MustParseAddrPort(local)
+	unspecified := netip.IPv4Unspecified()
+	if at.Addr().Is6() {
+		unspecified = netip.IPv6Unspecified()
+	}
+	return socket.Socket{Local: at, Remote: netip.AddrPortFrom(unspecified, 0), State: socket.Listen, Inode: inode}
+}
+
+func established(local, remote string, inode uint64) socket.Socket {
+	return socket.Socket{Local: netip.MustParseAddrPort(local), Remote: netip.MustParseAddrPort(remote), State: socket.Established, Inode: inode}
+}
+
+func in(state socket.State, s socket.Socket) socket.Socket {
+	s.State = state
+	return s
+}
+
+func published(port uint16, hosts ...string) []container.Binding {
+	var bindings []container.Binding
+	for _, host := range hosts {
+		bindings = append(bindings, container.Binding{Port: port, Host: netip.MustParseAddrPort(host)})
+	}
+	return bindings
+}
+
+func owners(denied int, inodes ...uint64) *procfd.Owners {
+	o := &procfd.Owners{Inodes: make(map[uint64]struct{}), Readable: 1, Denied: denied}
+	for _, inode := range inodes {
+		o.Inodes[inode] = struct{}{}
+	}
+	return o
+}
+
+func texts(endpoints []netip.AddrPort) []string {
+	var texts []string
+	for _, e := range endpoints {
+		texts = append(texts, e.String())
+	}
+	return texts
+}
+
+func addrs(list ...string) []netip.Addr {
+	var addrs []netip.Addr
+	for _, text := range list {
+		addrs = append(addrs, netip.MustParseAddr(text))
+	}
+	return addrs
+}
+
+func TestOwnNamespace(t *testing.T) {
+	tests := []struct {
+		name        string
+		sockets     []socket.Socket
+		published   []container.Binding
+		interfaces  []netip.Addr
+		listening   []string
+		established []string
+		leftOut     LeftOut
+	}{
+		{name: "nothing"},
+		{
+			name:    "exposed alone, or not at all",
+			sockets: []socket.Socket{listen("0.0.0.0:80", 1)},
+			leftOut: LeftOut{Unpublished: 1},
+		},
+		{
+			name:      "published and nobody listens",
+			published: published(80, "0.0.0.0:8080"),
+		},
+		{
+			name:      "one binding at the default interface",
+			sockets:   []socket.Socket{listen("0.0.0.0:80", 1)},
+			published: published(80, "0.0.0.0:8080", "[::]:8080"),
+			listening: []string{"0.0.0.0:8080"},
+		},
+		{
+			name:       "all addresses fan out to the interfaces",
+			sockets:    []socket.Socket{listen("[::]:80", 1)},
+			published:  published(80, "0.0.0.0:8080"),
+			interfaces: addrs("192.168.56.101", "10.0.2.101"),
+			listening:  []string{"10.0.2.101:8080", "192.168.56.101:8080"},
+		},
+		{
+			name:      "three bindings of one port",
+			sockets:   []socket.Socket{listen("0.0.0.0:80", 1)},
+			published: published(80, "0.0.0.0:8080", "10.1.1.1:8081", "[::1]:8082"),
+			listening: []string{"0.0.0.0:8080", "10.1.1.1:8081", "[::1]:8082"},
+		},
+		{
+			name:      "published on 127.0.0.1 alone",
+			sockets:   []socket.Socket{listen("0.0.0.0:80", 1)},
+			published: published(80, "127.0.0.1:8080"),
+			listening: []string{"127.0.0.1:8080"},
+		},
+		{
+			name: "bound to loopback inside",
+			sockets: []socket.Socket{
+				listen("127.0.0.1:80", 1), listen("127.0.0.11:80", 2), listen("[::1]:80", 3),
+			},
+			published: published(80, "0.0.0.0:8080"),
+			leftOut:   LeftOut{Loopback: 3},
+		},
+		{
+			name:      "bound to the container's own address",
+			sockets:   []socket.Socket{listen("172.17.0.2:80", 1)},
+			published: published(80, "0.0.0.0:8080"),
+			listening: []string{"0.0.0.0:8080"},
+		},
+		{
+			name:      "two SO_REUSEPORT listeners and one of IPv6: one endpoint",
+			sockets:   []socket.Socket{listen("0.0.0.0:80", 1), listen("0.0.0.0:80", 2), listen("[::]:80", 3)},
+			published: published(80, "0.0.0.0:8080", "[::]:8080"),
+			listening: []string{"0.0.0.0:8080"},
+		},
+		{
+			name: "connections: accepted, dialled, unaccepted, equal ones; and what is none",
+			sockets: []socket.Socket{
+				established("172.17.0.2:80", "172.17.0.3:5000", 1),
+				established("172.17.0.2:6000", "10.9.9.9:443", 2), established("172.17.0.2:6001", "10.9.9.9:443", 3),
+				established("172.17.0.2:80", "172.17.0.4:5000", 0),
+				in(socket.TimeWait, established("172.17.0.2:80", "172.17.0.5:5000", 0)),
+				in(socket.FinWait2, established("172.17.0.2:80", "172.17.0.5:5001", 0)),
+				in(socket.SynRecv, established("172.17.0.2:80", "172.17.0.5:5002", 0)),
+				in(socket.CloseWait, established("172.17.0.2:80", "172.17.0.5:5003", 9)),
+				in(socket.State(0xFF), established("172.17.0.2:80", "172.17.0.5:5004", 9)),
+			},
+			established: []string{"10.9.9.9:443", "10.9.9.9:443", "172.17.0.3:5000", "172.17.0.4:5000"},
+			leftOut:     LeftOut{OtherState: 5},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if test.interfaces == nil {
+				test.interfaces = addrs("0.0.0.0")
+			}
+			got := Of(collect.Result{Readings: []collect.Reading{{
+				Container: container.Container{Name: "/it", Image: "shop/web:1"},
+				Namespace: &collect.Namespace{Published: test.published, Sockets: test.sockets},
+			}}}, test.interfaces)[0]
+			if diff := cmp.Diff(test.listening, texts(got.Listening)); diff != "" {
+				t.Errorf("listening (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.established, texts(got.Established)); diff != "" {
+				t.Errorf("established (-want +got):\n%s", diff)
+			}
+			if got.LeftOut != test.leftOut {
+				t.Errorf("left out %+v, want %+v", got.LeftOut, test.leftOut)
+			}
+		})
+	}
+}
+
+// Each container of a shared namespace: what it owns and what it gets.
+func TestSharedNamespace(t *testing.T) {
+	type member struct {
+		owners     *procfd.Owners
+		configured []uint16
+
+		listening, established []string
+		unknown                int
+	}
+	web, db := listen("0.0.0.0:80", 1), listen("127.0.0.1:5432", 2)
+	accepted := established("10.0.0.1:80", "10.0.0.9:5000", 3)
+	unaccepted := established("10.0.0.1:80", "10.0.0.9:5001", 0)
+	all := []socket.Socket{web, db, accepted, unaccepted}
+	pod := collect.Namespace{Shared: true, Sockets: all, Published: append(published(80, "0.0.0.0:8080"), published(5432, "0.0.0.0:5432")...)}
+	host := collect.Namespace{Shared: true, Host: true, Sockets: all}
+	tests := []struct {
+		name      string
+		namespace collect.Namespace
+		members   []member
+	}{
+		{
+			name: "host: each its own, loopback too", namespace: host,
+			members: []member{
+				{owners: owners(0, 1, 3), listening: []string{"0.0.0.0:80"}, established: []string{"10.0.0.9:5000", "10.0.0.9:5001"}},
+				{owners: owners(0, 2), listening: []string{"127.0.0.1:5432"}},
+				{owners: owners(0)},
+			},
+		},
+		{
+			name: "host: owners not told", namespace: host,
+			members: []member{
+				{configured: []uint16{80, 81}, listening: []string{"0.0.0.0:80"}, unknown: 3},
+				{unknown: 4},
+			},
+		},
+		{
+			name: "host: a port that the configuration names and another container owns", namespace: host,
+			members: []member{
+				{configured: []uint16{80}, unknown: 2},
+				{owners: owners(0, 1), listening: []string{"0.0.0.0:80"}, established: []string{"10.0.0.9:5001"}},
+			},
+		},
+		{
+			name: "host: master readable, workers of another user not", namespace: host,
+			members: []member{
+				{owners: owners(2, 1), listening: []string{"0.0.0.0:80"}, established: []string{"10.0.0.9:5001"}, unknown: 2},
+			},
+		},
+		{
+			name: "host: one socket held by two containers", namespace: host,
+			members: []member{
+				{owners: owners(0, 1), listening: []string{"0.0.0.0:80"}, established: []string{"10.0.0.9:5001"}},
+				{owners: owners(0, 1), listening: []string{"0.0.0.0:80"}, established: []string{"10.0.0.9:5001"}},
+			},
+		},
+		{
+			name: "pod: the published ports, each its own", namespace: pod,
+			members: []member{
+				{owners: owners(0, 1, 3), listening: []string{"0.0.0.0:8080"}, established: []string{"10.0.0.9:5000", "10.0.0.9:5001"}},
+				{owners: owners(0, 2)},
+			},
+		},
+		{
+			name: "pod: what nobody owns is the one's whose owners are not told", namespace: pod,
+			members: []member{
+				{owners: owners(0, 2)},
+				{listening: []string{"0.0.0.0:8080"}, established: []string{"10.0.0.9:5000", "10.0.0.9:5001"}},
+			},
+		},
+		{
+			name: "pod: nobody's owners are told", namespace: pod,
+			members: []member{
+				{listening: []string{"0.0.0.0:8080"}, established: []string{"10.0.0.9:5000", "10.0.0.9:5001"}},
+				{listening: []string{"0.0.0.0:8080"}, established: []string{"10.0.0.9:5000", "10.0.0.9:5001"}},
+			},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var result collect.Result
+			for _, m := range test.members {
+				result.Readings = append(result.Readings, collect.Reading{
+					Container: container.Container{Configured: m.configured}, Namespace: &test.namespace, Owners: m.owners,
+				})
+			}
+			for i, got := range Of(result, addrs("0.0.0.0")) {
+				want := test.members[i]
+				if diff := cmp.Diff(want.listening, texts(got.Listening)); diff != "" {
+					t.Errorf("%d: listening (-want +got):\n%s", i, diff)
+				}
+				if diff := cmp.Diff(want.established, texts(got.Established)); diff != "" {
+					t.Errorf("%d: established (-want +got):\n%s", i, diff)
+				}
+				if got.LeftOut.OwnerUnknown != want.unknown {
+					t.Errorf("%d: %d of unknown owner, want %d", i, got.LeftOut.OwnerUnknown, want.unknown)
+				}
+				if got.OwnersUnknown != (test.namespace.Host && want.owners == nil) {
+					t.Errorf("%d: OwnersUnknown = %v", i, got.OwnersUnknown)
+				}
+			}
+		})
+	}
+}
+
+// An unaccepted connection waits in the queue of the listener on its very address, if there is one.
+func TestUnacceptedPrefersTheExactListener(t *testing.T) {
+	namespace := &collect.Namespace{Shared: true, Host: true, Sockets: []socket.Socket{
+		listen("0.0.0.0:80", 1), listen("10.0.0.1:80", 2), listen("[::]:81", 3),
+		established("10.0.0.1:80", "10.0.0.9:5000", 0), established("10.0.0.2:80", "10.0.0.9:5001", 0), established("10.0.0.2:81", "10.0.0.9:5002", 0),
+	}}
+	got := Of(collect.Result{Readings: []collect.Reading{
+		{Namespace: namespace, Owners: owners(0, 1)}, {Namespace: namespace, Owners: owners(0, 2)}, {Namespace: namespace, Owners: owners(0, 3)},
+	}}, nil)
+	for i, want := range []string{"10.0.0.9:5001", "10.0.0.9:5000", "10.0.0.9:5002"} {
+		if !slices.Equal(texts(got[i].Established), []string{want}) {
+			t.Errorf("%d: %v, want %s", i, texts(got[i].Established), want)
+		}
+	}
+}
+
+func TestConnectionsDocument(t *testing.T) {
+	document := ConnectionsOf([]Container{
+		{
+			Name: "/kafka", Image: "wurstmeister/kafka:2.11-0.10.2.1",
+			Listening:   []netip.AddrPort{netip.MustParseAddrPort("192.168.56.101:9092")},
+			Established: []netip.AddrPort{netip.MustParseAddrPort("172.17.0.2:39534"), netip.MustParseAddrPort("[2001:db8::1]:443")},
+		},
+		{Name: "/idle", Image: `<img src=x onerror="alert(1)">`},
+	})
+	got, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `[{"name":"/kafka","artefact":"wurstmeister/kafka:2.11-0.10.2.1",` +
+		`"listening":[{"address":"192.168.56.101","port":9092}],` +
+		`"established":[{"address":"172.17.0.2","port":39534},{"address":"2001:db8::1","port":443}]},` +
+		`{"name":"/idle","artefact":"\u003cimg src=x onerror=\"alert(1)\"\u003e","listening":[],"established":[]}]`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if none, _ := json.Marshal(ConnectionsOf(nil)); string(none) != "[]" {
+		t.Errorf("no containers: %s", none)
+	}
+}
