@@ -43,8 +43,12 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, docker.Close()) }()
 
+	self, err := collect.FindSelf("/proc")
+	if err != nil {
+		return err
+	}
 	life := context.WithoutCancel(ctx) // what runs when ctx ends is drained, not cut off
-	collector := collect.New(life, docker, int(c.Workers), time.Duration(c.Timeout))
+	collector := collect.New(life, docker, self, int(c.Workers), time.Duration(c.Timeout))
 	defer func() {
 		if err := closeWithin(life, closeTimeout, collector.Close); err != nil {
 			log.Warn().Err(err).Msg("Ended without waiting for the engine")

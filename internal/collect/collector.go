@@ -36,14 +36,14 @@ type Collector struct {
 }
 
 // New returns a collector that reads from so many containers at once and waits so long for each of a
-// container's answers. It must be closed. life is for calls that outlast the request for which they were made.
-func New(life context.Context, engine Engine, workers int, timeout time.Duration) *Collector {
+// container's answers. Nothing is run in self, the container of Outpost itself. It must be closed. life is for calls that outlast the request for which they were made.
+func New(life context.Context, engine Engine, self Self, workers int, timeout time.Duration) *Collector {
 	return &Collector{
 		engine:   engine,
 		workers:  workers,
 		timeout:  timeout,
 		pending:  newPending(life),
-		executor: newExecutor(engine, newFailures(time.Now)),
+		executor: newExecutor(engine, self, newFailures(time.Now)),
 	}
 }
 

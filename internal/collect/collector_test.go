@@ -64,7 +64,7 @@ func newPatientCollector(t *testing.T, timeout time.Duration) *collect.Collector
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := collect.New(context.WithoutCancel(t.Context()), e, 4, timeout)
+	c := collect.New(context.WithoutCancel(t.Context()), e, collect.Self{}, 4, timeout)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Second)
 		defer cancel()

@@ -59,12 +59,13 @@ func final(err error) bool {
 // executor runs commands in containers, and remembers those that could not be run.
 type executor struct {
 	engine   Engine
+	self     Self
 	failures *failures
 	decoders sync.Pool // of *procnet.Decoder: their buffers grow to the size of the tables once
 }
 
-func newExecutor(engine Engine, f *failures) *executor {
-	return &executor{engine: engine, failures: f, decoders: sync.Pool{New: func() any {
+func newExecutor(engine Engine, self Self, f *failures) *executor {
+	return &executor{engine: engine, self: self, failures: f, decoders: sync.Pool{New: func() any {
 		// The kernel is the engine's; that it has Outpost's own byte order is taken for granted.
 		return procnet.NewDecoder(binary.NativeEndian)
 	}}}
@@ -75,24 +76,35 @@ func (x *executor) tables(ctx context.Context, c container.Container) (procnet.T
 	decoder := x.decoders.Get().(*procnet.Decoder) //nolint:errcheck,forcetypeassert // it holds nothing else
 	defer x.decoders.Put(decoder)
 	decoder.Reset()
-	exit, err := x.run(ctx, c, tablesCommand, decoder, io.Discard)
+	err := x.decodeTables(ctx, c, decoder)
 	table := decoder.Table()
 	table.Sockets = slices.Clone(table.Sockets)
-	switch {
-	case err != nil:
-		return table, err
-	case exit.truncated:
-		return table, tooMuch(tablesCommand[0], false)
-	case exit.code == 0 && table.IPv4:
-		return table, nil
-	case table.IPv4 && !table.IPv6 && strings.Contains(exit.stderr, "No such file"):
-		return table, nil // a kernel without IPv6 has no tcp6
+	return table, err
+}
+
+func (x *executor) decodeTables(ctx context.Context, c container.Container, decoder *procnet.Decoder) error {
+	if x.self.is(c.ID) {
+		return x.self.tables(decoder)
 	}
-	return table, exit.failure("cat")
+	exit, err := x.run(ctx, c, tablesCommand, decoder, io.Discard)
+	switch table := decoder.Table(); {
+	case err != nil:
+		return err
+	case exit.truncated:
+		return tooMuch(tablesCommand[0], false)
+	case exit.code == 0 && table.IPv4:
+		return nil
+	case table.IPv4 && !table.IPv6 && strings.Contains(exit.stderr, "No such file"):
+		return nil // a kernel without IPv6 has no tcp6
+	}
+	return exit.failure(tablesCommand[0])
 }
 
 // owners finds the sockets of c's processes.
 func (x *executor) owners(ctx context.Context, c container.Container) (procfd.Owners, error) {
+	if x.self.is(c.ID) {
+		return x.self.owners()
+	}
 	decoder := procfd.NewDecoder(c.ID)
 	exit, err := x.run(ctx, c, ownersCommand, &decoder.Output, &decoder.Errors)
 	if err != nil {

@@ -5,6 +5,7 @@ package procfd
 import (
 	"bytes"
 	"strconv"
+	"strings"
 
 	"github.com/PabloL007/outpost/internal/lines"
 )
@@ -139,13 +140,19 @@ func (p *process) descriptor(line []byte) {
 		return
 	}
 	p.targets++
-	digits, ok := bytes.CutPrefix(target, []byte("socket:["))
-	if !ok {
-		return
-	}
-	if inode, err := strconv.ParseUint(string(bytes.TrimSuffix(digits, []byte("]"))), 10, 64); err == nil {
+	if inode, ok := SocketInode(string(target)); ok {
 		p.inodes = append(p.inodes, inode)
 	}
+}
+
+// SocketInode reads the target of a descriptor's link, such as socket:[45231]. ok is false if it is no socket.
+func SocketInode(target string) (inode uint64, ok bool) {
+	digits, ok := strings.CutPrefix(target, "socket:[")
+	if !ok {
+		return 0, false
+	}
+	inode, err := strconv.ParseUint(strings.TrimSuffix(digits, "]"), 10, 64)
+	return inode, err == nil
 }
 
 // errorLine reads a complaint of ls. Of interest are directories that could not be opened; a link that could

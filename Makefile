@@ -1,0 +1,57 @@
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+IMAGE ?= outpost
+GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+BENCHSTAT := go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+FUZZTIME ?= 30s
+
+
+.PHONY: help build run demo demo-down test lint bench fuzz image dist engine clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## the binary, in .build
+	$(GO_BUILD) -o .build/outpost ./cmd/outpost
+
+run: build ## the daemon, on this machine's engine
+	.build/outpost
+
+demo: image ## containers that talk to each other, and what Outpost says of them
+	go run ./internal/demo up $(IMAGE)
+
+demo-down: ## removes what the demo made
+	go run ./internal/demo down $(IMAGE)
+
+test: engine ## all tests, with the race detector; end to end where an engine answers
+	go test -race -timeout 15m ./...
+	go vet -C internal/procnet/procfsbench ./...
+
+lint: ## the linters of .golangci.yml
+	$(GOLANGCI_LINT) run ./...
+
+bench: engine ## the figures of the README
+	mkdir -p .build
+	go test -C internal/procnet/procfsbench -run '^$$' -bench . -count 6 . | tee .build/bench-decoder.txt
+	$(BENCHSTAT) -col /decoder .build/bench-decoder.txt
+	go test -run '^$$' -bench . -benchtime 5x -count 6 -timeout 60m ./internal/e2e | tee .build/bench-connections.txt
+	$(BENCHSTAT) -col /by .build/bench-connections.txt
+
+fuzz: ## each decoder of foreign bytes, for FUZZTIME
+	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procnet
+	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procfd
+
+image: engine ## the image, built without an image registry
+	.ci/image $(IMAGE) $(VERSION)
+
+dist: ## static binaries, in .build
+	GOOS=linux GOARCH=amd64 $(GO_BUILD) -o .build/outpost-linux-amd64 ./cmd/outpost
+	GOOS=linux GOARCH=arm64 $(GO_BUILD) -o .build/outpost-linux-arm64 ./cmd/outpost
+	GOOS=darwin GOARCH=arm64 $(GO_BUILD) -o .build/outpost-darwin-arm64 ./cmd/outpost
+
+engine: ## a Docker engine: the one that answers, or one installed and started
+	.ci/engine start
+
+clean: ## removes what was built, and ends the engine if it was started here
+	.ci/engine stop
+	rm -rf .build

@@ -1,0 +1,116 @@
+// Package lab runs containers on a real Docker engine, for the end-to-end tests, the benchmarks and the demo. It
+// speaks to the engine as people do, through the docker command, and needs no image registry.
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// Lab is a set of containers, networks and images that belong together. What it makes carries its name.
+type Lab struct {
+	name string
+	echo io.Writer // gets each command before it is run; nil: none is shown
+}
+
+// New returns a lab. Labs of different names do not see each other.
+func New(name string, echo io.Writer) *Lab { return &Lab{name: name, echo: echo} }
+
+// Name returns a name that no other lab uses for what it calls part.
+func (l *Lab) Name(part string) string { return l.name + "-" + part }
+
+func (l *Lab) label() string { return "outpost.lab=" + l.name }
+
+// Docker runs the docker command and returns what it printed.
+func (l *Lab) Docker(ctx context.Context, args ...string) (string, error) {
+	if l.echo != nil {
+		_, _ = fmt.Fprintln(l.echo, "+ docker "+quoted(args))
+	}
+	return l.docker(ctx, nil, args...)
+}
+
+func (l *Lab) docker(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, "docker", args...) //nolint:gosec // the caller's own words
+	var stdout, stderr bytes.Buffer
+	command.Stdin, command.Stdout, command.Stderr = stdin, &stdout, &stderr
+	if err := command.Run(); err != nil {
+		return "", fmt.Errorf("docker %s: %w: %s", quoted(args), err, strings.TrimSpace(stderr.String()))
+	}
+	return strings.TrimSpace(stdout.String()), nil
+}
+
+// Run starts a container in the background, called Name(part), and returns its ID. args are what follows
+// `docker run -d`: options, image and command.
+func (l *Lab) Run(ctx context.Context, part string, args ...string) (id string, err error) {
+	all := append([]string{"run", "-d", "--label", l.label(), "--name", l.Name(part)}, args...)
+	return l.Docker(ctx, all...)
+}
+
+// Ready waits until the containers have printed "ready", as peer does.
+func (l *Lab) Ready(ctx context.Context, parts ...string) error {
+	for _, part := range parts {
+		if err := l.waitFor(ctx, part, "ready"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Lab) waitFor(ctx context.Context, part, line string) error {
+	const patience, pause = 30 * time.Second, 50 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		printed, err := l.docker(ctx, nil, "logs", l.Name(part))
+		if err == nil && strings.Contains(printed, line) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s did not print %q: %w", l.Name(part), line, errors.Join(err, ctx.Err()))
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Network makes a bridge network called Name(part).
+func (l *Lab) Network(ctx context.Context, part string) error {
+	_, err := l.Docker(ctx, "network", "create", "--label", l.label(), l.Name(part))
+	return err
+}
+
+// Close removes the lab's containers, networks and images, also those of an earlier run that was broken off.
+func (l *Lab) Close(ctx context.Context) error {
+	return errors.Join(
+		l.removeAll(ctx, []string{"ps", "-aq", "--filter", "label=" + l.label()}, "rm", "-f", "-v"),
+		l.removeAll(ctx, []string{"network", "ls", "-q", "--filter", "label=" + l.label()}, "network", "rm"),
+		l.removeAll(ctx, []string{"images", "-q", "--filter", "label=" + l.label()}, "rmi", "-f"),
+	)
+}
+
+func (l *Lab) removeAll(ctx context.Context, list []string, remove ...string) error {
+	found, err := l.docker(ctx, nil, list...)
+	if err != nil || found == "" {
+		return err
+	}
+	_, err = l.docker(ctx, nil, append(remove, strings.Fields(found)...)...)
+	return err
+}
+
+// quoted writes args as a shell would take them.
+func quoted(args []string) string {
+	words := make([]string, len(args))
+	for i, arg := range args {
+		words[i] = arg
+		if arg == "" || strings.ContainsAny(arg, " \t\n'\"$;|&<>*?()`\\") {
+			words[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
