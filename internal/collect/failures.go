@@ -65,6 +65,17 @@ func (f *failures) note(c container.Container, command string, err error) {
 	f.failed[key] = failure{started: c.StartedAt, err: err, wait: wait, retry: f.now().Add(wait)}
 }
 
+// forget forgets what failed in c.
+func (f *failures) forget(c container.Container) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key := range f.failed {
+		if key.container == c.ID {
+			delete(f.failed, key)
+		}
+	}
+}
+
 // keep forgets all containers but those listed.
 func (f *failures) keep(listed []container.Summary) {
 	ids := make(map[string]bool, len(listed))

@@ -33,16 +33,25 @@ func (n *namespace) readOnce(tables func() (procnet.Table, error)) error {
 	}
 	n.done = true
 	n.Sockets = table.Sockets
-	if err != nil {
-		n.problems = append(n.problems, problemOf(err))
-	}
-	if table.Malformed > 0 {
-		n.problems = append(n.problems, Problem{
-			Reason: "rows of the socket table cannot be decoded",
-			Detail: fmt.Sprintf("%d of %d; %v", table.Malformed, table.Malformed+len(table.Sockets), table.FirstMalformed),
-		})
+	if err != nil || table.Malformed > 0 {
+		n.problems = append(n.problems, tableProblem(table, err))
 	}
 	return nil
+}
+
+// tableProblem says what is wrong with a table that was read in part. If reading was broken off, the last row is
+// malformed for that reason.
+func tableProblem(table procnet.Table, err error) Problem {
+	malformed := fmt.Sprintf("%d of %d rows cannot be decoded; %v", table.Malformed, table.Malformed+len(table.Sockets), table.FirstMalformed)
+	switch {
+	case err == nil:
+		return Problem{Reason: "rows of the socket table cannot be decoded", Detail: malformed}
+	case table.Malformed == 0:
+		return problemOf(err)
+	}
+	p := problemOf(err)
+	p.Detail = strings.TrimPrefix(p.Detail+"; "+malformed, "; ")
+	return p
 }
 
 // namespaceOf finds the namespace that c is in. It returns one also with an error: then nothing is known of

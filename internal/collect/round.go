@@ -77,17 +77,31 @@ func (r *round) read(ctx context.Context, listed container.Summary) *read {
 	if reading.namespace, namespaceErr = r.namespaceOf(ctx, c); namespaceErr != nil {
 		reading.add(Problem{Reason: "the container whose network it joined cannot be inspected", Detail: namespaceErr.Error()})
 	}
-	switch c.State {
-	case container.Paused:
-		reading.add(Problem{Reason: "the container is paused: nothing can be run in it"})
-	case container.Restarting:
-		reading.add(Problem{Reason: "the container is restarting"})
-	default:
-		if failed := r.execute(ctx, reading); failed && r.gone(ctx, c) {
-			return nil
-		}
+	if c.State != container.Running {
+		reading.add(stateProblem(c.State))
+		return reading
+	}
+	if failed := r.execute(ctx, reading); !failed {
+		return reading
+	}
+	// What became of the container meanwhile may explain the failure.
+	now, err := r.inspectNow(ctx, c.ID)
+	switch {
+	case errors.Is(err, container.ErrNotFound), err == nil && now.State == container.Stopped:
+		return nil
+	case err == nil && now.State != container.Running:
+		r.executor.failures.forget(c)
+		reading.tablesErr = nil
+		reading.Problems = []Problem{stateProblem(now.State)}
 	}
 	return reading
+}
+
+func stateProblem(state container.State) Problem {
+	if state == container.Paused {
+		return Problem{Reason: "the container is paused: nothing can be run in it"}
+	}
+	return Problem{Reason: "the container is " + string(state)}
 }
 
 // execute runs the commands. The tables come first: a socket in them that later has no owner was closed
@@ -136,15 +150,6 @@ func (r *round) inspectNow(ctx context.Context, id string) (container.Container,
 	return await(ctx, r.pending, r.timeout, call{kindInspect, id}, func(ctx context.Context) (container.Container, error) {
 		return r.engine.Inspect(ctx, id)
 	})
-}
-
-// gone reports whether c ended since it was inspected, which explains any failure.
-func (r *round) gone(ctx context.Context, c container.Container) bool {
-	now, err := r.inspectNow(ctx, c.ID)
-	if err != nil {
-		return errors.Is(err, container.ErrNotFound)
-	}
-	return now.State == container.Stopped
 }
 
 // problemOf puts an error into a problem's words.

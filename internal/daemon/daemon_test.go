@@ -106,7 +106,9 @@ func TestEngineIsLoggedOnce(t *testing.T) {
 	}
 }
 
-func TestReasonsAreLoggedOnce(t *testing.T) {
+func TestReasonsAreLoggedOnce(t *testing.T) { synctest.Test(t, testReasonsAreLoggedOnce) }
+
+func testReasonsAreLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	var result collect.Result
 	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }),
@@ -119,6 +121,7 @@ func TestReasonsAreLoggedOnce(t *testing.T) {
 	incomplete := []string{"warn: The container could not be read completely"}
 	for i, step := range []struct {
 		readings []collect.Reading
+		after    time.Duration
 		want     []string
 	}{
 		{readings: reading(collect.Namespace{})},
@@ -127,6 +130,10 @@ func TestReasonsAreLoggedOnce(t *testing.T) {
 		{readings: reading(collect.Namespace{}, rows), want: incomplete},
 		{readings: reading(collect.Namespace{}, moreRows)},
 		{readings: reading(collect.Namespace{}), want: []string{"info: The container is read completely again"}},
+		{readings: reading(collect.Namespace{}, paused)},
+		{readings: reading(collect.Namespace{})},
+		{readings: reading(collect.Namespace{}, paused), after: 2 * repeatAfter, want: incomplete},
+		{readings: nil},
 		{readings: reading(collect.Namespace{}, paused), want: incomplete},
 		{readings: nil},
 		{
@@ -134,6 +141,7 @@ func TestReasonsAreLoggedOnce(t *testing.T) {
 			want:     []string{"warn: Unable to obtain inodes for the container's (0a1b) main process. Some connections will be omitted to preserve accuracy"},
 		},
 	} {
+		time.Sleep(step.after)
 		result.Readings = step.readings
 		if _, err := d.Containers(t.Context()); err != nil {
 			t.Fatal(err)

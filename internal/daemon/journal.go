@@ -18,11 +18,21 @@ type journal struct {
 
 	mu         sync.Mutex
 	engineDown bool
-	incomplete map[string]string // container ID → the reasons that were logged
+	incomplete map[string]*history // by container ID
 }
 
+// history is what was logged of a container.
+type history struct {
+	reasons string               // the last; empty if the container was complete
+	logged  map[string]time.Time // when which reasons were logged
+}
+
+// repeatAfter is how long the same reasons of the same container are not logged again after it was complete
+// meanwhile: a container that keeps crashing would else fill the log.
+const repeatAfter = time.Hour
+
 func newJournal(log zerolog.Logger) *journal {
-	return &journal{log: log, incomplete: make(map[string]string)}
+	return &journal{log: log, incomplete: make(map[string]*history)}
 }
 
 // engine notes whether the engine answered.
@@ -42,25 +52,43 @@ func (j *journal) engine(err error) {
 func (j *journal) containers(containers []snapshot.Container, took time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	incomplete := make(map[string]string)
+	incomplete := 0
+	histories := make(map[string]*history)
 	for _, c := range containers {
 		j.debug(c)
-		reasons := reasonsOf(c.Problems)
-		switch reasons {
-		case j.incomplete[c.ID]: // nothing new
-		case "":
-			j.log.Info().Str("container", c.ID).Str("name", c.Name).Msg("The container is read completely again")
-		default:
-			j.log.Warn().Str("container", c.ID).Str("name", c.Name).
-				Str("reason", joined(c.Problems)).Msg(messageOf(c))
+		before := j.incomplete[c.ID]
+		if len(c.Problems) > 0 {
+			incomplete++
+		} else if before == nil {
+			continue
 		}
-		if reasons != "" {
-			incomplete[c.ID] = reasons
+		if before == nil {
+			before = &history{logged: make(map[string]time.Time)}
 		}
+		histories[c.ID] = before
+		j.container(c, before)
 	}
-	j.incomplete = incomplete
-	j.log.Debug().Int("containers", len(containers)).Int("incomplete", len(incomplete)).
+	j.incomplete = histories
+	j.log.Debug().Int("containers", len(containers)).Int("incomplete", incomplete).
 		Dur("took_ms", took).Msg("Collected")
+}
+
+// container logs what is new of a container.
+func (j *journal) container(c snapshot.Container, before *history) {
+	reasons := reasonsOf(c.Problems)
+	if reasons == before.reasons {
+		return
+	}
+	before.reasons = reasons
+	if last, ok := before.logged[reasons]; ok && time.Since(last) < repeatAfter {
+		return
+	}
+	before.logged[reasons] = time.Now()
+	if reasons == "" {
+		j.log.Info().Str("container", c.ID).Str("name", c.Name).Msg("The container is read completely again")
+		return
+	}
+	j.log.Warn().Str("container", c.ID).Str("name", c.Name).Str("reason", joined(c.Problems)).Msg(messageOf(c))
 }
 
 // messageOf keeps the original Outpost's words for what existing alerts may look for.

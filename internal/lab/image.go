@@ -35,7 +35,7 @@ func (l *Lab) Import(ctx context.Context, part string, files map[string]File) (s
 		return "", fmt.Errorf("image %s: %w", part, err)
 	}
 	name := l.Name(part)
-	_, err := l.docker(ctx, &archive, "import", "--change", "LABEL "+l.label(), "-", name)
+	_, err := l.docker(ctx, &archive, "import", "--change", "LABEL "+l.Label(), "-", name)
 	return name, err
 }
 

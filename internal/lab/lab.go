@@ -25,7 +25,8 @@ func New(name string, echo io.Writer) *Lab { return &Lab{name: name, echo: echo}
 // Name returns a name that no other lab uses for what it calls part.
 func (l *Lab) Name(part string) string { return l.name + "-" + part }
 
-func (l *Lab) label() string { return "outpost.lab=" + l.name }
+// Label is what everything that the lab makes is labelled with.
+func (l *Lab) Label() string { return "outpost.lab=" + l.name }
 
 // Docker runs the docker command and returns what it printed.
 func (l *Lab) Docker(ctx context.Context, args ...string) (string, error) {
@@ -48,7 +49,7 @@ func (l *Lab) docker(ctx context.Context, stdin io.Reader, args ...string) (stri
 // Run starts a container in the background, called Name(part), and returns its ID. args are what follows
 // `docker run -d`: options, image and command.
 func (l *Lab) Run(ctx context.Context, part string, args ...string) (id string, err error) {
-	all := append([]string{"run", "-d", "--label", l.label(), "--name", l.Name(part)}, args...)
+	all := append([]string{"run", "-d", "--label", l.Label(), "--name", l.Name(part)}, args...)
 	return l.Docker(ctx, all...)
 }
 
@@ -81,16 +82,16 @@ func (l *Lab) waitFor(ctx context.Context, part, line string) error {
 
 // Network makes a bridge network called Name(part).
 func (l *Lab) Network(ctx context.Context, part string) error {
-	_, err := l.Docker(ctx, "network", "create", "--label", l.label(), l.Name(part))
+	_, err := l.Docker(ctx, "network", "create", "--label", l.Label(), l.Name(part))
 	return err
 }
 
 // Close removes the lab's containers, networks and images, also those of an earlier run that was broken off.
 func (l *Lab) Close(ctx context.Context) error {
 	return errors.Join(
-		l.removeAll(ctx, []string{"ps", "-aq", "--filter", "label=" + l.label()}, "rm", "-f", "-v"),
-		l.removeAll(ctx, []string{"network", "ls", "-q", "--filter", "label=" + l.label()}, "network", "rm"),
-		l.removeAll(ctx, []string{"images", "-q", "--filter", "label=" + l.label()}, "rmi", "-f"),
+		l.removeAll(ctx, []string{"ps", "-aq", "--filter", "label=" + l.Label()}, "rm", "-f", "-v"),
+		l.removeAll(ctx, []string{"network", "ls", "-q", "--filter", "label=" + l.Label()}, "network", "rm"),
+		l.removeAll(ctx, []string{"images", "-q", "--filter", "label=" + l.Label()}, "rmi", "-f"),
 	)
 }
 

@@ -60,7 +60,9 @@ func follow(ctx context.Context, instruction string) (any, error) {
 	case "dial":
 		return dial(ctx, first, address)
 	case "as":
-		return as(ctx, first, address)
+		return fork(ctx, "become:"+rest)
+	case "become":
+		return become(ctx, first, address)
 	}
 	return nil, errors.New("unknown instruction")
 }
@@ -116,14 +118,22 @@ func dial(ctx context.Context, count, address string) ([]net.Conn, error) {
 	return held, nil
 }
 
-// as runs an instruction as another user and waits until it is done.
-func as(ctx context.Context, user, instruction string) (any, error) {
-	uid, err := strconv.ParseUint(user, 10, 32)
+// become changes the user, as servers do in their workers, and follows an instruction. (With a credential for the
+// child, exec would change it while the child shares its parent's memory, and so make the parent undumpable.)
+func become(ctx context.Context, user, instruction string) (any, error) {
+	uid, err := strconv.Atoi(user)
+	if err == nil {
+		err = errors.Join(syscall.Setgid(uid), syscall.Setuid(uid))
+	}
 	if err != nil {
 		return nil, err
 	}
-	worker := exec.CommandContext(ctx, "/proc/self/exe", instruction)
-	worker.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	return follow(ctx, instruction)
+}
+
+// fork follows an instruction in a process of its own and waits until it is done.
+func fork(ctx context.Context, instruction string) (any, error) {
+	worker := exec.CommandContext(ctx, "/proc/self/exe", instruction) //nolint:gosec // the caller's own words
 	worker.Stderr = os.Stderr
 	stdout, err := worker.StdoutPipe()
 	if err != nil {

@@ -1,0 +1,427 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/lab"
+)
+
+// eventually waits until a condition holds that the engine or the kernel brings about by itself.
+func eventually(t testing.TB, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not come about")
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// timesLogged counts the lines of the log that have all parts.
+func (o *outpost) timesLogged(parts ...string) int {
+	n := 0
+lines:
+	for line := range strings.Lines(o.logged()) {
+		for _, part := range parts {
+			if !strings.Contains(line, part) {
+				continue lines
+			}
+		}
+		n++
+	}
+	return n
+}
+
+// Containers in which nothing can be run, each with the reason that the log gives once; one beside them that is
+// complete all the same.
+func TestFaults(t *testing.T) {
+	l := newLab(t)
+	const listen80 = "listen:tcp4:0.0.0.0:80"
+	l.peer("well", []string{"-p", "28000:80"}, listen80)
+	l.peer("terminal", []string{"-t", "-p", "28001:80"}, listen80)
+	l.run("scratch", "-p", "28002:80", bare, "/peer", listen80)
+	l.peer("paused", []string{"-p", "28003:80"}, listen80)
+	l.docker("pause", l.Name("paused"))
+	t.Cleanup(func() { _, _ = l.Docker(context.WithoutCancel(t.Context()), "unpause", l.Name("paused")) })
+	l.run("restarting", "--restart", "always", tools, "true")
+
+	o := start(t, interfaces)
+	for range 3 {
+		a := o.connections()
+		a.expect(l.Name("well"), on(28000), nil)
+		a.expect(l.Name("terminal"), on(28001), nil)
+		for _, part := range []string{"scratch", "paused"} {
+			a.expectPartial(l.Name(part), nil, nil)
+		}
+	}
+	for part, reason := range map[string]string{
+		"scratch": "the image has no cat",
+		"paused":  "the container is paused",
+	} {
+		if n := o.timesLogged(l.Name(part), reason); n != 1 {
+			t.Errorf("%s: %q is in the log %d times:\n%s", part, reason, n, o.logged())
+		}
+	}
+	l.docker("unpause", l.Name("paused"))
+	o.connections().expect(l.Name("paused"), on(28003), nil)
+	if n := o.timesLogged(l.Name("restarting"), "restarting"); n != 1 {
+		t.Errorf("the container that keeps restarting is in the log %d times:\n%s", n, o.logged())
+	}
+}
+
+// A container that may not start another process can still be read: no command forks. Neither does the listing of
+// processes in a shared namespace, although it takes a shell.
+func TestPidsLimitReached(t *testing.T) {
+	l := newLab(t)
+	l.peer("own", []string{"-p", "28000:80"}, "listen:tcp4:0.0.0.0:80")
+	l.peer("host", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:28001")
+	for _, part := range []string{"own", "host"} {
+		threads := l.docker("exec", l.Name(part), "sh", "-c", "ls /proc/1/task")
+		l.docker("update", "--pids-limit", strconv.Itoa(len(strings.Fields(threads))), l.Name(part))
+		if output, err := l.Docker(t.Context(), "exec", l.Name(part), "sh", "-c", "true | true"); err == nil {
+			t.Fatalf("%s can still fork: %s", part, output)
+		}
+	}
+	a := start(t, interfaces).connections()
+	a.expect(l.Name("own"), on(28000), nil)
+	a.expect(l.Name("host"), on(28001), nil)
+}
+
+// A command that hangs is left alone: no second one is started beside it, and none of this delays others for
+// longer than the timeout.
+func TestHungExec(t *testing.T) {
+	l := newLab(t)
+	files := l.toolFiles()
+	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nexec sleep 1000\n")}
+	l.run("hung", l.imported("hanging", files), "peer", "listen:tcp4:0.0.0.0:80")
+	l.peer("well", []string{"-p", "28000:80"}, "listen:tcp4:0.0.0.0:80")
+
+	o := start(t, interfaces, "OUTPOST_TIMEOUT=1s")
+	for i := range 3 {
+		started := time.Now()
+		a := o.connections()
+		if took := time.Since(started); i > 0 && took > 900*time.Millisecond {
+			t.Errorf("the container that is known to hang was waited for: %v", took)
+		}
+		a.expect(l.Name("well"), on(28000), nil)
+		a.expectPartial(l.Name("hung"), nil, nil)
+	}
+	if n := strings.Count(l.docker("top", l.Name("hung")), "sleep 1000"); n != 1 {
+		t.Errorf("%d commands hang in the container", n)
+	}
+	if n := o.timesLogged(l.Name("hung"), "exec: no answer within 1s"); n != 1 {
+		t.Errorf("the reason is in the log %d times:\n%s", n, o.logged())
+	}
+}
+
+// A command that prints without end is given up, in bounded memory.
+func TestEndlessOutput(t *testing.T) {
+	l := newLab(t)
+	files := l.toolFiles()
+	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nexec yes '  sl  local_address rem_address and so on'\n")}
+	l.run("endless", l.imported("printing", files), "peer", "listen:tcp4:0.0.0.0:80")
+	o := start(t, interfaces, "OUTPOST_TIMEOUT=60s")
+	for range 2 {
+		o.connections().expectPartial(l.Name("endless"), nil, nil)
+	}
+	if n := strings.Count(l.docker("top", l.Name("endless")), "yes"); n > 1 {
+		t.Errorf("%d commands print in the container", n)
+	}
+	if n := o.timesLogged(l.Name("endless"), "cat printed more than 32 MiB"); n != 1 {
+		t.Errorf("the reason is in the log %d times:\n%s", n, o.logged())
+	}
+}
+
+// engineSocket is the engine's socket as the docker command finds it.
+func engineSocket(t testing.TB) string {
+	t.Helper()
+	if path, ok := strings.CutPrefix(os.Getenv("DOCKER_HOST"), "unix://"); ok {
+		return path
+	}
+	return "/var/run/docker.sock"
+}
+
+// serveSocket serves handler on a socket until the test or stop ends it.
+func serveSocket(t testing.TB, path string, handler http.Handler) (stop func()) {
+	t.Helper()
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(listener)
+	}()
+	stop = func() {
+		_ = server.Close()
+		<-done
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// A socket proxy that lets only GET through answers 403 to the rest, as Tecnativa's does.
+func TestSocketProxyWithoutExec(t *testing.T) {
+	l := newLab(t)
+	l.peer("it", []string{"-p", "28000:80"}, "listen:tcp4:0.0.0.0:80")
+	path := filepath.Join(t.TempDir(), "proxy.sock")
+	engine := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, "unix", engineSocket(t))
+		}},
+	}
+	serveSocket(t, path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			http.Error(w, "<html><body><h1>403 Forbidden</h1></body></html>", http.StatusForbidden)
+			return
+		}
+		engine.ServeHTTP(w, r)
+	}))
+	o := start(t, interfaces, "DOCKER_HOST=unix://"+path)
+	for range 2 {
+		o.connections().expectPartial(l.Name("it"), nil, nil)
+	}
+	if n := o.timesLogged(l.Name("it"), "exec not permitted"); n != 1 {
+		t.Errorf("the reason is in the log %d times:\n%s", n, o.logged())
+	}
+}
+
+// The engine is not there when the daemon starts, comes, goes and comes again.
+func TestEngineComesAndGoes(t *testing.T) {
+	l := newLab(t)
+	l.peer("it", []string{"-p", "28000:80"}, "listen:tcp4:0.0.0.0:80")
+	path := filepath.Join(t.TempDir(), "engine.sock")
+	o := start(t, interfaces, "DOCKER_HOST=unix://"+path)
+	unavailable := func() {
+		t.Helper()
+		for _, route := range []string{"/connections", "/", "/index", "/readyz"} {
+			if a := o.get(route); a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, `{"error":"the container engine cannot be reached"}`) {
+				t.Errorf("%s: %d %s", route, a.status, a.body)
+			}
+		}
+		if a := o.get("/healthz"); a.status != http.StatusOK {
+			t.Errorf("/healthz: %d", a.status)
+		}
+	}
+	available := func() {
+		t.Helper()
+		o.connections().expect(l.Name("it"), on(28000), nil)
+		if a := o.get("/readyz"); a.status != http.StatusOK {
+			t.Errorf("/readyz: %d %s", a.status, a.body)
+		}
+	}
+	unavailable()
+	// exec hijacks connections, so the stand-in passes bytes on instead of requests.
+	stop := forwardSocket(t, path)
+	available()
+	stop()
+	unavailable()
+	forwardSocket(t, path)
+	available()
+	if down, up := o.timesLogged("does not answer"), o.timesLogged("answers again"); down != 2 || up != 2 {
+		t.Errorf("logged %d times as down, %d as up:\n%s", down, up, o.logged())
+	}
+}
+
+// forwardSocket passes connections to path on to the engine's socket until the test or stop ends it.
+func forwardSocket(t testing.TB, path string) (stop func()) {
+	t.Helper()
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go forward(ctx, client, engineSocket(t))
+		}
+	}()
+	stop = func() {
+		cancel()
+		_ = listener.Close()
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func forward(ctx context.Context, client net.Conn, socket string) {
+	defer func() { _ = client.Close() }()
+	var dialer net.Dialer
+	engine, err := dialer.DialContext(ctx, "unix", socket)
+	if err != nil {
+		return
+	}
+	defer func() { _ = engine.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = client.Close(); _ = engine.Close() })()
+	go func() {
+		_, _ = io.Copy(engine, client)
+		_ = engine.Close()
+	}()
+	_, _ = io.Copy(client, engine)
+}
+
+// Containers come and go while the daemon is polled: every answer is a list, and the one that stays is in it.
+func TestChurn(t *testing.T) {
+	l := newLab(t)
+	l.peer("stays", []string{"-p", "28000:80"}, "listen:tcp4:0.0.0.0:80")
+	o := start(t, interfaces)
+	churning := make(chan struct{})
+	go func() {
+		defer close(churning)
+		for i := range 8 {
+			part := fmt.Sprint("goes", i)
+			if _, err := l.Run(t.Context(), part, tools, "peer", "listen:tcp4:0.0.0.0:80"); err != nil {
+				t.Error(err)
+			}
+			if _, err := l.Docker(t.Context(), "rm", "-f", l.Name(part)); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for {
+		o.connections().expect(l.Name("stays"), on(28000), nil)
+		select {
+		case <-churning:
+			a := o.connections()
+			for name := range a.containers {
+				if strings.HasPrefix(name, "/"+l.Name("goes")) {
+					t.Errorf("%s is gone and listed", name)
+				}
+			}
+			return
+		default:
+		}
+	}
+}
+
+// The name of the image is the one that was typed, also when it has come to mean another image.
+func TestImageTagMoved(t *testing.T) {
+	l := newLab(t)
+	name := l.imported("moving", l.toolFiles())
+	l.run("it", name, "peer")
+	files := l.toolFiles()
+	files["bin/another"] = lab.File{Link: "busybox"}
+	l.imported("moving", files)
+	if got := start(t).connections().containers["/"+l.Name("it")].Artefact; got != name {
+		t.Errorf("artefact %q, want %q", got, name)
+	}
+}
+
+// SIGTERM: the request that runs gets its answer, new ones are refused, the status is 0.
+func TestTerminate(t *testing.T) {
+	l := newLab(t)
+	files := l.toolFiles()
+	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nsleep 2; exec busybox cat \"$@\"\n")}
+	l.run("slow", "-p", "28000:80", l.imported("slow", files), "peer", "listen:tcp4:0.0.0.0:80")
+	if err := l.Ready(t.Context(), "slow"); err != nil {
+		t.Fatal(err)
+	}
+	o := start(t, interfaces)
+	answered := make(chan *answer, 1)
+	go func() { answered <- o.get("/connections") }()
+	eventually(t, func() bool { return strings.Contains(l.docker("top", l.Name("slow")), "sleep 2") })
+	if err := o.process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	a := <-answered
+	a.expect(l.Name("slow"), on(28000), nil)
+	<-o.done
+	if o.status != 0 {
+		t.Errorf("status %d:\n%s", o.status, o.logged())
+	}
+}
+
+// After many polls nothing is left: no exec in the engine, no process in a container, no descriptor and no
+// goroutine in the daemon.
+func TestLeavesNothingBehind(t *testing.T) {
+	l := newLab(t)
+	l.peer("own", nil, "listen:tcp4:0.0.0.0:80")
+	l.peer("host", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:28001")
+	before := map[string]string{"own": processes(l, "own"), "host": processes(l, "host")}
+	o := start(t, interfaces)
+	goroutines := func(polls int) int {
+		o := start(t, interfaces)
+		for range polls {
+			o.connections()
+		}
+		return o.goroutines()
+	}
+	once, often := goroutines(1), goroutines(20)
+	if often > once {
+		t.Errorf("%d goroutines after one poll, %d after 20", once, often)
+	}
+	o.connections()
+	descriptors := o.descriptors()
+	for range 20 {
+		o.connections()
+	}
+	if now := o.descriptors(); now > descriptors {
+		t.Errorf("%d descriptors after one poll, %d after 21", descriptors, now)
+	}
+	for part, list := range before {
+		if now := processes(l, part); now != list {
+			t.Errorf("processes of %s before and after:\n%s\n%s", part, list, now)
+		}
+		execs := l.docker("inspect", "-f", "{{json .ExecIDs}}", l.Name(part))
+		if execs != "null" {
+			t.Errorf("execs of %s that have not ended: %s", part, execs)
+		}
+	}
+}
+
+func processes(l *testLab, part string) string {
+	return l.docker("top", l.Name(part), "-o", "pid,args")
+}
+
+func (o *outpost) descriptors() int {
+	o.t.Helper()
+	entries, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(o.process.Pid), "fd"))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// goroutines ends the daemon with SIGQUIT and counts the goroutines in the dump that it leaves, once idle.
+func (o *outpost) goroutines() int {
+	o.t.Helper()
+	http.DefaultClient.CloseIdleConnections()
+	time.Sleep(300 * time.Millisecond) // for the server to notice
+	if err := o.process.Signal(syscall.SIGQUIT); err != nil {
+		o.t.Fatal(err)
+	}
+	<-o.done
+	o.status = 0 // as was asked for
+	n := 0
+	for line := range strings.Lines(o.logged()) {
+		if strings.HasPrefix(line, "goroutine ") {
+			n++
+		}
+	}
+	if n == 0 {
+		o.t.Fatalf("no dump in:\n%s", o.logged())
+	}
+	return n
+}
