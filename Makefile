@@ -20,10 +20,13 @@ run: build ## the daemon, on this machine's engine
 demo: image ## containers that talk to each other, and what Outpost says of them
 	go run ./internal/demo up $(IMAGE)
 
-demo-down: ## removes what the demo made
-	go run ./internal/demo down $(IMAGE)
+demo-down: ## removes what the demo made and started
+	go run ./internal/demo down
+	docker image rm $(IMAGE)
+	.ci/engine stop
 
-test: engine ## all tests, with the race detector; end to end where an engine answers
+test: ## all tests, with the race detector; end to end where an engine answers
+	.ci/engine start gcc
 	go test -race -timeout 15m ./...
 	go vet -C internal/procnet/procfsbench ./...
 
@@ -34,8 +37,9 @@ bench: engine ## the figures of the README
 	mkdir -p .build
 	go test -C internal/procnet/procfsbench -run '^$$' -bench . -count 6 . | tee .build/bench-decoder.txt
 	$(BENCHSTAT) -col /decoder .build/bench-decoder.txt
-	go test -run '^$$' -bench . -benchtime 5x -count 6 -timeout 60m ./internal/e2e | tee .build/bench-connections.txt
-	$(BENCHSTAT) -col /by .build/bench-connections.txt
+	go test -run '^$$' -bench Connections -benchtime 3x -count 6 -timeout 60m ./internal/e2e | tee .build/bench-connections.txt
+	go test -run '^$$' -bench AtRest -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-connections.txt
+	$(BENCHSTAT) .build/bench-connections.txt
 
 fuzz: ## each decoder of foreign bytes, for FUZZTIME
 	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procnet

@@ -1,8 +1,10 @@
 // Command demo starts containers that talk to each other in each of the usual ways, runs Outpost beside them as
 // the README says, and prints what it answers.
 //
-//	demo up IMAGE     start them and print the answer
-//	demo down IMAGE   remove them, and the image
+//	demo up IMAGE [NAME PORT]   start them, called NAME-…, and print the answer
+//	demo down [NAME]            remove them
+//
+// IMAGE is Outpost's. It serves on PORT; the three ports after that are taken by the others.
 package main
 
 import (
@@ -16,9 +18,15 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"time"
 
 	"github.com/PabloL007/outpost/internal/lab"
+)
+
+const (
+	defaultName = "demo"
+	defaultPort = 9057
 )
 
 func main() {
@@ -32,119 +40,116 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) != 2 {
-		return errors.New("usage: demo up|down IMAGE")
+	var verb string
+	if len(args) > 0 {
+		verb = args[0]
 	}
-	demo := &demo{lab: lab.New("demo", os.Stdout), image: args[1]}
-	switch args[0] {
-	case "up":
-		return demo.up(ctx)
-	case "down":
-		return demo.down(ctx)
+	switch {
+	case verb == "up" && len(args) == 2:
+		return up(ctx, lab.New(defaultName, os.Stdout), args[1], defaultPort)
+	case verb == "up" && len(args) == 4:
+		port, err := strconv.Atoi(args[3])
+		if err != nil {
+			return err
+		}
+		return up(ctx, lab.New(args[2], os.Stdout), args[1], port)
+	case verb == "down" && len(args) == 1:
+		return lab.New(defaultName, os.Stdout).Close(ctx)
+	case verb == "down" && len(args) == 2:
+		return lab.New(args[1], os.Stdout).Close(ctx)
 	}
-	return fmt.Errorf("neither up nor down: %q", args[0])
+	return errors.New("usage: demo up IMAGE [NAME PORT] | demo down [NAME]")
 }
 
-type demo struct {
-	lab   *lab.Lab
-	image string // Outpost's
-}
-
-// The ports that the demo takes on the host.
-const (
-	webPort     = "18080" // published by web
-	metricsPort = "19100" // published by web, served by its sidecar
-	agentPort   = "18081" // of the container on the host's network
-)
-
-func (d *demo) up(ctx context.Context) error {
-	if err := d.down(ctx); err != nil {
+func up(ctx context.Context, l *lab.Lab, image string, port int) error {
+	if err := l.Close(ctx); err != nil { // what an earlier demo left
 		return err
 	}
+	if err := startPeers(ctx, l, port); err != nil {
+		return err
+	}
+	publish := fmt.Sprintf("%d:9057", port)
+	if _, err := l.Run(ctx, "outpost", "-p", publish, "-v", "/var/run/docker.sock:/var/run/docker.sock",
+		"-e", "OUTPOST_INTERFACES="+hostAddress(), image); err != nil {
+		return err
+	}
+	return printAnswer(ctx, fmt.Sprintf("http://localhost:%d/connections", port))
+}
+
+// startPeers starts the containers of which Outpost is to tell.
+func startPeers(ctx context.Context, l *lab.Lab, port int) error {
 	files, err := lab.Tools(ctx)
 	if err != nil {
 		return err
 	}
-	tools, err := d.lab.Import(ctx, "tools", files)
+	tools, err := l.Import(ctx, "tools", files)
 	if err != nil {
 		return err
 	}
-	if err := d.lab.Network(ctx, "net"); err != nil {
+	if err := l.Network(ctx, "net"); err != nil {
 		return err
 	}
-	address := hostAddress()
+	web, metrics, agent := port+1, port+2, port+3
+	published := fmt.Sprintf("%s:%d", hostAddress(), web)
 	for _, c := range []struct {
 		part string
 		args []string
 	}{
-		// A bridge network: db is not published, web is and has two connections to db.
-		{"db", []string{"--network", d.lab.Name("net"), tools, "peer", "listen:tcp:[::]:5432"}},
-		{"web", []string{"--network", d.lab.Name("net"), "-p", webPort + ":8080", "-p", metricsPort + ":9100",
-			tools, "peer", "listen:tcp4:0.0.0.0:8080", "dial:2:" + d.lab.Name("db") + ":5432"}},
-		// A client on another network, which comes through the published port.
-		{"client", []string{tools, "peer", "dial:3:" + address + ":" + webPort}},
-		// A sidecar in web's network namespace.
-		{"sidecar", []string{"--network", "container:" + d.lab.Name("web"), tools, "peer", "listen:tcp4:0.0.0.0:9100", "dial:1:127.0.0.1:8080"}},
-		// A container on the host's network.
-		{"agent", []string{"--network", "host", tools, "peer", "listen:tcp4:0.0.0.0:" + agentPort, "dial:1:" + address + ":" + webPort}},
+		// On a bridge network: db is not published, web is, and has two connections to db.
+		{"db", []string{"--network", l.Name("net"), tools, "peer", "listen:tcp:[::]:5432"}},
+		{"web", []string{
+			"--network", l.Name("net"), "-p", fmt.Sprintf("%d:8080", web), "-p", fmt.Sprintf("%d:9100", metrics),
+			tools, "peer", "listen:tcp4:0.0.0.0:8080", "dial:2:" + l.Name("db") + ":5432",
+		}},
+		// On another network, coming through the published port.
+		{"client", []string{tools, "peer", "dial:3:" + published}},
+		// In web's network namespace.
+		{"sidecar", []string{"--network", "container:" + l.Name("web"), tools, "peer", "listen:tcp4:0.0.0.0:9100", "dial:1:127.0.0.1:8080"}},
+		// On the host's network.
+		{"agent", []string{"--network", "host", tools, "peer", fmt.Sprintf("listen:tcp4:0.0.0.0:%d", agent), "dial:1:" + published}},
 	} {
-		if _, err := d.lab.Run(ctx, c.part, c.args...); err != nil {
+		if _, err := l.Run(ctx, c.part, c.args...); err != nil {
 			return err
 		}
-		if err := d.lab.Ready(ctx, c.part); err != nil {
+		if err := l.Ready(ctx, c.part); err != nil {
 			return err
 		}
 	}
-	if _, err := d.lab.Docker(ctx, "run", "-d", "--name", "outpost", "-p", "9057:9057",
-		"-v", "/var/run/docker.sock:/var/run/docker.sock", "-e", "OUTPOST_INTERFACES="+address, d.image); err != nil {
-		return err
-	}
-	return printAnswer(ctx, "http://localhost:9057/connections")
+	return nil
 }
 
-func (d *demo) down(ctx context.Context) error {
-	if _, err := d.lab.Docker(ctx, "rm", "-f", "outpost"); err != nil && !isMissing(err) {
-		return err
-	}
-	return d.lab.Close(ctx)
-}
-
-func isMissing(err error) bool {
-	return bytes.Contains([]byte(err.Error()), []byte("No such container"))
-}
-
-// hostAddress returns the first address at which the containers reach this host.
+// hostAddress returns the first address at which containers reach this host.
 func hostAddress() string {
-	addrs, _ := net.InterfaceAddrs()
+	addrs, _ := net.InterfaceAddrs() // without any, there still is the engine's bridge
 	for _, addr := range addrs {
 		if network, ok := addr.(*net.IPNet); ok && network.IP.IsGlobalUnicast() && network.IP.To4() != nil {
 			return network.IP.String()
 		}
 	}
-	return "172.17.0.1" // of the engine's own bridge
+	return "172.17.0.1"
 }
 
+// printAnswer asks until there is an answer.
 func printAnswer(ctx context.Context, url string) error {
 	fmt.Println("+ curl", url)
-	const patience = 20 * time.Second
+	const patience, pause = 20 * time.Second, 100 * time.Millisecond
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for {
-		body, err := get(ctx, url)
-		if err == nil {
-			var pretty bytes.Buffer
-			if err := json.Indent(&pretty, body, "", "  "); err != nil {
-				return fmt.Errorf("%s: %w", url, err)
-			}
-			fmt.Println(pretty.String())
-			return nil
-		}
+	body, err := get(ctx, url)
+	for err != nil {
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(pause):
+			body, err = get(ctx, url)
 		}
 	}
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, body, "", "  "); err != nil {
+		return fmt.Errorf("%s: %w", url, err)
+	}
+	_, err = pretty.WriteTo(os.Stdout)
+	return err
 }
 
 func get(ctx context.Context, url string) ([]byte, error) {

@@ -276,17 +276,26 @@ func (o *outpost) get(path string) *answer {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	a := &answer{t: o.t, status: response.StatusCode, header: response.Header, body: string(body), containers: make(map[string]connections)}
-	if a.status == http.StatusOK && strings.HasPrefix(a.body, "[") {
-		var list []connections
-		decoder := json.NewDecoder(strings.NewReader(a.body))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&list); err != nil {
-			o.t.Fatalf("%v in %s", err, body)
-		}
-		for _, c := range list {
-			a.containers[c.Name] = c
-		}
+	a := &answer{t: o.t, body: string(body)}
+	if response.StatusCode == http.StatusOK && strings.HasPrefix(a.body, "[") {
+		a = decodeAnswer(o.t, a.body)
+	}
+	a.status, a.header = response.StatusCode, response.Header
+	return a
+}
+
+// decodeAnswer decodes a list strictly.
+func decodeAnswer(t testing.TB, body string) *answer {
+	t.Helper()
+	a := &answer{t: t, body: body, containers: make(map[string]connections)}
+	var list []connections
+	decoder := json.NewDecoder(strings.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&list); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	for _, c := range list {
+		a.containers[c.Name] = c
 	}
 	return a
 }

@@ -76,7 +76,11 @@ func TestFaults(t *testing.T) {
 	}
 	l.docker("unpause", l.Name("paused"))
 	o.connections().expect(l.Name("paused"), on(28003), nil)
-	if n := o.timesLogged(l.Name("restarting"), "restarting"); n != 1 {
+	eventually(t, func() bool { return o.connections().incomplete(l.Name("restarting")) })
+	for range 5 {
+		o.connections()
+	}
+	if n := o.timesLogged(l.Name("restarting"), "the container is restarting"); n != 1 {
 		t.Errorf("the container that keeps restarting is in the log %d times:\n%s", n, o.logged())
 	}
 }

@@ -37,7 +37,7 @@ func (l *Lab) Docker(ctx context.Context, args ...string) (string, error) {
 }
 
 func (l *Lab) docker(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, "docker", args...) //nolint:gosec // the caller's own words
+	command := exec.CommandContext(ctx, "docker", args...)
 	var stdout, stderr bytes.Buffer
 	command.Stdin, command.Stdout, command.Stderr = stdin, &stdout, &stderr
 	if err := command.Run(); err != nil {

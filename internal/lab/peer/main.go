@@ -75,7 +75,7 @@ func listen(ctx context.Context, network, address string, reuse bool) (net.Liste
 		const reusePort = 15 // SO_REUSEPORT of asm-generic/socket.h; package syscall lacks it
 		var err error
 		return errors.Join(c.Control(func(fd uintptr) {
-			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, reusePort, 1) //nolint:gosec // a descriptor
+			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, reusePort, 1)
 		}), err)
 	}}
 	return config.Listen(ctx, network, address)
@@ -133,7 +133,7 @@ func become(ctx context.Context, user, instruction string) (any, error) {
 
 // fork follows an instruction in a process of its own and waits until it is done.
 func fork(ctx context.Context, instruction string) (any, error) {
-	worker := exec.CommandContext(ctx, "/proc/self/exe", instruction) //nolint:gosec // the caller's own words
+	worker := exec.CommandContext(ctx, "/proc/self/exe", instruction)
 	worker.Stderr = os.Stderr
 	stdout, err := worker.StdoutPipe()
 	if err != nil {

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/config"
+)
+
+func runWith(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	status = run(t.Context(), args, &out, &err)
+	return status, out.String(), err.String()
+}
+
+func TestHelpNamesEveryVariable(t *testing.T) {
+	for _, arg := range []string{"--help", "-h", "help"} {
+		status, stdout, stderr := runWith(t, arg)
+		if status != 0 || stderr != "" {
+			t.Fatalf("%s: status %d, %s", arg, status, stderr)
+		}
+		for field := range reflect.TypeFor[config.Config]().Fields() {
+			if name := field.Tag.Get("envconfig"); !strings.Contains(stdout, name) {
+				t.Errorf("%s: no %s in\n%s", arg, name, stdout)
+			}
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if status, stdout, _ := runWith(t, "version"); status != 0 || strings.TrimSpace(stdout) == "" {
+		t.Errorf("status %d, %q", status, stdout)
+	}
+}
+
+func TestWrongUse(t *testing.T) {
+	for name, test := range map[string]struct {
+		args     []string
+		variable string
+		value    string
+		status   int
+		line     string
+	}{
+		"unknown command":    {args: []string{"map"}, status: 2, line: `outpost: unknown command "map"; see outpost --help`},
+		"too many arguments": {args: []string{"version", "now"}, status: 2, line: `outpost: too many arguments: ["now"]; see outpost --help`},
+		"wrong value":        {variable: "WORKERS", value: "many", status: 2, line: `outpost: WORKERS="many": want a whole number from 1 to 1000`},
+		"wrong address":      {variable: "OUTPOST_LISTEN", value: "9057", status: 2, line: `outpost: OUTPOST_LISTEN="9057": want [address]:port, such as :9057, 127.0.0.1:9057 or [::1]:9057`},
+		"wrong engine":       {variable: "DOCKER_HOST", value: "docker", status: 2, line: `outpost: DOCKER_HOST="docker": want unix://path, tcp://host:port, http://host:port or https://host:port`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if test.variable != "" {
+				t.Setenv(test.variable, test.value)
+			}
+			status, _, stderr := runWith(t, test.args...)
+			if status != test.status || stderr != test.line+"\n" {
+				t.Errorf("status %d, %q; want %d, %q", status, stderr, test.status, test.line)
+			}
+		})
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	var listen net.ListenConfig
+	taken, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	t.Setenv("OUTPOST_LISTEN", taken.Addr().String())
+	if status, _, stderr := runWith(t); status != 1 || !strings.Contains(stderr, "address already in use") {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+}
+
+func TestUnknownVariableIsAWarning(t *testing.T) {
+	t.Setenv("OUTPOST_INTERFACE", "10.0.0.1")
+	t.Setenv("OUTPOST_LISTEN", "127.0.0.1:0")
+	ctx, cancel := context.WithCancel(t.Context())
+	var stderr lockedBuffer
+	ended := make(chan int)
+	go func() { ended <- run(ctx, nil, &stderr, &stderr) }()
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(stderr.String(), "Serving"); {
+		if time.Now().After(deadline) {
+			t.Fatalf("does not serve: %s", stderr.String())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	cancel()
+	if status := <-ended; status != 0 {
+		t.Errorf("status %d", status)
+	}
+	if !strings.Contains(stderr.String(), `"level":"warn","variable":"OUTPOST_INTERFACE"`) {
+		t.Errorf("no warning in %s", stderr.String())
+	}
+}
+
+type lockedBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
+func TestHealthcheck(t *testing.T) {
+	lives := true
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/healthz" || !lives {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	t.Setenv("OUTPOST_LISTEN", server.Listener.Addr().String())
+	if status, _, stderr := runWith(t, "healthcheck"); status != 0 {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	lives = false
+	if status, _, _ := runWith(t, "healthcheck"); status != 1 {
+		t.Errorf("ill: status %d", status)
+	}
+	server.Close()
+	if status, _, _ := runWith(t, "healthcheck"); status != 1 {
+		t.Errorf("dead: status %d", status)
+	}
+}
