@@ -37,7 +37,7 @@ bench: engine ## the figures of the README
 	mkdir -p .build
 	go test -C internal/procnet/procfsbench -run '^$$' -bench . -count 6 . | tee .build/bench-decoder.txt
 	$(BENCHSTAT) -col /decoder .build/bench-decoder.txt
-	go test -run '^$$' -bench Connections -benchtime 3x -count 6 -timeout 60m ./internal/e2e | tee .build/bench-connections.txt
+	go test -run '^$$' -bench Connections -benchtime 5x -count 3 -timeout 60m ./internal/e2e | tee .build/bench-connections.txt
 	go test -run '^$$' -bench AtRest -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-connections.txt
 	$(BENCHSTAT) .build/bench-connections.txt
 

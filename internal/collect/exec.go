@@ -73,7 +73,7 @@ func newExecutor(engine Engine, self Self, f *failures) *executor {
 
 // tables reads the TCP tables of c's network namespace. There may be rows also where there is an error.
 func (x *executor) tables(ctx context.Context, c container.Container) (procnet.Table, error) {
-	decoder := x.decoders.Get().(*procnet.Decoder) //nolint:errcheck,forcetypeassert // it holds nothing else
+	decoder := x.decoders.Get().(*procnet.Decoder) //nolint:errcheck // it holds nothing else
 	defer x.decoders.Put(decoder)
 	decoder.Reset()
 	err := x.decodeTables(ctx, c, decoder)

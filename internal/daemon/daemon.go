@@ -47,7 +47,7 @@ func (d *Daemon) Containers(ctx context.Context) ([]snapshot.Container, error) {
 		if result.Err != nil {
 			return nil, result.Err
 		}
-		return result.Val.([]snapshot.Container), nil //nolint:errcheck,forcetypeassert // as returned above
+		return result.Val.([]snapshot.Container), nil //nolint:errcheck // as returned above
 	}
 }
 

@@ -102,6 +102,7 @@ func messageOf(c snapshot.Container) string {
 func (j *journal) debug(c snapshot.Container) {
 	j.log.Debug().Str("container", c.ID).Str("name", c.Name).
 		Str("network", string(c.Network)).
+		Int("sockets", c.Sockets).
 		Int("listening", len(c.Listening)).
 		Int("established", len(c.Established)).
 		Int("left_out_loopback", c.LeftOut.Loopback).

@@ -7,11 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -95,7 +98,7 @@ func newLab(t testing.TB) *testLab {
 		t.Skip("no Docker engine answers")
 	}
 	name := strings.ToLower(regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(t.Name(), "-"))
-	l := &testLab{lab.New(fmt.Sprintf("e2e-%d-%s", os.Getpid(), name), nil), t}
+	l := &testLab{lab.New(fmt.Sprintf("e2e-%d-%s", os.Getpid(), name), nil), t, freePorts(t)}
 	t.Cleanup(func() {
 		if err := l.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
@@ -107,7 +110,41 @@ func newLab(t testing.TB) *testLab {
 // testLab is a lab whose errors end the test.
 type testLab struct {
 	*lab.Lab
-	t testing.TB
+	t         testing.TB
+	firstPort int
+}
+
+// portsOfATest is how many ports of the host a test has for itself.
+const portsOfATest = 10
+
+// port returns one of the host's ports that the test has for itself.
+func (l *testLab) port(i int) string { return strconv.Itoa(l.firstPort + i) }
+
+// freePorts returns the first of some ports that nobody uses, below those that the kernel gives to clients.
+func freePorts(t testing.TB) int {
+	t.Helper()
+	const lowest, highest = 20000, 30000
+	for range 100 {
+		first := lowest + rand.IntN((highest-lowest)/portsOfATest)*portsOfATest
+		if allFree(t, first) {
+			return first
+		}
+	}
+	t.Fatal("no free ports")
+	return 0
+}
+
+func allFree(t testing.TB, first int) bool {
+	t.Helper()
+	var config net.ListenConfig
+	for port := first; port < first+portsOfATest; port++ {
+		listener, err := config.Listen(t.Context(), "tcp", fmt.Sprint(":", port))
+		if err != nil {
+			return false
+		}
+		_ = listener.Close()
+	}
+	return true
 }
 
 func (l *testLab) docker(args ...string) string {

@@ -49,10 +49,10 @@ lines:
 func TestFaults(t *testing.T) {
 	l := newLab(t)
 	const listen80 = "listen:tcp4:0.0.0.0:80"
-	l.peer("well", []string{"-p", "28000:80"}, listen80)
-	l.peer("terminal", []string{"-t", "-p", "28001:80"}, listen80)
-	l.run("scratch", "-p", "28002:80", bare, "/peer", listen80)
-	l.peer("paused", []string{"-p", "28003:80"}, listen80)
+	l.peer("well", []string{"-p", l.port(0) + ":80"}, listen80)
+	l.peer("terminal", []string{"-t", "-p", l.port(1) + ":80"}, listen80)
+	l.run("scratch", "-p", l.port(2)+":80", bare, "/peer", listen80)
+	l.peer("paused", []string{"-p", l.port(3) + ":80"}, listen80)
 	l.docker("pause", l.Name("paused"))
 	t.Cleanup(func() { _, _ = l.Docker(context.WithoutCancel(t.Context()), "unpause", l.Name("paused")) })
 	l.run("restarting", "--restart", "always", tools, "true")
@@ -60,8 +60,8 @@ func TestFaults(t *testing.T) {
 	o := start(t, interfaces)
 	for range 3 {
 		a := o.connections()
-		a.expect(l.Name("well"), on(28000), nil)
-		a.expect(l.Name("terminal"), on(28001), nil)
+		a.expect(l.Name("well"), l.on(0), nil)
+		a.expect(l.Name("terminal"), l.on(1), nil)
 		for _, part := range []string{"scratch", "paused"} {
 			a.expectPartial(l.Name(part), nil, nil)
 		}
@@ -75,7 +75,7 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	l.docker("unpause", l.Name("paused"))
-	o.connections().expect(l.Name("paused"), on(28003), nil)
+	o.connections().expect(l.Name("paused"), l.on(3), nil)
 	eventually(t, func() bool { return o.connections().incomplete(l.Name("restarting")) })
 	for range 5 {
 		o.connections()
@@ -89,8 +89,8 @@ func TestFaults(t *testing.T) {
 // processes in a shared namespace, although it takes a shell.
 func TestPidsLimitReached(t *testing.T) {
 	l := newLab(t)
-	l.peer("own", []string{"-p", "28000:80"}, "listen:tcp4:0.0.0.0:80")
-	l.peer("host", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:28001")
+	l.peer("own", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
+	l.peer("host", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:"+l.port(1))
 	for _, part := range []string{"own", "host"} {
 		threads := l.docker("exec", l.Name(part), "sh", "-c", "ls /proc/1/task")
 		l.docker("update", "--pids-limit", strconv.Itoa(len(strings.Fields(threads))), l.Name(part))
@@ -99,8 +99,8 @@ func TestPidsLimitReached(t *testing.T) {
 		}
 	}
 	a := start(t, interfaces).connections()
-	a.expect(l.Name("own"), on(28000), nil)
-	a.expect(l.Name("host"), on(28001), nil)
+	a.expect(l.Name("own"), l.on(0), nil)
+	a.expect(l.Name("host"), l.on(1), nil)
 }
 
 // A command that hangs is left alone: no second one is started beside it, and none of this delays others for
@@ -110,7 +110,7 @@ func TestHungExec(t *testing.T) {
 	files := l.toolFiles()
 	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nexec sleep 1000\n")}
 	l.run("hung", l.imported("hanging", files), "peer", "listen:tcp4:0.0.0.0:80")
-	l.peer("well", []string{"-p", "28000:80"}, "listen:tcp4:0.0.0.0:80")
+	l.peer("well", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 
 	o := start(t, interfaces, "OUTPOST_TIMEOUT=1s")
 	for i := range 3 {
@@ -119,7 +119,7 @@ func TestHungExec(t *testing.T) {
 		if took := time.Since(started); i > 0 && took > 900*time.Millisecond {
 			t.Errorf("the container that is known to hang was waited for: %v", took)
 		}
-		a.expect(l.Name("well"), on(28000), nil)
+		a.expect(l.Name("well"), l.on(0), nil)
 		a.expectPartial(l.Name("hung"), nil, nil)
 	}
 	if n := strings.Count(l.docker("top", l.Name("hung")), "sleep 1000"); n != 1 {
@@ -182,7 +182,7 @@ func serveSocket(t testing.TB, path string, handler http.Handler) (stop func()) 
 // A socket proxy that lets only GET through answers 403 to the rest, as Tecnativa's does.
 func TestSocketProxyWithoutExec(t *testing.T) {
 	l := newLab(t)
-	l.peer("it", []string{"-p", "28000:80"}, "listen:tcp4:0.0.0.0:80")
+	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	path := filepath.Join(t.TempDir(), "proxy.sock")
 	engine := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
@@ -210,7 +210,7 @@ func TestSocketProxyWithoutExec(t *testing.T) {
 // The engine is not there when the daemon starts, comes, goes and comes again.
 func TestEngineComesAndGoes(t *testing.T) {
 	l := newLab(t)
-	l.peer("it", []string{"-p", "28000:80"}, "listen:tcp4:0.0.0.0:80")
+	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	path := filepath.Join(t.TempDir(), "engine.sock")
 	o := start(t, interfaces, "DOCKER_HOST=unix://"+path)
 	unavailable := func() {
@@ -226,7 +226,7 @@ func TestEngineComesAndGoes(t *testing.T) {
 	}
 	available := func() {
 		t.Helper()
-		o.connections().expect(l.Name("it"), on(28000), nil)
+		o.connections().expect(l.Name("it"), l.on(0), nil)
 		if a := o.get("/readyz"); a.status != http.StatusOK {
 			t.Errorf("/readyz: %d %s", a.status, a.body)
 		}
@@ -289,7 +289,7 @@ func forward(ctx context.Context, client net.Conn, socket string) {
 // Containers come and go while the daemon is polled: every answer is a list, and the one that stays is in it.
 func TestChurn(t *testing.T) {
 	l := newLab(t)
-	l.peer("stays", []string{"-p", "28000:80"}, "listen:tcp4:0.0.0.0:80")
+	l.peer("stays", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	o := start(t, interfaces)
 	churning := make(chan struct{})
 	go func() {
@@ -305,7 +305,7 @@ func TestChurn(t *testing.T) {
 		}
 	}()
 	for {
-		o.connections().expect(l.Name("stays"), on(28000), nil)
+		o.connections().expect(l.Name("stays"), l.on(0), nil)
 		select {
 		case <-churning:
 			a := o.connections()
@@ -338,7 +338,7 @@ func TestTerminate(t *testing.T) {
 	l := newLab(t)
 	files := l.toolFiles()
 	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nsleep 2; exec busybox cat \"$@\"\n")}
-	l.run("slow", "-p", "28000:80", l.imported("slow", files), "peer", "listen:tcp4:0.0.0.0:80")
+	l.run("slow", "-p", l.port(0)+":80", l.imported("slow", files), "peer", "listen:tcp4:0.0.0.0:80")
 	if err := l.Ready(t.Context(), "slow"); err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +350,7 @@ func TestTerminate(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := <-answered
-	a.expect(l.Name("slow"), on(28000), nil)
+	a.expect(l.Name("slow"), l.on(0), nil)
 	<-o.done
 	if o.status != 0 {
 		t.Errorf("status %d:\n%s", o.status, o.logged())
@@ -362,27 +362,22 @@ func TestTerminate(t *testing.T) {
 func TestLeavesNothingBehind(t *testing.T) {
 	l := newLab(t)
 	l.peer("own", nil, "listen:tcp4:0.0.0.0:80")
-	l.peer("host", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:28001")
+	l.peer("host", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:"+l.port(1))
 	before := map[string]string{"own": processes(l, "own"), "host": processes(l, "host")}
-	o := start(t, interfaces)
-	goroutines := func(polls int) int {
-		o := start(t, interfaces)
+	// With one worker the daemon keeps one connection to the engine, so that the counts are exact.
+	const oneWorker = "WORKERS=1"
+	idle := func(polls int) (descriptors, goroutines int) {
+		o := start(t, oneWorker)
 		for range polls {
 			o.connections()
 		}
-		return o.goroutines()
+		http.DefaultClient.CloseIdleConnections()
+		time.Sleep(500 * time.Millisecond) // for the daemon to notice
+		return o.descriptors(), o.goroutines()
 	}
-	once, often := goroutines(1), goroutines(20)
-	if often > once {
-		t.Errorf("%d goroutines after one poll, %d after 20", once, often)
-	}
-	o.connections()
-	descriptors := o.descriptors()
-	for range 20 {
-		o.connections()
-	}
-	if now := o.descriptors(); now > descriptors {
-		t.Errorf("%d descriptors after one poll, %d after 21", descriptors, now)
+	descriptors, goroutines := idle(1)
+	if d, g := idle(20); d > descriptors || g > goroutines {
+		t.Errorf("after one poll %d descriptors and %d goroutines, after 20 polls %d and %d", descriptors, goroutines, d, g)
 	}
 	for part, list := range before {
 		if now := processes(l, part); now != list {
@@ -408,11 +403,9 @@ func (o *outpost) descriptors() int {
 	return len(entries)
 }
 
-// goroutines ends the daemon with SIGQUIT and counts the goroutines in the dump that it leaves, once idle.
+// goroutines ends the daemon with SIGQUIT and counts the goroutines in the dump that it leaves.
 func (o *outpost) goroutines() int {
 	o.t.Helper()
-	http.DefaultClient.CloseIdleConnections()
-	time.Sleep(300 * time.Millisecond) // for the server to notice
 	if err := o.process.Signal(syscall.SIGQUIT); err != nil {
 		o.t.Fatal(err)
 	}

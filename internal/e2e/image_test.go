@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -21,31 +20,6 @@ func outpostImage(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return name
-}
-
-// freePort returns a port of which the n-1 next are free too.
-func freePort(t testing.TB, n int) int {
-	t.Helper()
-	for first := 29000; first < 30000; first += n {
-		if allFree(t, first, n) {
-			return first
-		}
-	}
-	t.Fatal("no free ports")
-	return 0
-}
-
-func allFree(t testing.TB, first, n int) bool {
-	t.Helper()
-	var config net.ListenConfig
-	for port := first; port < first+n; port++ {
-		listener, err := config.Listen(t.Context(), "tcp", fmt.Sprint(":", port))
-		if err != nil {
-			return false
-		}
-		_ = listener.Close()
-	}
-	return true
 }
 
 // at is a daemon that runs in a container and serves on a port of the host.
@@ -81,7 +55,7 @@ func TestImage(t *testing.T) {
 		}
 	}
 	// It lists itself, although nothing can be run in it; and the engine finds it healthy.
-	port := freePort(t, 2)
+	port := l.firstPort
 	socket := engineSocket(t) + ":/var/run/docker.sock"
 	l.run("outpost", "-p", fmt.Sprintf("127.0.0.1:%d:9057", port), "-v", socket, "--health-interval", "500ms", name)
 	l.answering("outpost", port).connections().expectListening(l.Name("outpost"), []string{fmt.Sprint("127.0.0.1 ", port)})
@@ -95,7 +69,7 @@ func TestImage(t *testing.T) {
 // The demo prints, for each of its containers, the endpoints that it has.
 func TestDemo(t *testing.T) {
 	l := newLab(t)
-	port := freePort(t, 4)
+	port := l.firstPort
 	demo := func(args ...string) string {
 		t.Helper()
 		command := exec.CommandContext(t.Context(), "go", append([]string{"run", "../demo"}, args...)...)
@@ -142,7 +116,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t, 1)
+	port := l.firstPort
 	replace := strings.NewReplacer(
 		"--name outpost", "--label "+l.Label()+" --name "+l.Name("outpost"),
 		"9057:9057", fmt.Sprint(port, ":9057"),

@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// on lists ports at the interface that the tests give to Outpost.
-func on(ports ...int) []string {
+// on lists the endpoints of the test's ports at the interface that the tests give to Outpost.
+func (l *testLab) on(ports ...int) []string {
 	var endpoints []string
-	for _, port := range ports {
-		endpoints = append(endpoints, fmt.Sprint("10.1.2.3 ", port))
+	for _, i := range ports {
+		endpoints = append(endpoints, "10.1.2.3 "+l.port(i))
 	}
 	return endpoints
 }
@@ -23,21 +23,21 @@ func TestPublishedPorts(t *testing.T) {
 	l.peer("none", nil, listen80)
 	l.peer("exposed", []string{"--expose", "80"}, listen80)
 	l.peer("all", []string{"--expose", "80", "-P"}, listen80)
-	l.peer("range", []string{"-p", "28100-28102:8100-8102"}, "listen:tcp4:0.0.0.0:8100", "listen:tcp4:0.0.0.0:8102")
-	l.peer("three", []string{"-p", "28201:80", "-p", "127.0.0.1:28202:80", "-p", "[::1]:28203:80"}, listen80)
-	l.peer("loopback", []string{"-p", "127.0.0.1:28301:80"}, listen80)
-	l.peer("udp", []string{"-p", "28401:80/udp"}, listen80)
-	l.peer("inside", []string{"-p", "28501:80"}, "listen:tcp4:127.0.0.1:80")
-	l.peer("unused", []string{"-p", "28601:81"}, listen80)
+	l.peer("range", []string{"-p", l.port(0) + "-" + l.port(2) + ":8100-8102"}, "listen:tcp4:0.0.0.0:8100", "listen:tcp4:0.0.0.0:8102")
+	l.peer("three", []string{"-p", l.port(3) + ":80", "-p", "127.0.0.1:" + l.port(4) + ":80", "-p", "[::1]:" + l.port(5) + ":80"}, listen80)
+	l.peer("loopback", []string{"-p", "127.0.0.1:" + l.port(6) + ":80"}, listen80)
+	l.peer("udp", []string{"-p", l.port(7) + ":80/udp"}, listen80)
+	l.peer("inside", []string{"-p", l.port(8) + ":80"}, "listen:tcp4:127.0.0.1:80")
+	l.peer("unused", []string{"-p", l.port(9) + ":81"}, listen80)
 	random := strings.Fields(strings.ReplaceAll(l.docker("port", l.Name("all"), "80/tcp"), ":", " "))[1]
 
 	a := start(t, interfaces).connections()
 	for part, listening := range map[string][]string{
 		"none": nil, "exposed": nil, "udp": nil, "inside": nil, "unused": nil,
 		"all":      {"10.1.2.3 " + random},
-		"range":    on(28100, 28102),
-		"three":    {"10.1.2.3 28201", "127.0.0.1 28202", "::1 28203"},
-		"loopback": {"127.0.0.1 28301"},
+		"range":    l.on(0, 2),
+		"three":    {"10.1.2.3 " + l.port(3), "127.0.0.1 " + l.port(4), "::1 " + l.port(5)},
+		"loopback": {"127.0.0.1 " + l.port(6)},
 	} {
 		a.expect(l.Name(part), listening, nil)
 	}
@@ -46,7 +46,7 @@ func TestPublishedPorts(t *testing.T) {
 // What only a real kernel prints.
 func TestKernelTables(t *testing.T) {
 	l := newLab(t)
-	ports := []string{"-p", "28000-28006:8000-8006"}
+	ports := []string{"-p", l.port(0) + "-" + l.port(6) + ":8000-8006"}
 	l.peer("server", ports,
 		"listen:tcp:[::]:8000",               // dual-stack, with a v4 client; MPTCP, as Go listens
 		"listen:tcp6:[::]:8001",              // v6 only
@@ -62,7 +62,7 @@ func TestKernelTables(t *testing.T) {
 
 	a := start(t, interfaces).connections()
 	a.expect(l.Name("client"), nil, []string{server + " 8000", server + " 8000", server + " 8004"})
-	a.expectListening(l.Name("server"), on(28000, 28001, 28003, 28004, 28005))
+	a.expectListening(l.Name("server"), l.on(0, 1, 3, 4, 5))
 	remotes := make(map[string]int)
 	for _, e := range a.containers["/"+l.Name("server")].Established {
 		remotes[e.Address]++
@@ -79,17 +79,17 @@ func TestWays(t *testing.T) {
 		t.Fatal(err)
 	}
 	network := []string{"--network", l.Name("net")}
-	l.peer("server", append(network, "-p", "28000:80"), "listen:tcp4:0.0.0.0:80")
+	l.peer("server", append(network, "-p", l.port(0)+":80"), "listen:tcp4:0.0.0.0:80")
 	gateway := l.docker("network", "inspect", "-f", "{{range .IPAM.Config}}{{.Gateway}}{{end}}", l.Name("net"))
 	l.peer("same-bridge", network, "dial:1:"+l.Name("server")+":80")
-	l.peer("gateway", network, "dial:1:"+gateway+":28000")
-	l.peer("other-bridge", nil, "dial:1:"+gateway+":28000")
+	l.peer("gateway", network, "dial:1:"+gateway+":"+l.port(0))
+	l.peer("other-bridge", nil, "dial:1:"+gateway+":"+l.port(0))
 
 	a := start(t, interfaces).connections()
 	a.expect(l.Name("same-bridge"), nil, []string{l.address("server") + " 80"})
-	a.expect(l.Name("gateway"), nil, []string{gateway + " 28000"})
-	a.expect(l.Name("other-bridge"), nil, []string{gateway + " 28000"})
-	a.expectListening(l.Name("server"), on(28000))
+	a.expect(l.Name("gateway"), nil, []string{gateway + " " + l.port(0)})
+	a.expect(l.Name("other-bridge"), nil, []string{gateway + " " + l.port(0)})
+	a.expectListening(l.Name("server"), l.on(0))
 	if n := len(a.containers["/"+l.Name("server")].Established); n != 3 {
 		t.Errorf("the server has %d connections, want 3", n)
 	}
@@ -98,13 +98,13 @@ func TestWays(t *testing.T) {
 func TestHostNetwork(t *testing.T) {
 	l := newLab(t)
 	host := []string{"--network", "host"}
-	l.peer("root", host, "listen:tcp4:0.0.0.0:28001", "queue:tcp4:127.0.0.1:28002", "dial:1:127.0.0.1:28002")
-	l.peer("user", append(host, "-u", "1000"), "listen:tcp4:0.0.0.0:28003")
-	l.peer("host-pids", append(host, "--pid", "host"), "listen:tcp4:0.0.0.0:28004")
+	l.peer("root", host, "listen:tcp4:0.0.0.0:"+l.port(1), "queue:tcp4:127.0.0.1:"+l.port(2), "dial:1:127.0.0.1:"+l.port(2))
+	l.peer("user", append(host, "-u", "1000"), "listen:tcp4:0.0.0.0:"+l.port(3))
+	l.peer("host-pids", append(host, "--pid", "host"), "listen:tcp4:0.0.0.0:"+l.port(4))
 	l.peer("execed", host)
-	l.docker("exec", "-d", l.Name("execed"), "peer", "listen:tcp4:0.0.0.0:28005")
-	l.peer("workers", host, "listen:tcp4:0.0.0.0:28006", "as:65534:dial:1:127.0.0.1:28006")
-	l.run("scratch", "--network", "host", "--expose", "28007", bare, "/peer", "listen:tcp4:0.0.0.0:28007", "listen:tcp4:0.0.0.0:28008")
+	l.docker("exec", "-d", l.Name("execed"), "peer", "listen:tcp4:0.0.0.0:"+l.port(5))
+	l.peer("workers", host, "listen:tcp4:0.0.0.0:"+l.port(6), "as:65534:dial:1:127.0.0.1:"+l.port(6))
+	l.run("scratch", "--network", "host", "--expose", l.port(7), bare, "/peer", "listen:tcp4:0.0.0.0:"+l.port(7), "listen:tcp4:0.0.0.0:"+l.port(8))
 	if err := l.Ready(t.Context(), "scratch"); err != nil {
 		t.Fatal(err)
 	}
@@ -116,21 +116,21 @@ func TestHostNetwork(t *testing.T) {
 		return len(a.containers["/"+l.Name("execed")].Listening) > 0
 	})
 	root := a.containers["/"+l.Name("root")]
-	a.expectListening(l.Name("root"), []string{"10.1.2.3 28001", "127.0.0.1 28002"})
-	if len(root.Established) != 2 || root.Established[1].Port != 28002 && root.Established[0].Port != 28002 {
+	a.expectListening(l.Name("root"), []string{"10.1.2.3 " + l.port(1), "127.0.0.1 " + l.port(2)})
+	if len(root.Established) != 2 || !strings.Contains(fmt.Sprint(root.Established), "127.0.0.1 "+l.port(2)) {
 		t.Errorf("root has %v, want both ends of its connection, of which one is not accepted", root.Established)
 	}
-	a.expect(l.Name("user"), on(28003), nil)
-	a.expect(l.Name("host-pids"), on(28004), nil)
-	a.expect(l.Name("execed"), on(28005), nil)
+	a.expect(l.Name("user"), l.on(3), nil)
+	a.expect(l.Name("host-pids"), l.on(4), nil)
+	a.expect(l.Name("execed"), l.on(5), nil)
 
 	// The master has accepted the connection; that of its worker has an unknown owner.
 	workers := a.containers["/"+l.Name("workers")]
-	if !a.incomplete(l.Name("workers")) || fmt.Sprint(workers.Listening) != "[10.1.2.3 28006]" || len(workers.Established) != 1 {
+	if !a.incomplete(l.Name("workers")) || fmt.Sprint(workers.Listening) != fmt.Sprint(l.on(6)) || len(workers.Established) != 1 {
 		t.Errorf("workers: incomplete %v, %+v", a.incomplete(l.Name("workers")), workers)
 	}
 	// Nothing can be run in it: its table is read through another, and of its ports one is known by name.
-	a.expectPartial(l.Name("scratch"), on(28007), nil)
+	a.expectPartial(l.Name("scratch"), l.on(7), nil)
 	warning := "Unable to obtain inodes for the container's (" + l.docker("inspect", "-f", "{{.Id}}", l.Name("scratch")) +
 		") main process. Some connections will be omitted to preserve accuracy"
 	if n := strings.Count(o.logged(), warning); n != 1 {
@@ -140,13 +140,13 @@ func TestHostNetwork(t *testing.T) {
 
 func TestJoinedNamespace(t *testing.T) {
 	l := newLab(t)
-	l.peer("owner", []string{"-p", "28000:80", "-p", "28001:81"}, "listen:tcp4:0.0.0.0:80")
+	l.peer("owner", []string{"-p", l.port(0) + ":80", "-p", l.port(1) + ":81"}, "listen:tcp4:0.0.0.0:80")
 	l.peer("sidecar", []string{"--network", "container:" + l.Name("owner")}, "listen:tcp4:0.0.0.0:81", "dial:1:127.0.0.1:80")
 	o := start(t, interfaces)
 
 	a := o.connections()
-	a.expectListening(l.Name("owner"), on(28000))
-	a.expect(l.Name("sidecar"), on(28001), []string{"127.0.0.1 80"})
+	a.expectListening(l.Name("owner"), l.on(0))
+	a.expect(l.Name("sidecar"), l.on(1), []string{"127.0.0.1 80"})
 	if n := len(a.containers["/"+l.Name("owner")].Established); n != 1 {
 		t.Errorf("the owner has %d connections, want its end of the one", n)
 	}
@@ -167,7 +167,7 @@ func TestJoinedNamespace(t *testing.T) {
 		a = o.connections()
 		return len(a.containers["/"+l.Name("owner")].Listening) > 0
 	})
-	a.expect(l.Name("owner"), on(28000), nil)
+	a.expect(l.Name("owner"), l.on(0), nil)
 	a.expectListening(l.Name("sidecar"), nil)
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// Exec runs a command in a container, as the container's user, and hands what it prints to stdout and stderr.
+// Exec runs a command in a container, as the container's user and with messages in English, and hands what it prints to stdout and stderr.
 // It returns the exit code. Where the command cannot be started, that is 126 or 127 with the runtime's reason
 // in stdout (moby daemon/exec.go).
 //
@@ -18,7 +18,7 @@ import (
 func (e *Engine) Exec(ctx context.Context, id string, command []string, stdout, stderr io.Writer) (int, error) {
 	uncancelled := context.WithoutCancel(ctx)
 	created, err := e.client.ContainerExecCreate(uncancelled, id, container.ExecOptions{
-		Cmd: command, AttachStdout: true, AttachStderr: true,
+		Cmd: command, Env: []string{"LC_ALL=C"}, AttachStdout: true, AttachStderr: true,
 	})
 	if err != nil {
 		return 0, translate("exec create", err)

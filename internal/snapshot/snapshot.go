@@ -24,6 +24,8 @@ type Container struct {
 	OwnersUnknown bool
 	// Network is how it is connected.
 	Network container.NetworkMode
+	// Sockets is how many of the namespace's sockets, in any state, are the container's.
+	Sockets int
 	// LeftOut counts the sockets that are the container's, or may be, and not among its endpoints.
 	LeftOut LeftOut
 }
@@ -54,6 +56,7 @@ func containerOf(reading collect.Reading, its sockets, interfaces []netip.Addr) 
 		Image:    reading.Container.Image,
 		Problems: reading.Problems,
 		Network:  reading.Container.Network,
+		Sockets:  len(its.own),
 		LeftOut:  LeftOut{OwnerUnknown: its.unknown},
 	}
 	if reading.Namespace == nil {

@@ -78,7 +78,7 @@ func (e *Engine) execStart(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = io.Copy(io.Discard, r.Body)                // closing a connection with unread bytes would reset it
-	conn, buffered, err := w.(http.Hijacker).Hijack() //nolint:errcheck,forcetypeassert // the server's own writer
+	conn, buffered, err := w.(http.Hijacker).Hijack() //nolint:errcheck // the server's own writer
 	if err != nil {
 		return
 	}
