@@ -22,7 +22,7 @@ demo: image ## containers that talk to each other, and what Outpost says of them
 
 demo-down: ## removes what the demo made and started
 	go run ./internal/demo down
-	docker image rm $(IMAGE)
+	-docker image rm $(IMAGE)
 	.ci/engine stop
 
 test: ## all tests, with the race detector; end to end where an engine answers

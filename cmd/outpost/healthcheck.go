@@ -18,7 +18,8 @@ func healthcheck(ctx context.Context, address string) error {
 	if err != nil {
 		return fmt.Errorf("healthcheck: %w", err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	client := http.Client{Transport: &http.Transport{}} // it asks this host: a proxy of the environment is not for it
+	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("healthcheck: %w", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -59,11 +60,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	} else {
 		err = serve(ctx, configuration, stderr)
 	}
+	if _, ok := errors.AsType[usageError](err); ok {
+		return fail(stderr, statusUsage, err)
+	}
 	if err != nil {
 		return fail(stderr, statusFailed, err)
 	}
 	return statusOK
 }
+
+// usageError is an error of whoever starts the program.
+type usageError struct{ error }
 
 func fail(stderr io.Writer, status int, err error) int {
 	_, _ = fmt.Fprintln(stderr, "outpost:", err)

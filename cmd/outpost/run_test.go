@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -43,6 +45,12 @@ func TestVersion(t *testing.T) {
 }
 
 func TestWrongUse(t *testing.T) {
+	pems := t.TempDir()
+	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
+		if err := os.WriteFile(filepath.Join(pems, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for name, test := range map[string]struct {
 		args     []string
 		variable string
@@ -54,6 +62,7 @@ func TestWrongUse(t *testing.T) {
 		"too many arguments": {args: []string{"version", "now"}, status: 2, line: `outpost: too many arguments: ["now"]; see outpost --help`},
 		"wrong value":        {variable: "WORKERS", value: "many", status: 2, line: `outpost: WORKERS="many": want a whole number from 1 to 1000`},
 		"wrong address":      {variable: "OUTPOST_LISTEN", value: "9057", status: 2, line: `outpost: OUTPOST_LISTEN="9057": want [address]:port, such as :9057, 127.0.0.1:9057 or [::1]:9057`},
+		"wrong pem files":    {variable: "DOCKER_CERT_PATH", value: pems, status: 2, line: `outpost: DOCKER_CERT_PATH="` + pems + `", DOCKER_HOST="": docker client: could not load X509 key pair`},
 		"wrong engine":       {variable: "DOCKER_HOST", value: "docker", status: 2, line: `outpost: DOCKER_HOST="docker": want unix://path, tcp://host:port, http://host:port or https://host:port`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +70,7 @@ func TestWrongUse(t *testing.T) {
 				t.Setenv(test.variable, test.value)
 			}
 			status, _, stderr := runWith(t, test.args...)
-			if status != test.status || stderr != test.line+"\n" {
+			if status != test.status || !strings.HasPrefix(stderr, test.line) || strings.Count(stderr, "\n") != 1 {
 				t.Errorf("status %d, %q; want %d, %q", status, stderr, test.status, test.line)
 			}
 		})

@@ -21,10 +21,10 @@ import (
 )
 
 const (
-	// drainTimeout is how long requests that run may go on when the daemon is told to end.
-	drainTimeout = 10 * time.Second
-	// closeTimeout is how long calls to the engine that nobody waits for may go on after that.
-	closeTimeout = time.Second
+	// drainTimeout is how long requests that run may go on when the daemon is told to end, and closeTimeout how
+	// long calls to the engine may after that: together less than the 10 s after which an engine kills.
+	drainTimeout = 9 * time.Second
+	closeTimeout = 500 * time.Millisecond
 )
 
 // serve answers requests until ctx ends.
@@ -39,7 +39,8 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 
 	docker, err := engine.New(int(c.Workers))
 	if err != nil {
-		return err
+		// Only what the client finds in the environment can be at fault, such as a file that is no certificate.
+		return usageError{fmt.Errorf("DOCKER_CERT_PATH=%q, DOCKER_HOST=%q: %w", c.DockerCertPath, c.DockerHost, err)}
 	}
 	defer func() { err = errors.Join(err, docker.Close()) }()
 

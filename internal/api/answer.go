@@ -58,7 +58,7 @@ func (h *handler) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 	}
 }
 
-// recoverer answers 500 where a handler panics, and keeps the process alive.
+// recoverer answers 500 where a handler panics; the server by itself would break the connection off.
 func (h *handler) recoverer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -76,12 +76,19 @@ func (h *handler) recoverer(next http.Handler) http.Handler {
 }
 
 func (h *handler) json(w http.ResponseWriter, status int, document any) {
+	if body, ok := h.encode(w, document); ok {
+		h.write(w, status, body)
+	}
+}
+
+// encode answers 500 itself where a document cannot be encoded.
+func (h *handler) encode(w http.ResponseWriter, document any) (body []byte, ok bool) {
 	body, err := json.Marshal(document)
 	if err != nil {
 		h.log.Error().Err(err).Msg("Encoding an answer failed")
-		status, body = http.StatusInternalServerError, []byte(`{"error":"internal error"}`)
+		h.write(w, http.StatusInternalServerError, []byte(`{"error":"internal error"}`))
 	}
-	h.write(w, status, body)
+	return body, err == nil
 }
 
 func (h *handler) write(w http.ResponseWriter, status int, body []byte) {

@@ -44,6 +44,9 @@ func New(source Source, version string, log zerolog.Logger) http.Handler {
 	return router
 }
 
+// writeTimeout bounds the sending of an answer.
+const writeTimeout = time.Minute
+
 // NewServer returns a server of handler on addr that no slow or silent client can hold.
 func NewServer(addr string, handler http.Handler) *http.Server {
 	return &http.Server{

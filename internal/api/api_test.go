@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -24,9 +25,15 @@ type source struct {
 	containers []snapshot.Container
 	err        error
 	panics     bool
+	delay      time.Duration
 }
 
-func (s *source) Containers(context.Context) ([]snapshot.Container, error) {
+func (s *source) Containers(ctx context.Context) ([]snapshot.Container, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(s.delay):
+	}
 	if s.panics {
 		panic("out of order")
 	}
@@ -216,6 +223,19 @@ func TestPanicIsAnswered(t *testing.T) {
 	response, body := ask(t, server, "GET", "/connections")
 	if response.StatusCode != http.StatusInternalServerError || body != `{"error":"internal error"}`+"\n" {
 		t.Errorf("%d %s", response.StatusCode, body)
+	}
+}
+
+// A collection may take longer than a client may.
+func TestSlowCollection(t *testing.T) {
+	s := some()
+	s.delay = 500 * time.Millisecond
+	server := httptest.NewUnstartedServer(New(s, "1.2.3", zerolog.Nop()))
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
+	server.Start()
+	t.Cleanup(server.Close)
+	if response, body := ask(t, server, "GET", "/connections"); response.StatusCode != http.StatusOK || body != someBody {
+		t.Errorf("%d %q", response.StatusCode, body)
 	}
 }
 

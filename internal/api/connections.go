@@ -3,7 +3,6 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -19,12 +18,13 @@ const (
 	incompleteLimit = 2048
 )
 
-// writeTimeout bounds the sending of an answer. A collection takes as long as it takes.
-const writeTimeout = time.Minute
-
 func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
+	// A collection takes as long as it takes: the server's timeouts are for clients. The one for reading would
+	// end the request's context, because the server goes on reading while a handler runs.
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Time{}) // without a connection, in tests, there is none to set
 	containers, err := h.source.Containers(r.Context())
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // a recorder in tests has none
+	_ = connection.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if r.Context().Err() != nil {
 		return // nobody waits for the answer
 	}
@@ -32,9 +32,8 @@ func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, err)
 		return
 	}
-	body, err := json.Marshal(snapshot.ConnectionsOf(containers))
-	if err != nil {
-		h.fail(w, fmt.Errorf("encode: %w", err))
+	body, ok := h.encode(w, snapshot.ConnectionsOf(containers))
+	if !ok {
 		return
 	}
 	incomplete := incompleteNames(containers)

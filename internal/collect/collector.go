@@ -6,9 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/PabloL007/outpost/internal/container"
 )
@@ -29,21 +28,22 @@ const listTimeout = 10 * time.Second
 // Collector collects from the containers of one engine. It may be used by several goroutines at once.
 type Collector struct {
 	engine   Engine
-	workers  int
+	self     Self
 	timeout  time.Duration
 	pending  *pending
 	executor *executor
 }
 
 // New returns a collector that reads from so many containers at once and waits so long for each of a
-// container's answers. Nothing is run in self, the container of Outpost itself. It must be closed. life is for calls that outlast the request for which they were made.
+// container's answers. In self, the container of Outpost itself, nothing is run. life is for calls that outlast the
+// request for which they were made. The collector must be closed.
 func New(life context.Context, engine Engine, self Self, workers int, timeout time.Duration) *Collector {
 	return &Collector{
 		engine:   engine,
-		workers:  workers,
+		self:     self,
 		timeout:  timeout,
-		pending:  newPending(life),
-		executor: newExecutor(engine, self, newFailures(time.Now)),
+		pending:  newPending(life, workers),
+		executor: newExecutor(engine, newFailures(time.Now)),
 	}
 }
 
@@ -63,27 +63,25 @@ func (c *Collector) Collect(ctx context.Context) (Result, error) {
 
 	round := newRound(c, listed)
 	reads := make([]*read, len(listed))
-	var group errgroup.Group
-	group.SetLimit(c.workers)
+	var group sync.WaitGroup // bounded by the slots of pending
 	for i, summary := range listed {
-		group.Go(func() error {
-			reads[i] = round.read(ctx, summary)
-			return nil
-		})
+		group.Go(func() { reads[i] = round.read(ctx, summary) })
 	}
-	_ = group.Wait() // no read returns an error
+	group.Wait()
 	if err := ctx.Err(); err != nil {
 		return Result{}, fmt.Errorf("collection: %w", err)
 	}
-	return resultOf(reads), nil
+	return resultOf(listed, reads), nil
 }
 
-func resultOf(reads []*read) Result {
+func resultOf(listed []container.Summary, reads []*read) Result {
 	result := Result{Readings: make([]Reading, 0, len(reads))}
-	for _, r := range reads {
-		if r != nil {
-			result.Readings = append(result.Readings, r.finish())
+	for i, r := range reads {
+		if r == nil {
+			result.Gone = append(result.Gone, listed[i].Name)
+			continue
 		}
+		result.Readings = append(result.Readings, r.finish())
 	}
 	return result
 }

@@ -54,7 +54,7 @@ func listing(container string, inodes ...int) string {
 	return text.String()
 }
 
-const timeout = 300 * time.Millisecond
+const timeout = time.Second
 
 func newCollector(t *testing.T) *collect.Collector { return newPatientCollector(t, timeout) }
 
@@ -135,6 +135,30 @@ func TestFaultsOfOneContainer(t *testing.T) {
 			reason:    "the image has no cat", execs: 1,
 		},
 		{
+			name: "a shell that finds no command",
+			container: enginetest.Container{NetworkMode: "host", Exec: func(command []string) enginetest.Exec {
+				if command[0] == "cat" {
+					return enginetest.Exec{Stdout: header4 + listener(81, 1) + header6}
+				}
+				return enginetest.Exec{Stderr: "sh: exec: line 1: ls: not found\n", Code: 127}
+			}},
+			reason: "the image has no sh or no ls", ports: []uint16{81}, execs: 3,
+		},
+		{
+			name: "start failed for another reason, 128",
+			container: enginetest.Container{Exec: answers(enginetest.Exec{
+				Stdout: "OCI runtime exec failed: exec failed: unable to start container process: read init-p: connection reset by peer\r\n", Code: 128,
+			})},
+			reason: "cat could not be started", execs: 1,
+		},
+		{
+			name: "start failed for a reason that may pass, 127",
+			container: enginetest.Container{Exec: answers(enginetest.Exec{
+				Stdout: "OCI runtime exec failed: open /run/x: no such file or directory\r\n", Code: 127,
+			})},
+			reason: "cat could not be started", execs: 1,
+		},
+		{
 			name:      "error text of crun",
 			container: enginetest.Container{Exec: answers(enginetest.Exec{Stdout: crun, Code: 127})},
 			reason:    "the image has no cat", execs: 1,
@@ -158,8 +182,8 @@ func TestFaultsOfOneContainer(t *testing.T) {
 			container: enginetest.Container{Exec: answers(enginetest.Exec{StartStatus: http.StatusInternalServerError, Message: "boom"})},
 			reason:    "exec failed", execs: 1,
 		},
-		{name: "exec hangs", container: enginetest.Container{Exec: answers(enginetest.Exec{Hangs: hang})}, reason: "exec: no answer within 300ms", execs: 1},
-		{name: "inspect hangs", container: enginetest.Container{InspectHangs: true}, reason: "inspect: no answer within 300ms"},
+		{name: "exec hangs", container: enginetest.Container{Exec: answers(enginetest.Exec{Hangs: hang})}, reason: "exec: no answer within 1s", execs: 1},
+		{name: "inspect hangs", container: enginetest.Container{InspectHangs: true}, reason: "inspect: no answer within 1s"},
 		{name: "paused", container: enginetest.Container{State: "paused"}, reason: "paused"},
 		{name: "restarting", container: enginetest.Container{State: "restarting"}, reason: "restarting"},
 		{
@@ -167,7 +191,7 @@ func TestFaultsOfOneContainer(t *testing.T) {
 			container: enginetest.Container{Ports: map[string][]enginetest.Binding{
 				"80/tcp": {{HostIP: "nowhere", HostPort: "80"}},
 			}},
-			reason: "inspect failed",
+			reason: "parts of the engine's answer make no sense", execs: 2,
 		},
 		{
 			name:      "garbage in place of frames",
@@ -199,14 +223,14 @@ func TestFaultsOfOneContainer(t *testing.T) {
 		{
 			name: "more output than is looked at",
 			container: enginetest.Container{Exec: answers(enginetest.Exec{
-				Stdout: header4 + listener(81, 1) + strings.Repeat(strings.Repeat(" ", 1023)+"\n", 33<<10),
+				Stdout: header4 + listener(81, 1) + strings.Repeat(strings.Repeat(" ", 1023)+"\n", 17<<10) + "   1: 0",
 			})},
-			reason: "cat printed more than 32 MiB", ports: []uint16{81}, execs: 2, patience: 30 * time.Second,
+			reason: "cat printed more than 16 MiB", ports: []uint16{81}, execs: 2, patience: 30 * time.Second,
 		},
 		{
-			name:      "gVisor runtime",
-			container: enginetest.Container{Runtime: "runsc", Exec: prints(listener(81, 1))},
-			ports:     []uint16{81}, execs: 2,
+			name:      "complaints without end",
+			container: enginetest.Container{Exec: answers(enginetest.Exec{Stderr: strings.Repeat("no\n", 28<<20)})},
+			reason:    "cat printed more than 16 MiB", execs: 1, patience: 30 * time.Second,
 		},
 		{
 			name:      "image tag moved",
@@ -222,11 +246,7 @@ func TestFaultsOfOneContainer(t *testing.T) {
 			fake := enginetest.New(t, &faulty, well)
 			c := newPatientCollector(t, max(timeout, test.patience))
 			for range 2 {
-				started := time.Now()
 				readings := collected(t, c)
-				if took := time.Since(started); took > 20*max(timeout, test.patience) {
-					t.Errorf("the collection took %v", took)
-				}
 				if r, ok := readings["/well"]; !ok || len(r.Problems) > 0 || !slices.Equal(ports(r), []uint16{80}) {
 					t.Errorf("the other container: %+v", r)
 				}
@@ -237,7 +257,7 @@ func TestFaultsOfOneContainer(t *testing.T) {
 				if got := reasons(r); !strings.Contains(got, test.reason) || (got == "") != (test.reason == "") {
 					t.Errorf("reason %q, want %q", got, test.reason)
 				}
-				if !strings.HasPrefix(test.reason, "inspect") && r.Container.Image != "shop/web:1.2" {
+				if r.Container.Image != "shop/web:1.2" {
 					t.Errorf("image %q", r.Container.Image)
 				}
 				if got := ports(r); !slices.Equal(got, test.ports) {
@@ -294,7 +314,7 @@ func TestHungExecIsLeftAloneUntilItEnds(t *testing.T) {
 	}})
 	c := newCollector(t)
 	for range 3 {
-		if r := collected(t, c)["/it"]; reasons(r) != "exec: no answer within 300ms" {
+		if r := collected(t, c)["/it"]; reasons(r) != "exec: no answer within 1s" {
 			t.Fatalf("reasons %q", reasons(r))
 		}
 	}
@@ -362,9 +382,71 @@ func TestNamespaceIsReadOnce(t *testing.T) {
 	if side.Namespace != readings["/owner"].Namespace || len(side.Namespace.Published) != 1 {
 		t.Errorf("sidecar's namespace %+v", side.Namespace)
 	}
+	for _, x := range fake.Execs() {
+		allowed := slices.ContainsFunc(collect.Commands(), func(command []string) bool { return slices.Equal(command, x.Cmd) })
+		if !allowed || !slices.Equal(x.Env, []string{"LC_ALL=C"}) || x.User != "" || x.Privileged || x.Tty || x.AttachStdin {
+			t.Errorf("exec %+v", x)
+		}
+	}
 	// Two namespaces are read, the host's perhaps after a try through scratch, and five containers asked for owners.
 	if n := fake.Calls()["exec create"]; n != 7 && n != 8 {
 		t.Errorf("%d commands", n)
+	}
+}
+
+// gVisor and its like keep the sockets in the sandbox: such a container shares no namespace with others, on the
+// host's network either.
+func TestSandboxedRuntime(t *testing.T) {
+	host := &enginetest.Container{Name: "host", NetworkMode: "host", Exec: tablesAndOwners(listener(80, 1), listing("host", 1))}
+	sandboxed := &enginetest.Container{Name: "sandboxed", NetworkMode: "host", Runtime: "runsc", Exec: prints(listener(81, 0))}
+	enginetest.New(t, host, sandboxed)
+	readings := collected(t, newCollector(t))
+	if r := readings["/host"]; !slices.Equal(ports(r), []uint16{80}) || len(r.Problems) != 0 {
+		t.Errorf("host: %v, %v", ports(r), r.Problems)
+	}
+	if r := readings["/sandboxed"]; !slices.Equal(ports(r), []uint16{81}) || len(r.Problems) != 0 || r.Namespace.Shared || !r.Namespace.Host {
+		t.Errorf("sandboxed: %v, %v", ports(r), r.Problems)
+	}
+}
+
+// One that hangs on a shared network takes no slot from the others while they wait for it.
+func TestWaitingForANamespaceTakesNoSlot(t *testing.T) {
+	hang := make(chan struct{})
+	var containers []*enginetest.Container
+	for i := range 8 {
+		containers = append(containers, &enginetest.Container{Name: fmt.Sprint("host", i), NetworkMode: "host", Exec: func([]string) enginetest.Exec {
+			return enginetest.Exec{Hangs: hang}
+		}})
+	}
+	bridged := &enginetest.Container{Name: "bridged", Exec: prints(listener(80, 1))}
+	bridged.Exec = func([]string) enginetest.Exec {
+		close(hang) // it is read while all of the others hang or wait
+		return enginetest.Exec{Stdout: header4 + listener(80, 1) + header6}
+	}
+	enginetest.New(t, append(containers, bridged)...)
+	if r := collected(t, newPatientCollector(t, time.Minute))["/bridged"]; !slices.Equal(ports(r), []uint16{80}) {
+		t.Errorf("ports %v, problems %v", ports(r), r.Problems)
+	}
+}
+
+// A table that could be read in part through one container is read through the next.
+func TestNamespaceIsReadThroughAnother(t *testing.T) {
+	broken := &enginetest.Container{Name: "broken", NetworkMode: "host", Exec: func(command []string) enginetest.Exec {
+		if command[0] == "cat" {
+			return enginetest.Exec{Stdout: header4 + listener(80, 1), Code: 137}
+		}
+		return enginetest.Exec{Stdout: listing("broken", 1)}
+	}}
+	well := &enginetest.Container{Name: "well", NetworkMode: "host", Exec: tablesAndOwners(listener(80, 1)+listener(81, 2), listing("well", 2))}
+	enginetest.New(t, broken)
+	if r := collected(t, newCollector(t))["/broken"]; !slices.Equal(ports(r), []uint16{80}) || reasons(r) != "cat gave no complete answer (exit code 137)" {
+		t.Errorf("alone: ports %v, reasons %q", ports(r), reasons(r))
+	}
+	enginetest.New(t, broken, well)
+	for name, r := range collected(t, newCollector(t)) {
+		if !slices.Equal(ports(r), []uint16{80, 81}) || len(r.Problems) != 0 {
+			t.Errorf("%s: ports %v, problems %v", name, ports(r), r.Problems)
+		}
 	}
 }
 
@@ -437,8 +519,14 @@ func TestAtMostWorkersAtOnce(t *testing.T) {
 		}})
 	}
 	fake := enginetest.New(t, containers...)
-	time.AfterFunc(100*time.Millisecond, func() { close(hang) })
-	readings := collected(t, newCollector(t))
+	go func() {
+		for fake.MostAtOnce() < 4 {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond) // for a fifth, if there were one
+		close(hang)
+	}()
+	readings := collected(t, newPatientCollector(t, time.Minute))
 	if len(readings) != 20 || fake.MostAtOnce() != 4 {
 		t.Errorf("%d readings, %d at once; want 20, 4", len(readings), fake.MostAtOnce())
 	}

@@ -30,17 +30,17 @@ func Commands() [][]string {
 }
 
 const (
-	// outputLimit is how many bytes of a command's output are looked at: some 200,000 rows of a table.
-	outputLimit = 32 << 20
+	// outputLimit is how many bytes of a command's output are looked at: some 100,000 rows of a table.
+	outputLimit = 16 << 20
 	// giveUpLimit is how many bytes after that it takes to believe that the command will not end.
-	giveUpLimit = 512 << 20
+	giveUpLimit = 64 << 20
 )
 
-// Exit codes of a command that could not be started: which of the two means what depends on engine and
-// runtime, and so does the text. A shell that finds no command exits with 127 too.
+// Exit codes of a command that could not be started (moby daemon/errors.go, setExitCodeFromError): which of them
+// means what depends on engine and runtime. A shell that finds no command exits with 127 too.
 const (
-	exitNotStarted = 126
-	exitNotFound   = 127
+	firstNotStarted = 126
+	lastNotStarted  = 128
 )
 
 // commandError says why a command gave nothing.
@@ -59,69 +59,15 @@ func final(err error) bool {
 // executor runs commands in containers, and remembers those that could not be run.
 type executor struct {
 	engine   Engine
-	self     Self
 	failures *failures
 	decoders sync.Pool // of *procnet.Decoder: their buffers grow to the size of the tables once
 }
 
-func newExecutor(engine Engine, self Self, f *failures) *executor {
-	return &executor{engine: engine, self: self, failures: f, decoders: sync.Pool{New: func() any {
+func newExecutor(engine Engine, f *failures) *executor {
+	return &executor{engine: engine, failures: f, decoders: sync.Pool{New: func() any {
 		// The kernel is the engine's; that it has Outpost's own byte order is taken for granted.
 		return procnet.NewDecoder(binary.NativeEndian)
 	}}}
-}
-
-// tables reads the TCP tables of c's network namespace. There may be rows also where there is an error.
-func (x *executor) tables(ctx context.Context, c container.Container) (procnet.Table, error) {
-	decoder := x.decoders.Get().(*procnet.Decoder) //nolint:errcheck // it holds nothing else
-	defer x.decoders.Put(decoder)
-	decoder.Reset()
-	err := x.decodeTables(ctx, c, decoder)
-	table := decoder.Table()
-	table.Sockets = slices.Clone(table.Sockets)
-	return table, err
-}
-
-func (x *executor) decodeTables(ctx context.Context, c container.Container, decoder *procnet.Decoder) error {
-	if x.self.is(c.ID) {
-		return x.self.tables(decoder)
-	}
-	exit, err := x.run(ctx, c, tablesCommand, decoder, io.Discard)
-	switch table := decoder.Table(); {
-	case err != nil:
-		return err
-	case exit.truncated:
-		return tooMuch(tablesCommand[0], false)
-	case exit.code == 0 && table.IPv4:
-		return nil
-	case table.IPv4 && !table.IPv6 && strings.Contains(exit.stderr, "No such file"):
-		return nil // a kernel without IPv6 has no tcp6
-	}
-	return exit.failure(tablesCommand[0])
-}
-
-// owners finds the sockets of c's processes.
-func (x *executor) owners(ctx context.Context, c container.Container) (procfd.Owners, error) {
-	if x.self.is(c.ID) {
-		return x.self.owners()
-	}
-	decoder := procfd.NewDecoder(c.ID)
-	exit, err := x.run(ctx, c, ownersCommand, &decoder.Output, &decoder.Errors)
-	if err != nil {
-		return procfd.Owners{}, err
-	}
-	if exit.truncated {
-		return procfd.Owners{}, tooMuch("ls", false)
-	}
-	const trouble = 2 // ls exits with 1 or 2 if there were files that it could not read
-	if exit.code > trouble {
-		return procfd.Owners{}, exit.failure("ls")
-	}
-	owners, ok := decoder.Owners()
-	if !ok {
-		return procfd.Owners{}, exit.failure("the listing of processes")
-	}
-	return owners, nil
 }
 
 // exit is how a command that ran has ended.
@@ -149,9 +95,9 @@ func (x *executor) run(ctx context.Context, c container.Container, command []str
 		return exit{}, err
 	}
 	var out, complaints head
-	limited := &limitWriter{next: io.MultiWriter(stdout, &out), keep: outputLimit, drop: giveUpLimit}
-	code, err := x.engine.Exec(ctx, c.ID, command, limited, io.MultiWriter(stderr, &complaints))
-	ended := exit{code: code, stdout: out.String(), stderr: complaints.String(), truncated: limited.dropped}
+	limit := &limit{keep: outputLimit, drop: giveUpLimit}
+	code, err := x.engine.Exec(ctx, c.ID, command, limit.on(io.MultiWriter(stdout, &out)), limit.on(io.MultiWriter(stderr, &complaints)))
+	ended := exit{code: code, stdout: out.String(), stderr: complaints.String(), truncated: limit.dropped}
 	if err = classify(name, ended, err); ctx.Err() == nil {
 		x.failures.note(c, name, err)
 	}
@@ -167,17 +113,18 @@ func classify(name string, ended exit, err error) error {
 		return &commandError{Problem: Problem{Reason: "exec not permitted", Detail: err.Error()}}
 	case err != nil:
 		return &commandError{Problem: Problem{Reason: "exec failed", Detail: err.Error()}}
-	case ended.code != exitNotStarted && ended.code != exitNotFound:
+	case ended.code < firstNotStarted || ended.code > lastNotStarted:
 		return nil
 	}
 	text := strings.TrimSpace(ended.stdout + ended.stderr)
-	if lower := strings.ToLower(text); ended.code == exitNotFound || strings.Contains(lower, "not found") || strings.Contains(lower, "no such file") {
+	// Runtimes and shells agree on these words where there is no such command. All else may pass.
+	if strings.Contains(text, "not found") {
 		return &commandError{final: true, Problem: Problem{Reason: "the image has no " + needs(name), Detail: text}}
 	}
 	return &commandError{Problem: Problem{Reason: name + " could not be started", Detail: text}}
 }
 
-func tooMuch(name string, final bool) error {
+func tooMuch(name string, final bool) *commandError {
 	return &commandError{final: final, Problem: Problem{
 		Reason: fmt.Sprintf("%s printed more than %d MiB: what came after is missing", name, outputLimit>>20),
 	}}

@@ -3,12 +3,9 @@ package collect
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/PabloL007/outpost/internal/container"
-	"github.com/PabloL007/outpost/internal/procnet"
 )
 
 // namespace is a network namespace that is being read.
@@ -21,37 +18,18 @@ type namespace struct {
 }
 
 // readOnce reads the tables, unless that has been done through another container. It waits for one who is at it.
-func (n *namespace) readOnce(tables func() (procnet.Table, error)) error {
+// After an error it is the next container's turn; what was read before the error is kept until one does better.
+func (n *namespace) readOnce(read func() (tables, error)) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.done {
 		return nil
 	}
-	table, err := tables()
-	if !table.IPv4 && !table.IPv6 {
-		return err
+	got, err := read()
+	if n.done = err == nil; n.done || len(got.sockets) > len(n.Sockets) {
+		n.Sockets, n.problems = got.sockets, got.problems
 	}
-	n.done = true
-	n.Sockets = table.Sockets
-	if err != nil || table.Malformed > 0 {
-		n.problems = append(n.problems, tableProblem(table, err))
-	}
-	return nil
-}
-
-// tableProblem says what is wrong with a table that was read in part. If reading was broken off, the last row is
-// malformed for that reason.
-func tableProblem(table procnet.Table, err error) Problem {
-	malformed := fmt.Sprintf("%d of %d rows cannot be decoded; %v", table.Malformed, table.Malformed+len(table.Sockets), table.FirstMalformed)
-	switch {
-	case err == nil:
-		return Problem{Reason: "rows of the socket table cannot be decoded", Detail: malformed}
-	case table.Malformed == 0:
-		return problemOf(err)
-	}
-	p := problemOf(err)
-	p.Detail = strings.TrimPrefix(p.Detail+"; "+malformed, "; ")
-	return p
+	return err
 }
 
 // namespaceOf finds the namespace that c is in. It returns one also with an error: then nothing is known of
@@ -78,10 +56,13 @@ func (r *round) namespaceOf(ctx context.Context, c container.Container) (*namesp
 		}
 		owner = next
 	}
+	if c.Sandboxed {
+		return r.namespace("sandbox of "+c.ID, Namespace{Host: owner.Network.Host(), Published: owner.Published}), nil
+	}
 	if owner.Network.Host() {
 		return r.namespace("host", Namespace{Host: true, Shared: true}), nil
 	}
-	shared := owner.ID != c.ID || r.joined[owner.ID] || r.joined[strings.TrimPrefix(owner.Name, "/")]
+	shared := owner.ID != c.ID || r.isJoined(owner)
 	return r.namespace(owner.ID, Namespace{Shared: shared, Published: owner.Published}), nil
 }
 

@@ -12,11 +12,13 @@ import (
 //
 // A call that takes too long is left to itself instead of being cancelled: closing the connection ends neither
 // the process that an exec started nor the engine's wait for a container's lock, so calls made anew would pile
-// up inside the engine. Until a call that was left has ended, it is not
-// made again.
+// up inside the engine. Until a call that was left has ended, it is not made again.
 type pending struct {
 	life   context.Context
 	cancel context.CancelFunc
+
+	// slots are as many as containers may be read at once. Waiting for one costs no call its time.
+	slots chan struct{}
 
 	mu    sync.Mutex
 	left  map[call]bool // left to themselves
@@ -32,10 +34,10 @@ const (
 	kindExec    = "exec"
 )
 
-// newPending returns a set of calls that end with life.
-func newPending(life context.Context) *pending {
+// newPending returns a set of calls that end with life, so many of which are waited for at once.
+func newPending(life context.Context, atOnce int) *pending {
 	life, cancel := context.WithCancel(life)
-	return &pending{life: life, cancel: cancel, left: make(map[call]bool)}
+	return &pending{life: life, cancel: cancel, slots: make(chan struct{}, atOnce), left: make(map[call]bool)}
 }
 
 // close cancels all calls and waits for them, but no longer than ctx.
@@ -65,12 +67,18 @@ func (e *unansweredError) Error() string {
 	return fmt.Sprintf("%s: no answer within %v", e.call.kind, e.timeout)
 }
 
-// await makes a call and waits for it, at most for timeout.
+// await makes a call as soon as there is a slot, and waits for it, at most for timeout.
 func await[T any](ctx context.Context, p *pending, timeout time.Duration, which call, ask func(context.Context) (T, error)) (T, error) {
 	var none T
 	late := &unansweredError{which, timeout}
 	if p.isLeft(which) {
 		return none, late
+	}
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+		return none, ctx.Err()
 	}
 	type outcome struct {
 		value T

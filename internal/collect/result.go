@@ -6,10 +6,11 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// Result is what one collection learnt of the running containers, in the engine's order. A container that
-// ended meanwhile is not in it.
+// Result is what one collection learnt of the running containers, in the engine's order.
 type Result struct {
 	Readings []Reading
+	// Gone are the names of the containers that ended meanwhile.
+	Gone []string
 }
 
 // Reading is what was learnt of one container.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/procfd"
-	"github.com/PabloL007/outpost/internal/procnet"
 )
 
 // round is one collection: each container is inspected once in it and each namespace read once.
@@ -73,12 +72,15 @@ func (r *round) read(ctx context.Context, listed container.Summary) *read {
 		return nil
 	}
 	reading := &read{Reading: Reading{Container: c}}
+	if len(c.Invalid) > 0 {
+		reading.add(Problem{Reason: "parts of the engine's answer make no sense", Detail: strings.Join(c.Invalid, "; ")})
+	}
 	var namespaceErr error
 	if reading.namespace, namespaceErr = r.namespaceOf(ctx, c); namespaceErr != nil {
 		reading.add(Problem{Reason: "the container whose network it joined cannot be inspected", Detail: namespaceErr.Error()})
 	}
 	if c.State != container.Running {
-		reading.add(stateProblem(c.State))
+		reading.stopAt(c.State)
 		return reading
 	}
 	if failed := r.execute(ctx, reading); !failed {
@@ -91,34 +93,31 @@ func (r *round) read(ctx context.Context, listed container.Summary) *read {
 		return nil
 	case err == nil && now.State != container.Running:
 		r.executor.failures.forget(c)
-		reading.tablesErr = nil
-		reading.Problems = []Problem{stateProblem(now.State)}
+		reading.tablesErr, reading.Problems = nil, nil
+		reading.stopAt(now.State)
 	}
 	return reading
 }
 
-func stateProblem(state container.State) Problem {
+// stopAt ends the reading of a container in which nothing can be run because of its state.
+func (r *read) stopAt(state container.State) {
 	if state == container.Paused {
-		return Problem{Reason: "the container is paused: nothing can be run in it"}
+		r.add(Problem{Reason: "the container is paused: nothing can be run in it"})
+		return
 	}
-	return Problem{Reason: "the container is " + string(state)}
+	r.add(Problem{Reason: "the container is " + string(state)})
+	r.Owners = &procfd.Owners{} // it has no process, and so no socket
 }
 
 // execute runs the commands. The tables come first: a socket in them that later has no owner was closed
 // meanwhile, whereas the other way round a new connection would be taken for nobody's.
 func (r *round) execute(ctx context.Context, reading *read) (failed bool) {
 	c := reading.Container
-	reading.tablesErr = reading.namespace.readOnce(func() (procnet.Table, error) {
-		return await(ctx, r.pending, r.timeout, call{kindExec, c.ID}, func(ctx context.Context) (procnet.Table, error) {
-			return r.executor.tables(ctx, c)
-		})
-	})
+	reading.tablesErr = reading.namespace.readOnce(func() (tables, error) { return r.tables(ctx, c) })
 	if !reading.namespace.Shared {
 		return reading.tablesErr != nil
 	}
-	owners, err := await(ctx, r.pending, r.timeout, call{kindExec, c.ID}, func(ctx context.Context) (procfd.Owners, error) {
-		return r.executor.owners(ctx, c)
-	})
+	owners, err := r.owners(ctx, c)
 	if err != nil {
 		p := problemOf(err)
 		reading.add(Problem{Reason: "its sockets cannot be told from those of others in the same network namespace: " + p.Reason, Detail: p.Detail})
@@ -132,6 +131,34 @@ func (r *round) execute(ctx context.Context, reading *read) (failed bool) {
 		})
 	}
 	return reading.tablesErr != nil
+}
+
+func (r *round) tables(ctx context.Context, c container.Container) (tables, error) {
+	if r.isSelf(c) {
+		return r.self.tables()
+	}
+	return await(ctx, r.pending, r.timeout, call{kindExec, c.ID}, func(ctx context.Context) (tables, error) {
+		return r.executor.tables(ctx, c)
+	})
+}
+
+func (r *round) owners(ctx context.Context, c container.Container) (procfd.Owners, error) {
+	if r.isSelf(c) {
+		return r.self.owners()
+	}
+	return await(ctx, r.pending, r.timeout, call{kindExec, c.ID}, func(ctx context.Context) (procfd.Owners, error) {
+		return r.executor.owners(ctx, c)
+	})
+}
+
+// isSelf reports whether Outpost runs in c. A container that joined another's network is given the other's files
+// (moby daemon/container_operations_unix.go), so Outpost may be in any of those that share them: then it is not
+// known to be in c.
+func (r *round) isSelf(c container.Container) bool { return c.ID == r.self.ID && !r.isJoined(c) }
+
+// isJoined reports whether another container joined c's network.
+func (r *round) isJoined(c container.Container) bool {
+	return r.joined[c.ID] || r.joined[strings.TrimPrefix(c.Name, "/")]
 }
 
 // inspect inspects a container, by ID or name, once in this round.

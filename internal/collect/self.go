@@ -2,6 +2,7 @@ package collect
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -46,25 +47,27 @@ func FindSelf(proc string) (Self, error) {
 	return Self{}, nil
 }
 
-// is reports whether Outpost runs in the container.
-func (s Self) is(id string) bool { return s.ID != "" && s.ID == id }
-
-// tables reads the tables of Outpost's own network namespace.
-func (s Self) tables(decoder *procnet.Decoder) error {
+// tables reads the tables of Outpost's own network namespace. Beside an error there may be a part of them.
+func (s Self) tables() (tables, error) {
+	decoder := procnet.NewDecoder(binary.NativeEndian)
+	var err error
 	for _, name := range []string{"tcp", "tcp6"} {
-		file, err := os.Open(filepath.Join(s.proc, "self", "net", name)) //nolint:gosec // the caller's own /proc
-		if name == "tcp6" && errors.Is(err, os.ErrNotExist) {
-			return nil // a kernel without IPv6
+		file, openErr := os.Open(filepath.Join(s.proc, "self", "net", name)) //nolint:gosec // the caller's own /proc
+		if name == "tcp6" && errors.Is(openErr, os.ErrNotExist) {
+			break // a kernel without IPv6
 		}
-		if err != nil {
-			return fmt.Errorf("own tables: %w", err)
+		if err = openErr; err != nil {
+			break
 		}
 		_, err = io.Copy(decoder, file)
 		if err = errors.Join(err, file.Close()); err != nil {
-			return fmt.Errorf("own tables: %w", err)
+			break
 		}
 	}
-	return nil
+	if err != nil {
+		err = fmt.Errorf("own tables: %w", err)
+	}
+	return tablesOf(decoder.Table()), err
 }
 
 // owners returns the sockets that Outpost holds.

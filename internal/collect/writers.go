@@ -8,23 +8,32 @@ import (
 
 var errOutputLimit = errors.New("output limit passed")
 
-// limitWriter passes on the first keep bytes and drops so many after them, so that a command that prints more
-// than is wanted can come to its end. At one byte more it fails with errOutputLimit.
-type limitWriter struct {
-	next       io.Writer
+// limit bounds what a command may print on both its streams together: the first keep bytes are passed on and so
+// many after them dropped, so that a command that prints more than is wanted can come to its end. At one byte more
+// it fails with errOutputLimit. It is for one goroutine.
+type limit struct {
 	keep, drop int
 	dropped    bool // not all that was written was passed on
 }
 
-func (w *limitWriter) Write(p []byte) (int, error) {
-	n, err := w.next.Write(p[:min(len(p), w.keep)])
-	w.keep -= n
+// on returns a writer that passes on to next.
+func (l *limit) on(next io.Writer) io.Writer { return limitWriter{l, next} }
+
+type limitWriter struct {
+	limit *limit
+	next  io.Writer
+}
+
+func (w limitWriter) Write(p []byte) (int, error) {
+	l := w.limit
+	n, err := w.next.Write(p[:min(len(p), l.keep)])
+	l.keep -= n
 	rest := len(p) - n
 	if err != nil || rest == 0 {
 		return n, err
 	}
-	w.dropped = true
-	if w.drop -= rest; w.drop < 0 {
+	l.dropped = true
+	if l.drop -= rest; l.drop < 0 {
 		return n, errOutputLimit
 	}
 	return len(p), nil

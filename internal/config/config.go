@@ -12,19 +12,20 @@ import (
 	"github.com/kelseyhightower/envconfig"
 )
 
-// Config is the daemon's configuration.
+// Config is the daemon's configuration. The tag shown is the default of a variable for which another one decides:
+// the machine, or the Docker client.
 type Config struct {
 	Interfaces Interfaces `envconfig:"OUTPOST_INTERFACES" default:"0.0.0.0" desc:"addresses of this host, comma-separated: what 'listening on all addresses' means to clients"`
 	Listen     Listen     `envconfig:"OUTPOST_LISTEN" default:":9057" desc:"address and port to serve on"`
-	Timeout    Timeout    `envconfig:"OUTPOST_TIMEOUT" default:"5s" desc:"how long to wait for an answer about one container"`
-	Workers    Workers    `envconfig:"WORKERS" default:"min(10, 2*cores+1)" desc:"how many containers are read at once"`
+	Timeout    Timeout    `envconfig:"OUTPOST_TIMEOUT" default:"5s" desc:"how long to wait for an answer about one container, from 10ms to 10m"`
+	Workers    Workers    `envconfig:"WORKERS" shown:"min(10, 2*cores+1)" desc:"how many containers are read at once"`
 	LogLevel   LogLevel   `envconfig:"LOG_LEVEL" default:"INFO" desc:"DEBUG, INFO, WARNING, ERROR or CRITICAL"`
 
 	// What follows is read by the Docker client itself; here it is checked and explained.
-	DockerHost       DockerHost       `envconfig:"DOCKER_HOST" default:"unix:///var/run/docker.sock" desc:"address of the engine"`
-	DockerAPIVersion DockerAPIVersion `envconfig:"DOCKER_API_VERSION" default:"negotiated" desc:"version of the engine's API"`
-	DockerCertPath   DockerCertPath   `envconfig:"DOCKER_CERT_PATH" default:"no TLS" desc:"directory of ca.pem, cert.pem and key.pem"`
-	DockerTLSVerify  string           `envconfig:"DOCKER_TLS_VERIFY" default:"" desc:"not empty: verify the engine's certificate"`
+	DockerHost       DockerHost       `envconfig:"DOCKER_HOST" shown:"unix:///var/run/docker.sock" desc:"address of the engine"`
+	DockerAPIVersion DockerAPIVersion `envconfig:"DOCKER_API_VERSION" shown:"negotiated" desc:"version of the engine's API"`
+	DockerCertPath   DockerCertPath   `envconfig:"DOCKER_CERT_PATH" shown:"no TLS" desc:"directory of ca.pem, cert.pem and key.pem"`
+	DockerTLSVerify  string           `envconfig:"DOCKER_TLS_VERIFY" shown:"no" desc:"not empty: verify the engine's certificate"`
 }
 
 // FromEnvironment reads the configuration from the process's environment; an empty variable counts as unset.
@@ -37,6 +38,9 @@ func FromEnvironment() (Config, error) {
 	}
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	if c.Workers == 0 {
+		c.Workers = defaultWorkers()
 	}
 	return c, nil
 }
@@ -58,7 +62,7 @@ func Unknown(environ []string) []string {
 }
 
 // usage is a table of name, default and description.
-const usage = `{{range .}}  {{usage_key .}}	{{usage_default .}}	{{usage_description .}}
+const usage = `{{range .}}  {{usage_key .}}	{{or (.Tags.Get "shown") (usage_default .)}}	{{usage_description .}}
 {{end}}`
 
 // Usage writes a line for each variable.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"strings"
@@ -33,7 +34,6 @@ func defaults() Config {
 		Timeout:    Timeout(5 * time.Second),
 		Workers:    Workers(min(10, 2*runtime.NumCPU()+1)),
 		LogLevel:   "info",
-		DockerHost: "unix:///var/run/docker.sock",
 	}
 }
 
@@ -50,16 +50,19 @@ func TestEmptyCountsAsUnset(t *testing.T) {
 	for field := range reflect.TypeFor[Config]().Fields() {
 		t.Setenv(field.Tag.Get("envconfig"), "")
 	}
-	want := defaults()
-	want.DockerHost = "" // the Docker client puts its default in place
 	got, err := FromEnvironment()
-	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" || err != nil {
+	if diff := cmp.Diff(defaults(), got, cmpopts.EquateComparable(netip.Addr{})); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
 }
 
 func TestValues(t *testing.T) {
 	directory := t.TempDir()
+	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
+		if err := os.WriteFile(filepath.Join(directory, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, test := range []struct{ name, value, want string }{
 		{"OUTPOST_INTERFACES", "10.0.2.101, 192.168.56.101,::ffff:10.0.2.101,2001:DB8::1", "[10.0.2.101 192.168.56.101 2001:db8::1]"},
 		{"OUTPOST_LISTEN", "127.0.0.1:80", "127.0.0.1:80"},
@@ -117,11 +120,17 @@ func TestWrongValues(t *testing.T) {
 		{"OUTPOST_TIMEOUT", "1h", "from 10ms to 10m"},
 		{"WORKERS", "0", "a whole number from 1 to 1000"},
 		{"WORKERS", "many", "a whole number"},
+		{"WORKERS", "min(10, 2*cores+1)", "a whole number"},
 		{"LOG_LEVEL", "chatty", "DEBUG, INFO"},
 		{"DOCKER_HOST", "/var/run/docker.sock", "unix://path"},
 		{"DOCKER_HOST", "ssh://host", "unix://path"},
+		{"DOCKER_HOST", "tcp://[::1", "tcp://host:port"},
+		{"DOCKER_HOST", "tcp://engine", "tcp://host:port"},
+		{"DOCKER_HOST", "unix:///" + strings.Repeat("long/", 30), "unix://path"},
+		{"DOCKER_API_VERSION", "negotiated", "a version such as 1.41"},
 		{"DOCKER_API_VERSION", "newest", "a version such as 1.41"},
 		{"DOCKER_CERT_PATH", "/nonexistent", "a directory"},
+		{"DOCKER_CERT_PATH", t.TempDir(), "a directory that holds ca.pem"},
 	} {
 		t.Run(test.name+"="+test.value, func(t *testing.T) {
 			clean(t)
@@ -156,7 +165,7 @@ func TestUsageNamesEveryVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for field := range reflect.TypeFor[Config]().Fields() {
-		for _, tag := range []string{"envconfig", "default", "desc"} {
+		for _, tag := range []string{"envconfig", "default", "shown", "desc"} {
 			if !strings.Contains(usage.String(), field.Tag.Get(tag)) {
 				t.Errorf("no %q in\n%s", field.Tag.Get(tag), usage.String())
 			}

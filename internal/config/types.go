@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -91,11 +93,14 @@ func (t *Timeout) Decode(value string) error {
 // Workers is how many containers are read at once.
 type Workers int
 
-// Decode reads a number; that of the cores decides where there is none.
+// defaultWorkers is the original Outpost's.
+func defaultWorkers() Workers { return Workers(min(10, 2*runtime.NumCPU()+1)) }
+
+// Decode reads a number.
 func (w *Workers) Decode(value string) error {
 	const most = 1000
-	if value == "" || strings.HasPrefix(value, "min(") {
-		*w = Workers(min(10, 2*runtime.NumCPU()+1))
+	if value == "" {
+		*w = defaultWorkers()
 		return nil
 	}
 	n, err := strconv.Atoi(value)
@@ -133,12 +138,24 @@ type DockerHost string
 
 // Decode checks the address's form.
 func (h *DockerHost) Decode(value string) error {
-	scheme, address, _ := strings.Cut(value, "://")
-	if value != "" && (address == "" || !slices.Contains([]string{"unix", "tcp", "http", "https"}, scheme)) {
+	if value != "" && !validDockerHost(value) {
 		return errors.New("unix://path, tcp://host:port, http://host:port or https://host:port")
 	}
 	*h = DockerHost(value)
 	return nil
+}
+
+func validDockerHost(value string) bool {
+	const longestPath = 107 // of a socket, in bytes (unix(7))
+	scheme, address, _ := strings.Cut(value, "://")
+	switch scheme {
+	case "unix":
+		return address != "" && len(address) <= longestPath
+	case "tcp", "http", "https":
+		parsed, err := url.Parse(value)
+		return err == nil && parsed.Port() != ""
+	}
+	return false
 }
 
 // DockerAPIVersion is the version of the engine's API; empty if it is negotiated.
@@ -148,9 +165,6 @@ var apiVersion = regexp.MustCompile(`^v?1\.[0-9]{1,3}$`)
 
 // Decode checks the version's form.
 func (v *DockerAPIVersion) Decode(value string) error {
-	if value == "negotiated" {
-		value = ""
-	}
 	if value != "" && !apiVersion.MatchString(value) {
 		return errors.New("a version such as 1.41")
 	}
@@ -161,14 +175,13 @@ func (v *DockerAPIVersion) Decode(value string) error {
 // DockerCertPath is a directory; empty if the engine is spoken to without TLS.
 type DockerCertPath string
 
-// Decode checks that the directory is there.
+// Decode checks that the files are there.
 func (p *DockerCertPath) Decode(value string) error {
-	if value == "no TLS" {
-		value = ""
-	}
 	if value != "" {
-		if info, err := os.Stat(value); err != nil || !info.IsDir() {
-			return errors.New("a directory that holds ca.pem, cert.pem and key.pem")
+		for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
+			if _, err := os.Stat(filepath.Join(value, name)); err != nil {
+				return errors.New("a directory that holds ca.pem, cert.pem and key.pem")
+			}
 		}
 	}
 	*p = DockerCertPath(value)

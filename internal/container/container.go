@@ -45,12 +45,16 @@ type Container struct {
 	Network   NetworkMode
 	State     State
 	StartedAt time.Time
+	// Sandboxed: its runtime has a network stack of its own in which the sockets are, whatever its network mode.
+	Sandboxed bool
 	// Published are the TCP ports that are bound on the host in fact, one entry for each binding. Empty where
 	// the container has no network of its own.
 	Published []Binding
 	// Configured are the TCP ports that the configuration names, ascending: exposed ones, and those of
 	// bindings that were asked for.
 	Configured []uint16
+	// Invalid are parts of the engine's answer that make no sense and were passed over.
+	Invalid []string
 }
 
 // Binding publishes a port of a container at an address and port of its host.

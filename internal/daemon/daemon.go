@@ -56,10 +56,10 @@ const readyTimeout = 5 * time.Second
 
 // Ready returns nil if the engine answers.
 func (d *Daemon) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	asking, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	err := d.ready(ctx)
-	if ctx.Err() == nil || err == nil {
+	err := d.ready(asking)
+	if ctx.Err() == nil { // an error because nobody waits any more says nothing of the engine
 		d.journal.engine(err)
 	}
 	return err
@@ -73,6 +73,6 @@ func (d *Daemon) collect(ctx context.Context) ([]snapshot.Container, error) {
 		return nil, err
 	}
 	containers := snapshot.Of(result, d.interfaces)
-	d.journal.containers(containers, time.Since(started))
+	d.journal.containers(containers, result.Gone, time.Since(started))
 	return containers, nil
 }

@@ -106,6 +106,25 @@ func TestEngineIsLoggedOnce(t *testing.T) {
 	}
 }
 
+func TestSilentEngineIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		silent := func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		d := New(nil, silent, nil, zerolog.New(&log))
+		leaving, leave := context.WithCancel(t.Context())
+		leave()
+		if err := d.Ready(leaving); err == nil || log.Len() > 0 {
+			t.Errorf("who stopped waiting: %v, %s", err, log.String())
+		}
+		if err := d.Ready(t.Context()); !errors.Is(err, context.DeadlineExceeded) || len(messages(t, &log)) != 1 {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
 func TestReasonsAreLoggedOnce(t *testing.T) { synctest.Test(t, testReasonsAreLoggedOnce) }
 
 func testReasonsAreLoggedOnce(t *testing.T) {
@@ -154,8 +173,8 @@ func testReasonsAreLoggedOnce(t *testing.T) {
 
 func TestDebugTellsOfEachContainer(t *testing.T) {
 	var log bytes.Buffer
-	newJournal(zerolog.New(&log)).containers([]snapshot.Container{{ID: "0a1b", Name: "/it", LeftOut: snapshot.LeftOut{Unpublished: 3}}}, time.Second)
-	for _, part := range []string{`"container":"0a1b"`, `"left_out_unpublished":3`, `"message":"Read"`, `"took_ms":1000`} {
+	newJournal(zerolog.New(&log)).containers([]snapshot.Container{{ID: "0a1b", Name: "/it", LeftOut: snapshot.LeftOut{Unpublished: 3}}}, []string{"/gone"}, time.Second)
+	for _, part := range []string{`"container":"0a1b"`, `"left_out_unpublished":3`, `"message":"Read"`, `"left_out_gone":["/gone"]`, `"took_ms":1000`} {
 		if !strings.Contains(log.String(), part) {
 			t.Errorf("no %s in %s", part, log.String())
 		}

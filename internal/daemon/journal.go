@@ -49,7 +49,7 @@ func (j *journal) engine(err error) {
 }
 
 // containers notes the outcome of a collection.
-func (j *journal) containers(containers []snapshot.Container, took time.Duration) {
+func (j *journal) containers(containers []snapshot.Container, gone []string, took time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	incomplete := 0
@@ -70,7 +70,7 @@ func (j *journal) containers(containers []snapshot.Container, took time.Duration
 	}
 	j.incomplete = histories
 	j.log.Debug().Int("containers", len(containers)).Int("incomplete", incomplete).
-		Dur("took_ms", took).Msg("Collected")
+		Strs("left_out_gone", gone).Dur("took_ms", took).Msg("Collected")
 }
 
 // container logs what is new of a container.
@@ -109,6 +109,7 @@ func (j *journal) debug(c snapshot.Container) {
 		Int("left_out_unpublished", c.LeftOut.Unpublished).
 		Int("left_out_other_state", c.LeftOut.OtherState).
 		Int("left_out_owner_unknown", c.LeftOut.OwnerUnknown).
+		Int("left_out_not_its_own", c.LeftOut.NotItsOwn).
 		Str("problems", joined(c.Problems)).
 		Msg("Read")
 }

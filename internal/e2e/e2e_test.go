@@ -297,44 +297,54 @@ type answer struct {
 	containers map[string]connections
 }
 
-// get asks for a path, and decodes the answer strictly if it is a list.
+// get asks for a path; an error ends the test.
 func (o *outpost) get(path string) *answer {
 	o.t.Helper()
-	request, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, o.url+path, http.NoBody)
+	a, err := o.ask(path)
 	if err != nil {
 		o.t.Fatal(err)
 	}
+	return a
+}
+
+// ask asks for a path, and decodes the answer strictly if it is a list.
+func (o *outpost) ask(path string) (*answer, error) {
+	request, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, o.url+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		o.t.Fatal(err)
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		o.t.Fatal(err)
+		return nil, err
 	}
 	a := &answer{t: o.t, body: string(body)}
 	if response.StatusCode == http.StatusOK && strings.HasPrefix(a.body, "[") {
-		a = decodeAnswer(o.t, a.body)
+		if a, err = decodeAnswer(o.t, a.body); err != nil {
+			return nil, err
+		}
 	}
 	a.status, a.header = response.StatusCode, response.Header
-	return a
+	return a, nil
 }
 
 // decodeAnswer decodes a list strictly.
-func decodeAnswer(t testing.TB, body string) *answer {
-	t.Helper()
+func decodeAnswer(t testing.TB, body string) (*answer, error) {
 	a := &answer{t: t, body: body, containers: make(map[string]connections)}
 	var list []connections
 	decoder := json.NewDecoder(strings.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&list); err != nil {
-		t.Fatalf("%v in %s", err, body)
+		return nil, fmt.Errorf("%w in %s", err, body)
 	}
 	for _, c := range list {
 		a.containers[c.Name] = c
 	}
-	return a
+	return a, nil
 }
 
 func (o *outpost) connections() *answer {

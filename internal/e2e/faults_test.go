@@ -113,12 +113,8 @@ func TestHungExec(t *testing.T) {
 	l.peer("well", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 
 	o := start(t, interfaces, "OUTPOST_TIMEOUT=1s")
-	for i := range 3 {
-		started := time.Now()
+	for range 3 {
 		a := o.connections()
-		if took := time.Since(started); i > 0 && took > 900*time.Millisecond {
-			t.Errorf("the container that is known to hang was waited for: %v", took)
-		}
 		a.expect(l.Name("well"), l.on(0), nil)
 		a.expectPartial(l.Name("hung"), nil, nil)
 	}
@@ -143,7 +139,7 @@ func TestEndlessOutput(t *testing.T) {
 	if n := strings.Count(l.docker("top", l.Name("endless")), "yes"); n > 1 {
 		t.Errorf("%d commands print in the container", n)
 	}
-	if n := o.timesLogged(l.Name("endless"), "cat printed more than 32 MiB"); n != 1 {
+	if n := o.timesLogged(l.Name("endless"), "cat printed more than 16 MiB"); n != 1 {
 		t.Errorf("the reason is in the log %d times:\n%s", n, o.logged())
 	}
 }
@@ -292,6 +288,7 @@ func TestChurn(t *testing.T) {
 	l.peer("stays", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	o := start(t, interfaces)
 	churning := make(chan struct{})
+	t.Cleanup(func() { <-churning })
 	go func() {
 		defer close(churning)
 		for i := range 8 {
@@ -343,17 +340,52 @@ func TestTerminate(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := start(t, interfaces)
-	answered := make(chan *answer, 1)
-	go func() { answered <- o.get("/connections") }()
+	type outcome struct {
+		answer *answer
+		err    error
+	}
+	answered := make(chan outcome, 1)
+	go func() {
+		a, err := o.ask("/connections")
+		answered <- outcome{a, err}
+	}()
 	eventually(t, func() bool { return strings.Contains(l.docker("top", l.Name("slow")), "sleep 2") })
 	if err := o.process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	a := <-answered
-	a.expect(l.Name("slow"), l.on(0), nil)
+	eventually(t, func() bool { return o.timesLogged("Ending") == 1 })
+	if _, err := net.Dial("tcp", strings.TrimPrefix(o.url, "http://")); err == nil {
+		t.Error("a new connection is accepted")
+	}
+	if got := <-answered; got.err != nil {
+		t.Error(got.err)
+	} else {
+		got.answer.expect(l.Name("slow"), l.on(0), nil)
+	}
 	<-o.done
 	if o.status != 0 {
 		t.Errorf("status %d:\n%s", o.status, o.logged())
+	}
+}
+
+// A request that does not end is cut off before the engine would kill the daemon, whose status is 0 all the same.
+func TestTerminateCutsOff(t *testing.T) {
+	l := newLab(t)
+	files := l.toolFiles()
+	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nexec sleep 1000\n")}
+	l.run("hung", l.imported("hanging", files), "peer", "listen:tcp4:0.0.0.0:80")
+	o := start(t, "OUTPOST_TIMEOUT=10m")
+	cutOff := make(chan error, 1)
+	go func() {
+		_, err := o.ask("/connections")
+		cutOff <- err
+	}()
+	eventually(t, func() bool { return strings.Contains(l.docker("top", l.Name("hung")), "sleep 1000") })
+	if status := o.end(); status != 0 || o.timesLogged("cut off") != 1 {
+		t.Errorf("status %d:\n%s", status, o.logged())
+	}
+	if err := <-cutOff; err == nil {
+		t.Error("the request has an answer")
 	}
 }
 

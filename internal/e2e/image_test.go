@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,9 @@ func TestImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !slices.Contains(strings.Fields(string(listing)), "outpost") {
+		t.Errorf("no binary in %q", listing)
+	}
 	for path := range strings.FieldsSeq(string(listing)) {
 		if !regexp.MustCompile(`^(outpost|\.dockerenv|(dev|etc|proc|sys)/.*)$`).MatchString(path) { // the engine's own besides
 			t.Errorf("the image holds %s", path)
@@ -62,6 +66,13 @@ func TestImage(t *testing.T) {
 	eventually(t, func() bool {
 		return l.docker("inspect", "-f", "{{.State.Health.Status}}", l.Name("outpost")) == "healthy"
 	})
+	// Beside a container that shares its network it does not know which of the two it is.
+	l.peer("joining", []string{"--network", "container:" + l.Name("outpost")}, "listen:tcp4:0.0.0.0:81")
+	a := at(t, port).connections()
+	a.expectPartial(l.Name("outpost"), []string{fmt.Sprint("127.0.0.1 ", port)}, a.established(l.Name("outpost")))
+	a.expect(l.Name("joining"), nil, nil)
+	l.docker("rm", "-f", l.Name("joining"))
+
 	l.run("host", "--network", "host", "-v", socket, "-e", fmt.Sprint("OUTPOST_LISTEN=127.0.0.1:", port+1), name)
 	l.answering("host", port+1).connections().expectListening(l.Name("host"), []string{fmt.Sprint("127.0.0.1 ", port+1)})
 }
@@ -84,7 +95,10 @@ func TestDemo(t *testing.T) {
 		_ = exec.CommandContext(context.WithoutCancel(t.Context()), "go", "run", "../demo", "down", l.Name("demo")).Run()
 	})
 	_, list, _ := strings.Cut(printed, "/connections\n")
-	a := decodeAnswer(t, list)
+	a, err := decodeAnswer(t, list)
+	if err != nil {
+		t.Fatal(err)
+	}
 	web := fmt.Sprint(port + 1)
 	address := regexp.MustCompile(`OUTPOST_INTERFACES=(\S+)`).FindStringSubmatch(printed)[1]
 	part := func(name string) string { return l.Name("demo-" + name) }

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -109,6 +111,11 @@ func TestHostNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	// Go listens with MPTCP where the kernel has it; then the listeners above are such ones.
+	if enabled, _ := os.ReadFile("/proc/sys/net/mptcp/enabled"); strings.TrimSpace(string(enabled)) == "1" && mptcpSockets(t) == 0 {
+		t.Error("no MPTCP socket is among those that the test looks at")
+	}
+
 	o := start(t, interfaces)
 	var a *answer
 	eventually(t, func() bool { // the process that was exec'd prints nothing here
@@ -136,6 +143,26 @@ func TestHostNetwork(t *testing.T) {
 	if n := strings.Count(o.logged(), warning); n != 1 {
 		t.Errorf("the warning is in the log %d times:\n%s", n, o.logged())
 	}
+}
+
+// mptcpSockets reads how many MPTCP sockets the host's namespace has (net/core/sock.c, proto_seq_printf).
+func mptcpSockets(t *testing.T) int {
+	t.Helper()
+	protocols, err := os.ReadFile("/proc/net/protocols")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(protocols)) {
+		if fields := strings.Fields(line); strings.HasPrefix(fields[0], "MPTCP") {
+			sockets, err := strconv.Atoi(fields[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += sockets
+		}
+	}
+	return n
 }
 
 func TestJoinedNamespace(t *testing.T) {
@@ -174,9 +201,13 @@ func TestJoinedNamespace(t *testing.T) {
 // expectListening is expect without looking at connections.
 func (a *answer) expectListening(name string, listening []string) {
 	a.t.Helper()
+	a.expect(name, listening, a.established(name))
+}
+
+func (a *answer) established(name string) []string {
 	var established []string
 	for _, e := range a.containers["/"+name].Established {
 		established = append(established, e.String())
 	}
-	a.expect(name, listening, established)
+	return established
 }

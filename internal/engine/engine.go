@@ -71,10 +71,7 @@ func (e *Engine) Inspect(ctx context.Context, id string) (words.Container, error
 		return words.Container{}, translate("inspect", err)
 	}
 	c, err := containerOf(inspected)
-	if err != nil {
-		return words.Container{}, fmt.Errorf("inspect: %w", err)
-	}
-	return c, nil
+	return c, translate("inspect", err)
 }
 
 // translate wraps an error of the Docker client: what callers branch on becomes an error of package container.

@@ -89,6 +89,15 @@ func TestAnswersOfAPIVersions(t *testing.T) {
 	}
 }
 
+func TestSandboxed(t *testing.T) {
+	for runtime, want := range map[string]bool{"runc": false, "crun": false, "io.containerd.runc.v2": false, "runsc": true, "kata-runtime": true} {
+		enginetest.New(t, &enginetest.Container{Name: "it", Runtime: runtime})
+		if c, err := newEngine(t).Inspect(t.Context(), enginetest.ID("it")); err != nil || c.Sandboxed != want {
+			t.Errorf("%s: %v, %v", runtime, c.Sandboxed, err)
+		}
+	}
+}
+
 func TestStates(t *testing.T) {
 	for state, want := range map[string]container.State{
 		"running": container.Running, "paused": container.Paused, "restarting": container.Restarting, "exited": container.Stopped,
@@ -107,7 +116,7 @@ func TestPublishedPorts(t *testing.T) {
 		name  string
 		ports map[string][]enginetest.Binding
 		want  []string
-		fails bool
+		fails bool // it is passed over and said so
 	}{
 		{name: "none"},
 		{name: "exposed alone", ports: map[string][]enginetest.Binding{"80/tcp": nil}},
@@ -126,8 +135,8 @@ func TestPublishedPorts(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			enginetest.New(t, &enginetest.Container{Name: "it", Ports: test.ports})
 			c, err := newEngine(t).Inspect(t.Context(), enginetest.ID("it"))
-			if (err != nil) != test.fails {
-				t.Fatalf("error %v, want one: %v", err, test.fails)
+			if err != nil || (len(c.Invalid) > 0) != test.fails {
+				t.Fatalf("error %v, invalid %v", err, c.Invalid)
 			}
 			var got []string
 			for _, b := range c.Published {

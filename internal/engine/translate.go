@@ -45,6 +45,8 @@ func containerOf(inspected container.InspectResponse) (words.Container, error) {
 		Image:   config.Image,
 		Network: words.NetworkMode(base.HostConfig.NetworkMode),
 		State:   stateOf(base.State),
+
+		Sandboxed: sandboxed(base.HostConfig.Runtime),
 	}
 	// A container that never started has the zero time.
 	c.StartedAt, _ = time.Parse(time.RFC3339Nano, base.State.StartedAt)
@@ -52,9 +54,15 @@ func containerOf(inspected container.InspectResponse) (words.Container, error) {
 	if inspected.NetworkSettings == nil {
 		return c, nil
 	}
-	var err error
-	c.Published, err = publishedPorts(inspected.NetworkSettings.Ports)
-	return c, err
+	c.Published, c.Invalid = publishedPorts(inspected.NetworkSettings.Ports)
+	return c, nil
+}
+
+// sandboxed recognises the runtimes gVisor (runsc) and Kata Containers by the names under which they are
+// registered with the engine.
+func sandboxed(runtime string) bool {
+	runtime = strings.ToLower(runtime)
+	return strings.Contains(runtime, "runsc") || strings.Contains(runtime, "gvisor") || strings.Contains(runtime, "kata")
 }
 
 func stateOf(state *container.State) words.State {
@@ -71,25 +79,22 @@ func stateOf(state *container.State) words.State {
 
 // publishedPorts reads NetworkSettings.Ports: for each port the bindings in fact, none for a port that is only
 // exposed.
-func publishedPorts(ports nat.PortMap) ([]words.Binding, error) {
-	var published []words.Binding
+func publishedPorts(ports nat.PortMap) (published []words.Binding, invalid []string) {
 	for port, bindings := range ports {
 		if port.Proto() != "tcp" {
 			continue
 		}
 		for _, binding := range bindings {
-			inside, err := parsePort(port.Port())
-			if err != nil {
-				return nil, fmt.Errorf("port %q: %w", port, err)
-			}
-			host, err := hostEnd(binding)
-			if err != nil {
-				return nil, fmt.Errorf("binding of port %s: %w", port, err)
+			inside, insideErr := parsePort(port.Port())
+			host, hostErr := hostEnd(binding)
+			if err := errors.Join(insideErr, hostErr); err != nil {
+				invalid = append(invalid, fmt.Sprintf("binding of port %q: %v", port, err))
+				continue
 			}
 			published = append(published, words.Binding{Port: inside, Host: host})
 		}
 	}
-	return published, nil
+	return published, invalid
 }
 
 // hostEnd reads a binding's host end; engines have written all addresses as "0.0.0.0", "::" and "".

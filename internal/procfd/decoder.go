@@ -40,7 +40,11 @@ type Decoder struct {
 	self      int
 	processes map[int]*process
 	section   *process // whose descriptors are being listed
+	tooMany   bool     // processes
 }
+
+// maxProcesses bounds the memory that a listing can take. No container is known to come near it.
+const maxProcesses = 1 << 16
 
 // process is what the listing says of one process.
 type process struct {
@@ -68,7 +72,7 @@ func NewDecoder(containerID string) *Decoder {
 // its ID; seen from a namespace of its own, only the paths of others begin with "/..".
 func (d *Decoder) Owners() (owners Owners, ok bool) {
 	self := d.processes[d.self]
-	if self == nil || !self.inCgroup || len(d.container) == 0 {
+	if self == nil || !self.inCgroup || len(d.container) == 0 || d.tooMany {
 		return Owners{}, false
 	}
 	owners.Inodes = make(map[uint64]struct{})
@@ -96,7 +100,9 @@ func (d *Decoder) process(pid int) *process {
 	p := d.processes[pid]
 	if p == nil {
 		p = new(process)
-		d.processes[pid] = p
+		if d.tooMany = d.tooMany || len(d.processes) == maxProcesses; !d.tooMany {
+			d.processes[pid] = p
+		}
 	}
 	return p
 }

@@ -28,6 +28,14 @@ func fds(pid int, targets ...string) string {
 	return text.String() + "\n"
 }
 
+func manyProcesses() string {
+	var text strings.Builder
+	for pid := range maxProcesses + 1 {
+		fmt.Fprintf(&text, "/proc/%d/fd:\n", pid+100)
+	}
+	return text.String()
+}
+
 func cgroups(path string, pids ...int) string {
 	var text strings.Builder
 	for _, pid := range pids {
@@ -47,6 +55,7 @@ func TestDecoder(t *testing.T) {
 		unknown          bool
 	}{
 		{name: "nothing", unknown: true},
+		{name: "more processes than are believed", stdout: self + cgroups("0::/docker/"+id, 9) + manyProcesses(), unknown: true},
 		{name: "no cgroups", stdout: self + fds(1, "socket:[5]"), unknown: true},
 		{name: "an error text", stdout: "sh: cannot fork", unknown: true},
 		{

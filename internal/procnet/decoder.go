@@ -70,6 +70,9 @@ func (d *Decoder) Table() Table {
 	return table
 }
 
+// DropRest forgets a row whose newline has not arrived.
+func (d *Decoder) DropRest() { d.lines.Reset() }
+
 // Reset makes d ready for another stream.
 func (d *Decoder) Reset() {
 	d.lines.Reset()

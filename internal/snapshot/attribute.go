@@ -70,6 +70,11 @@ func attributeShared(readings []collect.Reading, indexes []int, result []sockets
 
 func allOwnersKnown(r collect.Reading) bool { return r.Owners != nil && r.Owners.Denied == 0 }
 
+// ownersUnknown reports whether none of the container's processes in a shared namespace could be looked at.
+func ownersUnknown(r collect.Reading) bool {
+	return r.Namespace.Shared && (r.Owners == nil || r.Owners.Readable == 0 && r.Owners.Denied > 0)
+}
+
 // holdersOf maps an inode to the readings whose containers hold it. Inode 0 is nobody's.
 func holdersOf(readings []collect.Reading, indexes []int) map[uint64][]int {
 	holders := make(map[uint64][]int)

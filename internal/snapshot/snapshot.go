@@ -26,15 +26,16 @@ type Container struct {
 	Network container.NetworkMode
 	// Sockets is how many of the namespace's sockets, in any state, are the container's.
 	Sockets int
-	// LeftOut counts the sockets that are the container's, or may be, and not among its endpoints.
+	// LeftOut counts the sockets of its namespace that are not among its endpoints.
 	LeftOut LeftOut
 }
 
-// LeftOut counts sockets by the reason for which they are no endpoints.
+// LeftOut counts sockets of the namespace by the reason for which they are no endpoints.
 type LeftOut struct {
 	Loopback     int // listeners on loopback in a namespace of the container's own
 	Unpublished  int // listeners on a port that is not published
 	OwnerUnknown int // listeners and connections of the namespace whose owner is not known
+	NotItsOwn    int // sockets of the namespace that belong to others, to nobody, or are past
 	OtherState   int // neither listening nor established
 }
 
@@ -62,7 +63,8 @@ func containerOf(reading collect.Reading, its sockets, interfaces []netip.Addr) 
 	if reading.Namespace == nil {
 		return c
 	}
-	c.OwnersUnknown = reading.Namespace.Host && (reading.Owners == nil || reading.Owners.Readable == 0)
+	c.OwnersUnknown = reading.Namespace.Host && ownersUnknown(reading)
+	c.LeftOut.NotItsOwn = len(reading.Namespace.Sockets) - len(its.own) - its.unknown
 	for _, s := range its.own {
 		switch s.State {
 		case socket.Listen:

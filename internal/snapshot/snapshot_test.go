@@ -160,7 +160,7 @@ func TestOwnNamespace(t *testing.T) {
 			if diff := cmp.Diff(test.established, texts(got.Established)); diff != "" {
 				t.Errorf("established (-want +got):\n%s", diff)
 			}
-			if got.LeftOut != test.leftOut {
+			if got.LeftOut != test.leftOut { // all else is the container's own
 				t.Errorf("left out %+v, want %+v", got.LeftOut, test.leftOut)
 			}
 		})
@@ -174,7 +174,7 @@ func TestSharedNamespace(t *testing.T) {
 		configured []uint16
 
 		listening, established []string
-		unknown                int
+		unknown                int // sockets
 	}
 	web, db := listen("0.0.0.0:80", 1), listen("127.0.0.1:5432", 2)
 	accepted := established("10.0.0.1:80", "10.0.0.9:5000", 3)
@@ -223,6 +223,12 @@ func TestSharedNamespace(t *testing.T) {
 			},
 		},
 		{
+			name: "host: restarting, so without a process", namespace: host,
+			members: []member{
+				{owners: &procfd.Owners{}, configured: []uint16{80}},
+			},
+		},
+		{
 			name: "pod: the published ports, each its own", namespace: pod,
 			members: []member{
 				{owners: owners(0, 1, 3), listening: []string{"0.0.0.0:8080"}, established: []string{"10.0.0.9:5000", "10.0.0.9:5001"}},
@@ -263,11 +269,24 @@ func TestSharedNamespace(t *testing.T) {
 				if got.LeftOut.OwnerUnknown != want.unknown {
 					t.Errorf("%d: %d of unknown owner, want %d", i, got.LeftOut.OwnerUnknown, want.unknown)
 				}
+				if sum := got.Sockets + got.LeftOut.OwnerUnknown + got.LeftOut.NotItsOwn; sum != len(all) {
+					t.Errorf("%d: %d sockets are accounted for, of %d", i, sum, len(all))
+				}
 				if got.OwnersUnknown != (test.namespace.Host && want.owners == nil) {
 					t.Errorf("%d: OwnersUnknown = %v", i, got.OwnersUnknown)
 				}
 			}
 		})
+	}
+}
+
+// A sandbox has the sockets of its container alone, on the host's network too.
+func TestSandboxOnTheHostsNetwork(t *testing.T) {
+	got := Of(collect.Result{Readings: []collect.Reading{{
+		Namespace: &collect.Namespace{Host: true, Sockets: []socket.Socket{listen("0.0.0.0:80", 0), established("10.0.0.1:80", "10.0.0.9:5000", 0)}},
+	}}}, addrs("10.0.0.1"))[0]
+	if !slices.Equal(texts(got.Listening), []string{"10.0.0.1:80"}) || !slices.Equal(texts(got.Established), []string{"10.0.0.9:5000"}) || got.OwnersUnknown {
+		t.Errorf("%+v", got)
 	}
 }
 

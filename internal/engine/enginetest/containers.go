@@ -39,10 +39,6 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	exposed := map[string]any{}
-	for _, port := range c.Exposed {
-		exposed[port] = map[string]any{}
-	}
 	state := or(c.State, "running")
 	answer(w, map[string]any{
 		"Id":   c.ID,
@@ -58,7 +54,7 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 			"NetworkMode": or(c.NetworkMode, "default"),
 			"Runtime":     or(c.Runtime, "runc"),
 		},
-		"Config":          map[string]any{"Image": c.Image, "ExposedPorts": exposed},
+		"Config":          map[string]any{"Image": c.Image},
 		"NetworkSettings": map[string]any{"Ports": c.Ports},
 	})
 }

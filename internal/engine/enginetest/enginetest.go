@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,8 +28,6 @@ type Container struct {
 	StartedAt   time.Time
 	// Ports is NetworkSettings.Ports, by "80/tcp".
 	Ports map[string][]Binding
-	// Exposed is Config.ExposedPorts, such as "80/tcp".
-	Exposed []string
 	// Exec answers a command that is run in the container.
 	Exec func(command []string) Exec
 	// InspectHangs makes inspect wait until the engine is closed.
@@ -56,16 +55,25 @@ type Exec struct {
 	Before func()
 }
 
-// Engine is a fake engine. Its fields may be changed while it does not answer, its containers with Set.
-type Engine struct {
-	APIVersion string // the newest that it speaks; 1.41 if empty
+// Options are what a command is created with.
+type Options struct {
+	Cmd, Env                     []string
+	User                         string
+	Privileged, Tty, AttachStdin bool
+}
 
+// apiVersion is the newest that the engine speaks.
+const apiVersion = "1.41"
+
+// Engine is a fake engine.
+type Engine struct {
 	server *httptest.Server
 	closed chan struct{}
 
 	mu         sync.Mutex
 	containers []*Container
 	execs      map[string]*exec
+	options    []Options
 	calls      map[string]int
 	failing    int // HTTP status of every answer, if not 0
 	running    int
@@ -129,6 +137,13 @@ func (e *Engine) Calls() map[string]int {
 	return maps.Clone(e.calls)
 }
 
+// Execs returns what commands were created with, in their order.
+func (e *Engine) Execs() []Options {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.options)
+}
+
 // NeverStarted returns how many execs were created and not started.
 func (e *Engine) NeverStarted() int {
 	e.mu.Lock()
@@ -164,32 +179,24 @@ func (e *Engine) handle(mux *http.ServeMux, pattern, kind string, handler http.H
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
 		e.calls[kind]++
-		failing, newest := e.failing, e.version()
+		failing := e.failing
 		e.mu.Unlock()
 		switch {
 		case failing != 0:
 			fail(w, failing, "the engine is in trouble")
-		case r.PathValue("version") > "v"+newest: // versions of equal length
-			fail(w, http.StatusBadRequest, "client version "+r.PathValue("version")+" is too new. Maximum supported API version is "+newest)
+		case r.PathValue("version") > "v"+apiVersion: // versions of equal length
+			fail(w, http.StatusBadRequest, "client version "+r.PathValue("version")+" is too new. Maximum supported API version is "+apiVersion)
 		default:
 			handler(w, r)
 		}
 	})
 }
 
-// version must be called with e.mu held.
-func (e *Engine) version() string {
-	if e.APIVersion == "" {
-		return "1.41"
-	}
-	return e.APIVersion
-}
-
 func (e *Engine) ping(w http.ResponseWriter, _ *http.Request) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.calls["ping"]++
-	w.Header().Set("Api-Version", e.version())
+	w.Header().Set("Api-Version", apiVersion)
 	if e.failing != 0 {
 		w.WriteHeader(e.failing)
 	}

@@ -10,7 +10,7 @@ import (
 
 func (e *Engine) execCreate(w http.ResponseWriter, r *http.Request) {
 	c := e.find(r.PathValue("id"))
-	var options struct{ Cmd []string }
+	var options Options
 	if err := json.NewDecoder(r.Body).Decode(&options); err != nil {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
@@ -36,6 +36,7 @@ func (e *Engine) execCreate(w http.ResponseWriter, r *http.Request) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.options = append(e.options, options)
 	id := fmt.Sprintf("exec%d", len(e.execs))
 	e.execs[id] = x
 	w.WriteHeader(http.StatusCreated)
@@ -94,21 +95,21 @@ func (e *Engine) execStart(w http.ResponseWriter, r *http.Request) {
 	if x.Raw != nil {
 		_, _ = buffered.Write(x.Raw)
 	} else {
-		_, _ = buffered.Write(Frames(1, x.Stdout))
-		_, _ = buffered.Write(Frames(2, x.Stderr))
+		_, _ = buffered.Write(frames(1, x.Stdout))
+		_, _ = buffered.Write(frames(2, x.Stderr))
 	}
 	_ = buffered.Flush()
 }
 
-// Frames returns text as the engine sends it on a stream (1 output, 2 errors), in frames of at most 32 KiB.
-func Frames(stream byte, text string) []byte {
-	var frames []byte
+// frames returns text as the engine sends it on a stream (1 output, 2 errors), in frames of at most 32 KiB.
+func frames(stream byte, text string) []byte {
+	var sent []byte
 	for text != "" {
 		chunk := text[:min(len(text), 32<<10)]
 		text = text[len(chunk):]
-		frames = append(frames, stream, 0, 0, 0)
-		frames = binary.BigEndian.AppendUint32(frames, uint32(len(chunk)))
-		frames = append(frames, chunk...)
+		sent = append(sent, stream, 0, 0, 0)
+		sent = binary.BigEndian.AppendUint32(sent, uint32(len(chunk)))
+		sent = append(sent, chunk...)
 	}
-	return frames
+	return sent
 }

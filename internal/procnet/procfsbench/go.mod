@@ -1,6 +1,6 @@
 module github.com/PabloL007/outpost/internal/procnet/procfsbench
 
-go 1.26.8
+go 1.26.0
 
 require (
 	github.com/PabloL007/outpost v0.0.0
