@@ -354,7 +354,8 @@ func TestTerminate(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, func() bool { return o.timesLogged("Ending") == 1 })
-	if _, err := net.Dial("tcp", strings.TrimPrefix(o.url, "http://")); err == nil {
+	var dialer net.Dialer
+	if _, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(o.url, "http://")); err == nil {
 		t.Error("a new connection is accepted")
 	}
 	if got := <-answered; got.err != nil {
