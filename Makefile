@@ -44,6 +44,7 @@ bench: engine ## the figures of the README
 fuzz: ## each decoder of foreign bytes, for FUZZTIME
 	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procnet
 	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procfd
+	go test -run '^$$' -fuzz FuzzDemultiplex -fuzztime $(FUZZTIME) ./internal/engine
 
 image: engine ## the image, built without an image registry
 	.ci/image $(IMAGE) $(VERSION)

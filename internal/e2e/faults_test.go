@@ -98,7 +98,12 @@ func TestPidsLimitReached(t *testing.T) {
 			t.Fatalf("%s can still fork: %s", part, output)
 		}
 	}
-	a := start(t, interfaces).connections()
+	o := start(t, interfaces)
+	var a *answer
+	eventually(t, func() bool { // the runtime's own threads may hit the limit, now and then: then it is tried again
+		a = o.connections()
+		return !a.incomplete(l.Name("own")) && !a.incomplete(l.Name("host"))
+	})
 	a.expect(l.Name("own"), l.on(0), nil)
 	a.expect(l.Name("host"), l.on(1), nil)
 }
@@ -112,7 +117,7 @@ func TestHungExec(t *testing.T) {
 	l.run("hung", l.imported("hanging", files), "peer", "listen:tcp4:0.0.0.0:80")
 	l.peer("well", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 
-	o := start(t, interfaces, "OUTPOST_TIMEOUT=1s")
+	o := start(t, interfaces)
 	for range 3 {
 		a := o.connections()
 		a.expect(l.Name("well"), l.on(0), nil)
@@ -121,7 +126,7 @@ func TestHungExec(t *testing.T) {
 	if n := strings.Count(l.docker("top", l.Name("hung")), "sleep 1000"); n != 1 {
 		t.Errorf("%d commands hang in the container", n)
 	}
-	if n := o.timesLogged(l.Name("hung"), "exec: no answer within 1s"); n != 1 {
+	if n := o.timesLogged(l.Name("hung"), "exec: no answer within 5s"); n != 1 {
 		t.Errorf("the reason is in the log %d times:\n%s", n, o.logged())
 	}
 }
@@ -446,7 +451,8 @@ func (o *outpost) goroutines() int {
 	o.status = 0 // as was asked for
 	n := 0
 	for line := range strings.Lines(o.logged()) {
-		if strings.HasPrefix(line, "goroutine ") {
+		// The collector of garbage starts its own when it first has something to clean up.
+		if strings.HasPrefix(line, "goroutine ") && !strings.Contains(line, "[finalizer wait") && !strings.Contains(line, "[cleanup wait") {
 			n++
 		}
 	}
