@@ -20,9 +20,10 @@ type pending struct {
 	// slots are as many as containers may be read at once. Waiting for one costs no call its time.
 	slots chan struct{}
 
-	mu    sync.Mutex
-	left  map[call]bool // left to themselves
-	calls sync.WaitGroup
+	mu     sync.Mutex
+	left   map[call]bool // left to themselves
+	closed bool
+	calls  sync.WaitGroup
 }
 
 // call is what is asked of the engine about a container. An exec stands for every command: none is started
@@ -40,8 +41,14 @@ func newPending(life context.Context, atOnce int) *pending {
 	return &pending{life: life, cancel: cancel, slots: make(chan struct{}, atOnce), left: make(map[call]bool)}
 }
 
-// close cancels all calls and waits for them, but no longer than ctx.
+// errClosed is the error of a call that is not made any more.
+var errClosed = errors.New("closed")
+
+// close cancels all calls and waits for them, but no longer than ctx. No call is made after it.
 func (p *pending) close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
 	p.cancel()
 	ended := make(chan struct{})
 	go func() {
@@ -85,13 +92,15 @@ func await[T any](ctx context.Context, p *pending, timeout time.Duration, which 
 		err   error
 	}
 	done := make(chan outcome, 1)
-	p.calls.Go(func() {
+	if !p.begin(func() {
 		value, err := ask(p.life)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.left, which)
 		done <- outcome{value, err}
-	})
+	}) {
+		return none, errClosed
+	}
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	var err error = late
@@ -111,6 +120,16 @@ func await[T any](ctx context.Context, p *pending, timeout time.Duration, which 
 		p.left[which] = true
 		return none, err
 	}
+}
+
+// begin starts a call on a goroutine of its own, unless p is closed.
+func (p *pending) begin(ask func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.calls.Go(ask)
+	}
+	return !p.closed
 }
 
 func (p *pending) isLeft(which call) bool {
