@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -69,11 +70,7 @@ func (f *failures) note(c container.Container, command string, err error) {
 func (f *failures) forget(c container.Container) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for key := range f.failed {
-		if key.container == c.ID {
-			delete(f.failed, key)
-		}
-	}
+	maps.DeleteFunc(f.failed, func(key failureKey, _ failure) bool { return key.container == c.ID })
 }
 
 // keep forgets all containers but those listed.
@@ -84,9 +81,5 @@ func (f *failures) keep(listed []container.Summary) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for key := range f.failed {
-		if !ids[key.container] {
-			delete(f.failed, key)
-		}
-	}
+	maps.DeleteFunc(f.failed, func(key failureKey, _ failure) bool { return !ids[key.container] })
 }

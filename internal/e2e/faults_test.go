@@ -100,7 +100,7 @@ func TestPidsLimitReached(t *testing.T) {
 	}
 	o := start(t, interfaces)
 	var a *answer
-	eventually(t, func() bool { // the runtime's own threads may hit the limit, now and then: then it is tried again
+	eventually(t, func() bool { // now and then the engine does not start a command at the limit: then it is tried again
 		a = o.connections()
 		return !a.incomplete(l.Name("own")) && !a.incomplete(l.Name("host"))
 	})
