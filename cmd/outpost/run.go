@@ -20,6 +20,8 @@ const usage = `Outpost tells which container of this Docker host listens where a
 
 Usage:
   outpost              serve
+  outpost ls           print the containers, what they listen on and how many connections they have
+                       [--json] [--from URL] [--container NAME|ID] [--project NAME]
   outpost healthcheck  exit with 0 if the daemon of this host's configuration lives
   outpost version      print the version
 
@@ -29,12 +31,12 @@ It is configured by environment variables (name, default, meaning):
 // run is the program: it serves until ctx ends, or does what args say. The environment is the process's own,
 // because the libraries that read it take no other.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) > 1 {
-		return fail(stderr, statusUsage, fmt.Errorf("too many arguments: %q; see outpost --help", args[1:]))
-	}
 	command := "serve"
-	if len(args) == 1 {
-		command = args[0]
+	if len(args) > 0 {
+		command, args = args[0], args[1:]
+	}
+	if len(args) > 0 && command != "ls" {
+		return fail(stderr, statusUsage, fmt.Errorf("too many arguments: %q; see outpost --help", args))
 	}
 	switch command {
 	case "version", "--version":
@@ -46,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return fail(stderr, statusFailed, err)
 		}
 		return statusOK
-	case "serve", "healthcheck":
+	case "serve", "healthcheck", "ls":
 	default:
 		return fail(stderr, statusUsage, fmt.Errorf("unknown command %q; see outpost --help", command))
 	}
@@ -55,9 +57,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(stderr, statusUsage, err)
 	}
-	if command == "healthcheck" {
+	switch command {
+	case "healthcheck":
 		err = healthcheck(ctx, configuration.Listen.Reachable())
-	} else {
+	case "ls":
+		err = ls(ctx, args, configuration, stdout)
+	default:
 		err = serve(ctx, configuration, stderr)
 	}
 	if _, ok := errors.AsType[usageError](err); ok {

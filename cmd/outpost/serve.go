@@ -8,16 +8,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/PabloL007/outpost/internal/api"
-	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/config"
-	"github.com/PabloL007/outpost/internal/daemon"
-	"github.com/PabloL007/outpost/internal/engine"
 )
 
 const (
@@ -37,46 +33,38 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 		log.Warn().Str("variable", name).Msg("Unknown variable: it has no effect")
 	}
 
-	docker, err := engine.New(int(c.Workers))
-	if err != nil {
-		// Only what the client finds in the environment can be at fault, such as a file that is no certificate.
-		return usageError{fmt.Errorf("DOCKER_CERT_PATH=%q, DOCKER_HOST=%q: %w", c.DockerCertPath, c.DockerHost, err)}
-	}
-	defer func() { err = errors.Join(err, docker.Close()) }()
-
-	self, err := collect.FindSelf("/proc")
+	life := context.WithoutCancel(ctx) // what runs when ctx ends is drained, not cut off
+	o, err := assemble(life, c, log)
 	if err != nil {
 		return err
 	}
-	life := context.WithoutCancel(ctx) // what runs when ctx ends is drained, not cut off
-	collector := collect.New(life, docker, self, int(c.Workers), time.Duration(c.Timeout))
-	defer func() {
-		if err := closeWithin(life, closeTimeout, collector.Close); err != nil {
-			log.Warn().Err(err).Msg("Ended without waiting for the engine")
-		}
-	}()
+	defer func() { err = errors.Join(err, o.close(life)) }()
 
-	outpost := daemon.New(collector, docker.Ready, c.Interfaces, log)
-	server := api.NewServer(string(c.Listen), api.New(outpost, versionOf(), log))
+	server := api.NewServer(string(c.Listen), api.New(o, o.metrics.Handler(), versionOf(), log))
 	var listen net.ListenConfig
 	listener, err := listen.Listen(ctx, "tcp", server.Addr)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Str("engine", docker.Host()).
+	following, stop := context.WithCancel(ctx)
+	unworkable, wait := o.start(following, c.Collector != "auto")
+	defer func() {
+		stop()
+		wait()
+	}()
+	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Str("engine", o.engine.Address()).
 		Interface("interfaces", c.Interfaces).Int("workers", int(c.Workers)).Msg("Serving")
-	var starting sync.WaitGroup
-	defer starting.Wait()
-	starting.Go(func() { _ = outpost.Ready(ctx) }) // an engine that is down is in the log before the first request
-	return serveUntil(ctx, server, listener, log)
+	return serveUntil(ctx, server, listener, unworkable, log)
 }
 
-func serveUntil(ctx context.Context, server *http.Server, listener net.Listener, log zerolog.Logger) error {
+// serveUntil serves until ctx ends or there is a reason for which that is of no use.
+func serveUntil(ctx context.Context, server *http.Server, listener net.Listener, unworkable <-chan error, log zerolog.Logger) (err error) {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
+	case err = <-unworkable:
 	case <-ctx.Done():
 	}
 	log.Info().Msg("Ending: finishing the requests that run")
@@ -87,7 +75,7 @@ func serveUntil(ctx context.Context, server *http.Server, listener net.Listener,
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
 	}
-	return nil
+	return err
 }
 
 func closeWithin(ctx context.Context, timeout time.Duration, closing func(context.Context) error) error {

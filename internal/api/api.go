@@ -3,6 +3,7 @@ package api
 
 import (
 	"context"
+	_ "embed" // of the description
 	"net/http"
 	"time"
 
@@ -15,8 +16,9 @@ import (
 
 // Source is where the answers come from.
 type Source interface {
-	// Containers returns the running containers, or an error if the engine cannot be asked for them.
-	Containers(ctx context.Context) ([]snapshot.Container, error)
+	// Snapshot returns what is known of the host now, or an error if the engine cannot be asked for its containers;
+	// measured asks for what the kernel has measured of connections too.
+	Snapshot(ctx context.Context, measured bool) (snapshot.Snapshot, error)
 	// Ready returns nil if the engine answers.
 	Ready(ctx context.Context) error
 }
@@ -27,17 +29,25 @@ type handler struct {
 	log     zerolog.Logger
 }
 
-// New returns the handler of all routes.
-func New(source Source, version string, log zerolog.Logger) http.Handler {
+// openAPI describes all routes.
+//
+//go:embed openapi.json
+var openAPI []byte
+
+// New returns the handler of all routes; metrics answers for the one of that name.
+func New(source Source, metrics http.Handler, version string, log zerolog.Logger) http.Handler {
 	h := &handler{source: source, version: version, log: log}
 	const compression = 5 // gzip's and deflate's usual level
 	router := chi.NewRouter()
-	router.Use(h.recoverer, middleware.Compress(compression, "application/json"), middleware.GetHead)
+	router.Use(h.recoverer, middleware.Compress(compression, "application/json", "text/plain"), middleware.GetHead)
 	router.NotFound(h.notFound)
 	router.MethodNotAllowed(h.methodNotAllowed(router))
 	for _, path := range []string{"/connections", "/", "/index"} { // pollers of the original use the latter two
 		router.Get(path, h.connections)
 	}
+	router.Get("/v1/snapshot", h.snapshot)
+	router.Method(http.MethodGet, "/metrics", metrics)
+	router.Get("/openapi.json", func(w http.ResponseWriter, _ *http.Request) { h.write(w, http.StatusOK, openAPI) })
 	router.Get("/healthz", h.healthz)
 	router.Get("/readyz", h.readyz)
 	router.Get("/version", h.versionz)

@@ -28,23 +28,23 @@ type source struct {
 	delay      time.Duration
 }
 
-func (s *source) Containers(ctx context.Context) ([]snapshot.Container, error) {
+func (s *source) Snapshot(ctx context.Context, _ bool) (snapshot.Snapshot, error) {
 	select {
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return snapshot.Snapshot{}, ctx.Err()
 	case <-time.After(s.delay):
 	}
 	if s.panics {
 		panic("out of order")
 	}
-	return s.containers, s.err
+	return snapshot.Snapshot{Taken: time.Now(), Took: time.Second, Containers: s.containers}, s.err
 }
 
 func (s *source) Ready(context.Context) error { return s.err }
 
 func serve(t *testing.T, s *source) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(New(s, "1.2.3", zerolog.Nop()))
+	server := httptest.NewServer(New(s, http.NotFoundHandler(), "1.2.3", zerolog.Nop()))
 	t.Cleanup(server.Close)
 	return server
 }
@@ -230,7 +230,7 @@ func TestPanicIsAnswered(t *testing.T) {
 func TestSlowCollection(t *testing.T) {
 	s := some()
 	s.delay = 500 * time.Millisecond
-	server := httptest.NewUnstartedServer(New(s, "1.2.3", zerolog.Nop()))
+	server := httptest.NewUnstartedServer(New(s, http.NotFoundHandler(), "1.2.3", zerolog.Nop()))
 	server.Config.ReadTimeout, server.Config.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
 	server.Start()
 	t.Cleanup(server.Close)
@@ -243,5 +243,57 @@ func TestServerHasAllTimeouts(t *testing.T) {
 	s := NewServer(":0", http.NotFoundHandler())
 	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+func snapshotOf(t *testing.T, body string) (names []string) {
+	t.Helper()
+	var document struct{ Containers []struct{ Name string } }
+	if err := json.Unmarshal([]byte(body), &document); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range document.Containers {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func TestSnapshotFilters(t *testing.T) {
+	server := serve(t, &source{containers: []snapshot.Container{
+		{ID: "aabb", Name: "/web", Project: "shop"}, {ID: "aacc", Name: "/db", Project: "shop"}, {ID: "ddee", Name: "/aab"},
+	}})
+	for query, want := range map[string]string{
+		"":                               "[/web /db /aab]",
+		"?container=web":                 "[/web]",
+		"?container=/web":                "[/web]",
+		"?container=aa":                  "[/web /db]",
+		"?container=aab":                 "[/web /aab]",
+		"?project=shop":                  "[/web /db]",
+		"?project=shop&container=db":     "[/db]",
+		"?project=none":                  "[]",
+		"?container=%3Cimg%20onerror%3E": "[]",
+	} {
+		response, body := ask(t, server, "GET", "/v1/snapshot"+query)
+		if got := fmt.Sprint(snapshotOf(t, body)); response.StatusCode != http.StatusOK || got != want {
+			t.Errorf("%s: %d %s, want %s", query, response.StatusCode, got, want)
+		}
+	}
+}
+
+// The snapshot's tag stays as long as what was read is the same, whenever that was.
+func TestSnapshotETag(t *testing.T) {
+	s := some()
+	server := serve(t, s)
+	response, first := ask(t, server, "GET", "/v1/snapshot")
+	again, second := ask(t, server, "GET", "/v1/snapshot")
+	if first == second || response.Header.Get("ETag") != again.Header.Get("ETag") {
+		t.Errorf("%s, %s", first, second)
+	}
+	if response, _ := ask(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusNotModified {
+		t.Errorf("%d", response.StatusCode)
+	}
+	s.containers[0].Name = "/other"
+	if response, _ := ask(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusOK {
+		t.Errorf("another name: %d", response.StatusCode)
 	}
 }

@@ -1,67 +1,119 @@
-// Package collect reads the socket tables of running containers through the engine, with as few commands inside
-// of them as possible.
+// Package collect reads the socket tables of running containers: by netlink or from the host's /proc where it may, by
+// a command in the container where it must.
 package collect
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"sync"
 	"time"
 
 	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/hostproc"
+	"github.com/PabloL007/outpost/internal/procnet"
 )
 
-// Engine is what a Collector asks of a container engine.
-type Engine interface {
+// Inventory is what a Collector asks of the containers that there are.
+type Inventory interface {
 	// Containers lists the running containers.
 	Containers(ctx context.Context) ([]container.Summary, error)
-	// Inspect returns one container, by ID or name, or container.ErrNotFound.
+	// Inspect returns one container, by ID or name, or container.ErrNotFound. The answer may have been kept.
 	Inspect(ctx context.Context, id string) (container.Container, error)
+	// Refresh is Inspect whose answer is new.
+	Refresh(ctx context.Context, id string) (container.Container, error)
+}
+
+// Engine runs commands in containers.
+type Engine interface {
 	// Exec runs a command in a container, hands on what it prints and returns its exit code.
 	Exec(ctx context.Context, id string, command []string, stdout, stderr io.Writer) (int, error)
 }
 
-// listTimeout bounds the call that lists the containers.
-const listTimeout = 10 * time.Second
+// Options say how a Collector collects.
+type Options struct {
+	// Methods are those that may be used, the best first; all of them if there are none.
+	Methods []Method
+	// Proc is the host's /proc, or what may turn out to be it.
+	Proc hostproc.Root
+	// CgroupFS is where cgroup v2 is mounted.
+	CgroupFS string
+	// Self is the container of Outpost itself, in which nothing is run. Empty if it runs in none.
+	Self string
+	// Workers is how many containers are read at once, and Timeout how long each answer of the engine about a
+	// container is waited for.
+	Workers int
+	Timeout time.Duration
+}
+
+const (
+	// listTimeout bounds the call that lists the containers.
+	listTimeout = 10 * time.Second
+	// rounds bounds how often a collection starts over because a container was started anew meanwhile.
+	rounds = 3
+)
 
 // Collector collects from the containers of one engine. It may be used by several goroutines at once.
 type Collector struct {
-	engine   Engine
-	self     Self
-	timeout  time.Duration
-	pending  *pending
-	executor *executor
+	Options
+	inventory Inventory
+	pending   *pending
+	executor  *executor
+	strangers *strangers
+	decoders  *sync.Pool // of *procnet.Decoder: their buffers grow to the size of the tables once
 }
 
-// New returns a collector that reads from so many containers at once and waits so long for each of a
-// container's answers. In self, the container of Outpost itself, nothing is run. life is for calls that outlast the
-// request for which they were made. The collector must be closed.
-func New(life context.Context, engine Engine, self Self, workers int, timeout time.Duration) *Collector {
+// New returns a collector. life is for calls that outlast the request for which they were made. The collector must be
+// closed.
+func New(life context.Context, inventory Inventory, engine Engine, options Options) *Collector {
+	if len(options.Methods) == 0 {
+		options.Methods = []Method{Sockdiag, Procfs, Exec}
+	}
+	decoders := &sync.Pool{New: func() any {
+		// The kernel is the engine's; that it has Outpost's own byte order is taken for granted.
+		return procnet.NewDecoder(binary.NativeEndian)
+	}}
 	return &Collector{
-		engine:   engine,
-		self:     self,
-		timeout:  timeout,
-		pending:  newPending(life, workers),
-		executor: newExecutor(engine, newFailures(time.Now)),
+		Options:   options,
+		inventory: inventory,
+		pending:   newPending(life, options.Workers),
+		executor:  &executor{engine: engine, failures: newFailures(time.Now), decoders: decoders},
+		strangers: newStrangers(),
+		decoders:  decoders,
 	}
 }
 
 // Close ends the calls to the engine that are still under way and waits for them, no longer than ctx.
 func (c *Collector) Close(ctx context.Context) error { return c.pending.close(ctx) }
 
+// Detail says what is wanted of connections.
+type Detail bool
+
+// Measured asks for the Info of sockets too, where the method tells.
+const (
+	Plain    Detail = false
+	Measured Detail = true
+)
+
 // Collect reads all running containers. An error means that the engine could not be asked for them; what goes
 // wrong with one container is a problem of its reading.
-func (c *Collector) Collect(ctx context.Context) (Result, error) {
-	listing, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
-	listed, err := c.engine.Containers(listing)
-	if err != nil {
-		return Result{}, err
+func (c *Collector) Collect(ctx context.Context, detail Detail) (Result, error) {
+	for n := 1; ; n++ {
+		result, outdated, err := c.collectOnce(ctx, detail)
+		if err != nil || !outdated || n == rounds {
+			return result, err
+		}
 	}
-	c.executor.failures.keep(listed)
+}
 
-	round := newRound(c, listed)
+// collectOnce reads all running containers. outdated reports whether what the inventory had of one was.
+func (c *Collector) collectOnce(ctx context.Context, detail Detail) (result Result, outdated bool, err error) {
+	listed, err := c.list(ctx)
+	if err != nil {
+		return Result{}, false, err
+	}
+	round := newRound(c, listed, detail)
 	reads := make([]*read, len(listed))
 	var group sync.WaitGroup // bounded by the slots of pending
 	for i, summary := range listed {
@@ -69,9 +121,27 @@ func (c *Collector) Collect(ctx context.Context) (Result, error) {
 	}
 	group.Wait()
 	if err := ctx.Err(); err != nil {
-		return Result{}, fmt.Errorf("collection: %w", err)
+		return Result{}, false, fmt.Errorf("collection: %w", err)
 	}
-	return resultOf(listed, reads), nil
+	result = resultOf(listed, reads)
+	result.Addresses, result.AddressesErr = round.hostAddresses(result.Readings)
+	return result, round.outdated.Load(), nil
+}
+
+func (c *Collector) list(ctx context.Context) ([]container.Summary, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	listed, err := c.inventory.Containers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool, len(listed))
+	for _, c := range listed {
+		ids[c.ID] = true
+	}
+	c.executor.failures.keep(ids)
+	c.strangers.keep(ids)
+	return listed, nil
 }
 
 func resultOf(listed []container.Summary, reads []*read) Result {

@@ -15,6 +15,7 @@ import (
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/engine"
 	"github.com/PabloL007/outpost/internal/engine/enginetest"
+	"github.com/PabloL007/outpost/internal/inventory"
 )
 
 const (
@@ -60,11 +61,11 @@ func newCollector(t *testing.T) *collect.Collector { return newPatientCollector(
 
 func newPatientCollector(t *testing.T, timeout time.Duration) *collect.Collector {
 	t.Helper()
-	e, err := engine.New(4)
+	e, err := engine.New(4, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := collect.New(context.WithoutCancel(t.Context()), e, collect.Self{}, 4, timeout)
+	c := collect.New(context.WithoutCancel(t.Context()), inventory.New(e), e, collect.Options{Workers: 4, Timeout: timeout})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Second)
 		defer cancel()
@@ -78,7 +79,7 @@ func newPatientCollector(t *testing.T, timeout time.Duration) *collect.Collector
 
 func collected(t *testing.T, c *collect.Collector) map[string]collect.Reading {
 	t.Helper()
-	result, err := c.Collect(t.Context())
+	result, err := c.Collect(t.Context(), collect.Plain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +202,7 @@ func TestFaultsOfOneContainer(t *testing.T) {
 		{
 			name:      "no table",
 			container: enginetest.Container{Exec: answers(enginetest.Exec{Stdout: "miaow\n"})},
-			reason:    "cat gave no complete answer (exit code 0)", execs: 2,
+			reason:    "cat gave no complete answer", execs: 2,
 		},
 		{
 			name: "tcp6 missing",
@@ -213,7 +214,7 @@ func TestFaultsOfOneContainer(t *testing.T) {
 		{
 			name:      "cat killed half-way",
 			container: enginetest.Container{Exec: answers(enginetest.Exec{Stdout: header4 + listener(81, 1), Code: 137})},
-			reason:    "cat gave no complete answer (exit code 137)", ports: []uint16{81}, execs: 2,
+			reason:    "cat gave no complete answer", ports: []uint16{81}, execs: 2,
 		},
 		{
 			name:      "a malformed row, and one cut short",
@@ -439,7 +440,7 @@ func TestNamespaceIsReadThroughAnother(t *testing.T) {
 	}}
 	well := &enginetest.Container{Name: "well", NetworkMode: "host", Exec: tablesAndOwners(listener(80, 1)+listener(81, 2), listing("well", 2))}
 	enginetest.New(t, broken)
-	if r := collected(t, newCollector(t))["/broken"]; !slices.Equal(ports(r), []uint16{80}) || reasons(r) != "cat gave no complete answer (exit code 137)" {
+	if r := collected(t, newCollector(t))["/broken"]; !slices.Equal(ports(r), []uint16{80}) || reasons(r) != "cat gave no complete answer" {
 		t.Errorf("alone: ports %v, reasons %q", ports(r), reasons(r))
 	}
 	enginetest.New(t, broken, well)
@@ -541,7 +542,7 @@ func TestOrderIsTheEngines(t *testing.T) {
 		containers = append(containers, &enginetest.Container{Name: name, Exec: prints()})
 	}
 	enginetest.New(t, containers...)
-	result, err := newCollector(t).Collect(t.Context())
+	result, err := newCollector(t).Collect(t.Context(), collect.Plain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -569,11 +570,11 @@ func TestEngineInTrouble(t *testing.T) {
 	fake := enginetest.New(t)
 	c := newCollector(t)
 	fake.Fail(http.StatusInternalServerError)
-	if _, err := c.Collect(t.Context()); err == nil {
+	if _, err := c.Collect(t.Context(), collect.Plain); err == nil {
 		t.Error("no error although the list fails")
 	}
 	fake.Fail(0)
-	if _, err := c.Collect(t.Context()); err != nil {
+	if _, err := c.Collect(t.Context(), collect.Plain); err != nil {
 		t.Errorf("not recovered: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package collect
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/procfd"
-	"github.com/PabloL007/outpost/internal/procnet"
 )
 
 // The commands that are run in containers; there are no others.
@@ -43,16 +41,16 @@ const (
 	lastNotStarted  = 128
 )
 
-// commandError says why a command gave nothing.
-type commandError struct {
+// explainedError says in plain words why a method gave nothing.
+type explainedError struct {
 	Problem
 	final bool // as long as the container lives, it would fail again
 }
 
-func (e *commandError) Error() string { return e.String() }
+func (e *explainedError) Error() string { return e.String() }
 
 func final(err error) bool {
-	var e *commandError
+	var e *explainedError
 	return errors.As(err, &e) && e.final
 }
 
@@ -60,14 +58,7 @@ func final(err error) bool {
 type executor struct {
 	engine   Engine
 	failures *failures
-	decoders sync.Pool // of *procnet.Decoder: their buffers grow to the size of the tables once
-}
-
-func newExecutor(engine Engine, f *failures) *executor {
-	return &executor{engine: engine, failures: f, decoders: sync.Pool{New: func() any {
-		// The kernel is the engine's; that it has Outpost's own byte order is taken for granted.
-		return procnet.NewDecoder(binary.NativeEndian)
-	}}}
+	decoders *sync.Pool
 }
 
 // exit is how a command that ran has ended.
@@ -83,8 +74,8 @@ func (e exit) failure(what string) error {
 	if text == "" {
 		text = e.stdout
 	}
-	return &commandError{Problem: Problem{
-		Reason: fmt.Sprintf("%s gave no complete answer (exit code %d)", what, e.code), Detail: text,
+	return &explainedError{Problem: Problem{
+		Reason: what + " gave no complete answer", Detail: fmt.Sprintf("exit code %d: %s", e.code, text),
 	}}
 }
 
@@ -110,22 +101,22 @@ func classify(name string, ended exit, err error) error {
 	case errors.Is(err, errOutputLimit):
 		return tooMuch(name, true)
 	case errors.Is(err, container.ErrForbidden):
-		return &commandError{Problem: Problem{Reason: "exec not permitted", Detail: err.Error()}}
+		return &explainedError{Problem: Problem{Reason: "exec not permitted", Detail: err.Error()}}
 	case err != nil:
-		return &commandError{Problem: Problem{Reason: "exec failed", Detail: err.Error()}}
+		return &explainedError{Problem: Problem{Reason: "exec failed", Detail: err.Error()}}
 	case ended.code < firstNotStarted || ended.code > lastNotStarted:
 		return nil
 	}
 	text := strings.TrimSpace(ended.stdout + ended.stderr)
 	// Runtimes and shells agree on these words where there is no such command. All else may pass.
 	if strings.Contains(text, "not found") {
-		return &commandError{final: true, Problem: Problem{Reason: "the image has no " + needs(name), Detail: text}}
+		return &explainedError{final: true, Problem: Problem{Reason: "the image has no " + needs(name), Detail: text}}
 	}
-	return &commandError{Problem: Problem{Reason: name + " could not be started", Detail: text}}
+	return &explainedError{Problem: Problem{Reason: name + " could not be started", Detail: text}}
 }
 
-func tooMuch(name string, final bool) *commandError {
-	return &commandError{final: final, Problem: Problem{
+func tooMuch(name string, final bool) *explainedError {
+	return &explainedError{final: final, Problem: Problem{
 		Reason: fmt.Sprintf("%s printed more than %d MiB: what came after is missing", name, outputLimit>>20),
 	}}
 }
@@ -135,4 +126,25 @@ func needs(command string) string {
 		return "sh or no ls"
 	}
 	return command
+}
+
+// owners finds the sockets of c's processes.
+func (x *executor) owners(ctx context.Context, c container.Container) (procfd.Owners, error) {
+	decoder := procfd.NewDecoder(c.ID)
+	exit, err := x.run(ctx, c, ownersCommand, &decoder.Output, &decoder.Errors)
+	if err != nil {
+		return procfd.Owners{}, err
+	}
+	if exit.truncated {
+		return procfd.Owners{}, tooMuch("ls", false)
+	}
+	const trouble = 2 // ls exits with 1 or 2 if there were files that it could not read
+	if exit.code > trouble {
+		return procfd.Owners{}, exit.failure("ls")
+	}
+	owners, ok := decoder.Owners()
+	if !ok {
+		return procfd.Owners{}, exit.failure("the listing of processes")
+	}
+	return owners, nil
 }

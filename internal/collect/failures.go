@@ -73,12 +73,8 @@ func (f *failures) forget(c container.Container) {
 	maps.DeleteFunc(f.failed, func(key failureKey, _ failure) bool { return key.container == c.ID })
 }
 
-// keep forgets all containers but those listed.
-func (f *failures) keep(listed []container.Summary) {
-	ids := make(map[string]bool, len(listed))
-	for _, c := range listed {
-		ids[c.ID] = true
-	}
+// keep forgets all containers but those of ids.
+func (f *failures) keep(ids map[string]bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	maps.DeleteFunc(f.failed, func(key failureKey, _ failure) bool { return !ids[key.container] })

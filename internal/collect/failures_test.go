@@ -39,7 +39,7 @@ func TestFinalFailuresLastAsLongAsTheContainer(t *testing.T) {
 	now := time.Unix(0, 0)
 	f := newFailures(func() time.Time { return now })
 	c := container.Container{ID: "a", StartedAt: time.Unix(1, 0)}
-	f.note(c, "cat", &commandError{final: true})
+	f.note(c, "cat", &explainedError{final: true})
 	now = now.Add(1000 * time.Hour)
 	if f.recall(c, "cat") == nil {
 		t.Error("forgotten")
@@ -49,7 +49,7 @@ func TestFinalFailuresLastAsLongAsTheContainer(t *testing.T) {
 	if err := f.recall(again, "cat"); err != nil {
 		t.Errorf("recalled in the next life: %v", err)
 	}
-	f.keep([]container.Summary{{ID: "b"}})
+	f.keep(map[string]bool{"b": true})
 	if len(f.failed) != 0 {
 		t.Error("kept for a container that is gone")
 	}

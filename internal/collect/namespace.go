@@ -12,24 +12,24 @@ import (
 type namespace struct {
 	Namespace
 
-	mu       sync.Mutex
-	done     bool
-	problems []Problem // of all containers in it
+	mu   sync.Mutex
+	done bool
+	read tables
 }
 
 // readOnce reads the tables, unless that has been done through another container. It waits for one who is at it.
 // After an error it is the next container's turn; what was read before the error is kept until one does better.
-func (n *namespace) readOnce(read func() (tables, error)) error {
+func (n *namespace) readOnce(read func() (tables, error)) (tables, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.done {
-		return nil
+		return n.read, nil
 	}
 	got, err := read()
-	if n.done = err == nil; n.done || len(got.sockets) > len(n.Sockets) {
-		n.Sockets, n.problems = got.sockets, got.problems
+	if n.done = err == nil; n.done || len(got.sockets) > len(n.read.sockets) {
+		n.read = got
 	}
-	return err
+	return got, err
 }
 
 // namespaceOf finds the namespace that c is in. It returns one also with an error: then nothing is known of
@@ -72,6 +72,7 @@ func (r *round) namespace(key string, as Namespace) *namespace {
 	defer r.mu.Unlock()
 	n, ok := r.namespaces[key]
 	if !ok {
+		as.ID = key
 		n = &namespace{Namespace: as}
 		r.namespaces[key] = n
 	}

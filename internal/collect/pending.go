@@ -81,12 +81,11 @@ func await[T any](ctx context.Context, p *pending, timeout time.Duration, which 
 	if p.isLeft(which) {
 		return none, late
 	}
-	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
-	case <-ctx.Done():
-		return none, ctx.Err()
+	leave, err := p.enter(ctx)
+	if err != nil {
+		return none, err
 	}
+	defer leave()
 	type outcome struct {
 		value T
 		err   error
@@ -103,7 +102,7 @@ func await[T any](ctx context.Context, p *pending, timeout time.Duration, which 
 	}
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
-	var err error = late
+	err = late
 	select {
 	case o := <-done:
 		return o.value, o.err
@@ -119,6 +118,16 @@ func await[T any](ctx context.Context, p *pending, timeout time.Duration, which 
 	default:
 		p.left[which] = true
 		return none, err
+	}
+}
+
+// enter waits for a slot. leave gives it back.
+func (p *pending) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case p.slots <- struct{}{}:
+		return func() { <-p.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

@@ -3,30 +3,38 @@ package collect
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/hostproc"
 	"github.com/PabloL007/outpost/internal/procfd"
 )
 
 // round is one collection: each container is inspected once in it and each namespace read once.
 type round struct {
 	*Collector
-	joined map[string]bool // ID or name of a container whose network another one joined
+	detail       Detail
+	joined       map[string]bool // ID or name of a container whose network another one joined
+	ownNamespace func() hostproc.Namespace
+	pids         func() (map[string][]int, error) // of each container
+	outdated     atomic.Bool                      // what the inventory had of a container
 
 	mu         sync.Mutex
 	inspected  map[string]func() (container.Container, error)
 	namespaces map[string]*namespace
 }
 
-func newRound(c *Collector, listed []container.Summary) *round {
+func newRound(c *Collector, listed []container.Summary, detail Detail) *round {
 	r := &round{
-		Collector:  c,
-		joined:     make(map[string]bool),
-		inspected:  make(map[string]func() (container.Container, error)),
-		namespaces: make(map[string]*namespace),
+		Collector:    c,
+		detail:       detail,
+		joined:       make(map[string]bool),
+		ownNamespace: sync.OnceValue(c.ownNamespace),
+		pids:         sync.OnceValues(c.Proc.PIDs),
+		inspected:    make(map[string]func() (container.Container, error)),
+		namespaces:   make(map[string]*namespace),
 	}
 	for _, summary := range listed {
 		if target, ok := summary.Network.Joined(); ok {
@@ -45,14 +53,18 @@ type read struct {
 
 // finish adds what is known only when all containers have been read.
 func (r *read) finish() Reading {
+	r.Method = None
 	if r.namespace == nil {
 		return r.Reading
 	}
 	r.Namespace = &r.namespace.Namespace
-	if !r.namespace.done && r.tablesErr != nil {
+	r.Namespace.Sockets = r.namespace.read.sockets
+	if r.namespace.done {
+		r.Method, r.Unused = r.namespace.read.method, r.namespace.read.unused
+	} else if r.tablesErr != nil {
 		r.add(problemOf(r.tablesErr))
 	}
-	r.Problems = append(r.Problems, r.namespace.problems...)
+	r.Problems = append(r.Problems, r.namespace.read.problems...)
 	return r.Reading
 }
 
@@ -79,45 +91,42 @@ func (r *round) read(ctx context.Context, listed container.Summary) *read {
 	if reading.namespace, namespaceErr = r.namespaceOf(ctx, c); namespaceErr != nil {
 		reading.add(Problem{Reason: "the container whose network it joined cannot be inspected", Detail: namespaceErr.Error()})
 	}
-	if c.State != container.Running {
-		reading.stopAt(c.State)
+	if c.State == container.Restarting {
+		reading.restarting()
 		return reading
 	}
-	if failed := r.execute(ctx, reading); !failed {
+	if failed := r.look(ctx, reading); !failed {
 		return reading
 	}
 	// What became of the container meanwhile may explain the failure.
-	now, err := r.inspectNow(ctx, c.ID)
+	now, err := r.refresh(ctx, c.ID)
 	switch {
 	case errors.Is(err, container.ErrNotFound), err == nil && now.State == container.Stopped:
 		return nil
-	case err == nil && now.State != container.Running:
+	case err == nil && now.State == container.Restarting:
 		r.executor.failures.forget(c)
 		reading.tablesErr, reading.Problems = nil, nil
-		reading.stopAt(now.State)
+		reading.restarting()
 	}
 	return reading
 }
 
-// stopAt ends the reading of a container in which nothing can be run because of its state.
-func (r *read) stopAt(state container.State) {
-	if state == container.Paused {
-		r.add(Problem{Reason: "the container is paused: nothing can be run in it"})
-		return
-	}
-	r.add(Problem{Reason: "the container is " + string(state)})
-	r.Owners = &procfd.Owners{} // it has no process, and so no socket
+// restarting ends the reading of a container that has no process, and so no socket.
+func (r *read) restarting() {
+	r.add(Problem{Reason: "the container is restarting"})
+	r.Owners = &procfd.Owners{}
 }
 
-// execute runs the commands. The tables come first: a socket in them that later has no owner was closed
-// meanwhile, whereas the other way round a new connection would be taken for nobody's.
-func (r *round) execute(ctx context.Context, reading *read) (failed bool) {
+// look reads the tables and, where it matters, their owners. The tables come first: a socket in them that later has
+// no owner was closed meanwhile, whereas the other way round a new connection would be taken for nobody's.
+func (r *round) look(ctx context.Context, reading *read) (failed bool) {
 	c := reading.Container
-	reading.tablesErr = reading.namespace.readOnce(func() (tables, error) { return r.tables(ctx, c) })
+	var got tables
+	got, reading.tablesErr = reading.namespace.readOnce(func() (tables, error) { return r.readTables(ctx, c) })
 	if !reading.namespace.Shared {
 		return reading.tablesErr != nil
 	}
-	owners, err := r.owners(ctx, c)
+	owners, err := r.readOwners(ctx, c, got)
 	if err != nil {
 		p := problemOf(err)
 		reading.add(Problem{Reason: "its sockets cannot be told from those of others in the same network namespace: " + p.Reason, Detail: p.Detail})
@@ -125,36 +134,15 @@ func (r *round) execute(ctx context.Context, reading *read) (failed bool) {
 	}
 	reading.Owners = &owners
 	if owners.Denied > 0 {
-		reading.add(Problem{
-			Reason: "the sockets of processes that run as another user cannot be told from those of others in the same network namespace",
-			Detail: fmt.Sprintf("%d of %d processes", owners.Denied, owners.Denied+owners.Readable),
-		})
+		reading.add(deniedProblem(owners))
 	}
 	return reading.tablesErr != nil
-}
-
-func (r *round) tables(ctx context.Context, c container.Container) (tables, error) {
-	if r.isSelf(c) {
-		return r.self.tables()
-	}
-	return await(ctx, r.pending, r.timeout, call{kindExec, c.ID}, func(ctx context.Context) (tables, error) {
-		return r.executor.tables(ctx, c)
-	})
-}
-
-func (r *round) owners(ctx context.Context, c container.Container) (procfd.Owners, error) {
-	if r.isSelf(c) {
-		return r.self.owners()
-	}
-	return await(ctx, r.pending, r.timeout, call{kindExec, c.ID}, func(ctx context.Context) (procfd.Owners, error) {
-		return r.executor.owners(ctx, c)
-	})
 }
 
 // isSelf reports whether Outpost runs in c. A container that joined another's network is given the other's files
 // (moby daemon/container_operations_unix.go), so Outpost may be in any of those that share them: then it is not
 // known to be in c.
-func (r *round) isSelf(c container.Container) bool { return c.ID == r.self.ID && !r.isJoined(c) }
+func (r *round) isSelf(c container.Container) bool { return c.ID == r.Self && !r.isJoined(c) }
 
 // isJoined reports whether another container joined c's network.
 func (r *round) isJoined(c container.Container) bool {
@@ -166,22 +154,27 @@ func (r *round) inspect(ctx context.Context, id string) (container.Container, er
 	r.mu.Lock()
 	inspected, ok := r.inspected[id]
 	if !ok {
-		inspected = sync.OnceValues(func() (container.Container, error) { return r.inspectNow(ctx, id) })
+		inspected = sync.OnceValues(func() (container.Container, error) { return r.inspectBy(ctx, id, r.inventory.Inspect) })
 		r.inspected[id] = inspected
 	}
 	r.mu.Unlock()
 	return inspected()
 }
 
-func (r *round) inspectNow(ctx context.Context, id string) (container.Container, error) {
-	return await(ctx, r.pending, r.timeout, call{kindInspect, id}, func(ctx context.Context) (container.Container, error) {
-		return r.engine.Inspect(ctx, id)
+// refresh inspects a container anew.
+func (r *round) refresh(ctx context.Context, id string) (container.Container, error) {
+	return r.inspectBy(ctx, id, r.inventory.Refresh)
+}
+
+func (r *round) inspectBy(ctx context.Context, id string, inspect func(context.Context, string) (container.Container, error)) (container.Container, error) {
+	return await(ctx, r.pending, r.Timeout, call{kindInspect, id}, func(ctx context.Context) (container.Container, error) {
+		return inspect(ctx, id)
 	})
 }
 
 // problemOf puts an error into a problem's words.
 func problemOf(err error) Problem {
-	var failed *commandError
+	var failed *explainedError
 	switch {
 	case errors.As(err, &failed):
 		return failed.Problem

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/PabloL007/outpost/internal/container"
-	"github.com/PabloL007/outpost/internal/procfd"
 	"github.com/PabloL007/outpost/internal/procnet"
 	"github.com/PabloL007/outpost/internal/socket"
 )
@@ -17,9 +16,11 @@ import (
 type tables struct {
 	sockets  []socket.Socket
 	problems []Problem // of the tables, through whichever container they are read
+	method   Method
+	unused   []Unused
 }
 
-// tables reads the TCP tables of c's network namespace. Beside an error there may be a part of them.
+// tables prints the TCP tables of c's network namespace. Beside an error there may be a part of them.
 func (x *executor) tables(ctx context.Context, c container.Container) (tables, error) {
 	decoder := x.decoders.Get().(*procnet.Decoder) //nolint:errcheck // it holds nothing else
 	defer x.decoders.Put(decoder)
@@ -57,25 +58,4 @@ func tablesOf(table procnet.Table) tables {
 		}}
 	}
 	return read
-}
-
-// owners finds the sockets of c's processes.
-func (x *executor) owners(ctx context.Context, c container.Container) (procfd.Owners, error) {
-	decoder := procfd.NewDecoder(c.ID)
-	exit, err := x.run(ctx, c, ownersCommand, &decoder.Output, &decoder.Errors)
-	if err != nil {
-		return procfd.Owners{}, err
-	}
-	if exit.truncated {
-		return procfd.Owners{}, tooMuch("ls", false)
-	}
-	const trouble = 2 // ls exits with 1 or 2 if there were files that it could not read
-	if exit.code > trouble {
-		return procfd.Owners{}, exit.failure("ls")
-	}
-	owners, ok := decoder.Owners()
-	if !ok {
-		return procfd.Owners{}, exit.failure("the listing of processes")
-	}
-	return owners, nil
 }

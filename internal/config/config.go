@@ -15,7 +15,9 @@ import (
 // Config is the daemon's configuration. The tag shown is the default of a variable for which another one decides:
 // the machine, or the Docker client.
 type Config struct {
-	Interfaces Interfaces `envconfig:"OUTPOST_INTERFACES" default:"0.0.0.0" desc:"addresses of this host, comma-separated: what 'listening on all addresses' means to clients"`
+	Interfaces Interfaces `envconfig:"OUTPOST_INTERFACES" shown:"found, or 0.0.0.0" desc:"addresses of this host, comma-separated: what 'listening on all addresses' means to clients"`
+	Collector  Collector  `envconfig:"OUTPOST_COLLECTOR" default:"auto" desc:"how to read socket tables: auto, sockdiag, procfs or exec"`
+	Proc       Proc       `envconfig:"OUTPOST_PROC" shown:"/host/proc, or /proc" desc:"where the host's /proc is mounted"`
 	Listen     Listen     `envconfig:"OUTPOST_LISTEN" default:":9057" desc:"address and port to serve on"`
 	Timeout    Timeout    `envconfig:"OUTPOST_TIMEOUT" default:"5s" desc:"how long to wait for an answer about one container, from 10ms to 10m"`
 	Workers    Workers    `envconfig:"WORKERS" shown:"min(10, 2*cores+1)" desc:"how many containers are read at once"`

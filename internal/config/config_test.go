@@ -29,11 +29,11 @@ func clean(t *testing.T) {
 
 func defaults() Config {
 	return Config{
-		Interfaces: Interfaces{netip.IPv4Unspecified()},
-		Listen:     ":9057",
-		Timeout:    Timeout(5 * time.Second),
-		Workers:    Workers(min(10, 2*runtime.NumCPU()+1)),
-		LogLevel:   "info",
+		Collector: "auto",
+		Listen:    ":9057",
+		Timeout:   Timeout(5 * time.Second),
+		Workers:   Workers(min(10, 2*runtime.NumCPU()+1)),
+		LogLevel:  "info",
 	}
 }
 
@@ -65,6 +65,8 @@ func TestValues(t *testing.T) {
 	}
 	for _, test := range []struct{ name, value, want string }{
 		{"OUTPOST_INTERFACES", "10.0.2.101, 192.168.56.101,::ffff:10.0.2.101,2001:DB8::1", "[10.0.2.101 192.168.56.101 2001:db8::1]"},
+		{"OUTPOST_COLLECTOR", "procfs", "procfs"},
+		{"OUTPOST_PROC", "/mnt/proc", "/mnt/proc"},
 		{"OUTPOST_LISTEN", "127.0.0.1:80", "127.0.0.1:80"},
 		{"OUTPOST_LISTEN", "[::1]:0", "[::1]:0"},
 		{"OUTPOST_TIMEOUT", "250ms", "250ms"},
@@ -112,6 +114,8 @@ func TestWrongValues(t *testing.T) {
 		{"OUTPOST_INTERFACES", "eth0", "IP addresses"},
 		{"OUTPOST_INTERFACES", "10.0.0.1,", "IP addresses"},
 		{"OUTPOST_INTERFACES", "fe80::1%eth0", "IP addresses without zone"},
+		{"OUTPOST_COLLECTOR", "ebpf", "auto, sockdiag, procfs or exec"},
+		{"OUTPOST_PROC", "proc", "an absolute path"},
 		{"OUTPOST_LISTEN", "9057", "[address]:port"},
 		{"OUTPOST_LISTEN", "localhost:9057", "[address]:port"},
 		{"OUTPOST_LISTEN", ":65536", "[address]:port"},

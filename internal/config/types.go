@@ -18,15 +18,15 @@ import (
 
 // The errors of the Decode methods complete the sentence "want …".
 
-// Interfaces are addresses of the host, each once.
+// Interfaces are addresses of the host, each once; none if they are to be found.
 type Interfaces []netip.Addr
 
 // Decode reads a comma-separated list of addresses.
 func (i *Interfaces) Decode(value string) error {
-	if value == "" {
-		value = "0.0.0.0"
-	}
 	*i = nil
+	if value == "" {
+		return nil
+	}
 	for text := range strings.SplitSeq(value, ",") {
 		addr, err := netip.ParseAddr(strings.TrimSpace(text))
 		if err != nil || addr.Zone() != "" {
@@ -36,6 +36,33 @@ func (i *Interfaces) Decode(value string) error {
 			*i = append(*i, addr)
 		}
 	}
+	return nil
+}
+
+// Collector is how socket tables are read: "auto", or the one way that may be used.
+type Collector string
+
+// Decode reads a name.
+func (c *Collector) Decode(value string) error {
+	if value == "" {
+		value = "auto"
+	}
+	if !slices.Contains([]string{"auto", "sockdiag", "procfs", "exec"}, value) {
+		return errors.New("auto, sockdiag, procfs or exec")
+	}
+	*c = Collector(value)
+	return nil
+}
+
+// Proc is the directory where the host's /proc is mounted; empty if it is to be found.
+type Proc string
+
+// Decode checks the directory's form.
+func (p *Proc) Decode(value string) error {
+	if value != "" && !filepath.IsAbs(value) {
+		return errors.New("an absolute path, such as /host/proc")
+	}
+	*p = Proc(value)
 	return nil
 }
 

@@ -45,6 +45,12 @@ type Container struct {
 	Network   NetworkMode
 	State     State
 	StartedAt time.Time
+	// PID is its first process as the engine counts; 0 if it has none.
+	PID int
+	// Project and Service are Docker Compose's; empty if it did not make the container.
+	Project, Service string
+	// Networks are those it is connected to itself, by name.
+	Networks []Network
 	// Sandboxed: its runtime has a network stack of its own in which the sockets are, whatever its network mode.
 	Sandboxed bool
 	// Published are the TCP ports that are bound on the host in fact, one entry for each binding. Empty where
@@ -55,6 +61,27 @@ type Container struct {
 	Configured []uint16
 	// Invalid are parts of the engine's answer that make no sense and were passed over.
 	Invalid []string
+}
+
+// Network is a container's place in a network.
+type Network struct {
+	ID, Name string
+	// Addresses and Gateways are at most one for each family.
+	Addresses, Gateways []netip.Addr
+}
+
+// Event says that something of a container has changed.
+type Event struct {
+	ID string
+	// Names are those that it has and had.
+	Names []string
+}
+
+// Host is the engine and the host that it runs on. What it does not tell is empty.
+type Host struct {
+	ID, Name string // of the engine, and of the host
+	Version  string // of the engine
+	API      string // the version that is spoken with it
 }
 
 // Binding publishes a port of a container at an address and port of its host.

@@ -11,43 +11,69 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
 // Collector collects from all running containers.
 type Collector interface {
-	Collect(ctx context.Context) (collect.Result, error)
+	Collect(ctx context.Context, detail collect.Detail) (collect.Result, error)
+}
+
+// Engine is what a Daemon asks of the container engine itself.
+type Engine interface {
+	// Ready returns nil if the engine answers.
+	Ready(ctx context.Context) error
+	// Host returns what the engine tells of itself and its host.
+	Host(ctx context.Context) (container.Host, error)
+}
+
+// Observer is told what happens.
+type Observer interface {
+	Collected(snapshot snapshot.Snapshot)
+	Failed()
+	Coalesced()
 }
 
 // Daemon answers for one host. It may be used by several goroutines at once.
 type Daemon struct {
 	collector  Collector
-	ready      func(context.Context) error
+	engine     Engine
 	interfaces []netip.Addr
 	journal    *journal
+	observer   Observer
 	collecting singleflight.Group
 }
 
-// New returns a daemon. ready tells whether the engine answers; listeners on all addresses are listed at each of
-// interfaces.
-func New(collector Collector, ready func(context.Context) error, interfaces []netip.Addr, log zerolog.Logger) *Daemon {
-	return &Daemon{collector: collector, ready: ready, interfaces: interfaces, journal: newJournal(log)}
+// New returns a daemon. Listeners on all addresses are listed at each of interfaces or, without any, at those of the
+// host that are found.
+func New(collector Collector, engine Engine, interfaces []netip.Addr, observer Observer, log zerolog.Logger) *Daemon {
+	return &Daemon{collector: collector, engine: engine, interfaces: interfaces, journal: newJournal(log), observer: observer}
 }
 
-// Containers returns the running containers with their endpoints. Whoever asks while a collection runs gets its
-// result; it goes on for the others when one of them stops waiting.
-func (d *Daemon) Containers(ctx context.Context) ([]snapshot.Container, error) {
-	collected := d.collecting.DoChan("", func() (any, error) {
-		return d.collect(context.WithoutCancel(ctx))
+// Snapshot returns what is known of the host now; measured asks for what the kernel has measured of connections too.
+// Whoever asks while a collection runs gets its result; it goes on for the others when one of them stops waiting.
+func (d *Daemon) Snapshot(ctx context.Context, measured bool) (snapshot.Snapshot, error) {
+	flight, detail := "plain", collect.Plain
+	if measured {
+		flight, detail = "measured", collect.Measured
+	}
+	first := false
+	collected := d.collecting.DoChan(flight, func() (any, error) {
+		first = true
+		return d.collect(context.WithoutCancel(ctx), detail)
 	})
 	select {
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return snapshot.Snapshot{}, ctx.Err()
 	case result := <-collected:
-		if result.Err != nil {
-			return nil, result.Err
+		if !first {
+			d.observer.Coalesced()
 		}
-		return result.Val.([]snapshot.Container), nil //nolint:errcheck // as returned above
+		if result.Err != nil {
+			return snapshot.Snapshot{}, result.Err
+		}
+		return result.Val.(snapshot.Snapshot), nil //nolint:errcheck // as returned above
 	}
 }
 
@@ -58,21 +84,63 @@ const readyTimeout = 5 * time.Second
 func (d *Daemon) Ready(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	err := d.ready(asking)
+	err := d.engine.Ready(asking)
 	if ctx.Err() == nil { // an error because nobody waits any more says nothing of the engine
 		d.journal.engine(err)
 	}
 	return err
 }
 
-func (d *Daemon) collect(ctx context.Context) ([]snapshot.Container, error) {
+// Found logs what a probe found.
+func (d *Daemon) Found(findings collect.Findings) { d.journal.found(findings) }
+
+// Followed logs whether the engine's events are followed: err says why not.
+func (d *Daemon) Followed(err error) { d.journal.followed(err) }
+
+func (d *Daemon) collect(ctx context.Context, detail collect.Detail) (snapshot.Snapshot, error) {
 	started := time.Now()
-	result, err := d.collector.Collect(ctx)
+	result, err := d.collector.Collect(ctx, detail)
 	d.journal.engine(err)
 	if err != nil {
-		return nil, err
+		d.observer.Failed()
+		return snapshot.Snapshot{}, err
 	}
-	containers := snapshot.Of(result, d.interfaces)
-	d.journal.containers(containers, result.Gone, time.Since(started))
-	return containers, nil
+	interfaces := d.interfaces
+	if len(interfaces) == 0 {
+		interfaces = d.found(result)
+	}
+	taken := snapshot.Snapshot{
+		Host:       d.host(ctx, result),
+		Taken:      started,
+		Containers: snapshot.Of(result, interfaces),
+	}
+	taken.Took = time.Since(started)
+	d.journal.containers(taken, result.Gone)
+	d.observer.Collected(taken)
+	return taken, nil
+}
+
+// found returns the host's addresses that are in sight, or else the one that stands for all.
+func (d *Daemon) found(result collect.Result) []netip.Addr {
+	interfaces := snapshot.InterfacesOf(result)
+	d.journal.interfaces(interfaces, result.AddressesErr)
+	if len(interfaces) == 0 {
+		return []netip.Addr{netip.IPv4Unspecified()}
+	}
+	return interfaces
+}
+
+// hostTimeout bounds the wait for what the engine tells of itself, without which an answer is as good.
+const hostTimeout = 2 * time.Second
+
+func (d *Daemon) host(ctx context.Context, result collect.Result) snapshot.Host {
+	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
+	defer cancel()
+	told, err := d.engine.Host(ctx)
+	d.journal.host(err)
+	host := snapshot.Host{Host: told, Addresses: snapshot.AddressesOf(result)}
+	if len(host.Addresses) == 0 {
+		host.Addresses = d.interfaces
+	}
+	return host
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,14 +19,32 @@ import (
 
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/procnet"
 	"github.com/PabloL007/outpost/internal/snapshot"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 type collectorFunc func(context.Context) (collect.Result, error)
 
-func (f collectorFunc) Collect(ctx context.Context) (collect.Result, error) { return f(ctx) }
+func (f collectorFunc) Collect(ctx context.Context, _ collect.Detail) (collect.Result, error) {
+	return f(ctx)
+}
+
+// stub is an engine.
+type stub func(context.Context) error
+
+func (s stub) Ready(ctx context.Context) error { return s(ctx) }
+
+func (s stub) Host(context.Context) (container.Host, error) { return container.Host{Name: "host"}, nil }
 
 func never(context.Context) error { return nil }
+
+// counts is an observer.
+type counts struct{ collected, failed, coalesced atomic.Int32 }
+
+func (c *counts) Collected(snapshot.Snapshot) { c.collected.Add(1) }
+func (c *counts) Failed()                     { c.failed.Add(1) }
+func (c *counts) Coalesced()                  { c.coalesced.Add(1) }
 
 // messages returns level and message of each line of a log.
 func messages(t *testing.T, log *bytes.Buffer) []string {
@@ -45,6 +64,7 @@ func messages(t *testing.T, log *bytes.Buffer) []string {
 func TestRequestsShareACollection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var collections atomic.Int32
+		observed := &counts{}
 		d := New(collectorFunc(func(ctx context.Context) (collect.Result, error) {
 			collections.Add(1)
 			select {
@@ -53,7 +73,7 @@ func TestRequestsShareACollection(t *testing.T) {
 			case <-ctx.Done():
 				return collect.Result{}, ctx.Err()
 			}
-		}), never, nil, zerolog.Nop())
+		}), stub(never), nil, observed, zerolog.Nop())
 
 		first, cancel := context.WithCancel(t.Context())
 		errs := make(chan error)
@@ -63,7 +83,7 @@ func TestRequestsShareACollection(t *testing.T) {
 				ctx = first
 			}
 			go func() {
-				_, err := d.Containers(ctx)
+				_, err := d.Snapshot(ctx, false)
 				errs <- err
 			}()
 			synctest.Wait() // the first one starts the collection
@@ -77,10 +97,13 @@ func TestRequestsShareACollection(t *testing.T) {
 				t.Errorf("the others must get their answer: %v", err)
 			}
 		}
+		if n := observed.coalesced.Load(); n != 9 {
+			t.Errorf("%d requests shared the collection", n)
+		}
 		if n := collections.Load(); n != 1 {
 			t.Errorf("%d collections", n)
 		}
-		if _, err := d.Containers(t.Context()); err != nil || collections.Load() != 2 {
+		if _, err := d.Snapshot(t.Context(), false); err != nil || collections.Load() != 2 {
 			t.Errorf("a later request: %d collections, %v", collections.Load(), err)
 		}
 	})
@@ -90,9 +113,9 @@ func TestEngineIsLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	var down error
 	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return collect.Result{}, down }),
-		func(context.Context) error { return down }, nil, zerolog.New(&log))
+		stub(func(context.Context) error { return down }), nil, &counts{}, zerolog.New(&log))
 	for _, down = range []error{nil, container.ErrUnreachable, container.ErrUnreachable, nil, nil} {
-		if _, err := d.Containers(t.Context()); !errors.Is(err, down) {
+		if _, err := d.Snapshot(t.Context(), false); !errors.Is(err, down) {
 			t.Errorf("error %v, want %v", err, down)
 		}
 		if err := d.Ready(t.Context()); !errors.Is(err, down) {
@@ -113,7 +136,7 @@ func TestSilentEngineIsLogged(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-		d := New(nil, silent, nil, zerolog.New(&log))
+		d := New(nil, stub(silent), nil, &counts{}, zerolog.New(&log))
 		leaving, leave := context.WithCancel(t.Context())
 		leave()
 		if err := d.Ready(leaving); err == nil || log.Len() > 0 {
@@ -131,7 +154,7 @@ func testReasonsAreLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	var result collect.Result
 	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }),
-		never, []netip.Addr{netip.IPv4Unspecified()}, zerolog.New(&log).Level(zerolog.InfoLevel))
+		stub(never), []netip.Addr{netip.IPv4Unspecified()}, &counts{}, zerolog.New(&log).Level(zerolog.InfoLevel))
 	reading := func(network collect.Namespace, problems ...collect.Problem) []collect.Reading {
 		return []collect.Reading{{Container: container.Container{ID: "0a1b", Name: "/it"}, Namespace: &network, Problems: problems}}
 	}
@@ -162,7 +185,7 @@ func testReasonsAreLoggedOnce(t *testing.T) {
 	} {
 		time.Sleep(step.after)
 		result.Readings = step.readings
-		if _, err := d.Containers(t.Context()); err != nil {
+		if _, err := d.Snapshot(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(step.want, messages(t, &log)); diff != "" {
@@ -173,10 +196,81 @@ func testReasonsAreLoggedOnce(t *testing.T) {
 
 func TestDebugTellsOfEachContainer(t *testing.T) {
 	var log bytes.Buffer
-	newJournal(zerolog.New(&log)).containers([]snapshot.Container{{ID: "0a1b", Name: "/it", LeftOut: snapshot.LeftOut{Unpublished: 3}}}, []string{"/gone"}, time.Second)
+	newJournal(zerolog.New(&log)).containers(snapshot.Snapshot{
+		Took: time.Second, Containers: []snapshot.Container{{ID: "0a1b", Name: "/it", LeftOut: snapshot.LeftOut{Unpublished: 3}}},
+	}, []string{"/gone"})
 	for _, part := range []string{`"container":"0a1b"`, `"left_out_unpublished":3`, `"message":"Read"`, `"left_out_gone":["/gone"]`, `"took_ms":1000`} {
 		if !strings.Contains(log.String(), part) {
 			t.Errorf("no %s in %s", part, log.String())
 		}
+	}
+}
+
+// Why a better method cannot be used is logged once for all containers, and when it does not matter any more.
+func TestUnusedMethodsAreLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	j := newJournal(zerolog.New(&log).Level(zerolog.InfoLevel))
+	lacks := collect.Problem{Reason: "CAP_SYS_ADMIN is missing", Detail: "EPERM"}
+	j.found(collect.Findings{Reports: []collect.Report{
+		{Method: collect.Sockdiag, Tried: 2, Missing: lacks}, {Method: collect.Procfs, Tried: 2, Works: 2},
+	}})
+	if line := log.String(); !strings.Contains(line, `"sockdiag":"does not work: CAP_SYS_ADMIN is missing","procfs":"works","owners_by_cgroup":"works"`) {
+		t.Errorf("%s", line)
+	}
+	messages(t, &log)
+	all := func(unused ...collect.Unused) snapshot.Snapshot {
+		return snapshot.Snapshot{Containers: []snapshot.Container{{ID: "a", Unused: unused}, {ID: "b", Unused: unused}}}
+	}
+	sockdiag, procfs := collect.Unused{Method: collect.Sockdiag, Problem: lacks}, collect.Unused{Method: collect.Procfs, Problem: collect.Problem{Reason: "hidden"}}
+	for i, step := range []struct {
+		taken snapshot.Snapshot
+		want  []string
+	}{
+		{all(sockdiag), nil}, // as found
+		{all(sockdiag, procfs), []string{"warn: A better way to read socket tables cannot be used"}},
+		{all(sockdiag, procfs), nil},
+		{all(), []string{"info: No container is kept from a better way any more for this reason", "info: No container is kept from a better way any more for this reason"}},
+		{all(sockdiag), []string{"warn: A better way to read socket tables cannot be used"}},
+	} {
+		j.containers(step.taken, nil)
+		if diff := cmp.Diff(step.want, messages(t, &log)); diff != "" {
+			t.Errorf("step %d (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+// Without OUTPOST_INTERFACES listeners on all addresses are listed at those of the host that are in sight.
+func TestInterfacesAreFound(t *testing.T) {
+	var log bytes.Buffer
+	result := collect.Result{Readings: []collect.Reading{{
+		Container: container.Container{Networks: []container.Network{{Gateways: []netip.Addr{netip.MustParseAddr("10.9.0.1")}}}},
+		Namespace: &collect.Namespace{Host: true, Sockets: []socket.Socket{{Local: netip.MustParseAddrPort("0.0.0.0:80"), State: socket.Listen}}},
+	}}}
+	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), stub(never), nil, &counts{},
+		zerolog.New(&log).Level(zerolog.InfoLevel))
+	listening := func() string {
+		t.Helper()
+		taken, err := d.Snapshot(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(taken.Containers[0].Listening, taken.Host.Addresses)
+	}
+	if got := listening(); got != "[0.0.0.0:80] []" {
+		t.Errorf("none in sight: %s", got)
+	}
+	for addr, name := range map[string]string{
+		"192.0.2.1": "eth0", "172.17.0.1": "docker0", "172.18.0.1": "br-0123456789ab", "10.9.0.1": "chosen", "2001:db8::1": "",
+	} {
+		result.Addresses = append(result.Addresses, procnet.Address{Addr: netip.MustParseAddr(addr), Interface: name})
+	}
+	slices.SortFunc(result.Addresses, func(a, b procnet.Address) int { return a.Addr.Compare(b.Addr) })
+	for range 2 {
+		if got := listening(); got != "[192.0.2.1:80 [2001:db8::1]:80] [10.9.0.1 172.17.0.1 172.18.0.1 192.0.2.1 2001:db8::1]" {
+			t.Errorf("in sight: %s", got)
+		}
+	}
+	if lines := messages(t, &log); len(lines) != 1 {
+		t.Errorf("%q", lines)
 	}
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +19,8 @@ type journal struct {
 
 	mu         sync.Mutex
 	engineDown bool
+	last       map[string]string   // what was logged last, by subject
+	unused     map[string]bool     // methods and why they could not be used
 	incomplete map[string]*history // by container ID
 }
 
@@ -32,7 +35,7 @@ type history struct {
 const repeatAfter = time.Hour
 
 func newJournal(log zerolog.Logger) *journal {
-	return &journal{log: log, incomplete: make(map[string]*history)}
+	return &journal{log: log, last: make(map[string]string), unused: make(map[string]bool), incomplete: make(map[string]*history)}
 }
 
 // engine notes whether the engine answered.
@@ -48,13 +51,108 @@ func (j *journal) engine(err error) {
 	j.engineDown = err != nil
 }
 
-// containers notes the outcome of a collection.
-func (j *journal) containers(containers []snapshot.Container, gone []string, took time.Duration) {
+// changed reports whether text is another than the last of the same subject.
+func (j *journal) changed(subject, text string) bool {
+	last := j.last[subject]
+	j.last[subject] = text
+	return text != last
+}
+
+// found logs which methods work, and what is missing for those that do not.
+func (j *journal) found(findings collect.Findings) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	line := j.log.Info()
+	for _, report := range findings.Reports {
+		line.Stringer(string(report.Method), report)
+		if report.Works < report.Tried {
+			j.unused[unusedKey(report.Method, report.Missing.Reason)] = true
+		}
+	}
+	owners := "works"
+	if findings.OwnersByCgroup != "" {
+		owners = "does not work: " + findings.OwnersByCgroup
+	}
+	line.Str("owners_by_cgroup", owners).Msg("Ways to read socket tables; a command is run where nothing better works")
+}
+
+// followed notes whether the engine's events are followed.
+func (j *journal) followed(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.changed("events", textOf(err)) {
+		return
+	}
+	if err != nil {
+		j.log.Warn().Err(err).Msg("The engine's events cannot be followed: it is asked for all containers at each request")
+		return
+	}
+	j.log.Info().Msg("Following the engine's events again")
+}
+
+// host notes whether the engine told of itself.
+func (j *journal) host(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.changed("host", textOf(err)) && err != nil {
+		j.log.Warn().Err(err).Msg("The engine does not tell its name and version")
+	}
+}
+
+// interfaces notes which addresses of the host were found.
+func (j *journal) interfaces(found []netip.Addr, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.changed("interfaces", fmt.Sprint(found, err)) {
+		return
+	}
+	switch {
+	case err != nil:
+		j.log.Warn().Err(err).Msg("The host's addresses cannot be read")
+	case len(found) > 0:
+		j.log.Info().Interface("interfaces", found).Msg("Found the host's addresses; OUTPOST_INTERFACES would say others")
+	}
+}
+
+func textOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func unusedKey(method collect.Method, reason string) string { return string(method) + ": " + reason }
+
+// methods logs why a better method cannot be used, or can again, once for all containers.
+func (j *journal) methods(containers []snapshot.Container) {
+	now := make(map[string]bool)
+	for _, c := range containers {
+		for _, u := range c.Unused {
+			key := unusedKey(u.Method, u.Reason)
+			if !now[key] && !j.unused[key] {
+				j.log.Warn().Str("method", string(u.Method)).Str("reason", u.String()).Str("instead", string(c.Method)).
+					Str("container", c.ID).Msg("A better way to read socket tables cannot be used")
+			}
+			now[key] = true
+		}
+	}
+	for key := range j.unused {
+		if !now[key] {
+			method, reason, _ := strings.Cut(key, ": ")
+			j.log.Info().Str("method", method).Str("reason", reason).Msg("No container is kept from a better way any more for this reason")
+		}
+	}
+	j.unused = now
+}
+
+// containers notes the outcome of a collection.
+func (j *journal) containers(taken snapshot.Snapshot, gone []string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.methods(taken.Containers)
 	incomplete := 0
 	histories := make(map[string]*history)
-	for _, c := range containers {
+	for _, c := range taken.Containers {
 		j.debug(c)
 		before := j.incomplete[c.ID]
 		if len(c.Problems) > 0 {
@@ -69,8 +167,8 @@ func (j *journal) containers(containers []snapshot.Container, gone []string, too
 		j.container(c, before)
 	}
 	j.incomplete = histories
-	j.log.Debug().Int("containers", len(containers)).Int("incomplete", incomplete).
-		Strs("left_out_gone", gone).Dur("took_ms", took).Msg("Collected")
+	j.log.Debug().Int("containers", len(taken.Containers)).Int("incomplete", incomplete).
+		Strs("left_out_gone", gone).Dur("took_ms", taken.Took).Msg("Collected")
 }
 
 // container logs what is new of a container.
@@ -102,6 +200,7 @@ func messageOf(c snapshot.Container) string {
 func (j *journal) debug(c snapshot.Container) {
 	j.log.Debug().Str("container", c.ID).Str("name", c.Name).
 		Str("network", string(c.Network)).
+		Str("method", string(c.Method)).
 		Int("sockets", c.Sockets).
 		Int("listening", len(c.Listening)).
 		Int("established", len(c.Established)).

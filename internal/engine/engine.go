@@ -4,8 +4,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -15,18 +17,37 @@ import (
 )
 
 // Engine is a client of one Docker engine. It may be used by several goroutines at once.
-type Engine struct{ client *client.Client }
+type Engine struct {
+	client *client.Client
+	called func(kind string)
+}
+
+// Kinds are the kinds of calls that are made of the engine; there are no others but a ping before the first.
+func Kinds() []string {
+	return []string{kindList, kindInspect, kindEvents, kindInfo, kindVersion, kindExecCreate, kindExecStart, kindExecInspect}
+}
+
+const (
+	kindList        = "list"
+	kindInspect     = "inspect"
+	kindEvents      = "events"
+	kindInfo        = "info"
+	kindVersion     = "version"
+	kindExecCreate  = "exec_create"
+	kindExecStart   = "exec_start"
+	kindExecInspect = "exec_inspect"
+)
 
 // New returns a client of the engine that the environment names (DOCKER_HOST, DOCKER_API_VERSION,
 // DOCKER_CERT_PATH, DOCKER_TLS_VERIFY). The engine need not answer yet: the API's version is negotiated with
 // the first call that reaches it. parallel is how many calls will be made at once: so many connections are
-// kept, because the client's own limit would open a new one for most calls.
-func New(parallel int) (*Engine, error) {
+// kept, because the client's own limit would open a new one for most calls. called is told the kind of each call.
+func New(parallel int, called func(kind string)) (*Engine, error) {
 	c, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation(), keepConnections(parallel))
 	if err != nil {
 		return nil, fmt.Errorf("docker client: %w", err)
 	}
-	return &Engine{client: c}, nil
+	return &Engine{client: c, called: called}, nil
 }
 
 func keepConnections(parallel int) client.Opt {
@@ -41,18 +62,41 @@ func keepConnections(parallel int) client.Opt {
 // Close closes idle connections.
 func (e *Engine) Close() error { return e.client.Close() }
 
-// Host returns the engine's address, such as unix:///var/run/docker.sock.
-func (e *Engine) Host() string { return e.client.DaemonHost() }
+// Address returns the engine's address, such as unix:///var/run/docker.sock.
+func (e *Engine) Address() string { return e.client.DaemonHost() }
+
+// Local reports whether the engine is spoken to through a socket of this machine, and so has its clock.
+func (e *Engine) Local() bool { return strings.HasPrefix(e.Address(), "unix://") }
+
+// Host returns what the engine tells of itself and its host. Where /info is not permitted, that is the version.
+func (e *Engine) Host(ctx context.Context) (words.Host, error) {
+	e.called(kindInfo)
+	info, err := e.client.Info(ctx)
+	if err == nil {
+		return words.Host{ID: info.ID, Name: info.Name, Version: info.ServerVersion, API: e.client.ClientVersion()}, nil
+	}
+	if err = translate("info", err); !errors.Is(err, words.ErrForbidden) {
+		return words.Host{}, err
+	}
+	e.called(kindVersion)
+	version, err := e.client.ServerVersion(ctx)
+	if err != nil {
+		return words.Host{}, translate("version", err)
+	}
+	return words.Host{Version: version.Version, API: e.client.ClientVersion()}, nil
+}
 
 // Ready returns nil if the engine answers what Outpost asks it first: a list of containers, here of one at
 // the most. (A ping would not do: the client takes a ping that fails with 500 for an answer.)
 func (e *Engine) Ready(ctx context.Context) error {
+	e.called(kindList)
 	_, err := e.client.ContainerList(ctx, container.ListOptions{Limit: 1})
 	return translate("list containers", err)
 }
 
 // Containers lists the running containers in the engine's order; paused and restarting ones are among them.
 func (e *Engine) Containers(ctx context.Context) ([]words.Summary, error) {
+	e.called(kindList)
 	list, err := e.client.ContainerList(ctx, container.ListOptions{})
 	if err != nil {
 		return nil, translate("list containers", err)
@@ -66,6 +110,7 @@ func (e *Engine) Containers(ctx context.Context) ([]words.Summary, error) {
 
 // Inspect returns what the engine knows of one container, running or not. id may also be a name.
 func (e *Engine) Inspect(ctx context.Context, id string) (words.Container, error) {
+	e.called(kindInspect)
 	inspected, err := e.client.ContainerInspect(ctx, id)
 	if err != nil {
 		return words.Container{}, translate("inspect", err)

@@ -24,7 +24,7 @@ import (
 
 func newEngine(t *testing.T) *engine.Engine {
 	t.Helper()
-	e, err := engine.New(4)
+	e, err := engine.New(4, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,11 @@ func TestAnswersOfAPIVersions(t *testing.T) {
 			}
 			wantContainer := container.Container{
 				ID: id, Name: "/multi", Image: "labbox:1", Network: container.NetworkMode(expect.network), State: container.Running,
-				StartedAt: time.Date(2026, 11, 23, 6, 18, 49, 857720125, time.UTC),
+				StartedAt: time.Date(2026, 11, 23, 6, 18, 49, 857720125, time.UTC), PID: 16017,
+				Networks: []container.Network{{
+					ID: "0469163a4720d511b12d22c2538be545f8b5720051a41d315ba8fa7de3c3adc8", Name: "bridge",
+					Addresses: []netip.Addr{netip.MustParseAddr("172.17.0.2")}, Gateways: []netip.Addr{netip.MustParseAddr("172.17.0.1")},
+				}},
 				Published: []container.Binding{
 					binding(80, "0.0.0.0:18081"), binding(80, "127.0.0.1:18082"), binding(80, "[::]:18081"),
 					binding(8100, "0.0.0.0:18100"), binding(8100, "[::]:18100"),
@@ -82,7 +86,7 @@ func TestAnswersOfAPIVersions(t *testing.T) {
 			sorted := cmpopts.SortSlices(func(a, b container.Binding) bool {
 				return a.Port < b.Port || a.Port == b.Port && a.Host.Compare(b.Host) < 0
 			})
-			if diff := cmp.Diff(wantContainer, got, sorted, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+			if diff := cmp.Diff(wantContainer, got, sorted, cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
 				t.Errorf("Inspect (-want +got):\n%s", diff)
 			}
 		})
@@ -181,7 +185,7 @@ func TestErrors(t *testing.T) {
 	})
 	t.Run("environment", func(t *testing.T) {
 		t.Setenv("DOCKER_HOST", "nonsense")
-		if _, err := engine.New(1); err == nil {
+		if _, err := engine.New(1, func(string) {}); err == nil {
 			t.Error("no error for a DOCKER_HOST that is no address")
 		}
 	})

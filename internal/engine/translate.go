@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/go-connections/nat"
 
 	words "github.com/PabloL007/outpost/internal/container"
@@ -45,6 +46,9 @@ func containerOf(inspected container.InspectResponse) (words.Container, error) {
 		Image:   config.Image,
 		Network: words.NetworkMode(base.HostConfig.NetworkMode),
 		State:   stateOf(base.State),
+		PID:     base.State.Pid,
+		Project: config.Labels["com.docker.compose.project"],
+		Service: config.Labels["com.docker.compose.service"],
 
 		Sandboxed: sandboxed(base.HostConfig.Runtime),
 	}
@@ -55,7 +59,35 @@ func containerOf(inspected container.InspectResponse) (words.Container, error) {
 		return c, nil
 	}
 	c.Published, c.Invalid = publishedPorts(inspected.NetworkSettings.Ports)
+	c.Networks = networksOf(inspected.NetworkSettings.Networks)
 	return c, nil
+}
+
+// networksOf reads NetworkSettings.Networks; where a container has no address in one, the text is empty.
+func networksOf(settings map[string]*network.EndpointSettings) []words.Network {
+	var networks []words.Network
+	for name, s := range settings {
+		if s == nil {
+			continue
+		}
+		networks = append(networks, words.Network{
+			ID: s.NetworkID, Name: name,
+			Addresses: addresses(s.IPAddress, s.GlobalIPv6Address),
+			Gateways:  addresses(s.Gateway, s.IPv6Gateway),
+		})
+	}
+	slices.SortFunc(networks, func(a, b words.Network) int { return strings.Compare(a.Name, b.Name) })
+	return networks
+}
+
+func addresses(texts ...string) []netip.Addr {
+	var addrs []netip.Addr
+	for _, text := range texts {
+		if addr, err := netip.ParseAddr(text); err == nil {
+			addrs = append(addrs, addr.Unmap())
+		}
+	}
+	return addrs
 }
 
 // sandboxed recognises the runtimes gVisor (runsc) and Kata Containers by the names under which they are

@@ -16,11 +16,15 @@ import (
 // Lab is a set of containers, networks and images that belong together. What it makes carries its name.
 type Lab struct {
 	name string
+	host string    // of the engine, as the docker command takes it; empty: the environment's engine
 	echo io.Writer // gets each command before it is run; nil: none is shown
 }
 
 // New returns a lab. Labs of different names do not see each other.
 func New(name string, echo io.Writer) *Lab { return &Lab{name: name, echo: echo} }
+
+// On returns a lab on the engine of a host that is not the environment's; see Engine.Host.
+func On(host, name string, echo io.Writer) *Lab { return &Lab{name: name, host: host, echo: echo} }
 
 // Name returns a name that no other lab uses for what it calls part.
 func (l *Lab) Name(part string) string { return l.name + "-" + part }
@@ -31,12 +35,13 @@ func (l *Lab) Label() string { return "outpost.lab=" + l.name }
 // Docker runs the docker command and returns what it printed.
 func (l *Lab) Docker(ctx context.Context, args ...string) (string, error) {
 	if l.echo != nil {
-		_, _ = fmt.Fprintln(l.echo, "+ docker "+quoted(args))
+		_, _ = fmt.Fprintln(l.echo, "+ docker "+quoted(l.onHost(args)))
 	}
 	return l.docker(ctx, nil, args...)
 }
 
 func (l *Lab) docker(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
+	args = l.onHost(args)
 	command := exec.CommandContext(ctx, "docker", args...)
 	var stdout, stderr bytes.Buffer
 	command.Stdin, command.Stdout, command.Stderr = stdin, &stdout, &stderr
@@ -44,6 +49,13 @@ func (l *Lab) docker(ctx context.Context, stdin io.Reader, args ...string) (stri
 		return "", fmt.Errorf("docker %s: %w: %s", quoted(args), err, strings.TrimSpace(stderr.String()))
 	}
 	return strings.TrimSpace(stdout.String()), nil
+}
+
+func (l *Lab) onHost(args []string) []string {
+	if l.host == "" {
+		return args
+	}
+	return append([]string{"-H", l.host}, args...)
 }
 
 // Run starts a container in the background, called Name(part), and returns its ID. args are what follows

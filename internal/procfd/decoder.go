@@ -22,13 +22,16 @@ import (
 // leaves room for one process. -n spares a look-up of user names, which may block on the network.
 const Script = `echo self $$; for p in /proc/[0-9]*; do while read -r l; do echo "$p $l"; done <$p/cgroup; done 2>/dev/null; exec ls -ln /proc/[0-9]*/fd`
 
-// Owners is what a listing tells of one container.
+// Owners are the sockets of one container among those of a network namespace that it shares.
 type Owners struct {
-	// Inodes of the sockets that the container's processes hold.
-	Inodes map[uint64]struct{}
+	// Inodes of the sockets that the container's processes hold, with the name of a process that does, or with none
+	// where that is not known.
+	Inodes map[uint64]string
 	// Readable and Denied count the container's processes whose descriptors could and could not be read, the
 	// lister itself left out. A denied process may hold any socket: its owner is unknown, not nobody.
 	Readable, Denied int
+	// Missing is the capability for lack of which processes are denied, where it is known.
+	Missing string
 }
 
 // Decoder decodes a listing: standard output goes to Output, standard error to Errors. Both may be called from
@@ -75,7 +78,7 @@ func (d *Decoder) Owners() (owners Owners, ok bool) {
 	if self == nil || !self.inCgroup || len(d.container) == 0 || d.tooMany {
 		return Owners{}, false
 	}
-	owners.Inodes = make(map[uint64]struct{})
+	owners.Inodes = make(map[uint64]string)
 	for pid, p := range d.processes {
 		own := p.inCgroup && !p.outside
 		if self.inContainer {
@@ -90,7 +93,7 @@ func (d *Decoder) Owners() (owners Owners, ok bool) {
 		}
 		owners.Readable++
 		for _, inode := range p.inodes {
-			owners.Inodes[inode] = struct{}{}
+			owners.Inodes[inode] = ""
 		}
 	}
 	return owners, true

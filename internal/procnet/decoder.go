@@ -1,4 +1,5 @@
-// Package procnet decodes the text of /proc/net/tcp and /proc/net/tcp6.
+// Package procnet decodes the text of files below /proc/net: the tables tcp and tcp6, the counts of sockstat and
+// sockstat6, and the addresses of fib_trie, route and if_inet6.
 package procnet
 
 import (

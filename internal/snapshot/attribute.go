@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"net/netip"
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/collect"
@@ -10,15 +9,16 @@ import (
 
 // sockets are those of one container.
 type sockets struct {
-	own     []socket.Socket
-	unknown int // of the namespace's, those that may be the container's and are not among own
+	own       []socket.Socket
+	unknown   int       // of the namespace's, those that may be the container's and are not among own
+	listening listeners // of the namespace, whoever's
 }
 
 // attribute returns for each reading the sockets that are its container's. In a namespace that nobody shares
 // they all are. In a shared one
 //
 //   - a socket belongs to the containers whose processes hold it;
-//   - a connection that nobody has accepted yet belongs to the owners of its listener;
+//   - a connection that nobody has accepted yet, or that is past, belongs to the owners of its listener;
 //   - a socket of which nobody is known to be the owner may belong to any container with processes that could not
 //     be looked at. Among containers alone, it is listed with each of these. In the host's namespace, where it
 //     may be no container's at all, only listeners are, on ports that the container's configuration names.
@@ -31,6 +31,10 @@ func attribute(readings []collect.Reading) []sockets {
 		}
 	}
 	for namespace, indexes := range members {
+		listening := listenersOf(namespace.Sockets)
+		for _, i := range indexes {
+			result[i].listening = listening
+		}
 		if !namespace.Shared && len(indexes) == 1 {
 			result[indexes[0]].own = namespace.Sockets
 			continue
@@ -44,11 +48,11 @@ func attribute(readings []collect.Reading) []sockets {
 func attributeShared(readings []collect.Reading, indexes []int, result []sockets) {
 	namespace := readings[indexes[0]].Namespace
 	holders := holdersOf(readings, indexes)
-	listeners := listenersOf(namespace.Sockets)
+	listening := result[indexes[0]].listening
 	for _, s := range namespace.Sockets {
 		owners := holders[s.Inode]
-		if s.Unaccepted() {
-			owners = acceptorsOf(s, listeners, holders)
+		if s.Unaccepted() || s.State == socket.TimeWait {
+			owners = acceptorsOf(s, listening, holders)
 		}
 		for _, i := range owners {
 			result[i].own = append(result[i].own, s)
@@ -91,33 +95,43 @@ func holdersOf(readings []collect.Reading, indexes []int) map[uint64][]int {
 	return holders
 }
 
-func listenersOf(all []socket.Socket) map[uint16][]socket.Socket {
-	listeners := make(map[uint16][]socket.Socket)
+// listeners are listening sockets by port.
+type listeners map[uint16][]socket.Socket
+
+func listenersOf(all []socket.Socket) listeners {
+	l := make(listeners)
 	for _, s := range all {
 		if s.State == socket.Listen {
-			listeners[s.Local.Port()] = append(listeners[s.Local.Port()], s)
+			l[s.Local.Port()] = append(l[s.Local.Port()], s)
 		}
 	}
-	return listeners
+	return l
 }
 
-// acceptorsOf returns the holders of the listeners in whose queues s may wait: those bound to its very address,
-// or else those bound to all addresses, as the kernel looks them up (net/ipv4/inet_hashtables.c).
-func acceptorsOf(s socket.Socket, listeners map[uint16][]socket.Socket, holders map[uint64][]int) []int {
-	bound := func(addr netip.Addr) bool { return addr == s.Local.Addr() }
-	for _, matches := range []func(netip.Addr) bool{bound, netip.Addr.IsUnspecified} {
-		var owners []int
-		found := false
-		for _, l := range listeners[s.Local.Port()] {
-			if matches(l.Local.Addr()) {
-				found = true
-				owners = append(owners, holders[l.Inode]...)
-			}
-		}
-		if found {
-			slices.Sort(owners)
-			return slices.Compact(owners)
+// of returns the listeners that s may have come through: those bound to its very address, or else those bound to
+// all addresses, as the kernel looks them up (net/ipv4/inet_hashtables.c).
+func (l listeners) of(s socket.Socket) []socket.Socket {
+	var exact, wildcard []socket.Socket
+	for _, listener := range l[s.Local.Port()] {
+		switch addr := listener.Local.Addr(); {
+		case addr == s.Local.Addr():
+			exact = append(exact, listener)
+		case addr.IsUnspecified():
+			wildcard = append(wildcard, listener)
 		}
 	}
-	return nil
+	if len(exact) > 0 {
+		return exact
+	}
+	return wildcard
+}
+
+// acceptorsOf returns the holders of the listeners that s may have come through.
+func acceptorsOf(s socket.Socket, listening listeners, holders map[uint64][]int) []int {
+	var owners []int
+	for _, l := range listening.of(s) {
+		owners = append(owners, holders[l.Inode]...)
+	}
+	slices.Sort(owners)
+	return slices.Compact(owners)
 }

@@ -1,6 +1,10 @@
 package snapshot
 
-import "net/netip"
+import (
+	"net"
+	"net/netip"
+	"strconv"
+)
 
 // Connections is a container as GET /connections answers it.
 type Connections struct {
@@ -16,24 +20,21 @@ type Endpoint struct {
 	Port    uint16 `json:"port"`
 }
 
+// String is the endpoint as it is usually written, with an IPv6 address in brackets.
+func (e Endpoint) String() string { return net.JoinHostPort(e.Address, strconv.Itoa(int(e.Port))) }
+
 // ConnectionsOf returns the document of GET /connections. Its lists are empty, never nil, where there is nothing.
-func ConnectionsOf(containers []Container) []Connections {
-	document := make([]Connections, len(containers))
-	for i, c := range containers {
-		document[i] = Connections{
+func ConnectionsOf(s Snapshot) []Connections {
+	return each(s.Containers, func(c Container) Connections {
+		return Connections{
 			Name:        c.Name,
 			Artefact:    c.Image,
-			Listening:   endpoints(c.Listening),
-			Established: endpoints(c.Established),
+			Listening:   each(c.Listening, endpoint),
+			Established: each(c.Established, endpoint),
 		}
-	}
-	return document
+	})
 }
 
-func endpoints(addrs []netip.AddrPort) []Endpoint {
-	list := make([]Endpoint, len(addrs))
-	for i, addr := range addrs {
-		list[i] = Endpoint{Address: addr.Addr().String(), Port: addr.Port()}
-	}
-	return list
+func endpoint(at netip.AddrPort) Endpoint {
+	return Endpoint{Address: at.Addr().String(), Port: at.Port()}
 }

@@ -3,17 +3,48 @@
 package snapshot
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// Container is one container with its endpoints.
+// Snapshot is what is known of a host at a moment.
+type Snapshot struct {
+	Host Host
+	// Taken is when it was begun, and Took how long it took.
+	Taken time.Time
+	Took  time.Duration
+	// Containers are the running ones in the engine's order.
+	Containers []Container
+}
+
+// Host is the host and its engine. What is not known is empty.
+type Host struct {
+	container.Host
+	// Addresses are all that the host has but loopback, those of bridges too, ascending.
+	Addresses []netip.Addr
+}
+
+// Container is one container with its sockets and endpoints.
 type Container struct {
-	ID, Name, Image string
+	ID, Name, Image  string
+	Project, Service string // of Docker Compose
+	Networks         []container.Network
+	// Namespace is the same for the containers of this snapshot that share a network namespace, and for no other;
+	// empty if it is not known.
+	Namespace string
+	Method    collect.Method
+	// Unused are the better methods that could not be used.
+	Unused []collect.Unused
+	// Listeners and Connections are its sockets, ascending.
+	Listeners   []Listener
+	Connections []Connection
 	// Listening are the endpoints at which clients outside reach the container, each once, ascending.
 	Listening []netip.AddrPort
 	// Established are the remote ends of its connections, one for each connection, ascending.
@@ -28,6 +59,24 @@ type Container struct {
 	Sockets int
 	// LeftOut counts the sockets of its namespace that are not among its endpoints.
 	LeftOut LeftOut
+}
+
+// Listener is a listening socket.
+type Listener struct {
+	Local netip.AddrPort
+	// Published are the host's ends of the bindings of its port; none on the host's network, where Local is one.
+	Published []netip.AddrPort
+	Process   string // that holds it; empty if not known
+}
+
+// Connection is an established or TIME_WAIT socket.
+type Connection struct {
+	Local, Remote netip.AddrPort
+	// Inbound: the local end is one of the namespace's listeners.
+	Inbound bool
+	State   socket.State
+	Process string       // that holds it; empty if not known
+	Info    *socket.Info // nil if not known
 }
 
 // LeftOut counts sockets of the namespace by the reason for which they are no endpoints.
@@ -55,6 +104,11 @@ func containerOf(reading collect.Reading, its sockets, interfaces []netip.Addr) 
 		ID:       reading.Container.ID,
 		Name:     reading.Container.Name,
 		Image:    reading.Container.Image,
+		Project:  reading.Container.Project,
+		Service:  reading.Container.Service,
+		Networks: reading.Container.Networks,
+		Method:   reading.Method,
+		Unused:   reading.Unused,
 		Problems: reading.Problems,
 		Network:  reading.Container.Network,
 		Sockets:  len(its.own),
@@ -63,41 +117,71 @@ func containerOf(reading collect.Reading, its sockets, interfaces []netip.Addr) 
 	if reading.Namespace == nil {
 		return c
 	}
+	c.Namespace = reading.Namespace.ID
 	c.OwnersUnknown = reading.Namespace.Host && ownersUnknown(reading)
 	c.LeftOut.NotItsOwn = len(reading.Namespace.Sockets) - len(its.own) - its.unknown
 	for _, s := range its.own {
 		switch s.State {
 		case socket.Listen:
-			c.listen(s.Local, reading.Namespace, interfaces)
-		case socket.Established:
-			c.Established = append(c.Established, s.Remote)
+			c.listen(s.Local, processOf(reading, s), reading.Namespace, interfaces)
+		case socket.Established, socket.TimeWait:
+			c.connect(s, processOf(reading, s), its.listening)
 		default:
 			c.LeftOut.OtherState++
 		}
 	}
-	slices.SortFunc(c.Listening, netip.AddrPort.Compare)
-	c.Listening = slices.Compact(c.Listening)
-	slices.SortFunc(c.Established, netip.AddrPort.Compare)
+	c.sort()
 	return c
 }
 
-// listen adds the endpoints of a listener.
-func (c *Container) listen(local netip.AddrPort, namespace *collect.Namespace, interfaces []netip.Addr) {
-	if namespace.Host {
+// processOf returns the name of a process that holds s, if that is known.
+func processOf(reading collect.Reading, s socket.Socket) string {
+	if reading.Owners == nil {
+		return ""
+	}
+	return reading.Owners.Inodes[s.Inode]
+}
+
+// listen adds a listener and its endpoints.
+func (c *Container) listen(local netip.AddrPort, process string, namespace *collect.Namespace, interfaces []netip.Addr) {
+	listener := Listener{Local: local, Process: process}
+	switch {
+	case namespace.Host:
 		c.Listening = append(c.Listening, fanOut(local, interfaces)...)
-		return
-	}
-	if local.Addr().IsLoopback() {
+	case local.Addr().IsLoopback():
 		c.LeftOut.Loopback++
-		return
+	default:
+		listener.Published = publishedAt(local.Port(), namespace.Published)
+		if len(listener.Published) == 0 {
+			c.LeftOut.Unpublished++
+		}
+		for _, host := range listener.Published {
+			c.Listening = append(c.Listening, fanOut(host, interfaces)...)
+		}
 	}
-	published := publishedAt(local.Port(), namespace.Published)
-	if len(published) == 0 {
-		c.LeftOut.Unpublished++
+	c.Listeners = append(c.Listeners, listener)
+}
+
+// connect adds a connection.
+func (c *Container) connect(s socket.Socket, process string, listening listeners) {
+	if s.State == socket.Established {
+		c.Established = append(c.Established, s.Remote)
 	}
-	for _, host := range published {
-		c.Listening = append(c.Listening, fanOut(host, interfaces)...)
-	}
+	c.Connections = append(c.Connections, Connection{
+		Local: s.Local, Remote: s.Remote, Inbound: len(listening.of(s)) > 0, State: s.State, Process: process, Info: s.Info,
+	})
+}
+
+func (c *Container) sort() {
+	slices.SortFunc(c.Listening, netip.AddrPort.Compare)
+	c.Listening = slices.Compact(c.Listening)
+	slices.SortFunc(c.Established, netip.AddrPort.Compare)
+	slices.SortFunc(c.Listeners, func(a, b Listener) int {
+		return cmp.Or(a.Local.Compare(b.Local), strings.Compare(a.Process, b.Process))
+	})
+	slices.SortFunc(c.Connections, func(a, b Connection) int {
+		return cmp.Or(a.Local.Compare(b.Local), a.Remote.Compare(b.Remote), cmp.Compare(a.State, b.State))
+	})
 }
 
 func publishedAt(port uint16, bindings []container.Binding) []netip.AddrPort {
@@ -107,6 +191,7 @@ func publishedAt(port uint16, bindings []container.Binding) []netip.AddrPort {
 			hosts = append(hosts, b.Host)
 		}
 	}
+	slices.SortFunc(hosts, netip.AddrPort.Compare)
 	return hosts
 }
 

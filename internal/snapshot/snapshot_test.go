@@ -41,9 +41,9 @@ func published(port uint16, hosts ...string) []container.Binding {
 }
 
 func owners(denied int, inodes ...uint64) *procfd.Owners {
-	o := &procfd.Owners{Inodes: make(map[uint64]struct{}), Readable: 1, Denied: denied}
+	o := &procfd.Owners{Inodes: make(map[uint64]string), Readable: 1, Denied: denied}
 	for _, inode := range inodes {
-		o.Inodes[inode] = struct{}{}
+		o.Inodes[inode] = ""
 	}
 	return o
 }
@@ -142,7 +142,7 @@ func TestOwnNamespace(t *testing.T) {
 				in(socket.State(0xFF), established("172.17.0.2:80", "172.17.0.5:5004", 9)),
 			},
 			established: []string{"10.9.9.9:443", "10.9.9.9:443", "172.17.0.3:5000", "172.17.0.4:5000"},
-			leftOut:     LeftOut{OtherState: 5},
+			leftOut:     LeftOut{OtherState: 4},
 		},
 	}
 	for _, test := range tests {
@@ -307,14 +307,14 @@ func TestUnacceptedPrefersTheExactListener(t *testing.T) {
 }
 
 func TestConnectionsDocument(t *testing.T) {
-	document := ConnectionsOf([]Container{
+	document := ConnectionsOf(Snapshot{Containers: []Container{
 		{
 			Name: "/kafka", Image: "wurstmeister/kafka:2.11-0.10.2.1",
 			Listening:   []netip.AddrPort{netip.MustParseAddrPort("192.168.56.101:9092")},
 			Established: []netip.AddrPort{netip.MustParseAddrPort("172.17.0.2:39534"), netip.MustParseAddrPort("[2001:db8::1]:443")},
 		},
 		{Name: "/idle", Image: `<img src=x onerror="alert(1)">`},
-	})
+	}})
 	got, err := json.Marshal(document)
 	if err != nil {
 		t.Fatal(err)
@@ -326,7 +326,7 @@ func TestConnectionsDocument(t *testing.T) {
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if none, _ := json.Marshal(ConnectionsOf(nil)); string(none) != "[]" {
+	if none, _ := json.Marshal(ConnectionsOf(Snapshot{})); string(none) != "[]" {
 		t.Errorf("no containers: %s", none)
 	}
 }

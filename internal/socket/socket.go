@@ -5,6 +5,7 @@ package socket
 import (
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // Socket is one row of a kernel's TCP table. IPv4-mapped IPv6 addresses are held as IPv4: that is how the
@@ -16,7 +17,19 @@ type Socket struct {
 	// descriptor refers to it: TIME_WAIT, SYN_RECV, a closed orphan, or an established connection that
 	// no process has accepted yet.
 	Inode uint64
+	// Cgroup is the ID of the cgroup v2 in which the socket was made, the inode of its directory; 0 where the
+	// source of the table does not tell.
+	Cgroup uint64
+	// Info is nil unless it was asked for and the source of the table tells.
+	Info  *Info
 	State State
+}
+
+// Info is what the kernel has measured of a connection (struct tcp_info of include/uapi/linux/tcp.h).
+type Info struct {
+	RTT time.Duration // smoothed
+	// Sent and Received are in bytes, each counted once however often it was sent.
+	Sent, Received uint64
 }
 
 // Unaccepted reports whether s is a connection that waits in its listener's queue: it is live and belongs to

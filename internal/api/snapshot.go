@@ -18,30 +18,68 @@ const (
 	incompleteLimit = 2048
 )
 
+// connections answers GET /connections.
 func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
+	taken, ok := h.take(w, r, false)
+	if !ok {
+		return
+	}
+	if body, ok := h.encode(w, snapshot.ConnectionsOf(taken)); ok {
+		incomplete := setIncomplete(w, taken.Containers)
+		h.conditional(w, r, body, etagOf(body, incomplete))
+	}
+}
+
+// snapshot answers GET /v1/snapshot. Its tag is that of the answer without when and how long.
+func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	filter := snapshot.Filter{Container: query.Get("container"), Project: query.Get("project")}
+	taken, ok := h.take(w, r, true)
+	if !ok {
+		return
+	}
+	document := snapshot.DocumentOf(taken, filter)
+	body, ok := h.encode(w, document)
+	if !ok {
+		return
+	}
+	document.TakenAt, document.DurationMs = time.Time{}, 0
+	tagged, ok := h.encode(w, document)
+	if !ok {
+		return
+	}
+	incomplete := setIncomplete(w, taken.Containers)
+	h.conditional(w, r, body, etagOf(tagged, incomplete))
+}
+
+// take returns a snapshot, or answers itself.
+func (h *handler) take(w http.ResponseWriter, r *http.Request, measured bool) (taken snapshot.Snapshot, ok bool) {
 	// A collection takes as long as it takes: the server's timeouts are for clients. The one for reading would
 	// end the request's context, because the server goes on reading while a handler runs.
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(time.Time{}) // without a connection, in tests, there is none to set
-	containers, err := h.source.Containers(r.Context())
+	taken, err := h.source.Snapshot(r.Context(), measured)
 	_ = connection.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if r.Context().Err() != nil {
-		return // nobody waits for the answer
+		return snapshot.Snapshot{}, false // nobody waits for the answer
 	}
 	if err != nil {
 		h.fail(w, err)
-		return
 	}
-	body, ok := h.encode(w, snapshot.ConnectionsOf(containers))
-	if !ok {
-		return
-	}
+	return taken, err == nil
+}
+
+func setIncomplete(w http.ResponseWriter, containers []snapshot.Container) string {
 	incomplete := incompleteNames(containers)
 	if incomplete != "" {
 		w.Header().Set(incompleteHeader, incomplete)
 	}
+	return incomplete
+}
+
+// conditional answers with body, or with 304 if the client has it.
+func (h *handler) conditional(w http.ResponseWriter, r *http.Request, body []byte, tag string) {
 	w.Header().Set("Cache-Control", "no-cache") // ask again each time, with the ETag
-	tag := etagOf(body, incomplete)
 	w.Header().Set("ETag", tag)
 	if matches(r.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)

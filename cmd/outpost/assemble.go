@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/config"
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/daemon"
+	"github.com/PabloL007/outpost/internal/engine"
+	"github.com/PabloL007/outpost/internal/hostproc"
+	"github.com/PabloL007/outpost/internal/inventory"
+	"github.com/PabloL007/outpost/internal/metrics"
+)
+
+// outpost is what answers for this host.
+type outpost struct {
+	*daemon.Daemon
+	metrics   *metrics.Metrics
+	engine    *engine.Engine
+	inventory *inventory.Inventory
+	collector *collect.Collector
+	log       zerolog.Logger
+}
+
+// assemble wires the parts. life is for what goes on after ctx of a request; close ends it.
+func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpost, error) {
+	measures := metrics.New(versionOf(), engine.Kinds())
+	docker, err := engine.New(int(c.Workers), measures.Called)
+	if err != nil {
+		// Only what the client finds in the environment can be at fault, such as a file that is no certificate.
+		return nil, usageError{fmt.Errorf("DOCKER_CERT_PATH=%q, DOCKER_HOST=%q: %w", c.DockerCertPath, c.DockerHost, err)}
+	}
+	options, err := collectOptions(c)
+	if err != nil {
+		return nil, errors.Join(err, docker.Close())
+	}
+	containers := inventory.New(docker)
+	collector := collect.New(life, containers, docker, options)
+	return &outpost{
+		Daemon:    daemon.New(collector, hostEngine{docker, containers}, c.Interfaces, measures, log),
+		metrics:   measures,
+		engine:    docker,
+		inventory: containers,
+		collector: collector,
+		log:       log,
+	}, nil
+}
+
+// hostEngine is the engine, of whose words on itself the inventory keeps the last.
+type hostEngine struct {
+	*engine.Engine
+	inventory *inventory.Inventory
+}
+
+func (e hostEngine) Host(ctx context.Context) (container.Host, error) { return e.inventory.Host(ctx) }
+
+func collectOptions(c config.Config) (collect.Options, error) {
+	options := collect.Options{CgroupFS: hostproc.CgroupFS, Workers: int(c.Workers), Timeout: time.Duration(c.Timeout)}
+	if c.Collector != "auto" {
+		options.Methods = []collect.Method{collect.Method(c.Collector)}
+	}
+	var err error
+	if options.Proc, err = hostproc.Find(string(c.Proc)); err != nil && c.Proc != "" {
+		return options, usageError{fmt.Errorf("OUTPOST_PROC=%q: %w", c.Proc, err)}
+	}
+	options.Self, err = collect.FindSelf("/proc")
+	return options, err
+}
+
+// start follows the engine's events and tells the log what works here, until ctx ends; wait waits for that. Where one
+// method alone may be used, unworkable gets the reason for which it cannot work.
+func (o *outpost) start(ctx context.Context, forced bool) (unworkable <-chan error, wait func()) {
+	reasons := make(chan error, 1)
+	var running sync.WaitGroup
+	running.Go(func() { o.inventory.Run(ctx, o.Followed) })
+	running.Go(func() {
+		_ = o.Ready(ctx) // an engine that is down is in the log before the first request
+		findings := o.collector.Probe(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		o.Found(findings)
+		for _, report := range findings.Reports {
+			if forced && report.Works == 0 && report.Missing != (collect.Problem{}) {
+				reasons <- fmt.Errorf("OUTPOST_COLLECTOR=%s %s", report.Method, report)
+			}
+		}
+	})
+	return reasons, running.Wait
+}
+
+// close ends the calls to the engine that are still under way.
+func (o *outpost) close(life context.Context) error {
+	if err := closeWithin(life, closeTimeout, o.collector.Close); err != nil {
+		o.log.Warn().Err(err).Msg("Ended without waiting for the engine")
+	}
+	return o.engine.Close()
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/PabloL007/outpost/internal/config"
+	"github.com/PabloL007/outpost/internal/snapshot"
+)
+
+// lsOptions are the flags of ls.
+type lsOptions struct {
+	json   bool
+	from   string
+	filter snapshot.Filter
+}
+
+const lsUsage = "outpost ls [--json] [--from URL] [--container NAME|ID] [--project NAME]"
+
+func parseLs(args []string) (lsOptions, error) {
+	var o lsOptions
+	flags := flag.NewFlagSet("ls", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.BoolVar(&o.json, "json", false, "")
+	flags.StringVar(&o.from, "from", "", "")
+	flags.StringVar(&o.filter.Container, "container", "", "")
+	flags.StringVar(&o.filter.Project, "project", "", "")
+	err := flags.Parse(args)
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err == nil && o.from != "" {
+		err = checkURL(o.from)
+	}
+	if err != nil {
+		return o, usageError{fmt.Errorf("ls: %w; usage: %s", err, lsUsage)}
+	}
+	return o, nil
+}
+
+func checkURL(text string) error {
+	if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("--from %q: want an address such as http://localhost:9057", text)
+	}
+	return nil
+}
+
+// ls prints a snapshot: one taken here, or by the daemon of --from.
+func ls(ctx context.Context, args []string, c config.Config, stdout io.Writer) error {
+	o, err := parseLs(args)
+	if err != nil {
+		return err
+	}
+	document, err := take(ctx, o, c)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		encoder := json.NewEncoder(stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(document)
+	}
+	return table(stdout, document)
+}
+
+func take(ctx context.Context, o lsOptions, c config.Config) (snapshot.Document, error) {
+	if o.from != "" {
+		return fetch(ctx, o.from, o.filter)
+	}
+	here, err := assemble(ctx, c, zerolog.Nop()) // what cannot be read is in the answer
+	if err != nil {
+		return snapshot.Document{}, err
+	}
+	taken, err := here.Snapshot(ctx, true)
+	return snapshot.DocumentOf(taken, o.filter), errors.Join(err, here.close(context.WithoutCancel(ctx)))
+}
+
+const (
+	fetchTimeout = time.Minute
+	fetchLimit   = 256 << 20 // bytes
+)
+
+// fetch asks a daemon.
+func fetch(ctx context.Context, from string, filter snapshot.Filter) (document snapshot.Document, err error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	query := url.Values{"container": {filter.Container}, "project": {filter.Project}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(from, "/")+"/v1/snapshot?"+query.Encode(), http.NoBody)
+	if err != nil {
+		return document, fmt.Errorf("ls: %w", err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return document, fmt.Errorf("ls: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return document, fmt.Errorf("ls: %s answers %s", from, response.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(response.Body, fetchLimit)).Decode(&document); err != nil {
+		return document, fmt.Errorf("ls: the answer of %s cannot be read: %w", from, err)
+	}
+	if document.Version != snapshot.Version {
+		return document, fmt.Errorf("ls: %s answers in version %d, not %d", from, document.Version, snapshot.Version)
+	}
+	return document, nil
+}
+
+// table prints the containers for people, and below them why something is missing.
+func table(stdout io.Writer, document snapshot.Document) error {
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "CONTAINER\tLISTENING\tPUBLISHED AS\tIN\tOUT\tREAD BY")
+	for _, c := range document.Containers {
+		rows(w, c)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, c := range document.Containers {
+		if c.Reason != "" {
+			_, _ = fmt.Fprintf(stdout, "%s is %s: %s\n", visible(c.Name), c.Status, visible(c.Reason))
+		}
+	}
+	return nil
+}
+
+// rows prints a container: its first listener beside its name, each other one on a line of its own.
+func rows(w io.Writer, c snapshot.ContainerDocument) {
+	in, out := 0, 0
+	for _, connection := range c.Connections {
+		switch {
+		case connection.State != "ESTABLISHED":
+		case connection.Direction == "in":
+			in++
+		default:
+			out++
+		}
+	}
+	listening := endpointsOf(c.Listening)
+	_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", visible(strings.TrimPrefix(c.Name, "/")), listening[0], in, out, readBy(c))
+	for _, more := range listening[1:] {
+		_, _ = fmt.Fprintf(w, "\t%s\t\t\t\n", more)
+	}
+}
+
+// readBy is the method, marked if something is missing.
+func readBy(c snapshot.ContainerDocument) string {
+	if c.Status != snapshot.StatusOK {
+		return string(c.Method) + " (" + c.Status + ")"
+	}
+	return string(c.Method)
+}
+
+// endpointsOf returns the columns of each listener, equal ones once; at least one line.
+func endpointsOf(listening []snapshot.ListenerDocument) []string {
+	var lines []string
+	for _, l := range listening {
+		published := make([]string, len(l.Published))
+		for i, p := range l.Published {
+			published[i] = p.String()
+		}
+		line := l.String() + "\t" + strings.Join(published, " ")
+		if len(lines) == 0 || lines[len(lines)-1] != line {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		return []string{"-\t"}
+	}
+	return lines
+}
+
+// visible keeps foreign text from steering the terminal.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, text)
+}

@@ -1,0 +1,266 @@
+package hostproc
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/PabloL007/outpost/internal/procnet"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+func ownProc(t *testing.T) Root {
+	t.Helper()
+	root, err := At("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+func self(t *testing.T) *Process {
+	t.Helper()
+	p, err := ownProc(t).Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+func TestFind(t *testing.T) {
+	if root, err := Find("/proc"); err != nil || root.Path() != "/proc" {
+		t.Errorf("%v, %v", root, err)
+	}
+	if _, err := Find(t.TempDir()); err == nil {
+		t.Error("a directory is taken for a proc file system")
+	}
+	if _, err := Find("/nonexistent"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+}
+
+const id = "4f5c000000000000000000000000000000000000000000000000000000000a1b"
+
+func TestIDsIn(t *testing.T) {
+	const inner = "9999000000000000000000000000000000000000000000000000000000000a1b"
+	for cgroups, want := range map[string][]string{
+		"0::/docker/" + id + "\n":                                         {id},
+		"0::/system.slice/docker-" + id + ".scope\n":                      {id},
+		"12:memory:/docker/" + id + "\n11:cpu:/docker/" + id + "\n0::/\n": {id},
+		"4:memory:/../" + id + "\n":                                       {id},
+		"0::/docker/" + id + "/init.scope\n":                              {id},
+		"0::/docker/" + id + "/docker/" + inner:                           {id, inner},
+		"0::/docker/" + id[:63] + "\n":                                    nil,
+		"0::/docker/" + id + "0\n":                                        nil,
+		"0::/docker/0" + id + "\n":                                        nil,
+		"0::/docker/" + strings.ToUpper(id) + "\n":                        nil,
+		"0::/docker/x" + id + "\n":                                        nil,
+		"0::/docker/" + id + ".scope.d\n":                                 nil,
+		"0::/user.slice\n":                                                nil,
+		"":                                                                nil,
+	} {
+		if got := idsIn(cgroups); !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", cgroups, got, want)
+		}
+	}
+}
+
+func FuzzIDsIn(f *testing.F) {
+	f.Add("0::/docker/" + id + "\n")
+	f.Add("4:memory:/../" + id + "/system.slice/docker-" + id + ".scope")
+	f.Fuzz(func(t *testing.T, cgroups string) {
+		for _, got := range idsIn(cgroups) {
+			if len(got) != 64 || !strings.Contains(cgroups, got) {
+				t.Errorf("%q", got)
+			}
+		}
+		if path, err := (&Process{cgroups: cgroups}).cgroupOf(id); err == nil && !strings.Contains(path, id) {
+			t.Errorf("%q", path)
+		}
+	})
+}
+
+func TestCgroupOf(t *testing.T) {
+	for cgroups, want := range map[string]struct {
+		path string
+		err  error
+	}{
+		"0::/docker/" + id + "\n":                    {"/docker/" + id, nil},
+		"0::/docker/" + id + "/init.scope\n":         {"/docker/" + id, nil},
+		"0::/system.slice/docker-" + id + ".scope\n": {"/system.slice/docker-" + id + ".scope", nil},
+		"0::/system.slice/docker-" + id + ".scope/a": {"/system.slice/docker-" + id + ".scope", nil},
+		"0::/../" + id + "\n":                        {"", ErrCgroupNamespace},
+		"1:cpu:/docker/" + id + "\n0::/\n":           {"", ErrCgroupV1},
+	} {
+		path, err := (&Process{cgroups: cgroups}).cgroupOf(id)
+		if path != want.path || !errors.Is(err, want.err) {
+			t.Errorf("%q: %q, %v", cgroups, path, err)
+		}
+	}
+}
+
+func TestProcessOfAnother(t *testing.T) {
+	root := ownProc(t)
+	if _, err := root.Process(os.Getpid(), id); !errors.Is(err, ErrAnother) {
+		t.Errorf("a process that is not the container's: %v", err)
+	}
+	if _, err := root.Process(1<<30, id); !errors.Is(err, ErrNoProcess) {
+		t.Errorf("no process: %v", err)
+	}
+}
+
+// What is read of one's own process: the listener, and that it is one's own.
+func TestSelf(t *testing.T) {
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	p := self(t)
+	decoder := procnet.NewDecoder(binary.NativeEndian)
+	if err := p.Tables(decoder); err != nil {
+		t.Fatal(err)
+	}
+	held, err := p.Sockets()
+	if err != nil || held.Missing != "" || held.Name != "hostproc.test" {
+		t.Fatalf("%+v, %v", held, err)
+	}
+	at := netip.MustParseAddrPort(listener.Addr().String())
+	isIt := func(s socket.Socket) bool { return s.Local == at && slices.Contains(held.Inodes, s.Inode) }
+	if !slices.ContainsFunc(decoder.Table().Sockets, isIt) {
+		t.Errorf("no listener of one's own at %v", at)
+	}
+	addresses, err := p.Addresses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if a.Addr.IsLoopback() {
+			t.Errorf("%v", a)
+		}
+	}
+}
+
+func TestNamespace(t *testing.T) {
+	mine, other := self(t).Namespace(), inNamespace(t).Namespace()
+	if mine != self(t).Namespace() || mine == other {
+		t.Errorf("own %v, another %v", mine, other)
+	}
+}
+
+// inNamespace starts a process in a network namespace of its own.
+func inNamespace(t *testing.T) *Process {
+	t.Helper()
+	child := exec.CommandContext(t.Context(), "sleep", "1000")
+	child.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	if os.Getuid() != 0 {
+		child.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+	}
+	if err := child.Start(); err != nil {
+		t.Skipf("no network namespace can be made: %v", err)
+	}
+	p, err := ownProc(t).unverified(fmt.Sprint(child.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.Close()
+		_ = child.Process.Kill()
+		_ = child.Wait()
+	})
+	return p
+}
+
+// An empty namespace is known to be empty by sockstat: not even a header is read.
+func TestEmptyNamespaceIsNotRead(t *testing.T) {
+	var text bytes.Buffer
+	if err := inNamespace(t).Tables(&text); err != nil || text.Len() != 0 {
+		t.Errorf("%q, %v", text.String(), err)
+	}
+}
+
+// Whoever gets the number of a process that ended, nothing of it is read through the old one.
+func TestNumberUsedAgain(t *testing.T) {
+	pid := start(t)
+	p, err := ownProc(t).unverified(fmt.Sprint(pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	useAgain(t, pid)
+	if err := p.Tables(new(bytes.Buffer)); err == nil {
+		t.Error("the tables of the next process are read")
+	}
+	if _, err := p.Sockets(); err == nil {
+		t.Error("the sockets of the next process are read")
+	}
+	if file, err := p.NetNS(); err == nil {
+		_ = file.Close()
+		t.Error("the namespace of the next process is opened")
+	}
+}
+
+// start starts a process that ends with the test.
+func start(t *testing.T) (pid int) {
+	t.Helper()
+	child := exec.CommandContext(t.Context(), "sleep", "1000")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = child.Process.Kill()
+		_ = child.Wait()
+	})
+	return child.Process.Pid
+}
+
+// useAgain ends the process pid and starts others until one has its number.
+func useAgain(t *testing.T, pid int) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root chooses numbers")
+	}
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Wait4(pid, nil, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		// The kernel gives the number after this one next (kernel/pid_namespace.c).
+		if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(fmt.Sprint(pid-1)), 0); err != nil {
+			t.Fatal(err)
+		}
+		if start(t) == pid {
+			return
+		}
+	}
+	t.Fatalf("no process got the number %d", pid)
+}
+
+func TestCgroupIDsBelow(t *testing.T) {
+	directory := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(directory, "a", "b"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(directory, "cgroup.procs"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := cgroupIDsBelow(directory); err != nil || len(ids) != 3 {
+		t.Errorf("%v, %v", ids, err)
+	}
+}

@@ -1,0 +1,238 @@
+// Package inventory keeps what the engine says of its containers, as long as its events do not say that it has changed.
+package inventory
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/container"
+)
+
+// Engine is what an Inventory asks of a container engine.
+type Engine interface {
+	Containers(ctx context.Context) ([]container.Summary, error)
+	Inspect(ctx context.Context, id string) (container.Container, error)
+	Host(ctx context.Context) (container.Host, error)
+	// Follow reports changes from since on until ctx or the stream ends.
+	Follow(ctx context.Context, since time.Time, started func(), changed func(container.Event)) error
+	// Past returns the changes between two moments.
+	Past(ctx context.Context, since, until time.Time) ([]container.Event, error)
+	// Local reports whether the engine has this machine's clock.
+	Local() bool
+}
+
+const (
+	// refreshAfter is how long something is kept without being asked for anew.
+	refreshAfter = 5 * time.Minute
+	// firstRetry and lastRetry are how long after the stream of events ended it is asked for again.
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+)
+
+// Inventory answers as the engine would. As long as it does not follow the engine's events, it asks the engine each
+// time. It may be used by several goroutines at once.
+type Inventory struct {
+	engine Engine
+
+	mu        sync.Mutex
+	following bool
+	since     time.Time // all events before it were taken note of
+	refresh   time.Time // when to ask for everything anew
+	list      *kept[[]container.Summary]
+	host      *kept[container.Host]
+	inspected map[string]*kept[container.Container] // by what was asked for: ID or name
+}
+
+// kept is an answer of the engine. It is put in its place before the engine is asked: an event that comes before the
+// answer takes it away, so that what may be out of date is kept by nobody.
+type kept[T any] struct {
+	value T
+	known bool
+}
+
+// New returns an inventory that does not follow any events yet.
+func New(engine Engine) *Inventory {
+	i := &Inventory{engine: engine}
+	i.forget()
+	return i
+}
+
+// Run follows the engine's events until ctx ends, again after each end of their stream. It reports to ended why one
+// ended, and nil when one has begun.
+func (i *Inventory) Run(ctx context.Context, ended func(error)) {
+	retry := firstRetry
+	for ctx.Err() == nil {
+		begun := time.Now()
+		err := i.engine.Follow(ctx, begun, func() {
+			i.begin(begun)
+			ended(nil)
+		}, i.changed)
+		i.end()
+		if ctx.Err() != nil {
+			return
+		}
+		ended(err)
+		if time.Since(begun) > lastRetry {
+			retry = firstRetry
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retry):
+		}
+		retry = min(2*retry, lastRetry)
+	}
+}
+
+func (i *Inventory) begin(since time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.forget()
+	i.following, i.since, i.refresh = true, since, time.Now().Add(refreshAfter)
+}
+
+func (i *Inventory) end() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.following = false
+	i.forget()
+}
+
+func (i *Inventory) forget() {
+	i.list, i.host, i.inspected = nil, nil, make(map[string]*kept[container.Container])
+}
+
+// changed forgets what an event makes doubtful.
+func (i *Inventory) changed(event container.Event) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.list = nil
+	maps.DeleteFunc(i.inspected, func(asked string, c *kept[container.Container]) bool {
+		return asked == event.ID || c.value.ID == event.ID || slices.Contains(event.Names, strings.TrimPrefix(asked, "/"))
+	})
+}
+
+// Containers lists the running containers in the engine's order.
+func (i *Inventory) Containers(ctx context.Context) ([]container.Summary, error) {
+	if err := i.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	return ask(i, func() **kept[[]container.Summary] { return &i.list }, func() ([]container.Summary, error) {
+		list, err := i.engine.Containers(ctx)
+		if err == nil {
+			i.drop(list)
+		}
+		return list, err
+	})
+}
+
+// Inspect returns one container, by ID or name.
+func (i *Inventory) Inspect(ctx context.Context, id string) (container.Container, error) {
+	i.mu.Lock()
+	if known, ok := i.inspected[id]; ok && known.known {
+		i.mu.Unlock()
+		return known.value, nil
+	}
+	i.mu.Unlock()
+	return i.Refresh(ctx, id)
+}
+
+// Refresh is Inspect that asks the engine in any case.
+func (i *Inventory) Refresh(ctx context.Context, id string) (container.Container, error) {
+	place := &kept[container.Container]{}
+	i.mu.Lock()
+	if i.following {
+		i.inspected[id] = place
+	}
+	i.mu.Unlock()
+	c, err := i.engine.Inspect(ctx, id)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err != nil && i.inspected[id] == place {
+		delete(i.inspected, id)
+	}
+	place.value, place.known = c, err == nil
+	return c, err
+}
+
+// Host returns what the engine tells of itself.
+func (i *Inventory) Host(ctx context.Context) (container.Host, error) {
+	return ask(i, func() **kept[container.Host] { return &i.host }, func() (container.Host, error) { return i.engine.Host(ctx) })
+}
+
+// ask returns what is kept in a place, or what the engine says and is then kept there.
+func ask[T any](i *Inventory, place func() **kept[T], engine func() (T, error)) (T, error) {
+	i.mu.Lock()
+	if known := *place(); known != nil && known.known {
+		i.mu.Unlock()
+		return known.value, nil
+	}
+	mine := &kept[T]{}
+	if i.following {
+		*place() = mine
+	}
+	i.mu.Unlock()
+	value, err := engine()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	mine.value, mine.known = value, err == nil
+	return value, err
+}
+
+// drop forgets the containers that are not listed, unless another one joined their network.
+func (i *Inventory) drop(listed []container.Summary) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	wanted := make(map[string]bool, len(listed))
+	for _, c := range listed {
+		wanted[c.ID] = true
+		if target, ok := c.Network.Joined(); ok {
+			wanted[target] = true
+		}
+	}
+	maps.DeleteFunc(i.inspected, func(asked string, _ *kept[container.Container]) bool { return !wanted[asked] })
+}
+
+// catchUp takes note of the events that the stream may not have brought yet: a container that was started a moment
+// ago has to be in the next answer. An engine that has another clock is asked for its list instead.
+func (i *Inventory) catchUp(ctx context.Context) error {
+	now := time.Now()
+	i.mu.Lock()
+	following, since := i.following, i.since
+	switch {
+	case !following:
+	case now.After(i.refresh) || !now.After(since): // or the clock was set back
+		i.forget()
+		i.since, i.refresh = now, now.Add(refreshAfter)
+		following = false
+	case !i.engine.Local():
+		i.list = nil
+	}
+	i.mu.Unlock()
+	if !following || !i.engine.Local() {
+		return nil
+	}
+	events, err := i.engine.Past(ctx, since, now)
+	if err != nil {
+		i.mu.Lock()
+		i.forget()
+		i.mu.Unlock()
+		if errors.Is(err, container.ErrUnreachable) {
+			return err
+		}
+		return nil // then the engine is asked for all of it
+	}
+	for _, event := range events {
+		i.changed(event)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.since.Equal(since) {
+		i.since = now
+	}
+	return nil
+}

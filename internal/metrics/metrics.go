@@ -1,0 +1,109 @@
+// Package metrics counts what the daemon does, for Prometheus. No label grows with connections.
+package metrics
+
+import (
+	"net/http"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/snapshot"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// Metrics is told what happens. It may be used by several goroutines at once.
+type Metrics struct {
+	registry   *prometheus.Registry
+	duration   prometheus.Histogram
+	failed     prometheus.Counter
+	coalesced  prometheus.Counter
+	containers *prometheus.GaugeVec
+	sockets    *prometheus.GaugeVec
+	problems   *prometheus.CounterVec
+	calls      *prometheus.CounterVec
+}
+
+// New returns metrics of an Outpost of that version. kinds are all kinds of calls that Called will be told.
+func New(version string, kinds []string) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "outpost_collection_duration_seconds", Help: "Time that reading all containers took.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}),
+		failed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "outpost_collection_failures_total", Help: "Collections for which the engine could not be asked.",
+		}),
+		coalesced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "outpost_coalesced_requests_total", Help: "Requests that got the result of a collection that was under way.",
+		}),
+		containers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "outpost_containers", Help: "Running containers of the last collection, by how they were read and how much of them.",
+		}, []string{"method", "status"}),
+		sockets: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "outpost_sockets", Help: "TCP sockets of containers in the last collection, by state.",
+		}, []string{"state"}),
+		problems: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "outpost_read_failures_total", Help: "Containers of which something could not be read, each time, by reason.",
+		}, []string{"reason"}),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "outpost_engine_calls_total", Help: "Calls to the container engine, by kind.",
+		}, []string{"kind"}),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "outpost_build_info", Help: "1, with what Outpost was built from.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	m.registry.MustRegister(m.duration, m.failed, m.coalesced, m.containers, m.sockets, m.problems, m.calls, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, kind := range kinds {
+		m.calls.WithLabelValues(kind)
+	}
+	return m
+}
+
+// Handler serves the metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true}) // the router compresses
+}
+
+// Called counts a call to the engine.
+func (m *Metrics) Called(kind string) { m.calls.WithLabelValues(kind).Inc() }
+
+// Failed counts a collection that the engine did not permit.
+func (m *Metrics) Failed() { m.failed.Inc() }
+
+// Coalesced counts a request that shared a collection.
+func (m *Metrics) Coalesced() { m.coalesced.Inc() }
+
+// Collected takes note of a collection.
+func (m *Metrics) Collected(taken snapshot.Snapshot) {
+	m.duration.Observe(taken.Took.Seconds())
+	states := map[socket.State]int{socket.Listen: 0, socket.Established: 0, socket.TimeWait: 0}
+	type key struct {
+		method collect.Method
+		status string
+	}
+	containers := make(map[key]int)
+	for _, c := range taken.Containers {
+		containers[key{c.Method, c.Status()}]++
+		states[socket.Listen] += len(c.Listeners)
+		for _, connection := range c.Connections {
+			states[connection.State]++
+		}
+		for _, problem := range c.Problems {
+			m.problems.WithLabelValues(problem.Reason).Inc()
+		}
+	}
+	m.containers.Reset()
+	for k, n := range containers {
+		m.containers.WithLabelValues(string(k.method), k.status).Set(float64(n))
+	}
+	for state, n := range states {
+		m.sockets.WithLabelValues(state.String()).Set(float64(n))
+	}
+}

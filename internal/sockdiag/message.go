@@ -1,0 +1,135 @@
+package sockdiag
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/mdlayher/netlink"
+
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// getSock is TCPDIAG_GETSOCK of include/uapi/linux/inet_diag.h. It is older than SOCK_DIAG_BY_FAMILY, which takes
+// one family at a time, and dumps both in one walk (inet_diag_dump_compat).
+const getSock = 18
+
+// struct inet_diag_req: 4 bytes family, src_len, dst_len, ext; 48 bytes id; 4 bytes states; 4 bytes dbs.
+const (
+	requestSize   = 60
+	requestExt    = 3
+	requestStates = 52
+)
+
+// Address families as Linux numbers them (include/linux/socket.h).
+const (
+	familyIPv4 = 2
+	familyIPv6 = 10
+)
+
+// Attributes of include/uapi/linux/inet_diag.h.
+const (
+	attributeInfo   = 2  // INET_DIAG_INFO
+	attributeCgroup = 21 // INET_DIAG_CGROUP_ID, since Linux 5.9, given without being asked for
+)
+
+// request is a message that asks for a dump.
+func request(info bool) netlink.Message {
+	data := make([]byte, requestSize)
+	data[0] = familyIPv4 // what else is looked at is the message's type
+	if info {
+		data[requestExt] = 1 << (attributeInfo - 1)
+	}
+	binary.NativeEndian.PutUint32(data[requestStates:], 1<<socket.Listen|1<<socket.Established|1<<socket.TimeWait)
+	return netlink.Message{Header: netlink.Header{Type: getSock, Flags: netlink.Request | netlink.Dump}, Data: data}
+}
+
+// struct inet_diag_msg: offsets in bytes. Ports are in network byte order, all other numbers in the machine's.
+const (
+	messageFamily     = 0
+	messageState      = 1
+	messageLocalPort  = 4
+	messageRemotePort = 6
+	messageLocal      = 8  // 16 bytes, of which IPv4 takes the first 4
+	messageRemote     = 24 // the same
+	messageCookie     = 44
+	messageInode      = 68
+	messageSize       = 72
+)
+
+var errShort = errors.New("shorter than struct inet_diag_msg")
+
+// decode reads a struct inet_diag_msg and the attributes that follow it. The cookie is the same for the same socket
+// and for no other one (net/core/sock_diag.c).
+func decode(data []byte) (row socket.Socket, cookie uint64, err error) {
+	if len(data) < messageSize {
+		return socket.Socket{}, 0, fmt.Errorf("message of %d bytes: %w", len(data), errShort)
+	}
+	local, remote := data[messageLocal:messageLocal+16], data[messageRemote:messageRemote+16]
+	switch family := data[messageFamily]; family {
+	case familyIPv4:
+		local, remote = local[:4], remote[:4]
+	case familyIPv6:
+	default:
+		return socket.Socket{}, 0, fmt.Errorf("message of unknown address family %d", family)
+	}
+	row = socket.Socket{
+		Local:  addrPort(local, data[messageLocalPort:]),
+		Remote: addrPort(remote, data[messageRemotePort:]),
+		Inode:  uint64(binary.NativeEndian.Uint32(data[messageInode:])),
+		State:  socket.State(data[messageState]),
+	}
+	if err := decodeAttributes(data[messageSize:], &row); err != nil {
+		return socket.Socket{}, 0, err
+	}
+	return row, binary.NativeEndian.Uint64(data[messageCookie:]), nil
+}
+
+func addrPort(addr, port []byte) netip.AddrPort {
+	a, _ := netip.AddrFromSlice(addr) // of 4 or 16 bytes
+	return netip.AddrPortFrom(a.Unmap(), binary.BigEndian.Uint16(port))
+}
+
+func decodeAttributes(data []byte, row *socket.Socket) error {
+	if len(data) == 0 {
+		return nil
+	}
+	attributes, err := netlink.NewAttributeDecoder(data)
+	if err != nil {
+		return fmt.Errorf("attributes: %w", err)
+	}
+	for attributes.Next() {
+		switch value := attributes.Bytes(); attributes.Type() {
+		case attributeCgroup:
+			row.Cgroup = attributes.Uint64()
+		case attributeInfo:
+			row.Info = decodeInfo(value)
+		}
+	}
+	if err := attributes.Err(); err != nil {
+		return fmt.Errorf("attributes: %w", err)
+	}
+	return nil
+}
+
+// struct tcp_info of include/uapi/linux/tcp.h: offsets in bytes.
+const (
+	infoRTT      = 68  // u32, microseconds
+	infoReceived = 128 // u64
+	infoSent     = 200 // u64, since Linux 4.19
+	infoRepeated = 208 // u64, since Linux 4.19: those of infoSent that were sent again
+)
+
+// decodeInfo reads a struct tcp_info, which grows from kernel to kernel; nil if it is from before it had all of these.
+func decodeInfo(info []byte) *socket.Info {
+	if len(info) < infoRepeated+8 {
+		return nil
+	}
+	return &socket.Info{
+		RTT:      time.Duration(binary.NativeEndian.Uint32(info[infoRTT:])) * time.Microsecond,
+		Sent:     binary.NativeEndian.Uint64(info[infoSent:]) - binary.NativeEndian.Uint64(info[infoRepeated:]),
+		Received: binary.NativeEndian.Uint64(info[infoReceived:]),
+	}
+}

@@ -1,0 +1,273 @@
+package sockdiag
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/mdlayher/netlink"
+	"github.com/mdlayher/netlink/nltest"
+	"golang.org/x/sys/unix"
+
+	"github.com/PabloL007/outpost/internal/procnet"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// message returns a struct inet_diag_msg with attributes (type and value) behind it.
+func message(t testing.TB, row socket.Socket, family byte, cookie uint64, attributes ...netlink.Attribute) []byte {
+	t.Helper()
+	data := make([]byte, messageSize)
+	data[messageFamily], data[messageState] = family, byte(row.State)
+	binary.BigEndian.PutUint16(data[messageLocalPort:], row.Local.Port())
+	binary.BigEndian.PutUint16(data[messageRemotePort:], row.Remote.Port())
+	local, remote := row.Local.Addr().AsSlice(), row.Remote.Addr().AsSlice()
+	if family == familyIPv6 {
+		l, r := row.Local.Addr().As16(), row.Remote.Addr().As16()
+		local, remote = l[:], r[:]
+	}
+	copy(data[messageLocal:], local)
+	copy(data[messageRemote:], remote)
+	binary.NativeEndian.PutUint64(data[messageCookie:], cookie)
+	binary.NativeEndian.PutUint32(data[messageInode:], uint32(row.Inode))
+	encoded, err := netlink.MarshalAttributes(attributes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(data, encoded...)
+}
+
+func number(n uint64) []byte { return binary.NativeEndian.AppendUint64(nil, n) }
+
+func ends(local, remote string) socket.Socket {
+	return socket.Socket{Local: netip.MustParseAddrPort(local), Remote: netip.MustParseAddrPort(remote), State: socket.Established, Inode: 7}
+}
+
+var compare = cmp.Options{cmpopts.EquateComparable(netip.AddrPort{})}
+
+func TestDecode(t *testing.T) {
+	info := make([]byte, 232)
+	binary.NativeEndian.PutUint32(info[infoRTT:], 1500)
+	binary.NativeEndian.PutUint64(info[infoSent:], 13)
+	binary.NativeEndian.PutUint64(info[infoRepeated:], 3)
+	binary.NativeEndian.PutUint64(info[infoReceived:], 20)
+	v4, v6 := ends("10.0.0.1:80", "10.0.0.2:4000"), ends("[2001:db8::1]:80", "[2001:db8::2]:4000")
+	with := func(row socket.Socket, change func(*socket.Socket)) socket.Socket { change(&row); return row }
+	for name, test := range map[string]struct {
+		data []byte
+		want socket.Socket
+	}{
+		"IPv4":          {message(t, v4, familyIPv4, 9), v4},
+		"IPv6":          {message(t, v6, familyIPv6, 9), v6},
+		"IPv4 as IPv6":  {message(t, v4, familyIPv6, 9), v4},
+		"cgroup":        {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeCgroup, Data: number(1 << 40)}), with(v4, func(s *socket.Socket) { s.Cgroup = 1 << 40 })},
+		"unknown":       {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: 99, Data: number(1)}), v4},
+		"old, no bytes": {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: info[:208]}), v4},
+		"info": {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: info}), with(v4, func(s *socket.Socket) {
+			s.Info = &socket.Info{RTT: 1500 * time.Microsecond, Sent: 10, Received: 20}
+		})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			row, cookie, err := decode(test.data)
+			if err != nil || cookie != 9 {
+				t.Fatalf("cookie %d, %v", cookie, err)
+			}
+			if diff := cmp.Diff(test.want, row, compare); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestDecodeMalformed(t *testing.T) {
+	good := message(t, ends("10.0.0.1:80", "10.0.0.2:4000"), familyIPv4, 9, netlink.Attribute{Type: attributeCgroup, Data: number(1)})
+	unknown := slices.Clone(good)
+	unknown[messageFamily] = 1
+	long := slices.Clone(good)
+	binary.NativeEndian.PutUint16(long[messageSize:], 0xffff)
+	for name, data := range map[string][]byte{
+		"empty": nil, "short": good[:messageSize-1], "attribute cut": good[:len(good)-1], "attribute header cut": good[:messageSize+2],
+		"attribute's length too long": long, "unknown family": unknown,
+		"cgroup of four bytes": message(t, ends("10.0.0.1:80", "10.0.0.2:4000"), familyIPv4, 9, netlink.Attribute{Type: attributeCgroup, Data: number(1)[:4]}),
+	} {
+		if row, _, err := decode(data); err == nil {
+			t.Errorf("%s: %v", name, row)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(message(f, ends("10.0.0.1:80", "10.0.0.2:4000"), familyIPv4, 9, netlink.Attribute{Type: attributeCgroup, Data: number(1)}))
+	f.Add(message(f, ends("[2001:db8::1]:80", "[::]:0"), familyIPv6, 9, netlink.Attribute{Type: attributeInfo, Data: make([]byte, 232)}))
+	f.Add(make([]byte, messageSize))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		row, _, err := decode(data)
+		if err != nil {
+			if row != (socket.Socket{}) {
+				t.Errorf("%v beside %v", row, err)
+			}
+			return
+		}
+		if !row.Local.IsValid() || !row.Remote.IsValid() || row.Local.Addr().Is4In6() {
+			t.Errorf("%v", row)
+		}
+	})
+}
+
+// answer is one answer of the kernel: the datagrams of a dump, each of some messages.
+type answer [][]netlink.Message
+
+// kernel answers one request after the other; errors are given in place of an answer.
+func kernel(answers ...any) *netlink.Conn {
+	var rest answer
+	return nltest.Dial(func(requests []netlink.Message) ([]netlink.Message, error) {
+		if len(requests) > 0 {
+			next := answers[0]
+			answers = answers[1:]
+			if err, ok := next.(error); ok {
+				return nil, err
+			}
+			rest = next.(answer)
+		}
+		if len(rest) == 0 {
+			return nil, io.EOF
+		}
+		datagram := rest[0]
+		rest = rest[1:]
+		return datagram, nil
+	})
+}
+
+func rows(t testing.TB, flags netlink.HeaderFlags, cookies ...uint64) answer {
+	messages := make([]netlink.Message, 0, len(cookies)+1)
+	for _, cookie := range cookies {
+		data := message(t, ends("10.0.0.1:80", "10.0.0.2:4000"), familyIPv4, cookie)
+		messages = append(messages, netlink.Message{Header: netlink.Header{Type: 20, Flags: netlink.Multi | flags}, Data: data})
+	}
+	return answer{append(messages, netlink.Message{Header: netlink.Header{Type: netlink.Done, Flags: netlink.Multi}, Data: make([]byte, 4)})}
+}
+
+func TestDumpsThatGoWrong(t *testing.T) {
+	torn := rows(t, netlink.DumpInterrupted, 1)
+	short := answer{{{Header: netlink.Header{Type: 20, Flags: netlink.Multi}, Data: make([]byte, 10)}, {Header: netlink.Header{Type: netlink.Done, Flags: netlink.Multi}, Data: make([]byte, 4)}}}
+	for name, test := range map[string]struct {
+		answers []any
+		rows    int
+		err     error
+	}{
+		"good":                     {[]any{rows(t, 0, 1, 2)}, 2, nil},
+		"a socket twice":           {[]any{rows(t, 0, 1, 2, 1)}, 2, nil},
+		"interrupted once":         {[]any{torn, rows(t, 0, 1, 2)}, 2, nil},
+		"interrupted always":       {[]any{torn, torn, torn}, 0, errTorn},
+		"overrun once":             {[]any{unix.ENOBUFS, rows(t, 0, 1)}, 1, nil},
+		"overrun always":           {[]any{unix.ENOBUFS, unix.ENOBUFS, unix.ENOBUFS}, 0, unix.ENOBUFS},
+		"malformed":                {[]any{short}, 0, errShort},
+		"not permitted, not again": {[]any{unix.EPERM}, 0, unix.EPERM},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := dump(t.Context(), kernel(test.answers...), false)
+			if len(got) != test.rows || !errors.Is(err, test.err) || (err != nil) != (test.err != nil) {
+				t.Errorf("%d rows, error %v", len(got), err)
+			}
+		})
+	}
+}
+
+// What inet_diag says of Outpost's own namespace is what /proc/net says.
+func TestDumpOwnNamespace(t *testing.T) {
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(t.Context(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	accepted, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = accepted.Close() })
+	if _, err := conn.Write(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(accepted, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+
+	port := netip.MustParseAddrPort(listener.Addr().String()).Port()
+	mine := func(all []socket.Socket) []string {
+		var lines []string
+		for _, s := range all {
+			if s.Local.Port() == port || s.Remote.Port() == port {
+				lines = append(lines, strings.Join([]string{s.Local.String(), s.Remote.String(), s.State.String()}, " "))
+			}
+		}
+		slices.Sort(lines)
+		return lines
+	}
+	text, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := procnet.NewDecoder(binary.NativeEndian)
+	_, _ = decoder.Write(text)
+	want := mine(decoder.Table().Sockets)
+	got, err := Dump(t.Context(), nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, mine(got)); diff != "" || len(want) != 3 {
+		t.Errorf("(-proc +inet_diag):\n%s", diff)
+	}
+	for _, s := range got {
+		if s.Remote.Port() == port && (s.Info == nil || s.Info.RTT <= 0 || s.Info.Sent != 1000) {
+			t.Errorf("info of the connection that sent 1000 bytes: %+v", s.Info)
+		}
+		if s.Local.Port() == port && s.State == socket.Established && (s.Info == nil || s.Info.Received != 1000) {
+			t.Errorf("info of the connection that received 1000 bytes: %+v", s.Info)
+		}
+	}
+}
+
+func TestDumpOfAClosedDescriptor(t *testing.T) {
+	file, err := os.Open("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = file.Close()
+	if _, err := Dump(t.Context(), file, false); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestDumpAfterItsDeadline(t *testing.T) {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
+	defer cancel()
+	if _, err := Dump(ctx, nil, false); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	data := message(b, ends("10.0.0.1:80", "10.0.0.2:4000"), familyIPv4, 9, netlink.Attribute{Type: attributeCgroup, Data: number(1)})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := decode(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
