@@ -150,7 +150,7 @@ func rows(w io.Writer, c snapshot.ContainerDocument) {
 	listening := endpointsOf(c.Listening)
 	_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", visible(strings.TrimPrefix(c.Name, "/")), listening[0], in, out, readBy(c))
 	for _, more := range listening[1:] {
-		_, _ = fmt.Fprintf(w, "\t%s\t\t\t\n", more)
+		_, _ = fmt.Fprintf(w, "\t%s\n", strings.TrimRight(more, "\t"))
 	}
 }
 

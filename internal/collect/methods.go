@@ -23,12 +23,13 @@ func (r *round) readTables(ctx context.Context, c container.Container) (tables, 
 	err := error(errNoProcess)
 	for _, method := range r.methodsFor(c) {
 		read, err = r.tablesBy(ctx, method, c)
-		read.method, read.unused = method, unused
+		read.method = method
 		if err == nil || r.outdated.Load() { // what is outdated is read again, and no command is run for it
 			break
 		}
 		unused = append(unused, Unused{Method: method, Problem: problemOf(err)})
 	}
+	read.unused = unused
 	return read, err
 }
 

@@ -26,7 +26,7 @@ func (n *namespace) readOnce(read func() (tables, error)) (tables, error) {
 		return n.read, nil
 	}
 	got, err := read()
-	if n.done = err == nil; n.done || len(got.sockets) > len(n.read.sockets) {
+	if n.done = err == nil; n.done || n.read.method == "" || len(got.sockets) > len(n.read.sockets) {
 		n.read = got
 	}
 	return got, err

@@ -118,8 +118,9 @@ func (r *round) explained(err error) error {
 	}}
 }
 
-// hostAddresses returns the addresses of the host's network namespace: that of a container on it, or else of process
-// 1 if the engine's processes are in sight. It returns none where neither is.
+// hostAddresses returns the addresses of the host's network namespace: that of a container on it, or else, if the
+// engine's processes are in sight, Outpost's own if that is in no container, or process 1's. It returns none where no
+// process of the engine's is in sight.
 func (r *round) hostAddresses(readings []Reading) ([]procnet.Address, error) {
 	inSight := false
 	for _, reading := range readings {
@@ -131,8 +132,11 @@ func (r *round) hostAddresses(readings []Reading) ([]procnet.Address, error) {
 		}
 		inSight = inSight || reading.Container.ID != r.Self
 	}
-	if !inSight {
+	switch {
+	case !inSight:
 		return nil, nil
+	case r.Self == "":
+		return addressesOf(r.Proc.Self())
 	}
 	return addressesOf(r.Proc.Init())
 }

@@ -59,8 +59,9 @@ func (r *read) finish() Reading {
 	}
 	r.Namespace = &r.namespace.Namespace
 	r.Namespace.Sockets = r.namespace.read.sockets
+	r.Unused = r.namespace.read.unused
 	if r.namespace.done {
-		r.Method, r.Unused = r.namespace.read.method, r.namespace.read.unused
+		r.Method = r.namespace.read.method
 	} else if r.tablesErr != nil {
 		r.add(problemOf(r.tablesErr))
 	}

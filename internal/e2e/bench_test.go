@@ -30,13 +30,13 @@ func startMany(b *testing.B, l *testLab) []string {
 	return ids
 }
 
-// BenchmarkConnections reads 100 containers on bridge networks in turns: by the bare floor, one exec of cat in
+// BenchmarkConnections reads 100 containers on bridge networks by commands, in turns: by the bare floor, one exec of cat in
 // each, its output thrown away, and by GET /connections of a warm daemon. What counts is the ratio: how fast the
 // machine is at the moment falls out of it.
 func BenchmarkConnections(b *testing.B) {
 	l := newLab(b)
 	ids := startMany(b, l)
-	o := start(b, "WORKERS="+strconv.Itoa(benchParallel))
+	o := start(b, execOnly, "WORKERS="+strconv.Itoa(benchParallel))
 	if n := len(o.connections().containers); n < benchContainers {
 		b.Fatalf("%d containers", n)
 	}
@@ -123,7 +123,7 @@ func BenchmarkAtRest(b *testing.B) {
 	l := newLab(b)
 	startMany(b, l)
 	for b.Loop() {
-		o := start(b, "WORKERS="+strconv.Itoa(benchParallel))
+		o := start(b, execOnly, "WORKERS="+strconv.Itoa(benchParallel))
 		o.connections()
 		descriptors := o.descriptors()
 		for range 99 {
@@ -132,7 +132,7 @@ func BenchmarkAtRest(b *testing.B) {
 		b.ReportMetric(0, "ns/op")
 		b.ReportMetric(o.residentMiB(), "MiB-resident")
 		b.ReportMetric(float64(o.descriptors()-descriptors), "descriptors-more")
-		once := start(b, "WORKERS="+strconv.Itoa(benchParallel))
+		once := start(b, execOnly, "WORKERS="+strconv.Itoa(benchParallel))
 		once.connections()
 		b.ReportMetric(float64(o.goroutines()-once.goroutines()), "goroutines-more")
 	}

@@ -214,8 +214,17 @@ type outpost struct {
 // start starts a daemon with variables given as "NAME=value" and waits until it serves.
 func start(t testing.TB, variables ...string) *outpost {
 	t.Helper()
-	command := exec.Command(binary) //nolint:noctx // it is ended with SIGTERM
-	command.Env = append(append(os.Environ(), "OUTPOST_LISTEN=127.0.0.1:0"), variables...)
+	return startCommand(t, exec.Command(binary), variables...) //nolint:noctx // it is ended with SIGTERM
+}
+
+// startCommand is start by a command that becomes the daemon.
+func startCommand(t testing.TB, command *exec.Cmd, variables ...string) *outpost {
+	t.Helper()
+	environ := command.Env
+	if environ == nil {
+		environ = os.Environ()
+	}
+	command.Env = append(append(environ, "OUTPOST_LISTEN=127.0.0.1:0"), variables...)
 	stderr, err := command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 type testEngine struct {
 	*testLab
 	*lab.Engine
+	ip string
 }
 
 // newEngine returns an engine that is gone after the test. It needs more than newLab: to be root.
@@ -43,7 +44,8 @@ func newEngine(t testing.TB, address string, options lab.EngineOptions) *testEng
 	if err := engine.Load(t.Context(), tools); err != nil {
 		t.Fatal(err)
 	}
-	return &testEngine{&testLab{lab.On(engine.Host(), l.Name("other"), nil), t, l.firstPort}, engine}
+	ip, _, _ := strings.Cut(address, "/")
+	return &testEngine{&testLab{lab.On(engine.Host(), l.Name("other"), nil), t, l.firstPort}, engine, ip}
 }
 
 // inside returns what a command prints in the engine's namespaces.

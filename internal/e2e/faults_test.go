@@ -57,7 +57,7 @@ func TestFaults(t *testing.T) {
 	t.Cleanup(func() { _, _ = l.Docker(context.WithoutCancel(t.Context()), "unpause", l.Name("paused")) })
 	l.run("restarting", "--restart", "always", tools, "true")
 
-	o := start(t, interfaces)
+	o := start(t, execOnly, interfaces)
 	for range 3 {
 		a := o.connections()
 		a.expect(l.Name("well"), l.on(0), nil)
@@ -98,7 +98,7 @@ func TestPidsLimitReached(t *testing.T) {
 			t.Fatalf("%s can still fork: %s", part, output)
 		}
 	}
-	o := start(t, interfaces)
+	o := start(t, execOnly, interfaces)
 	var a *answer
 	eventually(t, func() bool { // now and then the engine does not start a command at the limit: then it is tried again
 		a = o.connections()
@@ -117,7 +117,7 @@ func TestHungExec(t *testing.T) {
 	l.run("hung", l.imported("hanging", files), "peer", "listen:tcp4:0.0.0.0:80")
 	l.peer("well", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 
-	o := start(t, interfaces)
+	o := start(t, execOnly, interfaces)
 	for range 3 {
 		a := o.connections()
 		a.expect(l.Name("well"), l.on(0), nil)
@@ -137,7 +137,7 @@ func TestEndlessOutput(t *testing.T) {
 	files := l.toolFiles()
 	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nexec yes '  sl  local_address rem_address and so on'\n")}
 	l.run("endless", l.imported("printing", files), "peer", "listen:tcp4:0.0.0.0:80")
-	o := start(t, interfaces, "OUTPOST_TIMEOUT=60s")
+	o := start(t, execOnly, interfaces, "OUTPOST_TIMEOUT=60s")
 	for range 2 {
 		o.connections().expectPartial(l.Name("endless"), nil, nil)
 	}
@@ -185,27 +185,33 @@ func TestSocketProxyWithoutExec(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	path := filepath.Join(t.TempDir(), "proxy.sock")
-	engine := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var dialer net.Dialer
-			return dialer.DialContext(ctx, "unix", engineSocket(t))
-		}},
-	}
-	serveSocket(t, path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			http.Error(w, "<html><body><h1>403 Forbidden</h1></body></html>", http.StatusForbidden)
-			return
-		}
-		engine.ServeHTTP(w, r)
-	}))
-	o := start(t, interfaces, "DOCKER_HOST=unix://"+path)
+	serveSocket(t, path, getOnly(t))
+	o := start(t, execOnly, interfaces, "DOCKER_HOST=unix://"+path)
 	for range 2 {
 		o.connections().expectPartial(l.Name("it"), nil, nil)
 	}
 	if n := o.timesLogged(l.Name("it"), "exec not permitted"); n != 1 {
 		t.Errorf("the reason is in the log %d times:\n%s", n, o.logged())
 	}
+}
+
+// getOnly passes GET on to the engine and answers 403 to the rest.
+func getOnly(t testing.TB) http.Handler {
+	engine := &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
+		FlushInterval: -1, // events at once
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, "unix", engineSocket(t))
+		}},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			http.Error(w, "<html><body><h1>403 Forbidden</h1></body></html>", http.StatusForbidden)
+			return
+		}
+		engine.ServeHTTP(w, r)
+	})
 }
 
 // The engine is not there when the daemon starts, comes, goes and comes again.
@@ -344,7 +350,7 @@ func TestTerminate(t *testing.T) {
 	if err := l.Ready(t.Context(), "slow"); err != nil {
 		t.Fatal(err)
 	}
-	o := start(t, interfaces)
+	o := start(t, execOnly, interfaces)
 	type outcome struct {
 		answer *answer
 		err    error
@@ -380,7 +386,7 @@ func TestTerminateCutsOff(t *testing.T) {
 	files := l.toolFiles()
 	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nexec sleep 1000\n")}
 	l.run("hung", l.imported("hanging", files), "peer", "listen:tcp4:0.0.0.0:80")
-	o := start(t, "OUTPOST_TIMEOUT=10m")
+	o := start(t, execOnly, "OUTPOST_TIMEOUT=10m")
 	cutOff := make(chan error, 1)
 	go func() {
 		_, err := o.ask("/connections")
@@ -405,7 +411,7 @@ func TestLeavesNothingBehind(t *testing.T) {
 	// With one worker the daemon keeps one connection to the engine, so that the counts are exact.
 	const oneWorker = "WORKERS=1"
 	idle := func(polls int) (descriptors, goroutines int) {
-		o := start(t, oneWorker)
+		o := start(t, execOnly, oneWorker)
 		for range polls {
 			o.connections()
 		}

@@ -119,60 +119,151 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// Every command block of the README is run, as it stands but for names and ports that may be taken.
-func TestReadme(t *testing.T) {
-	l := newLab(t)
+// blocks returns the command blocks of the README.
+func blocks(t *testing.T) []string {
+	t.Helper()
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	var commands []string
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+		commands = append(commands, block[1])
+	}
+	return commands
+}
+
+// own replaces names and ports that may be taken by the lab's.
+func (l *testLab) own(command string) string {
+	l.t.Helper()
+	port := l.firstPort
+	return strings.NewReplacer(
+		"--name outpost", "--label "+l.Label()+" --name "+l.Name("outpost"),
+		"9057:9057", fmt.Sprint(port, ":9057"),
+		"OUTPOST_LISTEN=:9057", fmt.Sprint("OUTPOST_LISTEN=:", port),
+		"localhost:9057", fmt.Sprint("localhost:", port),
+		"docker exec outpost ", "docker exec "+l.Name("outpost")+" ",
+		"container=outpost", "container="+l.Name("outpost"),
+		"\n  outpost\n", "\n  "+outpostImage(l.t)+"\n",
+	).Replace(command)
+}
+
+func (l *testLab) shell(command string) string {
+	l.t.Helper()
+	output, err := exec.CommandContext(l.t.Context(), "sh", "-euc", l.own(command)).CombinedOutput()
+	if err != nil {
+		l.t.Fatalf("%s%v: %s", command, err, output)
+	}
+	return string(output)
+}
+
+// Every command block of the README is run, as it stands but for names and ports that may be taken.
+func TestReadme(t *testing.T) {
+	l := newLab(t)
 	makefile, err := os.ReadFile("../../Makefile")
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := l.firstPort
-	replace := strings.NewReplacer(
-		"--name outpost", "--label "+l.Label()+" --name "+l.Name("outpost"),
-		"9057:9057", fmt.Sprint(port, ":9057"),
-		"localhost:9057", fmt.Sprint("localhost:", port),
-		"\n  outpost\n", "\n  "+outpostImage(t)+"\n",
-	)
-	runs := 0
-	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
-		command := block[1]
-		switch {
-		case strings.HasPrefix(command, "make "):
-			for line := range strings.Lines(command) {
-				target := strings.Fields(line)[1]
-				if !strings.Contains(string(makefile), "\n"+target+":") {
-					t.Errorf("no target for %q", line)
-				}
-			}
-		case strings.HasPrefix(command, "docker run "), strings.HasPrefix(command, "curl "):
-			isRun := strings.HasPrefix(command, "docker run ")
-			if isRun && runs > 0 {
+	for _, command := range blocks(t) {
+		switch strings.Fields(command)[0] + " " + strings.Fields(command)[1] {
+		case "docker run":
+			if l.docker("ps", "-aq", "--filter", "name="+l.Name("outpost")) != "" {
 				l.docker("rm", "-f", l.Name("outpost"))
 			}
-			output, err := exec.CommandContext(t.Context(), "sh", "-euc", replace.Replace(command)).CombinedOutput()
-			if err != nil {
-				t.Fatalf("%s%v: %s", command, err, output)
+			l.shell(command)
+			a := l.answering("outpost", l.firstPort).connections()
+			if a.incomplete(l.Name("outpost")) || len(a.containers["/"+l.Name("outpost")].Listening) == 0 {
+				t.Errorf("%s: %v, Outpost-Incomplete: %s", command, a.containers["/"+l.Name("outpost")], a.header.Get("Outpost-Incomplete"))
 			}
-			if isRun {
-				runs++
-				a := l.answering("outpost", port).connections()
-				if a.incomplete(l.Name("outpost")) || len(a.containers["/"+l.Name("outpost")].Listening) == 0 {
-					t.Errorf("%s: %v, Outpost-Incomplete: %s", command, a.containers["/"+l.Name("outpost")], a.header.Get("Outpost-Incomplete"))
-				}
-			} else if !strings.Contains(string(output), l.Name("outpost")) && !strings.Contains(string(output), "200 OK") {
+		case "curl -s", "curl -si", "docker exec":
+			if output := l.shell(command); !strings.Contains(output, l.Name("outpost")) {
 				t.Errorf("%s: %s", command, output)
 			}
 		default:
-			t.Errorf("a block that no test runs:\n%s", command)
+			for line := range strings.Lines(command) {
+				if target, ok := strings.CutPrefix(line, "make "); !ok || !strings.Contains(string(makefile), "\n"+strings.TrimSpace(target)+":") {
+					t.Errorf("nothing runs %q", line)
+				}
+			}
 		}
 	}
-	if runs < 2 {
-		t.Errorf("%d blocks run the image", runs)
+}
+
+// The four ways to start the daemon, as the README has them, and what it says that each adds.
+func TestWaysToRun(t *testing.T) {
+	l := newLab(t)
+	const listen80 = "listen:tcp4:0.0.0.0:80"
+	l.run("scratch", "-p", l.port(1)+":80", bare, "/peer", listen80)
+	l.peer("paused", []string{"-p", l.port(2) + ":80"}, listen80)
+	l.docker("pause", l.Name("paused"))
+	t.Cleanup(func() { _, _ = l.Docker(context.WithoutCancel(t.Context()), "unpause", l.Name("paused")) })
+	l.peer("well", []string{"-p", l.port(3) + ":80"}, listen80)
+	l.peer("root", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:"+l.port(5))
+	l.peer("user", []string{"--network", "host", "-u", "1000"}, "listen:tcp4:0.0.0.0:"+l.port(4))
+
+	ways := slices.DeleteFunc(blocks(t), func(command string) bool { return !strings.HasPrefix(command, "docker run") })
+	if len(ways) != 4 {
+		t.Fatalf("%d ways", len(ways))
 	}
+	for i, way := range ways {
+		t.Run(fmt.Sprint(i+1), func(t *testing.T) {
+			l := &testLab{l.Lab, t, l.firstPort}
+			l.shell(way)
+			t.Cleanup(func() { _, _ = l.Docker(context.WithoutCancel(t.Context()), "rm", "-f", l.Name("outpost")) })
+			o := l.answering("outpost", l.firstPort)
+			a := o.connections()
+			for _, part := range []string{"scratch", "paused"} {
+				if a.incomplete(l.Name(part)) != (i == 0) {
+					t.Errorf("%s incomplete: %v", part, a.incomplete(l.Name(part)))
+				}
+			}
+			if a.incomplete(l.Name("well")) {
+				t.Errorf("Outpost-Incomplete: %s", a.header.Get("Outpost-Incomplete"))
+			}
+			method := []string{"exec", "procfs", "procfs", "sockdiag"}[i]
+			s := o.snapshot()
+			if c := s.of(t, l.Name("well")); c.Method != method {
+				t.Errorf("read by %s, want %s; unused %v", c.Method, method, c.Unused)
+			}
+			if i == 0 {
+				if l.execs() == 0 {
+					t.Error("no command was run, or none is seen")
+				}
+				return
+			}
+			if len(s.Host.Addresses) == 0 || a.containers["/"+l.Name("well")].Listening[0].Address == "0.0.0.0" {
+				t.Errorf("addresses %v, listening %v", s.Host.Addresses, a.containers["/"+l.Name("well")].Listening)
+			}
+			// On cgroup v1 the owners in the host's network are told by descriptors: with the capabilities those of root.
+			if root := s.of(t, l.Name("root")); (root.Status == "ok") != (i == 3) {
+				t.Errorf("%s: %s", root.Status, root.Reason)
+			}
+			if user := s.of(t, l.Name("user")); !strings.Contains(user.Reason, "CAP_DAC_READ_SEARCH is missing") {
+				t.Errorf("%s: %s", user.Status, user.Reason)
+			}
+			before := l.execs()
+			for range 100 {
+				o.connections()
+			}
+			if after := l.execs(); after != before {
+				t.Errorf("100 polls ran %d commands", after-before)
+			}
+		})
+	}
+}
+
+// execs returns how many commands were run in the lab's containers but Outpost's own, in which the engine checks the
+// health.
+func (l *testLab) execs() int {
+	l.t.Helper()
+	events := l.docker("events", "--since", "1h", "--until", "0s", "--filter", "event=exec_create", "--format", "{{.Actor.Attributes.name}}")
+	n := 0
+	for name := range strings.FieldsSeq(events) {
+		if strings.HasPrefix(name, l.Name("")) && name != l.Name("outpost") {
+			n++
+		}
+	}
+	return n
 }
 
 // The section "Full disclosure" names exactly the commands that the code has.

@@ -17,7 +17,20 @@ func (l *testLab) on(ports ...int) []string {
 	return endpoints
 }
 
-const interfaces = "OUTPOST_INTERFACES=10.1.2.3"
+const (
+	interfaces = "OUTPOST_INTERFACES=10.1.2.3"
+	execOnly   = "OUTPOST_COLLECTOR=exec"
+)
+
+// eachMethod calls check with a daemon for each way to read socket tables. On this host all of them work.
+func eachMethod(t *testing.T, check func(t *testing.T, o *outpost, method string)) {
+	t.Helper()
+	for _, method := range []string{"sockdiag", "procfs", "exec"} {
+		t.Run(method, func(t *testing.T) {
+			check(t, start(t, interfaces, "OUTPOST_COLLECTOR="+method), method)
+		})
+	}
+}
 
 func TestPublishedPorts(t *testing.T) {
 	l := newLab(t)
@@ -33,16 +46,18 @@ func TestPublishedPorts(t *testing.T) {
 	l.peer("unused", []string{"-p", l.port(9) + ":81"}, listen80)
 	random := strings.Fields(strings.ReplaceAll(l.docker("port", l.Name("all"), "80/tcp"), ":", " "))[1]
 
-	a := start(t, interfaces).connections()
-	for part, listening := range map[string][]string{
-		"none": nil, "exposed": nil, "udp": nil, "inside": nil, "unused": nil,
-		"all":      {"10.1.2.3 " + random},
-		"range":    l.on(0, 2),
-		"three":    {"10.1.2.3 " + l.port(3), "127.0.0.1 " + l.port(4), "::1 " + l.port(5)},
-		"loopback": {"127.0.0.1 " + l.port(6)},
-	} {
-		a.expect(l.Name(part), listening, nil)
-	}
+	eachMethod(t, func(_ *testing.T, o *outpost, _ string) {
+		a := o.connections()
+		for part, listening := range map[string][]string{
+			"none": nil, "exposed": nil, "udp": nil, "inside": nil, "unused": nil,
+			"all":      {"10.1.2.3 " + random},
+			"range":    l.on(0, 2),
+			"three":    {"10.1.2.3 " + l.port(3), "127.0.0.1 " + l.port(4), "::1 " + l.port(5)},
+			"loopback": {"127.0.0.1 " + l.port(6)},
+		} {
+			a.expect(l.Name(part), listening, nil)
+		}
+	})
 }
 
 // What only a real kernel prints.
@@ -62,17 +77,19 @@ func TestKernelTables(t *testing.T) {
 	l.peer("client", nil, "dial:2:"+server+":8000", "dial:1:"+server+":8004")
 	client := l.address("client")
 
-	a := start(t, interfaces).connections()
-	a.expect(l.Name("client"), nil, []string{server + " 8000", server + " 8000", server + " 8004"})
-	a.expectListening(l.Name("server"), l.on(0, 1, 3, 4, 5))
-	remotes := make(map[string]int)
-	for _, e := range a.containers["/"+l.Name("server")].Established {
-		remotes[e.Address]++
-	}
-	// Two accepted and one unaccepted; and both ends of the connection to itself.
-	if remotes[client] != 3 || remotes["127.0.0.1"] != 2 || len(remotes) != 2 {
-		t.Errorf("the server is connected to %v", remotes)
-	}
+	eachMethod(t, func(t *testing.T, o *outpost, _ string) {
+		a := o.connections()
+		a.expect(l.Name("client"), nil, []string{server + " 8000", server + " 8000", server + " 8004"})
+		a.expectListening(l.Name("server"), l.on(0, 1, 3, 4, 5))
+		remotes := make(map[string]int)
+		for _, e := range a.containers["/"+l.Name("server")].Established {
+			remotes[e.Address]++
+		}
+		// Two accepted and one unaccepted; and both ends of the connection to itself.
+		if remotes[client] != 3 || remotes["127.0.0.1"] != 2 || len(remotes) != 2 {
+			t.Errorf("the server is connected to %v", remotes)
+		}
+	})
 }
 
 func TestWays(t *testing.T) {
@@ -116,33 +133,41 @@ func TestHostNetwork(t *testing.T) {
 		t.Error("no MPTCP socket is among those that the test looks at")
 	}
 
-	o := start(t, interfaces)
-	var a *answer
-	eventually(t, func() bool { // the process that was exec'd prints nothing here
-		a = o.connections()
-		return len(a.containers["/"+l.Name("execed")].Listening) > 0
+	eachMethod(t, func(t *testing.T, o *outpost, method string) {
+		var a *answer
+		eventually(t, func() bool { // the process that was exec'd prints nothing here
+			a = o.connections()
+			return len(a.containers["/"+l.Name("execed")].Listening) > 0
+		})
+		root := a.containers["/"+l.Name("root")]
+		a.expectListening(l.Name("root"), []string{"10.1.2.3 " + l.port(1), "127.0.0.1 " + l.port(2)})
+		if len(root.Established) != 2 || !strings.Contains(fmt.Sprint(root.Established), "127.0.0.1 "+l.port(2)) {
+			t.Errorf("root has %v, want both ends of its connection, of which one is not accepted", root.Established)
+		}
+		a.expect(l.Name("user"), l.on(3), nil)
+		a.expect(l.Name("host-pids"), l.on(4), nil)
+		a.expect(l.Name("execed"), l.on(5), nil)
+		if method != "exec" {
+			a.expectListening(l.Name("scratch"), l.on(7, 8))
+			a.expectListening(l.Name("workers"), l.on(6))
+			if n := len(a.containers["/"+l.Name("workers")].Established); n != 2 {
+				t.Errorf("workers: %d connections, want the master's and the worker's", n)
+			}
+			return
+		}
+		// The master has accepted the connection; that of its worker has an unknown owner.
+		workers := a.containers["/"+l.Name("workers")]
+		if !a.incomplete(l.Name("workers")) || fmt.Sprint(workers.Listening) != fmt.Sprint(l.on(6)) || len(workers.Established) != 1 {
+			t.Errorf("workers: incomplete %v, %+v", a.incomplete(l.Name("workers")), workers)
+		}
+		// Nothing can be run in it: its table is read through another, and of its ports one is known by name.
+		a.expectPartial(l.Name("scratch"), l.on(7), nil)
+		warning := "Unable to obtain inodes for the container's (" + l.docker("inspect", "-f", "{{.Id}}", l.Name("scratch")) +
+			") main process. Some connections will be omitted to preserve accuracy"
+		if n := strings.Count(o.logged(), warning); n != 1 {
+			t.Errorf("the warning is in the log %d times:\n%s", n, o.logged())
+		}
 	})
-	root := a.containers["/"+l.Name("root")]
-	a.expectListening(l.Name("root"), []string{"10.1.2.3 " + l.port(1), "127.0.0.1 " + l.port(2)})
-	if len(root.Established) != 2 || !strings.Contains(fmt.Sprint(root.Established), "127.0.0.1 "+l.port(2)) {
-		t.Errorf("root has %v, want both ends of its connection, of which one is not accepted", root.Established)
-	}
-	a.expect(l.Name("user"), l.on(3), nil)
-	a.expect(l.Name("host-pids"), l.on(4), nil)
-	a.expect(l.Name("execed"), l.on(5), nil)
-
-	// The master has accepted the connection; that of its worker has an unknown owner.
-	workers := a.containers["/"+l.Name("workers")]
-	if !a.incomplete(l.Name("workers")) || fmt.Sprint(workers.Listening) != fmt.Sprint(l.on(6)) || len(workers.Established) != 1 {
-		t.Errorf("workers: incomplete %v, %+v", a.incomplete(l.Name("workers")), workers)
-	}
-	// Nothing can be run in it: its table is read through another, and of its ports one is known by name.
-	a.expectPartial(l.Name("scratch"), l.on(7), nil)
-	warning := "Unable to obtain inodes for the container's (" + l.docker("inspect", "-f", "{{.Id}}", l.Name("scratch")) +
-		") main process. Some connections will be omitted to preserve accuracy"
-	if n := strings.Count(o.logged(), warning); n != 1 {
-		t.Errorf("the warning is in the log %d times:\n%s", n, o.logged())
-	}
 }
 
 // mptcpSockets reads how many MPTCP sockets the host's namespace has (net/core/sock.c, proto_seq_printf).
@@ -165,11 +190,12 @@ func mptcpSockets(t *testing.T) int {
 	return n
 }
 
-func TestJoinedNamespace(t *testing.T) {
+func TestJoinedNamespace(t *testing.T) { eachMethod(t, testJoinedNamespace) }
+
+func testJoinedNamespace(t *testing.T, o *outpost, _ string) {
 	l := newLab(t)
 	l.peer("owner", []string{"-p", l.port(0) + ":80", "-p", l.port(1) + ":81"}, "listen:tcp4:0.0.0.0:80")
 	l.peer("sidecar", []string{"--network", "container:" + l.Name("owner")}, "listen:tcp4:0.0.0.0:81", "dial:1:127.0.0.1:80")
-	o := start(t, interfaces)
 
 	a := o.connections()
 	a.expectListening(l.Name("owner"), l.on(0))

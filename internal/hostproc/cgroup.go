@@ -5,35 +5,43 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// containerID matches a container's ID as a component of a path in a cgroup file, whose lines are such as
+const idLength = 64
+
+// idsIn returns the IDs of the containers, one inside of the other, that a process of this cgroup file is in: what
+// stands as a component of a path in lines such as
 //
 //	0::/docker/4f5c…                             or, under systemd,
 //	0::/system.slice/docker-4f5c….scope
 //	4:memory:/../4f5c…                           seen from another cgroup namespace
 //
 // (cgroups(7), runc's cgroup drivers).
-var containerID = regexp.MustCompile(`[/-]([0-9a-f]{64})(?:\.scope)?(?:/|\n|$)`)
-
-// idsIn returns the IDs of the containers, one inside of the other, that a process of this cgroup file is in.
 func idsIn(cgroups string) []string {
 	var ids []string
-	for rest := cgroups; ; {
-		at := containerID.FindStringSubmatchIndex(rest)
-		if at == nil {
-			return ids
+	for start, end := 0, 0; start < len(cgroups); start = end + 1 {
+		for end = start; end < len(cgroups) && isHexDigit(cgroups[end]); end++ {
 		}
-		if id := rest[at[2]:at[3]]; !slices.Contains(ids, id) {
+		if end-start != idLength || start == 0 || !strings.ContainsRune("/-", rune(cgroups[start-1])) || !endsComponent(cgroups[end:]) {
+			continue
+		}
+		if id := cgroups[start:end]; !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
-		rest = rest[at[3]:] // with the slash, which may belong to the next
 	}
+	return ids
+}
+
+func isHexDigit(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' }
+
+// endsComponent reports whether a component ends where rest begins, or after the name of a unit of systemd.
+func endsComponent(rest string) bool {
+	rest = strings.TrimPrefix(rest, ".scope")
+	return rest == "" || rest[0] == '/' || rest[0] == '\n'
 }
 
 // cgroup2SuperMagic is CGROUP2_SUPER_MAGIC of include/uapi/linux/magic.h.
@@ -59,12 +67,20 @@ func (p *Process) CgroupIDs(mount, container string) (map[uint64]bool, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !isCgroupV2(mount) { // where both versions are in use, only some sockets name their cgroup v2
+		return nil, ErrCgroupV1
+	}
 	path = filepath.Join(mount, path)
-	var info unix.Statfs_t
-	if err := unix.Statfs(path, &info); err != nil || int64(info.Type) != cgroup2SuperMagic { //nolint:unconvert // of other types elsewhere
+	if !isCgroupV2(path) {
 		return nil, ErrCgroupNamespace
 	}
 	return cgroupIDsBelow(path)
+}
+
+func isCgroupV2(path string) bool {
+	var info unix.Statfs_t
+	err := unix.Statfs(path, &info)
+	return err == nil && int64(info.Type) == cgroup2SuperMagic //nolint:unconvert // of other types elsewhere
 }
 
 // cgroupOf returns the path of the container's cgroup v2, which may be above that of the process.

@@ -6,24 +6,40 @@
 //	peer reuse:tcp4:0.0.0.0:80     two listeners with SO_REUSEPORT
 //	peer dial:3:web:80             three connections, tried until they succeed
 //	peer as:65534:dial:1:web:80    the same in a process of another user
+//	peer serve:tcp4:0.0.0.0:80     listen, accept, and close what the other end has closed
+//	peer hang-up:2:web:80          two connections, closed at once: they stay in TIME_WAIT
+//	peer churn:4:web:80            four at a time, open and close connections without end
+//	peer give:/run/it:tcp4:0.0.0.0:80   listen, and hand the listening socket to one who takes it at a path
+//	peer take:/run/it              take it, and hold it too
+//	peer headless                  end the leading thread when all is done; the others go on
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
+// The leading thread is main's, so that it can be ended.
+func init() { runtime.LockOSThread() }
+
 func main() {
 	var held []any // the garbage collector closes what nobody holds
+	headless := false
 	for _, instruction := range os.Args[1:] {
+		if instruction == "headless" {
+			headless = true
+			continue
+		}
 		got, err := follow(context.Background(), instruction)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "peer: %s: %v\n", instruction, err)
@@ -32,9 +48,12 @@ func main() {
 		held = append(held, got)
 	}
 	fmt.Println("ready")
+	if headless {
+		_, _, _ = syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0) // of this thread, not of the process
+	}
 	for {
 		time.Sleep(time.Hour)
-		_ = held
+		runtime.KeepAlive(held)
 	}
 }
 
@@ -48,6 +67,25 @@ func follow(ctx context.Context, instruction string) (any, error) {
 			go accept(listener)
 		}
 		return listener, err
+	case "serve":
+		listener, err := listen(ctx, first, address, false)
+		if err == nil {
+			go serve(listener)
+		}
+		return listener, err
+	case "hang-up":
+		held, err := dial(ctx, first, address)
+		for _, conn := range held {
+			err = errors.Join(err, conn.Close())
+		}
+		return nil, err
+	case "churn":
+		return nil, churn(ctx, first, address)
+	case "give":
+		network, at, _ := strings.Cut(address, ":")
+		return give(ctx, first, network, at)
+	case "take":
+		return take(ctx, rest)
 	case "queue":
 		return listen(ctx, first, address, false)
 	case "reuse":
@@ -89,8 +127,93 @@ func accept(listener net.Listener) {
 			return
 		}
 		held = append(held, conn)
-		_ = held
+		runtime.KeepAlive(held)
 	}
+}
+
+func serve(listener net.Listener) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+		}()
+	}
+}
+
+// churn keeps so many goroutines busy; none of their connections is left in TIME_WAIT.
+func churn(ctx context.Context, count, address string) error {
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return err
+	}
+	for range n {
+		go func() {
+			var dialer net.Dialer
+			for {
+				conn, err := dialer.DialContext(ctx, "tcp4", address)
+				if err != nil {
+					time.Sleep(10 * time.Millisecond)
+					continue
+				}
+				if tcp, ok := conn.(*net.TCPConn); ok {
+					_ = tcp.SetLinger(0)
+				}
+				_ = conn.Close()
+			}
+		}()
+	}
+	return nil
+}
+
+// give listens and passes the listening socket on, to the first who connects to path.
+func give(ctx context.Context, path, network, address string) (any, error) {
+	listener, err := listen(ctx, network, address, false)
+	if err != nil {
+		return nil, err
+	}
+	tcp, ok := listener.(*net.TCPListener)
+	if !ok {
+		return nil, errors.New("not TCP")
+	}
+	file, err := tcp.File()
+	if err != nil {
+		return nil, err
+	}
+	var config net.ListenConfig
+	door, err := config.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		conn, err := door.Accept()
+		if unix, ok := conn.(*net.UnixConn); ok && err == nil {
+			_, _, _ = unix.WriteMsgUnix([]byte("."), syscall.UnixRights(int(file.Fd())), nil)
+		}
+	}()
+	return []any{listener, file, door}, nil
+}
+
+// take receives a descriptor at path and holds it.
+func take(ctx context.Context, path string) (any, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	unix, ok := conn.(*net.UnixConn)
+	if !ok {
+		return nil, errors.New("not a Unix socket")
+	}
+	rights := make([]byte, syscall.CmsgSpace(4)) // one descriptor
+	_, n, _, _, err := unix.ReadMsgUnix(make([]byte, 1), rights)
+	if err == nil && n == 0 {
+		err = errors.New("no descriptor came")
+	}
+	return conn, err
 }
 
 func dial(ctx context.Context, count, address string) ([]net.Conn, error) {

@@ -1,0 +1,217 @@
+package e2e
+
+import (
+	bytesof "encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/PabloL007/outpost/internal/lab"
+)
+
+// BenchmarkMethods polls more and more containers on bridge networks, each with one listener and nothing that changes,
+// in turns with the bare floor of the method: what counts is the ratio.
+func BenchmarkMethods(b *testing.B) {
+	l := newLab(b)
+	var pids []string
+	for _, n := range []int{10, 30, 100, 300} {
+		for i := len(pids); i < n; i++ {
+			id := l.run(fmt.Sprint(i), tools, "peer", "listen:tcp4:0.0.0.0:80")
+			pids = append(pids, l.docker("inspect", "-f", "{{.State.Pid}}", id))
+		}
+		b.Run(fmt.Sprint("sockdiag/", n), func(b *testing.B) {
+			floor := openDumps(b, pids)
+			compareWithFloor(b, "sockdiag", n, func() { dumpAll(b, floor) })
+		})
+		b.Run(fmt.Sprint("procfs/", n), func(b *testing.B) {
+			buffer := make([]byte, 64<<10)
+			compareWithFloor(b, "procfs", n, func() { readAll(b, pids, buffer) })
+		})
+		if n == benchContainers {
+			b.Run("loop/100", func(b *testing.B) { benchLoop(b, n) })
+		}
+	}
+}
+
+// compareWithFloor reports how long a poll and the floor take, in turns, and their ratio. The floor is the sum: it
+// uses one core, and the daemon all of them.
+func compareWithFloor(b *testing.B, method string, containers int, floor func()) {
+	b.Helper()
+	o := start(b, "OUTPOST_COLLECTOR="+method)
+	for range 3 {
+		if n := len(o.connections().containers); n < containers {
+			b.Fatalf("%d containers", n)
+		}
+	}
+	var byFloor, byOutpost time.Duration
+	for b.Loop() {
+		started := time.Now()
+		floor()
+		byFloor += time.Since(started)
+		started = time.Now()
+		o.poll()
+		byOutpost += time.Since(started)
+	}
+	b.ReportMetric(0, "ns/op") // of both together, which says nothing
+	b.ReportMetric(byFloor.Seconds()*1000/float64(b.N), "ms/floor")
+	b.ReportMetric(byOutpost.Seconds()*1000/float64(b.N), "ms/outpost")
+	b.ReportMetric(byOutpost.Seconds()/byFloor.Seconds(), "outpost/floor")
+	b.ReportMetric(byOutpost.Seconds()/byFloor.Seconds()*float64(runtime.NumCPU()), "outpost/floor-by-cores")
+}
+
+// poll asks for the connections as a client does that has no use for them.
+func (o *outpost) poll() {
+	request, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, o.url+"/connections", http.NoBody)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != http.StatusOK {
+		o.t.Fatalf("%s, %v", response.Status, err)
+	}
+}
+
+// openDumps opens an inet_diag socket in the network namespace of each process.
+func openDumps(b *testing.B, pids []string) []*netlink.Conn {
+	b.Helper()
+	conns := make([]*netlink.Conn, len(pids))
+	for i, pid := range pids {
+		namespace, err := os.Open(filepath.Join("/proc", pid, "ns", "net"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		conns[i], err = netlink.Dial(unix.NETLINK_INET_DIAG, &netlink.Config{NetNS: int(namespace.Fd())})
+		_ = namespace.Close()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = conns[i].Close() })
+	}
+	return conns
+}
+
+// dumpAll makes one dump of both families in each namespace (TCPDIAG_GETSOCK of net/ipv4/inet_diag.c).
+func dumpAll(b *testing.B, conns []*netlink.Conn) {
+	b.Helper()
+	request := netlink.Message{Header: netlink.Header{Type: 18, Flags: netlink.Request | netlink.Dump}, Data: make([]byte, 60)}
+	request.Data[0] = unix.AF_INET
+	bytesof.NativeEndian.PutUint32(request.Data[52:], 1<<10|1<<1|1<<6) // LISTEN, ESTABLISHED, TIME_WAIT
+	for _, conn := range conns {
+		if _, err := conn.Execute(request); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// readAll reads both tables of each process, in large pieces and without the read that returns nothing.
+func readAll(b *testing.B, pids []string, buffer []byte) {
+	b.Helper()
+	for _, pid := range pids {
+		for _, name := range []string{"tcp", "tcp6"} {
+			file, err := os.Open(filepath.Join("/proc", pid, "net", name))
+			if err != nil {
+				b.Fatal(err)
+			}
+			const lastChunk = 3584
+			for n := lastChunk; n >= lastChunk; {
+				if n, err = file.Read(buffer); err != nil && err != io.EOF {
+					b.Fatal(err)
+				}
+			}
+			_ = file.Close()
+		}
+	}
+}
+
+// benchLoop polls in turns with what people do by hand.
+func benchLoop(b *testing.B, containers int) {
+	o := start(b, "OUTPOST_COLLECTOR=sockdiag")
+	for range 3 {
+		o.connections()
+	}
+	const loop = `for c in $(docker ps -q); do nsenter -t $(docker inspect -f '{{.State.Pid}}' $c) -n ss -Htan; done`
+	var byLoop, byOutpost time.Duration
+	for b.Loop() {
+		started := time.Now()
+		output, err := exec.CommandContext(b.Context(), "sh", "-c", loop).CombinedOutput()
+		byLoop += time.Since(started)
+		if n := strings.Count(string(output), "LISTEN"); err != nil || n < containers {
+			b.Fatalf("%d listeners, %v: %s", n, err, output)
+		}
+		started = time.Now()
+		o.poll()
+		byOutpost += time.Since(started)
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(byLoop.Seconds()*1000/float64(b.N), "ms/loop")
+	b.ReportMetric(byOutpost.Seconds()*1000/float64(b.N), "ms/outpost")
+	b.ReportMetric(byLoop.Seconds()/byOutpost.Seconds(), "loop/outpost")
+}
+
+// BenchmarkSockets polls one container with more and more connections.
+func BenchmarkSockets(b *testing.B) {
+	l := newLab(b)
+	l.peer("server", nil, "listen:tcp4:0.0.0.0:80")
+	server := l.address("server")
+	connections := 0
+	for _, n := range []int{0, 1000, 5000} {
+		if n > 0 {
+			l.peer(fmt.Sprint("client", n), nil, fmt.Sprintf("dial:%d:%s:80", n-connections, server))
+			connections = n
+		}
+		for _, method := range []string{"sockdiag", "procfs"} {
+			b.Run(fmt.Sprint(method, "/", n), func(b *testing.B) {
+				o := start(b, "OUTPOST_COLLECTOR="+method)
+				o.connections()
+				for b.Loop() {
+					o.poll()
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkOwners polls a host-network container with 10,000 sockets beside 50 others, whose owners are told by cgroup,
+// in turns with a container's worth of nothing: the same host before these sockets were opened.
+func BenchmarkOwners(b *testing.B) {
+	e := newEngine(b, "10.77.0.24/24", lab.EngineOptions{CgroupV2: true})
+	host := []string{"--network", "host"}
+	for i := range 50 {
+		e.peer(fmt.Sprint(i), host, fmt.Sprintf("listen:tcp4:0.0.0.0:%d", 8100+i))
+	}
+	poll := func(b *testing.B, sockets int) {
+		o := e.start()
+		defer o.end()
+		s := o.snapshot()
+		if c := s.of(b, e.Name("7")); c.Status != "ok" || len(c.Listening) != 1 || c.Method != "sockdiag" {
+			b.Fatalf("%+v", c)
+		}
+		found := 0
+		for _, c := range s.Containers {
+			found += len(c.Listening) + len(c.Connections)
+		}
+		if found < sockets+50 {
+			b.Fatalf("%d sockets", found)
+		}
+		for b.Loop() {
+			o.poll()
+		}
+	}
+	b.Run("sockets=0", func(b *testing.B) { poll(b, 0) })
+	e.peer("many", host, "listen:tcp4:0.0.0.0:8099", "dial:5000:127.0.0.1:8099")
+	b.Run("sockets=10000", func(b *testing.B) { poll(b, 10000) })
+}

@@ -1,0 +1,340 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/container"
+)
+
+// fake is an engine whose containers' names say how often something changed.
+type fake struct {
+	remote bool
+
+	mu      sync.Mutex
+	version int
+	calls   map[string]int
+	past    []container.Event
+	err     error
+	stream  chan container.Event // closed to end it
+	during  func()               // called while a container is inspected
+}
+
+func newFake() *fake { return &fake{calls: make(map[string]int), stream: make(chan container.Event)} }
+
+func (f *fake) call(kind string) (version int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls[kind]++
+	return f.version, f.err
+}
+
+func (f *fake) Containers(context.Context) ([]container.Summary, error) {
+	version, err := f.call("list")
+	return []container.Summary{{ID: "a", Name: fmt.Sprint("/a", version)}, {ID: "b", Name: "/b", Network: "container:x"}}, err
+}
+
+func (f *fake) Inspect(_ context.Context, id string) (container.Container, error) {
+	version, err := f.call("inspect")
+	if f.during != nil {
+		f.during()
+	}
+	return container.Container{ID: id, Name: fmt.Sprint("/", id, version)}, err
+}
+
+func (f *fake) Host(context.Context) (container.Host, error) {
+	_, err := f.call("host")
+	return container.Host{Name: "host"}, err
+}
+
+func (f *fake) Follow(ctx context.Context, _ time.Time, started func(), changed func(container.Event)) error {
+	f.mu.Lock()
+	f.calls["follow"]++
+	stream, err := f.stream, f.err
+	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	started()
+	for {
+		select {
+		case event, ok := <-stream:
+			if !ok {
+				return errors.New("cut")
+			}
+			changed(event)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (f *fake) Past(context.Context, time.Time, time.Time) ([]container.Event, error) {
+	_, err := f.call("past")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	events := f.past
+	f.past = nil
+	return events, err
+}
+
+func (f *fake) Local() bool { return !f.remote }
+
+// follow runs an inventory until the test ends, and returns what it reported of the stream.
+func follow(t *testing.T, f *fake) (*Inventory, func() []error) {
+	t.Helper()
+	i := New(f)
+	ctx, cancel := context.WithCancel(t.Context())
+	var mu sync.Mutex
+	var reported []error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		i.Run(ctx, func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			reported = append(reported, err)
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	synctest.Wait()
+	return i, func() []error {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(reported)
+	}
+}
+
+// poll asks as a collection does, and returns the names.
+func poll(t *testing.T, i *Inventory) string {
+	t.Helper()
+	time.Sleep(time.Second)
+	listed, err := i.Containers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, summary := range listed {
+		c, err := i.Inspect(t.Context(), summary.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, c.Name)
+	}
+	if _, err := i.Host(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(names)
+}
+
+// expect polls and holds the names, and the calls that were made, against what is wanted.
+func expect(t *testing.T, i *Inventory, f *fake, names string, calls map[string]int) {
+	t.Helper()
+	f.mu.Lock()
+	f.calls = make(map[string]int)
+	f.mu.Unlock()
+	if got := poll(t, i); got != names {
+		t.Errorf("%s, want %s", got, names)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !maps.Equal(f.calls, calls) {
+		t.Errorf("calls %v, want %v", f.calls, calls)
+	}
+}
+
+func (f *fake) change(events ...container.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.version++
+	f.past = append(f.past, events...)
+}
+
+var (
+	all  = map[string]int{"list": 1, "inspect": 2, "host": 1}
+	none = map[string]int{"past": 1}
+)
+
+func with(calls map[string]int, kind string) map[string]int {
+	calls = maps.Clone(calls)
+	calls[kind]++
+	return calls
+}
+
+func TestKeepsUntilAnEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		i, _ := follow(t, f)
+		expect(t, i, f, "[/a0 /b0]", with(all, "past"))
+		expect(t, i, f, "[/a0 /b0]", none)
+
+		f.change()
+		f.stream <- container.Event{ID: "a"}
+		synctest.Wait()
+		expect(t, i, f, "[/a1 /b0]", map[string]int{"past": 1, "list": 1, "inspect": 1})
+		expect(t, i, f, "[/a1 /b0]", none)
+
+		f.change(container.Event{ID: "b"}) // which the stream has not brought yet
+		expect(t, i, f, "[/a1 /b2]", map[string]int{"past": 1, "list": 1, "inspect": 1})
+		expect(t, i, f, "[/a1 /b2]", none)
+
+		time.Sleep(refreshAfter)
+		f.change()
+		expect(t, i, f, "[/a3 /b3]", all)
+		expect(t, i, f, "[/a3 /b3]", none)
+	})
+}
+
+// What was asked for by a name is forgotten with the container that has or had it.
+func TestNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		i, _ := follow(t, f)
+		for _, name := range []string{"x", "/y"} {
+			ask := func() string {
+				c, err := i.Inspect(t.Context(), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c.Name
+			}
+			before := ask()
+			f.change()
+			if ask() != before {
+				t.Error("not kept")
+			}
+			f.stream <- container.Event{ID: "other", Names: []string{"z", "x", "y"}}
+			synctest.Wait()
+			if ask() == before {
+				t.Errorf("%s is kept", name)
+			}
+		}
+	})
+}
+
+// An answer that may be older than an event is not kept.
+func TestEventWhileInspecting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		i, _ := follow(t, f)
+		f.during = func() {
+			f.during = nil
+			f.change()
+			f.stream <- container.Event{ID: "a"}
+			synctest.Wait()
+		}
+		if got := poll(t, i); got != "[/a0 /b1]" {
+			t.Errorf("%s", got)
+		}
+		if got := poll(t, i); got != "[/a1 /b1]" {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
+func TestStreamIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		i, reported := follow(t, f)
+		poll(t, i)
+		f.mu.Lock()
+		cut := f.stream
+		f.stream, f.err = make(chan container.Event), errors.New("away")
+		f.mu.Unlock()
+		close(cut)
+		synctest.Wait()
+		f.mu.Lock()
+		f.err = nil // the next try to follow is a second away
+		f.mu.Unlock()
+		f.change()
+		listed, err := i.Containers(t.Context())
+		if err != nil || listed[0].Name != "/a1" {
+			t.Errorf("%v, %v: kept from before the cut", listed, err)
+		}
+		f.change()
+		if listed, err = i.Containers(t.Context()); err != nil || listed[0].Name != "/a2" {
+			t.Errorf("%v, %v: kept without following", listed, err)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		expect(t, i, f, "[/a2 /b2]", with(all, "past"))
+		expect(t, i, f, "[/a2 /b2]", none)
+		if got := fmt.Sprint(reported()); got != "[<nil> cut <nil>]" {
+			t.Errorf("reported %s", got)
+		}
+	})
+}
+
+func TestEventsAreNotPermitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.err = container.ErrForbidden
+		i, reported := follow(t, f)
+		f.mu.Lock()
+		f.err = nil
+		f.mu.Unlock()
+		expect(t, i, f, "[/a0 /b0]", with(all, "follow")) // which this time is permitted, while it sleeps
+		if got := reported(); len(got) == 0 || !errors.Is(got[0], container.ErrForbidden) {
+			t.Errorf("reported %v", got)
+		}
+	})
+}
+
+func TestFailingCatchUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		i, _ := follow(t, f)
+		poll(t, i)
+		f.mu.Lock()
+		f.err = fmt.Errorf("past: %w", container.ErrUnreachable)
+		f.mu.Unlock()
+		time.Sleep(time.Second)
+		if _, err := i.Containers(t.Context()); !errors.Is(err, container.ErrUnreachable) {
+			t.Errorf("%v", err)
+		}
+		f.mu.Lock()
+		f.err = nil
+		f.mu.Unlock()
+		expect(t, i, f, "[/a0 /b0]", with(all, "past"))
+	})
+}
+
+// The clock of an engine elsewhere is another: its list is asked for each time, and what is inspected is kept.
+func TestRemoteEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.remote = true
+		i, _ := follow(t, f)
+		expect(t, i, f, "[/a0 /b0]", all)
+		expect(t, i, f, "[/a0 /b0]", map[string]int{"list": 1})
+	})
+}
+
+// What is neither listed nor joined is forgotten.
+func TestForgetsWhatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		i, _ := follow(t, f)
+		for _, id := range []string{"gone", "x"} {
+			if _, err := i.Inspect(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		poll(t, i)
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		if kept := slices.Sorted(maps.Keys(i.inspected)); fmt.Sprint(kept) != "[a b x]" {
+			t.Errorf("kept %v", kept)
+		}
+	})
+}
