@@ -83,7 +83,7 @@ func take(ctx context.Context, o lsOptions, c config.Config) (snapshot.Document,
 		return snapshot.Document{}, err
 	}
 	taken, err := here.Snapshot(ctx, true)
-	return snapshot.DocumentOf(taken, o.filter), errors.Join(err, here.close(context.WithoutCancel(ctx)))
+	return snapshot.DocumentOf(o.filter.Of(taken)), errors.Join(err, here.close(context.WithoutCancel(ctx)))
 }
 
 const (

@@ -54,7 +54,7 @@ func (h *handler) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 			}
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		h.json(w, http.StatusMethodNotAllowed, errorBody{r.Method + " is not allowed here"})
+		h.json(w, http.StatusMethodNotAllowed, errorBody{"the method is not allowed here"})
 	}
 }
 
@@ -94,6 +94,7 @@ func (h *handler) encode(w http.ResponseWriter, document any) (body []byte, ok b
 func (h *handler) write(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Vary", "Accept-Encoding") // also where it is not compressed
 	w.WriteHeader(status)
 	if _, err := w.Write(append(body, '\n')); err != nil {
 		h.log.Debug().Err(err).Msg("The client went away")

@@ -2,6 +2,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	_ "embed" // of the description
 	"net/http"
@@ -47,7 +48,7 @@ func New(source Source, metrics http.Handler, version string, log zerolog.Logger
 	}
 	router.Get("/v1/snapshot", h.snapshot)
 	router.Method(http.MethodGet, "/metrics", metrics)
-	router.Get("/openapi.json", func(w http.ResponseWriter, _ *http.Request) { h.write(w, http.StatusOK, openAPI) })
+	router.Get("/openapi.json", h.description)
 	router.Get("/healthz", h.healthz)
 	router.Get("/readyz", h.readyz)
 	router.Get("/version", h.versionz)
@@ -68,6 +69,10 @@ func NewServer(addr string, handler http.Handler) *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
+}
+
+func (h *handler) description(w http.ResponseWriter, _ *http.Request) {
+	h.write(w, http.StatusOK, bytes.TrimSpace(openAPI))
 }
 
 func (h *handler) healthz(w http.ResponseWriter, _ *http.Request) {

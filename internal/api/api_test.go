@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,9 +104,9 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/nothing", 404, `{"error":"no such path; see /connections"}` + "\n"},
 		{"GET", "/connections/", 404, `{"error":"no such path; see /connections"}` + "\n"},
 		{"HEAD", "/nothing", 404, ""},
-		{"POST", "/connections", 405, `{"error":"POST is not allowed here"}` + "\n"},
-		{"DELETE", "/version", 405, `{"error":"DELETE is not allowed here"}` + "\n"},
-		{"OPTIONS", "/", 405, `{"error":"OPTIONS is not allowed here"}` + "\n"},
+		{"POST", "/connections", 405, `{"error":"the method is not allowed here"}` + "\n"},
+		{"DELETE", "/version", 405, `{"error":"the method is not allowed here"}` + "\n"},
+		{"OPTIONS", "/", 405, `{"error":"the method is not allowed here"}` + "\n"},
 	} {
 		response, body := ask(t, server, test.method, test.path)
 		if response.StatusCode != test.status || body != test.body {
@@ -149,7 +150,7 @@ func TestETag(t *testing.T) {
 func TestCompression(t *testing.T) {
 	server := serve(t, some())
 	response, body := ask(t, server, "GET", "/connections", "Accept-Encoding", "gzip")
-	if response.Header.Get("Content-Encoding") != "gzip" || response.Header.Get("Vary") != "Accept-Encoding" {
+	if response.Header.Get("Content-Encoding") != "gzip" || !slices.Contains(response.Header.Values("Vary"), "Accept-Encoding") {
 		t.Fatalf("headers %v", response.Header)
 	}
 	reader, err := gzip.NewReader(strings.NewReader(body))
@@ -267,7 +268,7 @@ func TestSnapshotFilters(t *testing.T) {
 		"?container=web":                 "[/web]",
 		"?container=/web":                "[/web]",
 		"?container=aa":                  "[/web /db]",
-		"?container=aab":                 "[/web /aab]",
+		"?container=aab":                 "[/aab]",
 		"?project=shop":                  "[/web /db]",
 		"?project=shop&container=db":     "[/db]",
 		"?project=none":                  "[]",

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -38,7 +39,8 @@ func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	document := snapshot.DocumentOf(taken, filter)
+	taken = filter.Of(taken)
+	document := snapshot.DocumentOf(taken)
 	body, ok := h.encode(w, document)
 	if !ok {
 		return
@@ -90,25 +92,24 @@ func (h *handler) conditional(w http.ResponseWriter, r *http.Request, body []byt
 
 // incompleteNames lists the names of incomplete containers; how many did not fit stands at the end.
 func incompleteNames(containers []snapshot.Container) string {
-	var list strings.Builder
-	omitted := 0
+	const separator = ", "
+	var names []string
+	length, omitted := 0, 0
 	for _, c := range containers {
 		if len(c.Problems) == 0 {
 			continue
 		}
-		if list.Len()+len(c.Name) > incompleteLimit {
+		name := cmp.Or(c.Name, c.ID)
+		if length += len(name) + len(separator); length > incompleteLimit {
 			omitted++
 			continue
 		}
-		if list.Len() > 0 {
-			list.WriteString(", ")
-		}
-		list.WriteString(c.Name)
+		names = append(names, name)
 	}
 	if omitted > 0 {
-		fmt.Fprintf(&list, ", (and %d more)", omitted)
+		names = append(names, fmt.Sprintf("(and %d more)", omitted))
 	}
-	return list.String()
+	return strings.Join(names, separator)
 }
 
 // etagOf returns a weak tag: the body is the same whether it is sent compressed or not.

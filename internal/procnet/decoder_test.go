@@ -159,6 +159,12 @@ func TestDecoder(t *testing.T) {
 			malformed: 1,
 		},
 		{
+			name:      "port 0",
+			text:      header4 + row4("00000000:0000", "00000000:0000", "0A", 1) + row4("020011AC:1F90", "030011AC:0000", "01", 2) + listener,
+			want:      []socket.Socket{listening},
+			malformed: 2,
+		},
+		{
 			name: "states 0D and FF",
 			text: header4 + row4("00000000:1F90", "00000000:0000", "0D", 1) + row4("00000000:1F91", "00000000:0000", "FF", 2),
 			want: []socket.Socket{

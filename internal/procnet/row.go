@@ -13,6 +13,7 @@ var (
 	errTooFewFields = errors.New("fewer than ten fields")
 	errAddress      = errors.New("address is not 8 or 32 hexadecimal digits, a colon and a port of up to 4")
 	errState        = errors.New("state is not two hexadecimal digits")
+	errPort         = errors.New("a port that no such socket has: 0")
 	errInode        = errors.New("inode is not a decimal number")
 )
 
@@ -45,6 +46,9 @@ func parseRow(line []byte, words wordOrder) (row socket.Socket, err error) {
 	}
 	if row.Inode, at, ok = parseDecimal(line, skipBlanks(line, at)); !ok {
 		return row, tooFewOr(errInode, line, at)
+	}
+	if row.Local.Port() == 0 || row.State == socket.Established && row.Remote.Port() == 0 {
+		return row, errPort
 	}
 	return row, nil
 }

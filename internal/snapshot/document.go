@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,8 +17,8 @@ const Version = 1
 type Document struct {
 	Version    int                 `json:"version"`
 	Host       HostDocument        `json:"host"`
-	TakenAt    time.Time           `json:"takenAt,omitzero"`
-	DurationMs float64             `json:"durationMs,omitzero"`
+	TakenAt    time.Time           `json:"takenAt"`
+	DurationMs float64             `json:"durationMs"`
 	Containers []ContainerDocument `json:"containers"`
 }
 
@@ -112,14 +113,25 @@ type Filter struct {
 	Project string
 }
 
-func (f Filter) picks(c Container) bool {
-	byContainer := f.Container == "" || strings.TrimPrefix(c.Name, "/") == strings.TrimPrefix(f.Container, "/") || strings.HasPrefix(c.ID, f.Container)
-	return byContainer && (f.Project == "" || c.Project == f.Project)
+// Of returns the snapshot of the containers that f picks. A name goes before the beginning of an ID, which may look
+// like one.
+func (f Filter) Of(s Snapshot) Snapshot {
+	named := func(c Container) bool { return strings.TrimPrefix(c.Name, "/") == strings.TrimPrefix(f.Container, "/") }
+	exists := slices.ContainsFunc(s.Containers, named)
+	var picked []Container
+	for _, c := range s.Containers {
+		byContainer := f.Container == "" || named(c) || !exists && strings.HasPrefix(c.ID, f.Container)
+		if byContainer && (f.Project == "" || c.Project == f.Project) {
+			picked = append(picked, c)
+		}
+	}
+	s.Containers = picked
+	return s
 }
 
 // DocumentOf returns the document of GET /v1/snapshot. Its lists are empty, never nil, where there is nothing.
-func DocumentOf(s Snapshot, filter Filter) Document {
-	document := Document{
+func DocumentOf(s Snapshot) Document {
+	return Document{
 		Version: Version,
 		Host: HostDocument{
 			ID: s.Host.ID, Name: s.Host.Name, EngineVersion: s.Host.Version, APIVersion: s.Host.API,
@@ -127,14 +139,8 @@ func DocumentOf(s Snapshot, filter Filter) Document {
 		},
 		TakenAt:    s.Taken.UTC(),
 		DurationMs: float64(s.Took.Microseconds()) / 1000,
-		Containers: []ContainerDocument{},
+		Containers: each(s.Containers, containerDocument),
 	}
-	for _, c := range s.Containers {
-		if filter.picks(c) {
-			document.Containers = append(document.Containers, containerDocument(c))
-		}
-	}
-	return document
 }
 
 func containerDocument(c Container) ContainerDocument {
