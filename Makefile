@@ -5,7 +5,6 @@ BENCHSTAT := go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 FUZZTIME ?= 30s
 
-
 .PHONY: help build run demo demo-down test lint bench fuzz image dist engine clean
 
 help: ## this list
@@ -40,10 +39,16 @@ bench: engine ## the figures of the README
 	go test -run '^$$' -bench Connections -benchtime 5x -count 3 -timeout 60m ./internal/e2e | tee .build/bench-connections.txt
 	go test -run '^$$' -bench AtRest -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-connections.txt
 	$(BENCHSTAT) .build/bench-connections.txt
+	go test -run '^$$' -bench 'Methods|Sockets|Owners' -benchtime 20x -timeout 60m ./internal/e2e | tee .build/bench-methods.txt
+	$(BENCHSTAT) .build/bench-methods.txt
 
 fuzz: ## each decoder of foreign bytes, for FUZZTIME
 	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procnet
+	go test -run '^$$' -fuzz FuzzSockstat -fuzztime $(FUZZTIME) ./internal/procnet
+	go test -run '^$$' -fuzz FuzzAddresses -fuzztime $(FUZZTIME) ./internal/procnet
 	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procfd
+	go test -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME) ./internal/sockdiag
+	go test -run '^$$' -fuzz FuzzIDsIn -fuzztime $(FUZZTIME) ./internal/hostproc
 	go test -run '^$$' -fuzz FuzzDemultiplex -fuzztime $(FUZZTIME) ./internal/engine
 
 image: engine ## the image, built without an image registry

@@ -96,7 +96,7 @@ func (h *handler) write(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Vary", "Accept-Encoding") // also where it is not compressed
 	w.WriteHeader(status)
-	if _, err := w.Write(append(body, '\n')); err != nil {
+	if _, err := w.Write(append(body, '\n')); err != nil { //nolint:gosec // JSON, and said to be nothing else
 		h.log.Debug().Err(err).Msg("The client went away")
 	}
 }

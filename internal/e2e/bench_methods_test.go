@@ -2,6 +2,7 @@ package e2e
 
 import (
 	bytesof "encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -128,7 +129,7 @@ func readAll(b *testing.B, pids []string, buffer []byte) {
 			}
 			const lastChunk = 3584
 			for n := lastChunk; n >= lastChunk; {
-				if n, err = file.Read(buffer); err != nil && err != io.EOF {
+				if n, err = file.Read(buffer); err != nil && !errors.Is(err, io.EOF) {
 					b.Fatal(err)
 				}
 			}

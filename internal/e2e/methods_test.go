@@ -258,7 +258,7 @@ func unprivileged(t *testing.T, variables ...string) *outpost {
 // sharedDirectory is a directory of the test that every user may enter.
 func sharedDirectory(t *testing.T) string {
 	t.Helper()
-	directory, err := os.MkdirTemp("", "e2e-shared")
+	directory, err := os.MkdirTemp("", "e2e-shared") //nolint:usetesting // into t.TempDir no other user may go
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ const maxCgroups = 4096
 // Errors for which the cgroup v2 of a container cannot be told.
 var (
 	ErrCgroupV1        = errors.New("the engine uses cgroup v1: it takes cgroup v2")
-	ErrCgroupNamespace = errors.New("Outpost is in a cgroup namespace of its own: it takes --cgroupns host")
+	ErrCgroupNamespace = errors.New("other cgroups are out of sight: it takes --cgroupns host")
 )
 
 // CgroupIDs returns the IDs of the cgroup v2 that the process is in and of all below it, by which inet_diag names the

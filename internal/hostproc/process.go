@@ -64,11 +64,11 @@ func (p *Process) findThread() error {
 func (p *Process) useThread(thread string) error {
 	var stat unix.Stat_t
 	name := filepath.Join(thread, "net", "tcp")
-	if err := unix.Fstatat(int(p.directory.Fd()), name, &stat, 0); err != nil { //nolint:gosec // descriptors are small
+	if err := unix.Fstatat(int(p.directory.Fd()), name, &stat, 0); err != nil {
 		return &fs.PathError{Op: "stat", Path: filepath.Join(p.directory.Name(), name), Err: err}
 	}
 	p.thread = thread
-	p.namespace = Namespace{uint64(stat.Dev), stat.Ino} //nolint:gosec,unconvert // of another type elsewhere
+	p.namespace = Namespace{uint64(stat.Dev), stat.Ino}
 	return nil
 }
 
@@ -180,7 +180,7 @@ func (p *Process) Sockets() (Sockets, error) {
 	held := Sockets{Name: strings.TrimSuffix(name, "\n")}
 	target := make([]byte, 64)
 	for _, entry := range entries {
-		n, err := unix.Readlinkat(int(directory.Fd()), entry, target) //nolint:gosec // descriptors are small
+		n, err := unix.Readlinkat(int(directory.Fd()), entry, target)
 		if errors.Is(err, fs.ErrPermission) {
 			held.Missing = "CAP_SYS_PTRACE" // proc_fd_access_allowed of fs/proc/base.c
 			break
@@ -220,13 +220,13 @@ func (p *Process) read(name string) (string, error) { return readAt(p.directory,
 func openAt(directory *os.File, name string) (*os.File, error) {
 	path := filepath.Join(directory.Name(), name)
 	for {
-		fd, err := unix.Openat(int(directory.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC, 0) //nolint:gosec // descriptors are small
+		fd, err := unix.Openat(int(directory.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 		default:
-			return os.NewFile(uintptr(fd), path), nil //nolint:gosec // a descriptor is not negative
+			return os.NewFile(uintptr(fd), path), nil
 		}
 	}
 }

@@ -89,7 +89,7 @@ func (r Root) open(name string) (*Process, error) {
 	case err != nil:
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &Process{directory: os.NewFile(uintptr(fd), path)}, nil //nolint:gosec // a descriptor is not negative
+	return &Process{directory: os.NewFile(uintptr(fd), path)}, nil
 }
 
 // Init returns process 1.

@@ -38,7 +38,7 @@ var (
 func Dump(ctx context.Context, namespace *os.File, info bool) ([]socket.Socket, error) {
 	config := &netlink.Config{}
 	if namespace != nil {
-		config.NetNS = int(namespace.Fd()) //nolint:gosec // descriptors are small
+		config.NetNS = int(namespace.Fd())
 	}
 	// The library enters the namespace on a thread of its own, which dies if it cannot return. The socket stays in
 	// the namespace in which it was made.

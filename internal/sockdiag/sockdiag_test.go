@@ -136,7 +136,7 @@ func kernel(answers ...any) *netlink.Conn {
 			if err, ok := next.(error); ok {
 				return nil, err
 			}
-			rest = next.(answer)
+			rest = next.(answer) //nolint:errcheck // nothing else is given
 		}
 		if len(rest) == 0 {
 			return nil, io.EOF
