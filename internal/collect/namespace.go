@@ -26,8 +26,12 @@ func (n *namespace) readOnce(read func() (tables, error)) (tables, error) {
 		return n.read, nil
 	}
 	got, err := read()
-	if n.done = err == nil; n.done || n.read.method == "" || len(got.sockets) > len(n.read.sockets) {
+	n.done = err == nil
+	switch {
+	case n.done || len(got.sockets) > len(n.read.sockets):
 		n.read = got
+	case n.read.unused == nil:
+		n.read.unused = got.unused
 	}
 	return got, err
 }

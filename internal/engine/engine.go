@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -18,8 +19,9 @@ import (
 
 // Engine is a client of one Docker engine. It may be used by several goroutines at once.
 type Engine struct {
-	client *client.Client
-	called func(kind string)
+	client     *client.Client
+	called     func(kind string)
+	negotiated atomic.Bool // the API's version
 }
 
 // Kinds are the kinds of calls that are made of the engine; there are no others but a ping before the first.
@@ -92,6 +94,17 @@ func (e *Engine) Ready(ctx context.Context) error {
 	e.called(kindList)
 	_, err := e.client.ContainerList(ctx, container.ListOptions{Limit: 1})
 	return translate("list containers", err)
+}
+
+// negotiate settles the API's version. The client does so by itself in all other calls; that for events reads the
+// version before that.
+func (e *Engine) negotiate(ctx context.Context) error {
+	if e.negotiated.Load() {
+		return nil
+	}
+	err := e.Ready(ctx)
+	e.negotiated.Store(err == nil)
+	return err
 }
 
 // Containers lists the running containers in the engine's order; paused and restarting ones are among them.

@@ -39,6 +39,9 @@ func (e *Engine) Past(ctx context.Context, since, until time.Time) ([]words.Even
 }
 
 func (e *Engine) events(ctx context.Context, options events.ListOptions, started func(), changed func(words.Event)) error {
+	if err := e.negotiate(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	options.Filters = filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)), filters.Arg("type", string(events.NetworkEventType)))

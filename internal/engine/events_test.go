@@ -28,6 +28,7 @@ func eventServer(t *testing.T, status int, body string) (query *string) {
 	query = new(string)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
+	mux.HandleFunc("GET /v1.41/containers/json", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "[]") })
 	mux.HandleFunc("GET /v1.41/events", func(w http.ResponseWriter, r *http.Request) {
 		*query = r.URL.RawQuery
 		w.WriteHeader(status)
@@ -99,6 +100,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	hang := make(chan struct{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
+	mux.HandleFunc("GET /v1.41/containers/json", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "[]") })
 	mux.HandleFunc("GET /v1.41/events", func(w http.ResponseWriter, _ *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 		<-hang
