@@ -54,6 +54,16 @@ func final(err error) bool {
 	return errors.As(err, &e) && e.final
 }
 
+// recalledError is an error of an earlier time: nothing was tried.
+type recalledError struct{ error }
+
+func (e *recalledError) Unwrap() error { return e.error }
+
+func recalled(err error) bool {
+	var e *recalledError
+	return errors.As(err, &e)
+}
+
 // executor runs commands in containers, and remembers those that could not be run.
 type executor struct {
 	engine   Engine
@@ -83,7 +93,7 @@ func (e exit) failure(what string) error {
 func (x *executor) run(ctx context.Context, c container.Container, command []string, stdout, stderr io.Writer) (exit, error) {
 	name := command[0]
 	if err := x.failures.recall(c, name); err != nil {
-		return exit{}, err
+		return exit{}, &recalledError{err}
 	}
 	var out, complaints head
 	limit := &limit{keep: outputLimit, drop: giveUpLimit}

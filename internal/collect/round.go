@@ -96,7 +96,7 @@ func (r *round) read(ctx context.Context, listed container.Summary) *read {
 		reading.restarting()
 		return reading
 	}
-	if failed := r.look(ctx, reading); !failed {
+	if err := r.look(ctx, reading); err == nil || recalled(err) {
 		return reading
 	}
 	// What became of the container meanwhile may explain the failure.
@@ -120,24 +120,24 @@ func (r *read) restarting() {
 
 // look reads the tables and, where it matters, their owners. The tables come first: a socket in them that later has
 // no owner was closed meanwhile, whereas the other way round a new connection would be taken for nobody's.
-func (r *round) look(ctx context.Context, reading *read) (failed bool) {
+func (r *round) look(ctx context.Context, reading *read) error {
 	c := reading.Container
 	var got tables
 	got, reading.tablesErr = reading.namespace.readOnce(func() (tables, error) { return r.readTables(ctx, c) })
 	if !reading.namespace.Shared {
-		return reading.tablesErr != nil
+		return reading.tablesErr
 	}
 	owners, err := r.readOwners(ctx, c, got)
 	if err != nil {
 		p := problemOf(err)
 		reading.add(Problem{Reason: "its sockets cannot be told from those of others in the same network namespace: " + p.Reason, Detail: p.Detail})
-		return true
+		return err
 	}
 	reading.Owners = &owners
 	if owners.Denied > 0 {
 		reading.add(deniedProblem(owners))
 	}
-	return reading.tablesErr != nil
+	return reading.tablesErr
 }
 
 // isSelf reports whether Outpost runs in c. A container that joined another's network is given the other's files

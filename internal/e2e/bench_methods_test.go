@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,11 +33,10 @@ func BenchmarkMethods(b *testing.B) {
 		}
 		b.Run(fmt.Sprint("sockdiag/", n), func(b *testing.B) {
 			floor := openDumps(b, pids)
-			compareWithFloor(b, "sockdiag", n, func() { dumpAll(b, floor) })
+			compareWithFloor(b, "sockdiag", n, func() { dumpAll(b, floor) }, func() {})
 		})
 		b.Run(fmt.Sprint("procfs/", n), func(b *testing.B) {
-			buffer := make([]byte, 64<<10)
-			compareWithFloor(b, "procfs", n, func() { readAll(b, pids, buffer) })
+			compareWithFloor(b, "procfs", n, func() { readAll(b, pids) }, func() { readOnAllCores(b, pids) })
 		})
 		if n == benchContainers {
 			b.Run("loop/100", func(b *testing.B) { benchLoop(b, n) })
@@ -45,8 +45,8 @@ func BenchmarkMethods(b *testing.B) {
 }
 
 // compareWithFloor reports how long a poll and the floor take, in turns, and their ratio. The floor is the sum: it
-// uses one core, and the daemon all of them.
-func compareWithFloor(b *testing.B, method string, containers int, floor func()) {
+// uses one core, and the daemon all of them, as does parallel.
+func compareWithFloor(b *testing.B, method string, containers int, floor, parallel func()) {
 	b.Helper()
 	o := start(b, "OUTPOST_COLLECTOR="+method)
 	for range 3 {
@@ -54,17 +54,21 @@ func compareWithFloor(b *testing.B, method string, containers int, floor func())
 			b.Fatalf("%d containers", n)
 		}
 	}
-	var byFloor, byOutpost time.Duration
+	var byFloor, inParallel, byOutpost time.Duration
 	for b.Loop() {
 		started := time.Now()
 		floor()
 		byFloor += time.Since(started)
 		started = time.Now()
+		parallel()
+		inParallel += time.Since(started)
+		started = time.Now()
 		o.poll()
 		byOutpost += time.Since(started)
 	}
-	b.ReportMetric(0, "ns/op") // of both together, which says nothing
+	b.ReportMetric(0, "ns/op") // of all together, which says nothing
 	b.ReportMetric(byFloor.Seconds()*1000/float64(b.N), "ms/floor")
+	b.ReportMetric(inParallel.Seconds()*1000/float64(b.N), "ms/floor-on-all-cores")
 	b.ReportMetric(byOutpost.Seconds()*1000/float64(b.N), "ms/outpost")
 	b.ReportMetric(byOutpost.Seconds()/byFloor.Seconds(), "outpost/floor")
 	b.ReportMetric(byOutpost.Seconds()/byFloor.Seconds()*float64(runtime.NumCPU()), "outpost/floor-by-cores")
@@ -119,23 +123,37 @@ func dumpAll(b *testing.B, conns []*netlink.Conn) {
 }
 
 // readAll reads both tables of each process, in large pieces and without the read that returns nothing.
-func readAll(b *testing.B, pids []string, buffer []byte) {
+func readAll(b *testing.B, pids []string) {
 	b.Helper()
+	buffer := make([]byte, 64<<10)
 	for _, pid := range pids {
 		for _, name := range []string{"tcp", "tcp6"} {
 			file, err := os.Open(filepath.Join("/proc", pid, "net", name))
 			if err != nil {
-				b.Fatal(err)
+				b.Error(err)
+				return
 			}
 			const lastChunk = 3584
 			for n := lastChunk; n >= lastChunk; {
 				if n, err = file.Read(buffer); err != nil && !errors.Is(err, io.EOF) {
-					b.Fatal(err)
+					b.Error(err)
+					return
 				}
 			}
 			_ = file.Close()
 		}
 	}
+}
+
+// readOnAllCores is readAll, shared by as many readers as there are cores.
+func readOnAllCores(b *testing.B, pids []string) {
+	b.Helper()
+	var group sync.WaitGroup
+	readers := runtime.NumCPU()
+	for i := range readers {
+		group.Go(func() { readAll(b, pids[i*len(pids)/readers:(i+1)*len(pids)/readers]) })
+	}
+	group.Wait()
 }
 
 // benchLoop polls in turns with what people do by hand.

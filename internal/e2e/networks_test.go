@@ -92,6 +92,7 @@ func TestKernelTables(t *testing.T) {
 	})
 }
 
+// What each end of a connection shows, way by way; those between two hosts are in TestTwoHosts.
 func TestWays(t *testing.T) {
 	l := newLab(t)
 	if err := l.Network(t.Context(), "net"); err != nil {
@@ -100,18 +101,45 @@ func TestWays(t *testing.T) {
 	network := []string{"--network", l.Name("net")}
 	l.peer("server", append(network, "-p", l.port(0)+":80"), "listen:tcp4:0.0.0.0:80")
 	gateway := l.docker("network", "inspect", "-f", "{{range .IPAM.Config}}{{.Gateway}}{{end}}", l.Name("net"))
+	server, published := l.address("server")+" 80", gateway+" "+l.port(0)
 	l.peer("same-bridge", network, "dial:1:"+l.Name("server")+":80")
 	l.peer("gateway", network, "dial:1:"+gateway+":"+l.port(0))
 	l.peer("other-bridge", nil, "dial:1:"+gateway+":"+l.port(0))
+	l.peer("itself", append(network, "-p", l.port(1)+":80"), "listen:tcp4:0.0.0.0:80", "dial:1:"+gateway+":"+l.port(1))
+	l.peer("process", []string{"--network", "host"}, "dial:1:127.0.0.1:"+l.port(0), "dial:1:"+gateway+":"+l.port(0))
 
-	a := start(t, interfaces).connections()
-	a.expect(l.Name("same-bridge"), nil, []string{l.address("server") + " 80"})
-	a.expect(l.Name("gateway"), nil, []string{gateway + " " + l.port(0)})
-	a.expect(l.Name("other-bridge"), nil, []string{gateway + " " + l.port(0)})
-	a.expectListening(l.Name("server"), l.on(0))
-	if n := len(a.containers["/"+l.Name("server")].Established); n != 3 {
-		t.Errorf("the server has %d connections, want 3", n)
-	}
+	eachMethod(t, func(t *testing.T, o *outpost, _ string) {
+		a := o.connections()
+		a.expect(l.Name("same-bridge"), nil, []string{server})
+		a.expect(l.Name("gateway"), nil, []string{published})
+		a.expect(l.Name("other-bridge"), nil, []string{published})
+		a.expect(l.Name("process"), nil, []string{"127.0.0.1 " + l.port(0), published})
+		a.expectListening(l.Name("server"), l.on(0))
+		a.expectListening(l.Name("itself"), l.on(1))
+
+		s := o.snapshot()
+		// docker-proxy is the client of whoever comes by the published port from the same bridge or the host's
+		// loopback; other ways keep the client's port.
+		port := func(part string, i int) string { return fmt.Sprint(s.of(t, l.Name(part)).Connections[i].Local.Port) }
+		want := map[string]bool{l.address("same-bridge") + " " + port("same-bridge", 0): true, gateway + " " + port("process", 1): true}
+		fromGateway := 0
+		for _, x := range s.of(t, l.Name("server")).Connections {
+			delete(want, x.Remote.String())
+			if x.Direction != "in" {
+				t.Errorf("%+v", x)
+			}
+			if x.Remote.Address == gateway {
+				fromGateway++
+			}
+		}
+		if len(want) != 0 || fromGateway != 4 {
+			t.Errorf("the server lacks %v; %d connections come from the gateway", want, fromGateway)
+		}
+		itself := s.of(t, l.Name("itself")).Connections
+		if len(itself) != 2 || itself[0].Direction+itself[1].Direction != "inout" || itself[0].Remote.Address != gateway || itself[1].Remote.String() != gateway+" "+l.port(1) {
+			t.Errorf("itself: %+v", itself)
+		}
+	})
 }
 
 func TestHostNetwork(t *testing.T) {

@@ -79,11 +79,9 @@ func (p *Process) NetNS() (*os.File, error) { return p.open(filepath.Join(p.thre
 // Tables writes the TCP tables of the network namespace to the decoder. A table in which there can be nothing is not
 // read: that would make the kernel walk through the hash table of all namespaces.
 func (p *Process) Tables(decoder io.Writer) error {
-	v4, errV4 := p.sockstat("sockstat")
-	v6, errV6 := p.sockstat("sockstat6")
-	known := errV4 == nil && v4.IPv4
-	noTCP := known && v4.TCP == 0 && v4.TimeWait == 0
-	if noTCP && v4.Any && v4.Used == 0 && errV6 == nil && v6.IPv6 && v6.TCP6 == 0 {
+	v4, err := p.sockstat("sockstat")
+	noTCP := err == nil && v4.IPv4 && v4.TCP == 0 && v4.TimeWait == 0
+	if noTCP && v4.Any && v4.Used == 0 && p.noTCP6() {
 		return nil
 	}
 	if !noTCP {
@@ -91,12 +89,25 @@ func (p *Process) Tables(decoder io.Writer) error {
 			return err
 		}
 	}
-	// That no TCP6 is counted does not mean that there is none: see procnet.Sockstat.
-	err := p.table("tcp6", decoder)
-	if errors.Is(err, fs.ErrNotExist) && errors.Is(errV6, fs.ErrNotExist) && known {
-		return nil // a kernel without IPv6
+	err = p.table("tcp6", decoder)
+	if errors.Is(err, fs.ErrNotExist) && p.noIPv6() {
+		return nil
 	}
 	return err
+}
+
+// noTCP6 reports whether no socket of tcp6 is counted. Where there are sockets of any kind, that does not mean that
+// there is none: see procnet.Sockstat.
+func (p *Process) noTCP6() bool {
+	v6, err := p.sockstat("sockstat6")
+	return err == nil && v6.IPv6 && v6.TCP6 == 0
+}
+
+// noIPv6 reports whether the kernel lacks IPv6, and not the process.
+func (p *Process) noIPv6() bool {
+	_, err := p.sockstat("sockstat6")
+	_, alive := p.sockstat("sockstat")
+	return errors.Is(err, fs.ErrNotExist) && alive == nil
 }
 
 func (p *Process) sockstat(name string) (procnet.Sockstat, error) {
