@@ -72,6 +72,9 @@ func (r *round) report(ctx context.Context, method Method, subjects []container.
 	report := Report{Method: method}
 	for _, c := range subjects {
 		_, err := r.tablesBy(ctx, method, c)
+		if r.outdated.Swap(false) {
+			continue // it ended or was started anew meanwhile, which tells nothing
+		}
 		report.Tried++
 		switch {
 		case err == nil:

@@ -122,19 +122,23 @@ func (f *floor) post(ctx context.Context, path, body string) ([]byte, error) {
 func BenchmarkAtRest(b *testing.B) {
 	l := newLab(b)
 	startMany(b, l)
-	for b.Loop() {
-		o := start(b, execOnly, "WORKERS="+strconv.Itoa(benchParallel))
-		o.connections()
-		descriptors := o.descriptors()
-		for range 99 {
-			o.connections()
-		}
-		b.ReportMetric(0, "ns/op")
-		b.ReportMetric(o.residentMiB(), "MiB-resident")
-		b.ReportMetric(float64(o.descriptors()-descriptors), "descriptors-more")
-		once := start(b, execOnly, "WORKERS="+strconv.Itoa(benchParallel))
-		once.connections()
-		b.ReportMetric(float64(o.goroutines()-once.goroutines()), "goroutines-more")
+	for _, method := range []string{"sockdiag", "exec"} {
+		b.Run(method, func(b *testing.B) {
+			for b.Loop() {
+				o := start(b, "OUTPOST_COLLECTOR="+method)
+				o.connections()
+				descriptors := o.descriptors()
+				for range 99 {
+					o.connections()
+				}
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(o.residentMiB(), "MiB-resident")
+				b.ReportMetric(float64(o.descriptors()-descriptors), "descriptors-more")
+				once := start(b, "OUTPOST_COLLECTOR="+method)
+				once.connections()
+				b.ReportMetric(float64(o.goroutines()-once.goroutines()), "goroutines-more")
+			}
+		})
 	}
 }
 

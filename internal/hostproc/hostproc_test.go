@@ -47,6 +47,9 @@ func TestFind(t *testing.T) {
 	if _, err := Find(t.TempDir()); err == nil {
 		t.Error("a directory is taken for a proc file system")
 	}
+	if _, err := (Root{}).Self(); !errors.Is(err, ErrNoProcess) || (Root{}).Hidden() {
+		t.Errorf("without any: %v", err)
+	}
 	if _, err := Find("/nonexistent"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}

@@ -28,7 +28,7 @@ const Mounted = "/host/proc"
 // procSuperMagic is PROC_SUPER_MAGIC of include/uapi/linux/magic.h.
 const procSuperMagic = 0x9fa0
 
-// Root is a mounted proc file system.
+// Root is a mounted proc file system. In the zero value there is nothing.
 type Root struct{ path string }
 
 // Find returns the host's /proc: the configured one, else Mounted if it is there, else /proc, which is the host's
@@ -61,6 +61,9 @@ func (r Root) Path() string { return r.path }
 // Hidden reports whether the processes of others are hidden from Outpost (mount option hidepid): process 1, which
 // every PID namespace has, tells nothing.
 func (r Root) Hidden() bool {
+	if r.path == "" {
+		return false
+	}
 	_, err := os.Stat(filepath.Join(r.path, "1", "net"))
 	return err != nil
 }
@@ -81,6 +84,9 @@ func (r Root) Process(pid int, container string) (*Process, error) {
 }
 
 func (r Root) open(name string) (*Process, error) {
+	if r.path == "" {
+		return nil, fmt.Errorf("without /proc: %w", ErrNoProcess)
+	}
 	path := filepath.Join(r.path, name)
 	fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	switch {
