@@ -119,17 +119,21 @@ func fetch(ctx context.Context, from string, filter snapshot.Filter) (document s
 
 // table prints the containers for people, and below them why something is missing.
 func table(stdout io.Writer, document snapshot.Document) error {
-	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "CONTAINER\tLISTENING\tPUBLISHED AS\tIN\tOUT\tREAD BY")
 	for _, c := range document.Containers {
 		rows(w, c)
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
+	_ = w.Flush() // into memory
 	for _, c := range document.Containers {
 		if c.Reason != "" {
-			_, _ = fmt.Fprintf(stdout, "%s is %s: %s\n", visible(c.Name), c.Status, visible(c.Reason))
+			_, _ = fmt.Fprintf(&text, "%s is %s: %s\n", visible(c.Name), c.Status, visible(c.Reason))
+		}
+	}
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(stdout, strings.TrimRight(line, " \n")); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -150,7 +154,7 @@ func rows(w io.Writer, c snapshot.ContainerDocument) {
 	listening := endpointsOf(c.Listening)
 	_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", visible(strings.TrimPrefix(c.Name, "/")), listening[0], in, out, readBy(c))
 	for _, more := range listening[1:] {
-		_, _ = fmt.Fprintf(w, "\t%s\n", strings.TrimRight(more, "\t"))
+		_, _ = fmt.Fprintf(w, "\t%s\t\t\t\n", more)
 	}
 }
 
