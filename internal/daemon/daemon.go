@@ -43,12 +43,17 @@ type Daemon struct {
 	journal    *journal
 	observer   Observer
 	collecting singleflight.Group
+
+	one       chan struct{} // collection at a time, whatever is wanted of it
+	hostRetry time.Time     // when the engine may be asked for itself again
 }
 
 // New returns a daemon. Listeners on all addresses are listed at each of interfaces or, without any, at those of the
 // host that are found.
 func New(collector Collector, engine Engine, interfaces []netip.Addr, observer Observer, log zerolog.Logger) *Daemon {
-	return &Daemon{collector: collector, engine: engine, interfaces: interfaces, journal: newJournal(log), observer: observer}
+	return &Daemon{
+		collector: collector, engine: engine, interfaces: interfaces, journal: newJournal(log), observer: observer, one: make(chan struct{}, 1),
+	}
 }
 
 // Snapshot returns what is known of the host now; measured asks for what the kernel has measured of connections too.
@@ -98,6 +103,8 @@ func (d *Daemon) Found(findings collect.Findings) { d.journal.found(findings) }
 func (d *Daemon) Followed(err error) { d.journal.followed(err) }
 
 func (d *Daemon) collect(ctx context.Context, detail collect.Detail) (snapshot.Snapshot, error) {
+	d.one <- struct{}{}
+	defer func() { <-d.one }()
 	started := time.Now()
 	result, err := d.collector.Collect(ctx, detail)
 	d.journal.engine(err)
@@ -130,17 +137,32 @@ func (d *Daemon) found(result collect.Result) []netip.Addr {
 	return interfaces
 }
 
-// hostTimeout bounds the wait for what the engine tells of itself, without which an answer is as good.
-const hostTimeout = 2 * time.Second
+// hostTimeout bounds the wait for what the engine tells of itself, without which an answer is as good. After
+// hostPause it is asked again.
+const (
+	hostTimeout = 2 * time.Second
+	hostPause   = time.Minute
+)
 
 func (d *Daemon) host(ctx context.Context, result collect.Result) snapshot.Host {
-	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
-	defer cancel()
-	told, err := d.engine.Host(ctx)
-	d.journal.host(err)
-	host := snapshot.Host{Host: told, Addresses: snapshot.AddressesOf(result)}
+	host := snapshot.Host{Host: d.told(ctx), Addresses: snapshot.AddressesOf(result)}
 	if len(host.Addresses) == 0 {
 		host.Addresses = d.interfaces
+	}
+	return host
+}
+
+// told returns what the engine tells of itself; nothing for a while after it did not.
+func (d *Daemon) told(ctx context.Context) container.Host {
+	if time.Now().Before(d.hostRetry) {
+		return container.Host{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
+	defer cancel()
+	host, err := d.engine.Host(ctx)
+	d.journal.host(err)
+	if err != nil {
+		d.hostRetry = time.Now().Add(hostPause)
 	}
 	return host
 }

@@ -274,3 +274,48 @@ func TestInterfacesAreFound(t *testing.T) {
 		t.Errorf("%q", lines)
 	}
 }
+
+// However it is asked, one collection runs at a time; and an engine that does not tell of itself is not asked each time.
+func TestOneCollectionAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running, most, asked atomic.Int32
+		engine := hostless{&asked}
+		d := New(collectorFunc(func(context.Context) (collect.Result, error) {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			time.Sleep(time.Second)
+			return collect.Result{}, nil
+		}), engine, nil, &counts{}, zerolog.Nop())
+		for range 2 {
+			done := make(chan error)
+			for _, measured := range []bool{false, true} {
+				go func() {
+					_, err := d.Snapshot(t.Context(), measured)
+					done <- err
+				}()
+			}
+			for range 2 {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if most.Load() != 1 || asked.Load() != 1 {
+			t.Errorf("%d collections at once; the engine was asked %d times", most.Load(), asked.Load())
+		}
+		time.Sleep(hostPause)
+		if _, err := d.Snapshot(t.Context(), false); err != nil || asked.Load() != 2 {
+			t.Errorf("%v; the engine was asked %d times", err, asked.Load())
+		}
+	})
+}
+
+// hostless is an engine that does not tell of itself.
+type hostless struct{ asked *atomic.Int32 }
+
+func (hostless) Ready(context.Context) error { return nil }
+
+func (e hostless) Host(context.Context) (container.Host, error) {
+	e.asked.Add(1)
+	return container.Host{}, container.ErrForbidden
+}

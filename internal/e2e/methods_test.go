@@ -193,8 +193,12 @@ func TestSocketOfTwoContainers(t *testing.T) {
 func TestLeadingThreadGone(t *testing.T) {
 	l := newLab(t)
 	l.peer("own", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80", "headless")
+	pid := l.docker("inspect", "-f", "{{.State.Pid}}", l.Name("own"))
+	t.Cleanup(func() { // the engine takes the process for dead, and refuses to kill it
+		_ = exec.Command("kill", "-9", pid).Run() //nolint:noctx // the test's context has ended
+		_, _ = l.Docker(context.WithoutCancel(t.Context()), "wait", l.Name("own"))
+	})
 	eventually(t, func() bool {
-		pid := l.docker("inspect", "-f", "{{.State.Pid}}", l.Name("own"))
 		_, err := os.Stat("/proc/" + pid + "/net/tcp")
 		return os.IsNotExist(err)
 	})

@@ -67,7 +67,7 @@ func New(engine Engine) *Inventory {
 func (i *Inventory) Run(ctx context.Context, ended func(error)) {
 	retry := firstRetry
 	for ctx.Err() == nil {
-		begun := time.Now()
+		begun := wallClock()
 		err := i.engine.Follow(ctx, begun, func() {
 			i.begin(begun)
 			ended(nil)
@@ -77,7 +77,7 @@ func (i *Inventory) Run(ctx context.Context, ended func(error)) {
 			return
 		}
 		ended(err)
-		if time.Since(begun) > lastRetry {
+		if wallClock().Sub(begun) > lastRetry {
 			retry = firstRetry
 		}
 		select {
@@ -88,11 +88,14 @@ func (i *Inventory) Run(ctx context.Context, ended func(error)) {
 	}
 }
 
+// wallClock is the time by the clock that the engine has too, which may be set back.
+func wallClock() time.Time { return time.Now().Round(0) }
+
 func (i *Inventory) begin(since time.Time) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.forget()
-	i.following, i.since, i.refresh = true, since, time.Now().Add(refreshAfter)
+	i.following, i.since, i.refresh = true, since, since.Add(refreshAfter)
 }
 
 func (i *Inventory) end() {
@@ -200,7 +203,7 @@ func (i *Inventory) drop(listed []container.Summary) {
 // catchUp takes note of the events that the stream may not have brought yet: a container that was started a moment
 // ago has to be in the next answer. An engine that has another clock is asked for its list instead.
 func (i *Inventory) catchUp(ctx context.Context) error {
-	now := time.Now()
+	now := wallClock()
 	i.mu.Lock()
 	following, since := i.following, i.since
 	switch {
@@ -220,6 +223,7 @@ func (i *Inventory) catchUp(ctx context.Context) error {
 	if err != nil {
 		i.mu.Lock()
 		i.forget()
+		i.since = now
 		i.mu.Unlock()
 		if errors.Is(err, container.ErrUnreachable) {
 			return err
