@@ -132,7 +132,7 @@ func table(stdout io.Writer, document snapshot.Document) error {
 		}
 	}
 	for line := range strings.Lines(text.String()) {
-		if _, err := fmt.Fprintln(stdout, strings.TrimRight(line, " \n")); err != nil {
+		if _, err := fmt.Fprintln(stdout, visible(strings.TrimRight(line, " \n"))); err != nil {
 			return err
 		}
 	}

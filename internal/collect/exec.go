@@ -44,7 +44,8 @@ const (
 // explainedError says in plain words why a method gave nothing.
 type explainedError struct {
 	Problem
-	final bool // as long as the container lives, it would fail again
+	final  bool // as long as the container lives, it would fail again
+	unseen bool // its processes are out of sight
 }
 
 func (e *explainedError) Error() string { return e.String() }

@@ -24,7 +24,7 @@ func (r *round) readTables(ctx context.Context, c container.Container) (tables, 
 	for _, method := range r.methodsFor(c) {
 		read, err = r.tablesBy(ctx, method, c)
 		read.method = method
-		if err == nil || r.outdated.Load() { // what is outdated is read again, and no command is run for it
+		if err == nil || outdated(err) { // what is outdated is read again, and no command is run for it
 			break
 		}
 		unused = append(unused, Unused{Method: method, Problem: problemOf(err)})

@@ -13,15 +13,11 @@ import (
 )
 
 // readOwners finds out which sockets of the shared namespace are the container's: by the cgroup that made them, or
-// by the descriptors of its processes. Commands are run in the container only if the tables were read so too.
+// by the descriptors of its processes. A command is run in the container only if the tables were read so too, or if its
+// processes are out of sight.
 func (r *round) readOwners(ctx context.Context, c container.Container, read tables) (procfd.Owners, error) {
 	if read.method == Exec {
-		if err := executable(c); err != nil {
-			return procfd.Owners{}, err
-		}
-		return await(ctx, r.pending, r.Timeout, call{kindExec, c.ID}, func(ctx context.Context) (procfd.Owners, error) {
-			return r.executor.owners(ctx, c)
-		})
+		return r.ownersByCommand(ctx, c)
 	}
 	var owners procfd.Owners
 	err := r.withProcess(ctx, c, func(p *hostproc.Process) error {
@@ -31,7 +27,20 @@ func (r *round) readOwners(ctx context.Context, c container.Container, read tabl
 		}
 		return err
 	})
+	var e *explainedError
+	if errors.As(err, &e) && e.unseen && !outdated(err) && slices.Contains(r.Methods, Exec) {
+		return r.ownersByCommand(ctx, c)
+	}
 	return owners, err
+}
+
+func (r *round) ownersByCommand(ctx context.Context, c container.Container) (procfd.Owners, error) {
+	if err := executable(c); err != nil {
+		return procfd.Owners{}, err
+	}
+	return await(ctx, r.pending, r.Timeout, call{kindExec, c.ID}, func(ctx context.Context) (procfd.Owners, error) {
+		return r.executor.owners(ctx, c)
+	})
 }
 
 var errNoCgroups = errors.New("the sockets' cgroups are not known")

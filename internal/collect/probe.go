@@ -3,6 +3,7 @@ package collect
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/PabloL007/outpost/internal/container"
@@ -33,13 +34,14 @@ const probed = 20
 // Probe tries each method but Exec on running containers or, if there are none or the engine does not answer, on
 // process 1.
 func (c *Collector) Probe(ctx context.Context) Findings {
-	outsider := *c
-	outsider.Self = "" // that Outpost can read itself tells nothing of others
-	listed, err := outsider.list(ctx)
+	listed, err := c.list(ctx)
 	if err != nil {
 		listed = nil
 	}
-	r := newRound(&outsider, listed, Plain)
+	listed = slices.DeleteFunc(slices.Clone(listed), func(s container.Summary) bool {
+		return s.ID == c.Self // that Outpost can read itself, or cannot, tells nothing of others
+	})
+	r := newRound(c, listed, Plain)
 	subjects := r.subjects(ctx, listed[:min(len(listed), probed)])
 	var findings Findings
 	for _, method := range c.Methods {
@@ -72,7 +74,7 @@ func (r *round) report(ctx context.Context, method Method, subjects []container.
 	report := Report{Method: method}
 	for _, c := range subjects {
 		_, err := r.tablesBy(ctx, method, c)
-		if r.outdated.Swap(false) {
+		if outdated(err) {
 			continue // it ended or was started anew meanwhile, which tells nothing
 		}
 		report.Tried++

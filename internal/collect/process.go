@@ -60,13 +60,23 @@ func (r *round) withProcess(ctx context.Context, c container.Container, do func(
 	}
 	fresh, freshErr := r.refresh(ctx, c.ID)
 	switch {
-	case freshErr != nil:
-	case fresh.PID == c.PID:
-		r.strangers.add(c)
-	default:
+	case errors.Is(freshErr, container.ErrNotFound), freshErr == nil && fresh.PID != c.PID:
 		r.outdated.Store(true)
+		return &outdatedError{r.explained(err)}
+	case freshErr == nil:
+		r.strangers.add(c)
 	}
 	return r.explained(err)
+}
+
+// outdatedError is the error of a container that ended or was started anew since the inventory heard of it.
+type outdatedError struct{ error }
+
+func (e *outdatedError) Unwrap() error { return e.error }
+
+func outdated(err error) bool {
+	var e *outdatedError
+	return errors.As(err, &e)
 }
 
 func (r *round) tryProcess(ctx context.Context, c container.Container, do func(*hostproc.Process) error) error {
@@ -111,9 +121,9 @@ func (r *round) explained(err error) error {
 	case !vanished(err):
 		return fmt.Errorf("reading of the host's /proc: %w", err)
 	case r.Proc.Hidden():
-		return &explainedError{Problem: Problem{Reason: "processes are hidden from Outpost: " + r.Proc.Path() + " is mounted with hidepid", Detail: err.Error()}}
+		return &explainedError{unseen: true, Problem: Problem{Reason: "processes are hidden from Outpost: " + r.Proc.Path() + " is mounted with hidepid", Detail: err.Error()}}
 	}
-	return &explainedError{Problem: Problem{
+	return &explainedError{unseen: true, Problem: Problem{
 		Reason: "its process cannot be seen: the host's /proc is needed, -v /proc:" + hostproc.Mounted + ":ro or --pid host", Detail: err.Error(),
 	}}
 }
@@ -124,13 +134,13 @@ func (r *round) explained(err error) error {
 func (r *round) hostAddresses(readings []Reading) ([]procnet.Address, error) {
 	inSight := false
 	for _, reading := range readings {
-		if reading.Method != Sockdiag && reading.Method != Procfs {
-			continue
+		if reading.Namespace != nil && reading.Namespace.Host {
+			if addresses, err := addressesOf(r.processOf(reading.Container)); err == nil {
+				return addresses, nil // else it has just ended, or is out of sight
+			}
 		}
-		if reading.Namespace.Host {
-			return addressesOf(r.processOf(reading.Container))
-		}
-		inSight = inSight || reading.Container.ID != r.Self
+		read := reading.Method == Sockdiag || reading.Method == Procfs
+		inSight = inSight || read && reading.Container.ID != r.Self
 	}
 	switch {
 	case !inSight:

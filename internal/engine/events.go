@@ -24,6 +24,10 @@ var changes = []events.Action{
 // Follow hands each change of a container to changed, from those after since on, as far as the engine still knows
 // them, until ctx or the stream ends. It calls started as soon as the engine has agreed to report.
 func (e *Engine) Follow(ctx context.Context, since time.Time, started func(), changed func(words.Event)) error {
+	// Whether a stream is refused the client does not tell in time; a request for what is long past does.
+	if _, err := e.Past(ctx, since.Add(-2*time.Hour), since.Add(-time.Hour)); err != nil {
+		return err
+	}
 	return e.events(ctx, events.ListOptions{Since: stamp(since)}, started, changed)
 }
 

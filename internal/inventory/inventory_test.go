@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type fake struct {
 	calls   map[string]int
 	past    []container.Event
 	err     error
+	refused error                // of following alone
 	stream  chan container.Event // closed to end it
 	during  func()               // called while a container is inspected
 }
@@ -57,7 +59,7 @@ func (f *fake) Host(context.Context) (container.Host, error) {
 func (f *fake) Follow(ctx context.Context, _ time.Time, started func(), changed func(container.Event)) error {
 	f.mu.Lock()
 	f.calls["follow"]++
-	stream, err := f.stream, f.err
+	stream, err := f.stream, cmp.Or(f.refused, f.err)
 	f.mu.Unlock()
 	if err != nil {
 		return err
@@ -83,6 +85,12 @@ func (f *fake) Past(context.Context, time.Time, time.Time) ([]container.Event, e
 	events := f.past
 	f.past = nil
 	return events, err
+}
+
+func (f *fake) counted() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.calls)
 }
 
 func (f *fake) Local() bool { return !f.remote }
@@ -278,12 +286,16 @@ func TestStreamIsCut(t *testing.T) {
 func TestEventsAreNotPermitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
-		f.err = container.ErrForbidden
+		f.refused = container.ErrForbidden
 		i, reported := follow(t, f)
-		f.mu.Lock()
-		f.err = nil
-		f.mu.Unlock()
-		expect(t, i, f, "[/a0 /b0]", with(all, "follow")) // which this time is permitted, while it sleeps
+		for range 3 {
+			before := f.counted()
+			poll(t, i)
+			after := f.counted()
+			if after["list"]-before["list"] != 1 || after["inspect"]-before["inspect"] != 2 || after["past"] != 0 {
+				t.Errorf("calls %v, then %v", before, after)
+			}
+		}
 		if got := reported(); len(got) == 0 || !errors.Is(got[0], container.ErrForbidden) {
 			t.Errorf("reported %v", got)
 		}
