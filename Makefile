@@ -39,13 +39,14 @@ bench: engine ## the figures of the README
 	go test -run '^$$' -bench Connections -benchtime 5x -count 3 -timeout 60m ./internal/e2e | tee .build/bench-connections.txt
 	go test -run '^$$' -bench AtRest -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-connections.txt
 	$(BENCHSTAT) .build/bench-connections.txt
-	go test -run '^$$' -bench 'Methods|Sockets|Owners' -benchtime 20x -timeout 60m ./internal/e2e | tee .build/bench-methods.txt
+	go test -run '^$$' -bench 'Methods|Connected|Sockets|Owners' -benchtime 20x -timeout 60m ./internal/e2e | tee .build/bench-methods.txt
 	$(BENCHSTAT) .build/bench-methods.txt
 
 fuzz: ## each decoder of foreign bytes, for FUZZTIME
 	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procnet
 	go test -run '^$$' -fuzz FuzzSockstat -fuzztime $(FUZZTIME) ./internal/procnet
 	go test -run '^$$' -fuzz FuzzAddresses -fuzztime $(FUZZTIME) ./internal/procnet
+	go test -run '^$$' -fuzz FuzzMPTCP6 -fuzztime $(FUZZTIME) ./internal/procnet
 	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procfd
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME) ./internal/sockdiag
 	go test -run '^$$' -fuzz FuzzIDsIn -fuzztime $(FUZZTIME) ./internal/hostproc

@@ -63,7 +63,7 @@ func (e hostEngine) Host(ctx context.Context) (container.Host, error) { return e
 
 func collectOptions(c config.Config) (collect.Options, error) {
 	options := collect.Options{CgroupFS: hostproc.CgroupFS, Workers: int(c.Workers), Timeout: time.Duration(c.Timeout)}
-	if c.Collector != "auto" {
+	if c.Collector.Forced() {
 		options.Methods = []collect.Method{collect.Method(c.Collector)}
 	}
 	var err error
@@ -81,19 +81,56 @@ func (o *outpost) start(ctx context.Context, forced bool) (unworkable <-chan err
 	var running sync.WaitGroup
 	running.Go(func() { o.inventory.Run(ctx, o.Followed) })
 	running.Go(func() {
-		_ = o.Ready(ctx) // an engine that is down is in the log before the first request
-		findings := o.collector.Probe(ctx)
-		if ctx.Err() != nil {
+		findings, err := o.probe(ctx)
+		if err != nil {
 			return
 		}
 		o.Found(findings)
-		for _, report := range findings.Reports {
-			if forced && report.Works == 0 && report.Missing != (collect.Problem{}) {
-				reasons <- fmt.Errorf("OUTPOST_COLLECTOR=%s %s", report.Method, report)
-			}
+		if err := cannotWork(findings); forced && err != nil {
+			reasons <- err
 		}
 	})
 	return reasons, running.Wait
+}
+
+// How long after the engine did not answer a probe it is asked again.
+const (
+	firstProbe = time.Second
+	lastProbe  = 30 * time.Second
+)
+
+// probe finds out what works here as soon as the engine answers. An error means that ctx has ended.
+func (o *outpost) probe(ctx context.Context) (collect.Findings, error) {
+	for pause := firstProbe; ; pause = min(2*pause, lastProbe) {
+		_ = o.Ready(ctx) // an engine that is down is in the log before the first request
+		findings, err := o.collector.Probe(ctx)
+		if err == nil || ctx.Err() != nil {
+			return findings, errors.Join(err, ctx.Err())
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// works returns why a method that alone may be used cannot work.
+func (o *outpost) works(ctx context.Context) error {
+	findings, err := o.collector.Probe(ctx)
+	if err != nil {
+		return err
+	}
+	return cannotWork(findings)
+}
+
+// cannotWork returns why a method that alone may be used cannot work, if that is not a container's fault.
+func cannotWork(findings collect.Findings) error {
+	for _, report := range findings.Reports {
+		if report.Works == 0 && report.General {
+			return fmt.Errorf("OUTPOST_COLLECTOR=%s %s", report.Method, report)
+		}
+	}
+	return nil
 }
 
 // close ends the calls to the engine that are still under way.

@@ -83,6 +83,9 @@ func take(ctx context.Context, o lsOptions, c config.Config) (snapshot.Document,
 		return snapshot.Document{}, err
 	}
 	taken, err := here.Snapshot(ctx, true)
+	if err == nil && c.Collector.Forced() {
+		err = here.works(ctx)
+	}
 	return snapshot.DocumentOf(o.filter.Of(taken)), errors.Join(err, here.close(context.WithoutCancel(ctx)))
 }
 
@@ -106,7 +109,7 @@ func fetch(ctx context.Context, from string, filter snapshot.Filter) (document s
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return document, fmt.Errorf("ls: %s answers %s", from, response.Status)
+		return document, fmt.Errorf("ls: %s answers %s%s", from, response.Status, reasonIn(response.Body))
 	}
 	if err := json.NewDecoder(io.LimitReader(response.Body, fetchLimit)).Decode(&document); err != nil {
 		return document, fmt.Errorf("ls: the answer of %s cannot be read: %w", from, err)
@@ -115,6 +118,16 @@ func fetch(ctx context.Context, from string, filter snapshot.Filter) (document s
 		return document, fmt.Errorf("ls: %s answers in version %d, not %d", from, document.Version, snapshot.Version)
 	}
 	return document, nil
+}
+
+// reasonIn returns what an answer that is no success says of its reason, behind a colon; nothing if that cannot be read.
+func reasonIn(body io.Reader) string {
+	const longest = 4 << 10
+	var answer struct{ Error string }
+	if err := json.NewDecoder(io.LimitReader(body, longest)).Decode(&answer); err != nil || answer.Error == "" {
+		return ""
+	}
+	return ": " + visible(answer.Error)
 }
 
 // table prints the containers for people, and below them why something is missing.

@@ -47,7 +47,7 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 		return fmt.Errorf("listen: %w", err)
 	}
 	following, stop := context.WithCancel(ctx)
-	unworkable, wait := o.start(following, c.Collector != "auto")
+	unworkable, wait := o.start(following, c.Collector.Forced())
 	defer func() {
 		stop()
 		wait()

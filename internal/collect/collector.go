@@ -7,7 +7,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/PabloL007/outpost/internal/container"
@@ -50,8 +52,10 @@ type Options struct {
 const (
 	// listTimeout bounds the call that lists the containers.
 	listTimeout = 10 * time.Second
-	// rounds bounds how often a collection starts over because a container was started anew meanwhile.
-	rounds = 3
+	// rounds bounds how often a collection starts over because a container ended or was started anew meanwhile, and
+	// roundPause is how long the engine then has to notice.
+	rounds     = 3
+	roundPause = 50 * time.Millisecond
 )
 
 // Collector collects from the containers of one engine. It may be used by several goroutines at once.
@@ -59,9 +63,11 @@ type Collector struct {
 	Options
 	inventory Inventory
 	pending   *pending
+	failures  *failures
+	settled   *settled
 	executor  *executor
-	strangers *strangers
-	decoders  *sync.Pool // of *procnet.Decoder: their buffers grow to the size of the tables once
+	decoders  *sync.Pool  // of *procnet.Decoder: their buffers grow to the size of the tables once
+	inSight   atomic.Bool // the process of some container was seen in Proc, so that the engine's numbers mean something there
 }
 
 // New returns a collector. life is for calls that outlast the request for which they were made. The collector must be
@@ -74,12 +80,14 @@ func New(life context.Context, inventory Inventory, engine Engine, options Optio
 		// The kernel is the engine's; that it has Outpost's own byte order is taken for granted.
 		return procnet.NewDecoder(binary.NativeEndian)
 	}}
+	failures := newFailures(time.Now)
 	return &Collector{
 		Options:   options,
 		inventory: inventory,
 		pending:   newPending(life, options.Workers),
-		executor:  &executor{engine: engine, failures: newFailures(time.Now), decoders: decoders},
-		strangers: newStrangers(),
+		failures:  failures,
+		settled:   newSettled(),
+		executor:  &executor{engine: engine, failures: failures, decoders: decoders},
 		decoders:  decoders,
 	}
 }
@@ -100,32 +108,44 @@ const (
 // wrong with one container is a problem of its reading.
 func (c *Collector) Collect(ctx context.Context, detail Detail) (Result, error) {
 	for n := 1; ; n++ {
-		result, outdated, err := c.collectOnce(ctx, detail)
-		if err != nil || !outdated || n == rounds {
+		result, outdated, err := c.collectOnce(ctx, detail, n == rounds)
+		if err != nil || !outdated {
 			return result, err
+		}
+		select {
+		case <-time.After(roundPause):
+		case <-ctx.Done():
 		}
 	}
 }
 
-// collectOnce reads all running containers. outdated reports whether what the inventory had of one was.
-func (c *Collector) collectOnce(ctx context.Context, detail Detail) (result Result, outdated bool, err error) {
+// collectOnce reads all running containers. outdated reports whether what the inventory had of one was, unless this
+// is the last round.
+func (c *Collector) collectOnce(ctx context.Context, detail Detail, last bool) (result Result, outdated bool, err error) {
 	listed, err := c.list(ctx)
 	if err != nil {
 		return Result{}, false, err
 	}
-	round := newRound(c, listed, detail)
-	reads := make([]*read, len(listed))
-	var group sync.WaitGroup // bounded by the slots of pending
-	for i, summary := range listed {
-		group.Go(func() { reads[i] = round.read(ctx, summary) })
-	}
-	group.Wait()
+	r := newRound(c, listed, detail)
+	members := r.meet(ctx, listed)
+	defer leave(members)
+	inParallel(r.place(members), func(n *namespace) { r.read(ctx, n) })
+	outdated = r.settle(ctx, members, last)
 	if err := ctx.Err(); err != nil {
 		return Result{}, false, fmt.Errorf("collection: %w", err)
 	}
-	result = resultOf(listed, reads)
-	result.Addresses, result.AddressesErr = round.hostAddresses(result.Readings)
-	return result, round.outdated.Load(), nil
+	result = resultOf(members)
+	result.Addresses, result.AddressesErr = r.hostAddresses(members)
+	return result, outdated, nil
+}
+
+// inParallel does something with each of all, and waits. What takes long is bounded by the slots of pending.
+func inParallel[T any](all []T, do func(T)) {
+	var group sync.WaitGroup
+	for _, one := range all {
+		group.Go(func() { do(one) })
+	}
+	group.Wait()
 }
 
 func (c *Collector) list(ctx context.Context) ([]container.Summary, error) {
@@ -139,19 +159,22 @@ func (c *Collector) list(ctx context.Context) ([]container.Summary, error) {
 	for _, c := range listed {
 		ids[c.ID] = true
 	}
-	c.executor.failures.keep(ids)
-	c.strangers.keep(ids)
+	c.failures.keep(ids)
+	c.settled.keep(ids)
 	return listed, nil
 }
 
-func resultOf(listed []container.Summary, reads []*read) Result {
-	result := Result{Readings: make([]Reading, 0, len(reads))}
-	for i, r := range reads {
-		if r == nil {
-			result.Gone = append(result.Gone, listed[i].Name)
+// uses reports whether a method may be used.
+func (c *Collector) uses(method Method) bool { return slices.Contains(c.Methods, method) }
+
+func resultOf(members []*member) Result {
+	result := Result{Readings: make([]Reading, 0, len(members))}
+	for _, m := range members {
+		if m.gone {
+			result.Gone = append(result.Gone, m.Container.Name)
 			continue
 		}
-		result.Readings = append(result.Readings, r.finish())
+		result.Readings = append(result.Readings, m.finish())
 	}
 	return result
 }

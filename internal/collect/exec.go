@@ -41,30 +41,6 @@ const (
 	lastNotStarted  = 128
 )
 
-// explainedError says in plain words why a method gave nothing.
-type explainedError struct {
-	Problem
-	final  bool // as long as the container lives, it would fail again
-	unseen bool // its processes are out of sight
-}
-
-func (e *explainedError) Error() string { return e.String() }
-
-func final(err error) bool {
-	var e *explainedError
-	return errors.As(err, &e) && e.final
-}
-
-// recalledError is an error of an earlier time: nothing was tried.
-type recalledError struct{ error }
-
-func (e *recalledError) Unwrap() error { return e.error }
-
-func recalled(err error) bool {
-	var e *recalledError
-	return errors.As(err, &e)
-}
-
 // executor runs commands in containers, and remembers those that could not be run.
 type executor struct {
 	engine   Engine
@@ -112,7 +88,7 @@ func classify(name string, ended exit, err error) error {
 	case errors.Is(err, errOutputLimit):
 		return tooMuch(name, true)
 	case errors.Is(err, container.ErrForbidden):
-		return &explainedError{Problem: Problem{Reason: "exec not permitted", Detail: err.Error()}}
+		return &explainedError{general: true, Problem: Problem{Reason: "exec not permitted", Detail: err.Error()}}
 	case err != nil:
 		return &explainedError{Problem: Problem{Reason: "exec failed", Detail: err.Error()}}
 	case ended.code < firstNotStarted || ended.code > lastNotStarted:

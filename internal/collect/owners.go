@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/container"
@@ -12,35 +13,54 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// readOwners finds out which sockets of the shared namespace are the container's: by the cgroup that made them, or
-// by the descriptors of its processes. A command is run in the container only if the tables were read so too, or if its
-// processes are out of sight.
-func (r *round) readOwners(ctx context.Context, c container.Container, read tables) (procfd.Owners, error) {
-	if read.method == Exec {
-		return r.ownersByCommand(ctx, c)
+// readOwners finds out which sockets of the shared namespace are the member's.
+func (r *round) readOwners(ctx context.Context, m *member) {
+	owners, err := r.ownersOf(ctx, m)
+	if err != nil {
+		m.ownersErr = err
+		p := problemOf(err)
+		m.add(Problem{Reason: "its sockets cannot be told from those of others in the same network namespace: " + p.Reason, Detail: p.Detail})
+		return
+	}
+	m.Owners = &owners
+	if owners.Denied > 0 {
+		m.add(deniedProblem(owners))
+	}
+}
+
+func (r *round) ownersOf(ctx context.Context, m *member) (procfd.Owners, error) {
+	n := m.namespace
+	switch {
+	case n.err == nil && len(n.Sockets) == 0: // nobody owns any
+		return procfd.Owners{}, nil
+	case unseen(m.process.err) && r.uses(Exec):
+		return r.ownersByCommand(ctx, m)
 	}
 	var owners procfd.Owners
-	err := r.withProcess(ctx, c, func(p *hostproc.Process) error {
-		var err error
-		if owners, err = r.ownersByCgroup(p, c, read.sockets); err != nil {
-			owners, err = r.ownersByDescriptors(p, c)
-		}
+	err := r.withProcess(ctx, m, func(p *hostproc.Process) (err error) {
+		owners, err = r.ownersByKernel(ctx, p, m)
 		return err
 	})
-	var e *explainedError
-	if errors.As(err, &e) && e.unseen && !outdated(err) && slices.Contains(r.Methods, Exec) {
-		return r.ownersByCommand(ctx, c)
-	}
 	return owners, err
 }
 
-func (r *round) ownersByCommand(ctx context.Context, c container.Container) (procfd.Owners, error) {
-	if err := executable(c); err != nil {
-		return procfd.Owners{}, err
+// ownersByKernel asks for the cgroup in which each socket was made, and for the descriptors of the container's
+// processes: the former needs no permission, the latter finds also who was given a socket by another, and the names
+// of processes. Where the former tells, what the latter may not see does not matter.
+func (r *round) ownersByKernel(ctx context.Context, p *hostproc.Process, m *member) (procfd.Owners, error) {
+	made, err := r.ownersByCgroup(p, m.Container, m.namespace.Sockets)
+	if err != nil {
+		return r.ownersByDescriptors(ctx, m)
 	}
-	return await(ctx, r.pending, r.Timeout, call{kindExec, c.ID}, func(ctx context.Context) (procfd.Owners, error) {
-		return r.executor.owners(ctx, c)
-	})
+	if !r.capabilities().Has(hostproc.SysPtrace) {
+		return made, nil
+	}
+	held, err := r.ownersByDescriptors(ctx, m)
+	if err != nil {
+		return made, nil //nolint:nilerr // what matters is told
+	}
+	maps.Copy(made.Inodes, held.Inodes)
+	return made, nil
 }
 
 var errNoCgroups = errors.New("the sockets' cgroups are not known")
@@ -63,43 +83,90 @@ func (r *round) ownersByCgroup(p *hostproc.Process, c container.Container, all [
 	return owners, nil
 }
 
-// ownersByDescriptors looks at the descriptors of all processes of the container. Of Outpost's own, which may have
-// no host's /proc to find others in, its own process has them all.
-func (r *round) ownersByDescriptors(p *hostproc.Process, c container.Container) (procfd.Owners, error) {
-	owners := procfd.Owners{Inodes: make(map[uint64]string)}
-	if r.isSelf(c) {
-		return owners, addSockets(&owners, p)
+// maxOwned bounds the memory that one container's sockets can take.
+const maxOwned = 1 << 20
+
+// descriptors is what a failure to look at all descriptors in time is remembered by.
+const descriptors = "descriptors"
+
+// ownersByDescriptors looks at the descriptors of all processes of the container, no longer than it may take. One that
+// holds too many is, like a command that fails, not looked at again at once.
+func (r *round) ownersByDescriptors(ctx context.Context, m *member) (procfd.Owners, error) {
+	if err := r.failures.recall(m.Container, descriptors); err != nil {
+		return procfd.Owners{}, &recalledError{err}
 	}
-	pids, err := r.pids()
+	bounded, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	owners, err := r.heldBy(bounded, m)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, hostproc.ErrTooManySockets) {
+		err = &explainedError{Problem: Problem{Reason: "its processes hold too many descriptors to be looked at", Detail: err.Error()}}
+		r.failures.note(m.Container, descriptors, err)
+	} else if err == nil {
+		r.failures.note(m.Container, descriptors, nil)
+	}
+	return owners, err
+}
+
+func (r *round) heldBy(ctx context.Context, m *member) (procfd.Owners, error) {
+	owners := procfd.Owners{Inodes: make(map[uint64]string)}
+	pids, err := r.pidsOf(ctx, m)
 	if err != nil {
 		return procfd.Owners{}, fmt.Errorf("listing of processes: %w", err)
 	}
-	for _, pid := range pids[c.ID] {
-		process, err := r.Proc.Process(pid, c.ID)
+	for _, pid := range pids {
+		process, err := r.processWith(pid, m)
 		if err == nil {
-			err = addSockets(&owners, process)
+			err = r.addSockets(ctx, &owners, process)
 			_ = process.Close()
 		}
 		if err != nil && !vanished(err) {
 			return procfd.Owners{}, err
 		}
 	}
+	if errors.Is(r.obstacle(), hostproc.ErrHidden) { // who knows how many there are
+		owners.Denied++
+		owners.Missing = r.capabilities().Lack(hostproc.SysPtrace)
+	}
 	return owners, nil
 }
 
-func addSockets(owners *procfd.Owners, p *hostproc.Process) error {
-	held, err := p.Sockets()
+// pidsOf returns the processes of the container.
+func (r *round) pidsOf(ctx context.Context, m *member) ([]int, error) {
+	pids, err := r.pids(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if m.process.own {
+		return append(slices.Clone(pids[m.Container.ID]), pids[""]...), nil
+	}
+	return pids[m.Container.ID], nil
+}
+
+// processWith opens one of the container's processes.
+func (r *round) processWith(pid int, m *member) (*hostproc.Process, error) {
+	process, err := r.Proc.Process(pid, m.Container.ID)
+	if m.process.own && errors.Is(err, hostproc.ErrAnother) {
+		return r.Proc.Companion(pid)
+	}
+	return process, err
+}
+
+func (r *round) addSockets(ctx context.Context, owners *procfd.Owners, p *hostproc.Process) error {
+	held, err := p.Sockets(ctx)
 	if err != nil {
 		return err
 	}
-	if held.Missing != "" {
+	if len(held.Needed) > 0 {
 		owners.Denied++
-		owners.Missing = held.Missing
+		owners.Missing = r.capabilities().Lack(held.Needed...)
 	} else {
 		owners.Readable++
 	}
 	for _, inode := range held.Inodes {
 		owners.Inodes[inode] = held.Name
+	}
+	if len(owners.Inodes) > maxOwned {
+		return hostproc.ErrTooManySockets
 	}
 	return nil
 }
@@ -112,7 +179,7 @@ func deniedProblem(owners procfd.Owners) Problem {
 	}
 	if owners.Missing != "" {
 		p.Reason = "the owners of sockets in the shared network namespace are unknown: " + owners.Missing +
-			" is missing to look at its processes' descriptors"
+			" to look at its processes' descriptors"
 	}
 	return p
 }

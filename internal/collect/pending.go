@@ -20,10 +20,16 @@ type pending struct {
 	// slots are as many as containers may be read at once. Waiting for one costs no call its time.
 	slots chan struct{}
 
-	mu     sync.Mutex
-	left   map[call]bool // left to themselves
-	closed bool
-	calls  sync.WaitGroup
+	mu       sync.Mutex
+	underWay map[call]*underWay
+	closed   bool
+	calls    sync.WaitGroup
+}
+
+// underWay is a call that has begun.
+type underWay struct {
+	ended chan struct{} // closed then
+	left  bool          // to itself
 }
 
 // call is what is asked of the engine about a container. An exec stands for every command: none is started
@@ -38,7 +44,7 @@ const (
 // newPending returns a set of calls that end with life, so many of which are waited for at once.
 func newPending(life context.Context, atOnce int) *pending {
 	life, cancel := context.WithCancel(life)
-	return &pending{life: life, cancel: cancel, slots: make(chan struct{}, atOnce), left: make(map[call]bool)}
+	return &pending{life: life, cancel: cancel, slots: make(chan struct{}, atOnce), underWay: make(map[call]*underWay)}
 }
 
 // errClosed is the error of a call that is not made any more.
@@ -77,31 +83,41 @@ func (e *unansweredError) Error() string {
 // await makes a call as soon as there is a slot, and waits for it, at most for timeout.
 func await[T any](ctx context.Context, p *pending, timeout time.Duration, which call, ask func(context.Context) (T, error)) (T, error) {
 	var none T
-	late := &unansweredError{which, timeout}
 	if p.isLeft(which) {
-		return none, late
+		return none, &unansweredError{which, timeout}
 	}
 	leave, err := p.enter(ctx)
 	if err != nil {
 		return none, err
 	}
 	defer leave()
+	return answered(ctx, p, patience{timeout, time.Now().Add(timeout)}, which, ask)
+}
+
+// patience is how long a call may take, and when those who wait for it stop to, which may be earlier.
+type patience struct {
+	timeout  time.Duration
+	deadline time.Time
+}
+
+// answered makes a call and waits for it. The caller has a slot.
+func answered[T any](ctx context.Context, p *pending, patience patience, which call, ask func(context.Context) (T, error)) (T, error) {
+	var none T
+	timer := time.NewTimer(time.Until(patience.deadline))
+	defer timer.Stop()
+	late := &unansweredError{which, patience.timeout}
 	type outcome struct {
 		value T
 		err   error
 	}
 	done := make(chan outcome, 1)
-	if !p.begin(func() {
+	mine, err := p.begin(ctx, timer.C, late, func() {
 		value, err := ask(p.life)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		delete(p.left, which)
 		done <- outcome{value, err}
-	}) {
-		return none, errClosed
+	})
+	if err != nil {
+		return none, err
 	}
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
 	err = late
 	select {
 	case o := <-done:
@@ -116,9 +132,52 @@ func await[T any](ctx context.Context, p *pending, timeout time.Duration, which 
 	case o := <-done: // it ended just now
 		return o.value, o.err
 	default:
-		p.left[which] = true
+		mine.left = true
 		return none, err
 	}
+}
+
+// begin starts a call on a goroutine of its own, when the one of its kind that may run has ended. It gives up with the
+// context, with late as soon as the timer fires or where the other one was left to itself, and when p is closed.
+func (p *pending) begin(ctx context.Context, timer <-chan time.Time, late *unansweredError, ask func()) (*underWay, error) {
+	for {
+		mine, other, err := p.take(late.call, ask)
+		if mine != nil || err != nil {
+			return mine, err
+		}
+		if p.isLeft(late.call) {
+			return nil, late
+		}
+		select {
+		case <-other.ended:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-timer:
+			return nil, late
+		}
+	}
+}
+
+// take starts a call unless another one of its kind is under way.
+func (p *pending) take(which call, ask func()) (mine, other *underWay, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, nil, errClosed
+	}
+	if other := p.underWay[which]; other != nil {
+		return nil, other, nil
+	}
+	mine = &underWay{ended: make(chan struct{})}
+	p.underWay[which] = mine
+	p.calls.Go(func() {
+		ask()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.underWay, which)
+		close(mine.ended)
+	})
+	return mine, nil, nil
 }
 
 // enter waits for a slot. leave gives it back.
@@ -131,20 +190,11 @@ func (p *pending) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// begin starts a call on a goroutine of its own, unless p is closed.
-func (p *pending) begin(ask func()) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.closed {
-		p.calls.Go(ask)
-	}
-	return !p.closed
-}
-
 func (p *pending) isLeft(which call) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.left[which]
+	call := p.underWay[which]
+	return call != nil && call.left
 }
 
 func unanswered(err error) bool {

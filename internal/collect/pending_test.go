@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -55,4 +56,31 @@ func TestCloseWaitsNoLongerThanAsked(t *testing.T) {
 	if err := p.close(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// Of two calls of one kind for one container the second is made when the first has ended.
+func TestOneCallAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPending(t.Context(), 4)
+		running, most := 0, 0
+		var callers sync.WaitGroup
+		for range 3 {
+			callers.Go(func() {
+				_, err := await(t.Context(), p, time.Minute, call{kindExec, "it"}, func(context.Context) (int, error) {
+					running++
+					most = max(most, running)
+					time.Sleep(time.Second)
+					running--
+					return 0, nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		callers.Wait()
+		if most != 1 {
+			t.Errorf("%d at once", most)
+		}
+	})
 }

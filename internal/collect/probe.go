@@ -2,117 +2,135 @@ package collect
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
-	"sync"
 
-	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/hostproc"
 )
 
 // Report says of a method whether it works here.
 type Report struct {
 	Method Method
-	// Works and Tried count containers; none were tried if none runs.
+	// Works and Tried count containers; none were tried if none runs in which to, or for which it would be needed.
 	Works, Tried int
-	// Missing says what the first one lacks that it did not work for.
+	// Missing says what the first one lacks that it did not work for, and General that it is not the container that
+	// lacks it.
 	Missing Problem
+	General bool
+	// NotNeeded: a better method works for all containers.
+	NotNeeded bool
 }
 
 // Findings are what a probe found.
 type Findings struct {
-	// Reports are those of the methods that may be used but for Exec, the best first: whether that works only a
-	// command would tell.
+	// Reports are those of the methods that may be used, the best first.
 	Reports []Report
 	// OwnersByCgroup is empty if the cgroup of a socket can be told to be a container's, or says why not.
 	OwnersByCgroup string
 }
 
-// probed is how many containers a probe tries.
-const probed = 20
+const (
+	// probed is how many containers a probe tries.
+	probed = 20
+	// probedByCommand is how many of them it runs a command in.
+	probedByCommand = 3
+)
 
-// Probe tries each method but Exec on running containers or, if there are none or the engine does not answer, on
-// process 1.
-func (c *Collector) Probe(ctx context.Context) Findings {
+// Probe tries each method on running containers or, if there are none, on process 1; and Exec only on containers for
+// which no better one works. An error means that the engine could not be asked for containers.
+func (c *Collector) Probe(ctx context.Context) (Findings, error) {
 	listed, err := c.list(ctx)
 	if err != nil {
-		listed = nil
+		return Findings{}, err
 	}
-	listed = slices.DeleteFunc(slices.Clone(listed), func(s container.Summary) bool {
-		return s.ID == c.Self // that Outpost can read itself, or cannot, tells nothing of others
-	})
 	r := newRound(c, listed, Plain)
-	subjects := r.subjects(ctx, listed[:min(len(listed), probed)])
+	p := &probe{round: r, unread: make(map[*member]bool)}
+	members := r.meet(ctx, listed[:min(len(listed), probed)])
+	defer leave(members)
+	for _, m := range members {
+		// That Outpost can read itself, or cannot, tells nothing of others.
+		if !m.gone && m.Container.PID != 0 && !m.process.own && !m.Container.Sandboxed && m.Container.ID != r.Self {
+			p.subjects = append(p.subjects, m)
+			p.unread[m] = true
+		}
+	}
 	var findings Findings
 	for _, method := range c.Methods {
-		if method != Exec {
-			findings.Reports = append(findings.Reports, r.report(ctx, method, subjects))
-		}
+		findings.Reports = append(findings.Reports, p.report(ctx, method))
 	}
-	findings.OwnersByCgroup = r.cgroupsTold(ctx, subjects)
-	return findings
+	findings.OwnersByCgroup = p.ownersByCgroup(ctx, findings.Reports)
+	return findings, nil
 }
 
-// subjects are the containers that have a process in which a method may be tried.
-func (r *round) subjects(ctx context.Context, listed []container.Summary) []container.Container {
-	inspected := make([]container.Container, len(listed))
-	var group sync.WaitGroup // bounded by the slots of pending
-	for i, summary := range listed {
-		group.Go(func() { inspected[i], _ = r.inspect(ctx, summary.ID) }) // a collection will say what is wrong
-	}
-	group.Wait()
-	var subjects []container.Container
-	for _, c := range inspected {
-		if c.PID != 0 && !c.Sandboxed {
-			subjects = append(subjects, c)
-		}
-	}
-	return subjects
+// probe is a probe under way.
+type probe struct {
+	*round
+	subjects []*member
+	unread   map[*member]bool // by the methods that were tried
 }
 
-func (r *round) report(ctx context.Context, method Method, subjects []container.Container) Report {
+func (p *probe) report(ctx context.Context, method Method) Report {
 	report := Report{Method: method}
-	for _, c := range subjects {
-		_, err := r.tablesBy(ctx, method, c)
-		if outdated(err) {
-			continue // it ended or was started anew meanwhile, which tells nothing
+	for _, m := range p.subjects {
+		if method == Exec && (!p.unread[m] || report.Works > 0 || report.Tried == probedByCommand || executable(m) != nil) {
+			continue
+		}
+		_, err := p.by(ctx, method, []*member{m})
+		if ended(err) {
+			continue // which tells nothing
 		}
 		report.Tried++
-		switch {
-		case err == nil:
+		if err == nil {
 			report.Works++
-		case report.Missing == Problem{}:
-			report.Missing = problemOf(err)
+			delete(p.unread, m)
+		} else {
+			report.lacks(err)
 		}
 	}
-	if report.Tried == 0 {
-		if err := r.tryInit(ctx, method); err != nil {
-			report.Missing = problemOf(err)
+	switch {
+	case report.Tried > 0:
+	case method == Exec:
+		report.NotNeeded = len(p.subjects) > 0 && len(p.unread) == 0
+	default:
+		if err := p.tryInit(ctx, method); err != nil {
+			report.lacks(err)
 		}
 	}
 	return report
 }
 
-func (r *round) tryInit(ctx context.Context, method Method) error {
-	process, err := r.Proc.Init()
+func (r *Report) lacks(err error) {
+	var e *explainedError
+	general := errors.As(err, &e) && e.general
+	if r.Missing == (Problem{}) || general && !r.General {
+		r.Missing, r.General = problemOf(err), general
+	}
+}
+
+func (p *probe) tryInit(ctx context.Context, method Method) error {
+	process, err := p.Proc.Init()
 	if err != nil {
-		return r.explained(err)
+		return p.explained(err)
 	}
 	defer func() { _ = process.Close() }()
-	if method == Sockdiag {
-		_, err = r.dump(ctx, process)
-	} else {
-		_, err = r.copyTables(process)
-	}
+	_, err = p.tablesOf(ctx, method, process)
 	return err
 }
 
-func (r *round) cgroupsTold(ctx context.Context, subjects []container.Container) string {
-	missing := "no container runs in which to look"
-	for _, c := range subjects {
+// ownersByCgroup returns why the makers of sockets cannot be told by cgroup; empty if they can.
+func (p *probe) ownersByCgroup(ctx context.Context, reports []Report) string {
+	if len(p.subjects) == 0 {
+		return "no container runs in which to look"
+	}
+	netlink := false
+	for _, report := range reports {
+		netlink = netlink || report.Method == Sockdiag && report.Works > 0
+	}
+	missing := ""
+	for _, m := range p.subjects {
 		var untold error
-		err := r.withProcess(ctx, c, func(p *hostproc.Process) error {
-			_, untold = p.CgroupIDs(r.CgroupFS, c.ID)
+		err := p.withProcess(ctx, m, func(process *hostproc.Process) error {
+			_, untold = process.CgroupIDs(p.CgroupFS, m.Container.ID)
 			return nil
 		})
 		switch {
@@ -120,8 +138,10 @@ func (r *round) cgroupsTold(ctx context.Context, subjects []container.Container)
 			missing = problemOf(err).Reason
 		case untold != nil:
 			missing = untold.Error()
-		default:
+		case netlink || p.uses(Sockdiag) && m.process.seen() && m.Container.Network.Host() && m.process.process.Namespace() == p.self():
 			return ""
+		default:
+			missing = "cgroups are told by netlink alone: it takes --network host, or what sockdiag lacks"
 		}
 	}
 	return missing
@@ -130,6 +150,8 @@ func (r *round) cgroupsTold(ctx context.Context, subjects []container.Container)
 // String says it in a few words.
 func (r Report) String() string {
 	switch {
+	case r.NotNeeded:
+		return "not needed"
 	case r.Tried == 0 && r.Missing == Problem{}:
 		return "seems to work; no container runs to try it on"
 	case r.Works == r.Tried && r.Tried > 0:

@@ -64,18 +64,3 @@ type Unused struct {
 	Method Method
 	Problem
 }
-
-// Problem is a reason for which something of a container is missing.
-type Problem struct {
-	// Reason is for people, and the same each time the same happens.
-	Reason string
-	// Detail may differ from time to time. It may be empty.
-	Detail string
-}
-
-func (p Problem) String() string {
-	if p.Detail == "" {
-		return p.Reason
-	}
-	return p.Reason + ": " + p.Detail
-}

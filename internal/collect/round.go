@@ -5,25 +5,25 @@ import (
 	"errors"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/hostproc"
 	"github.com/PabloL007/outpost/internal/procfd"
 )
 
-// round is one collection: each container is inspected once in it and each namespace read once.
+// round is one try of a collection: each container is met, placed in its network namespace, and each namespace read
+// once.
 type round struct {
 	*Collector
 	detail       Detail
-	joined       map[string]bool // ID or name of a container whose network another one joined
-	ownNamespace func() hostproc.Namespace
-	pids         func() (map[string][]int, error) // of each container
-	outdated     atomic.Bool                      // what the inventory had of a container
+	joined       map[string]bool           // ID or name of a container whose network another one joined
+	self         func() hostproc.Namespace // Outpost's own; no other has the zero value
+	capabilities func() hostproc.Capabilities
+	obstacle     func() error
+	pids         func(context.Context) (hostproc.PIDs, error)
 
-	mu         sync.Mutex
-	inspected  map[string]func() (container.Container, error)
-	namespaces map[string]*namespace
+	mu        sync.Mutex
+	inspected map[string]func() (container.Container, error)
 }
 
 func newRound(c *Collector, listed []container.Summary, detail Detail) *round {
@@ -31,10 +31,11 @@ func newRound(c *Collector, listed []container.Summary, detail Detail) *round {
 		Collector:    c,
 		detail:       detail,
 		joined:       make(map[string]bool),
-		ownNamespace: sync.OnceValue(c.ownNamespace),
-		pids:         sync.OnceValues(c.Proc.PIDs),
+		self:         sync.OnceValue(c.ownNamespace),
+		capabilities: sync.OnceValue(c.Proc.Capabilities),
+		obstacle:     sync.OnceValue(c.Proc.Obstacle),
+		pids:         onceWith(c.Proc.PIDs),
 		inspected:    make(map[string]func() (container.Container, error)),
-		namespaces:   make(map[string]*namespace),
 	}
 	for _, summary := range listed {
 		if target, ok := summary.Network.Joined(); ok {
@@ -44,105 +45,94 @@ func newRound(c *Collector, listed []container.Summary, detail Detail) *round {
 	return r
 }
 
-// read is a reading in the making.
-type read struct {
+// onceWith is sync.OnceValues of what takes a context: the first caller's.
+func onceWith[T any](f func(context.Context) (T, error)) func(context.Context) (T, error) {
+	var once sync.Once
+	var value T
+	var err error
+	return func(ctx context.Context) (T, error) {
+		once.Do(func() { value, err = f(ctx) })
+		return value, err
+	}
+}
+
+// member is a container in a round, and its reading in the making.
+type member struct {
 	Reading
-	namespace *namespace
-	tablesErr error // counts only if no other container of the namespace could be used either
+	place     place      // by the engine's words
+	process   sight      // of its first process
+	namespace *namespace // nil if nothing is known of it, or if it has no process
+	gone      bool       // it is not running any more
+	tablesErr error      // why the tables could not be read through it; counts only if they were not through another one
+	ownersErr error
 }
 
-// finish adds what is known only when all containers have been read.
-func (r *read) finish() Reading {
-	r.Method = None
-	if r.namespace == nil {
-		return r.Reading
+func (m *member) add(p Problem) { m.Problems = append(m.Problems, p) }
+
+// meet asks the inventory for each container that is listed, and looks for its process.
+func (r *round) meet(ctx context.Context, listed []container.Summary) []*member {
+	members := make([]*member, len(listed))
+	for i, summary := range listed {
+		members[i] = &member{Reading: Reading{Method: None, Container: container.Container{
+			ID: summary.ID, Name: summary.Name, Image: summary.Image, Network: summary.Network,
+		}}}
 	}
-	r.Namespace = &r.namespace.Namespace
-	r.Namespace.Sockets = r.namespace.read.sockets
-	r.Unused = r.namespace.read.unused
-	if r.namespace.done {
-		r.Method = r.namespace.read.method
-	} else if r.tablesErr != nil {
-		r.add(problemOf(r.tablesErr))
+	inParallel(members, func(m *member) { r.inspectMember(ctx, m) })
+	for _, m := range members {
+		r.judge(m)
 	}
-	r.Problems = append(r.Problems, r.namespace.read.problems...)
-	return r.Reading
+	return members
 }
 
-func (r *read) add(p Problem) { r.Problems = append(r.Problems, p) }
-
-// read reads one container; nil if it is gone.
-func (r *round) read(ctx context.Context, listed container.Summary) *read {
-	c, err := r.inspect(ctx, listed.ID)
-	if err != nil {
-		if errors.Is(err, container.ErrNotFound) {
-			return nil
-		}
-		known := container.Container{ID: listed.ID, Name: listed.Name, Image: listed.Image, Network: listed.Network}
-		return &read{Reading: Reading{Container: known, Problems: []Problem{problemOf(err)}}}
+func (r *round) inspectMember(ctx context.Context, m *member) {
+	c, err := r.inspect(ctx, m.Container.ID)
+	switch {
+	case errors.Is(err, container.ErrNotFound), err == nil && c.State == container.Stopped:
+		m.gone = true
+		return
+	case err != nil:
+		m.add(problemOf(err))
+		return
 	}
-	if c.State == container.Stopped {
-		return nil
-	}
-	reading := &read{Reading: Reading{Container: c}}
+	m.Container = c
 	if len(c.Invalid) > 0 {
-		reading.add(Problem{Reason: "parts of the engine's answer make no sense", Detail: strings.Join(c.Invalid, "; ")})
+		m.add(Problem{Reason: "parts of the engine's answer make no sense", Detail: strings.Join(c.Invalid, "; ")})
 	}
-	var namespaceErr error
-	if reading.namespace, namespaceErr = r.namespaceOf(ctx, c); namespaceErr != nil {
-		reading.add(Problem{Reason: "the container whose network it joined cannot be inspected", Detail: namespaceErr.Error()})
+	if m.place, err = r.placeOf(ctx, c); err != nil {
+		m.add(Problem{Reason: "the container whose network it joined cannot be inspected", Detail: err.Error()})
 	}
 	if c.State == container.Restarting {
-		reading.restarting()
-		return reading
+		m.restarting()
+		return
 	}
-	if err := r.look(ctx, reading); err == nil || recalled(err) {
-		return reading
-	}
-	// What became of the container meanwhile may explain the failure.
-	now, err := r.refresh(ctx, c.ID)
-	switch {
-	case errors.Is(err, container.ErrNotFound), err == nil && now.State == container.Stopped:
-		return nil
-	case err == nil && now.State == container.Restarting:
-		r.executor.failures.forget(c)
-		reading.tablesErr, reading.Problems = nil, nil
-		reading.restarting()
-	}
-	return reading
+	m.process = r.look(ctx, c)
 }
 
 // restarting ends the reading of a container that has no process, and so no socket.
-func (r *read) restarting() {
-	r.add(Problem{Reason: "the container is restarting"})
-	r.Owners = &procfd.Owners{}
+func (m *member) restarting() {
+	m.add(Problem{Reason: "the container is restarting"})
+	m.Owners = &procfd.Owners{}
+	m.namespace = nil
 }
 
-// look reads the tables and, where it matters, their owners. The tables come first: a socket in them that later has
-// no owner was closed meanwhile, whereas the other way round a new connection would be taken for nobody's.
-func (r *round) look(ctx context.Context, reading *read) error {
-	c := reading.Container
-	var got tables
-	got, reading.tablesErr = reading.namespace.readOnce(func() (tables, error) { return r.readTables(ctx, c) })
-	if !reading.namespace.Shared {
-		return reading.tablesErr
+// finish adds what is known only when all containers have been read.
+func (m *member) finish() Reading {
+	n := m.namespace
+	if n == nil {
+		return m.Reading
 	}
-	owners, err := r.readOwners(ctx, c, got)
-	if err != nil {
-		p := problemOf(err)
-		reading.add(Problem{Reason: "its sockets cannot be told from those of others in the same network namespace: " + p.Reason, Detail: p.Detail})
-		return err
+	m.Namespace = &n.Namespace
+	m.Method, m.Unused = n.method, n.unused
+	if n.err != nil {
+		m.add(problemOf(first(m.tablesErr, n.err)))
 	}
-	reading.Owners = &owners
-	if owners.Denied > 0 {
-		reading.add(deniedProblem(owners))
-	}
-	return reading.tablesErr
+	m.Problems = append(m.Problems, n.problems...)
+	return m.Reading
 }
 
-// isSelf reports whether Outpost runs in c. A container that joined another's network is given the other's files
-// (moby daemon/container_operations_unix.go), so Outpost may be in any of those that share them: then it is not
-// known to be in c.
+// isSelf reports whether Outpost runs in c, as far as the files tell that are mounted into its container. One that
+// joined another's network is given the other's files (moby daemon/container_operations_unix.go), so Outpost may be
+// in any of those that share them: then it is not known to be in c.
 func (r *round) isSelf(c container.Container) bool { return c.ID == r.Self && !r.isJoined(c) }
 
 // isJoined reports whether another container joined c's network.
@@ -162,29 +152,8 @@ func (r *round) inspect(ctx context.Context, id string) (container.Container, er
 	return inspected()
 }
 
-// refresh inspects a container anew.
-func (r *round) refresh(ctx context.Context, id string) (container.Container, error) {
-	return r.inspectBy(ctx, id, r.inventory.Refresh)
-}
-
 func (r *round) inspectBy(ctx context.Context, id string, inspect func(context.Context, string) (container.Container, error)) (container.Container, error) {
 	return await(ctx, r.pending, r.Timeout, call{kindInspect, id}, func(ctx context.Context) (container.Container, error) {
 		return inspect(ctx, id)
 	})
-}
-
-// problemOf puts an error into a problem's words.
-func problemOf(err error) Problem {
-	var failed *explainedError
-	switch {
-	case errors.As(err, &failed):
-		return failed.Problem
-	case unanswered(err):
-		return Problem{Reason: err.Error()}
-	}
-	operation, detail, ok := strings.Cut(err.Error(), ": ")
-	if !ok {
-		return Problem{Reason: operation}
-	}
-	return Problem{Reason: operation + " failed", Detail: detail}
 }

@@ -16,8 +16,6 @@ import (
 type tables struct {
 	sockets  []socket.Socket
 	problems []Problem // of the tables, through whichever container they are read
-	method   Method
-	unused   []Unused
 }
 
 // tables prints the TCP tables of c's network namespace. Beside an error there may be a part of them.
@@ -30,7 +28,7 @@ func (x *executor) tables(ctx context.Context, c container.Container) (tables, e
 		decoder.DropRest() // the row is whole, but was not looked at to its end
 	}
 	table := decoder.Table()
-	read := tablesOf(table)
+	read := tablesIn(table)
 	switch {
 	case err != nil:
 	case exit.truncated:
@@ -49,7 +47,7 @@ func complete(table procnet.Table, exit exit) bool {
 	return exit.code == 0 || !table.IPv6 && strings.Contains(exit.stderr, "No such file")
 }
 
-func tablesOf(table procnet.Table) tables {
+func tablesIn(table procnet.Table) tables {
 	read := tables{sockets: slices.Clone(table.Sockets)}
 	if table.Malformed > 0 {
 		read.problems = []Problem{{

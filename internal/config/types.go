@@ -42,6 +42,9 @@ func (i *Interfaces) Decode(value string) error {
 // Collector is how socket tables are read: "auto", or the one way that may be used.
 type Collector string
 
+// Forced reports whether one way alone may be used.
+func (c Collector) Forced() bool { return c != "auto" }
+
 // Decode reads a name.
 func (c *Collector) Decode(value string) error {
 	if value == "" {

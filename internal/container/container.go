@@ -33,6 +33,9 @@ const (
 type Summary struct {
 	ID, Name, Image string
 	Network         NetworkMode
+	// Mark is another text when the container was started anew, renamed, published or connected otherwise, as far as
+	// the list shows that.
+	Mark string
 }
 
 // Container is a container as the engine inspects it.
@@ -82,6 +85,8 @@ type Host struct {
 	ID, Name string // of the engine, and of the host
 	Version  string // of the engine
 	API      string // the version that is spoken with it
+	// Time is what its clock showed while it answered; zero if it does not tell.
+	Time time.Time
 }
 
 // Binding publishes a port of a container at an address and port of its host.

@@ -5,10 +5,10 @@ package daemon
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/container"
@@ -42,10 +42,22 @@ type Daemon struct {
 	interfaces []netip.Addr
 	journal    *journal
 	observer   Observer
-	collecting singleflight.Group
 
-	one       chan struct{} // collection at a time, whatever is wanted of it
-	hostRetry time.Time     // when the engine may be asked for itself again
+	mu   sync.Mutex
+	next *collection // that has not begun
+
+	// Of the collection that runs: one at a time.
+	one       chan struct{}
+	lastHost  container.Host // as the engine told last
+	hostRetry time.Time      // when the engine may be asked for itself again
+}
+
+// collection is one for all who ask before it begins.
+type collection struct {
+	detail collect.Detail
+	done   chan struct{}
+	taken  snapshot.Snapshot // after done
+	err    error
 }
 
 // New returns a daemon. Listeners on all addresses are listed at each of interfaces or, without any, at those of the
@@ -57,29 +69,40 @@ func New(collector Collector, engine Engine, interfaces []netip.Addr, observer O
 }
 
 // Snapshot returns what is known of the host now; measured asks for what the kernel has measured of connections too.
-// Whoever asks while a collection runs gets its result; it goes on for the others when one of them stops waiting.
+// It goes on for the others when one of those who wait for it stops waiting.
 func (d *Daemon) Snapshot(ctx context.Context, measured bool) (snapshot.Snapshot, error) {
-	flight, detail := "plain", collect.Plain
-	if measured {
-		flight, detail = "measured", collect.Measured
-	}
-	first := false
-	collected := d.collecting.DoChan(flight, func() (any, error) {
-		first = true
-		return d.collect(context.WithoutCancel(ctx), detail)
-	})
+	c := d.join(ctx, collect.Detail(measured))
 	select {
 	case <-ctx.Done():
 		return snapshot.Snapshot{}, ctx.Err()
-	case result := <-collected:
-		if !first {
-			d.observer.Coalesced()
-		}
-		if result.Err != nil {
-			return snapshot.Snapshot{}, result.Err
-		}
-		return result.Val.(snapshot.Snapshot), nil //nolint:errcheck // as returned above
+	case <-c.done:
+		return c.taken, c.err
 	}
+}
+
+// join returns the next collection. One that has begun may have passed over what was started since.
+func (d *Daemon) join(ctx context.Context, detail collect.Detail) *collection {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.next == nil {
+		d.next = &collection{done: make(chan struct{})}
+		go d.run(context.WithoutCancel(ctx), d.next)
+	} else {
+		d.observer.Coalesced()
+	}
+	d.next.detail = d.next.detail || detail
+	return d.next
+}
+
+func (d *Daemon) run(ctx context.Context, c *collection) {
+	d.one <- struct{}{}
+	defer func() { <-d.one }()
+	d.mu.Lock()
+	d.next = nil
+	detail := c.detail
+	d.mu.Unlock()
+	c.taken, c.err = d.collect(ctx, detail)
+	close(c.done)
 }
 
 // readyTimeout bounds the wait for the engine to say that it is there.
@@ -103,8 +126,6 @@ func (d *Daemon) Found(findings collect.Findings) { d.journal.found(findings) }
 func (d *Daemon) Followed(err error) { d.journal.followed(err) }
 
 func (d *Daemon) collect(ctx context.Context, detail collect.Detail) (snapshot.Snapshot, error) {
-	d.one <- struct{}{}
-	defer func() { <-d.one }()
 	started := time.Now()
 	result, err := d.collector.Collect(ctx, detail)
 	d.journal.engine(err)
@@ -112,8 +133,8 @@ func (d *Daemon) collect(ctx context.Context, detail collect.Detail) (snapshot.S
 		d.observer.Failed()
 		return snapshot.Snapshot{}, err
 	}
-	interfaces := d.interfaces
-	if len(interfaces) == 0 {
+	interfaces := snapshot.Interfaces{Addresses: d.interfaces}
+	if len(d.interfaces) == 0 {
 		interfaces = d.found(result)
 	}
 	taken := snapshot.Snapshot{
@@ -128,20 +149,20 @@ func (d *Daemon) collect(ctx context.Context, detail collect.Detail) (snapshot.S
 }
 
 // found returns the host's addresses that are in sight, or else the one that stands for all.
-func (d *Daemon) found(result collect.Result) []netip.Addr {
+func (d *Daemon) found(result collect.Result) snapshot.Interfaces {
 	interfaces := snapshot.InterfacesOf(result)
 	d.journal.interfaces(interfaces, result.AddressesErr)
 	if len(interfaces) == 0 {
-		return []netip.Addr{netip.IPv4Unspecified()}
+		return snapshot.Interfaces{Addresses: []netip.Addr{netip.IPv4Unspecified()}}
 	}
-	return interfaces
+	return snapshot.Interfaces{Addresses: interfaces, Found: true}
 }
 
 // hostTimeout bounds the wait for what the engine tells of itself, without which an answer is as good. After
 // hostPause it is asked again.
 const (
 	hostTimeout = 2 * time.Second
-	hostPause   = time.Minute
+	hostPause   = 10 * time.Second
 )
 
 func (d *Daemon) host(ctx context.Context, result collect.Result) snapshot.Host {
@@ -152,10 +173,10 @@ func (d *Daemon) host(ctx context.Context, result collect.Result) snapshot.Host 
 	return host
 }
 
-// told returns what the engine tells of itself; nothing for a while after it did not.
+// told returns what the engine tells of itself, or told last. For a while after it did not, it is not asked.
 func (d *Daemon) told(ctx context.Context) container.Host {
 	if time.Now().Before(d.hostRetry) {
-		return container.Host{}
+		return d.lastHost
 	}
 	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
 	defer cancel()
@@ -163,6 +184,8 @@ func (d *Daemon) told(ctx context.Context) container.Host {
 	d.journal.host(err)
 	if err != nil {
 		d.hostRetry = time.Now().Add(hostPause)
+		return d.lastHost
 	}
+	d.lastHost = host
 	return host
 }

@@ -30,6 +30,12 @@ func (f collectorFunc) Collect(ctx context.Context, _ collect.Detail) (collect.R
 	return f(ctx)
 }
 
+type collectorOf func(context.Context, collect.Detail) (collect.Result, error)
+
+func (f collectorOf) Collect(ctx context.Context, detail collect.Detail) (collect.Result, error) {
+	return f(ctx, detail)
+}
+
 // stub is an engine.
 type stub func(context.Context) error
 
@@ -61,12 +67,16 @@ func messages(t *testing.T, log *bytes.Buffer) []string {
 	return lines
 }
 
-func TestRequestsShareACollection(t *testing.T) {
+// Who asks while a collection runs gets the next, which all of them share: the one that runs may have passed over what
+// was started since it began.
+func TestRequestsShareTheNextCollection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var collections atomic.Int32
 		observed := &counts{}
-		d := New(collectorFunc(func(ctx context.Context) (collect.Result, error) {
+		var details []collect.Detail
+		d := New(collectorOf(func(ctx context.Context, detail collect.Detail) (collect.Result, error) {
 			collections.Add(1)
+			details = append(details, detail)
 			select {
 			case <-time.After(time.Second):
 				return collect.Result{}, nil
@@ -75,38 +85,75 @@ func TestRequestsShareACollection(t *testing.T) {
 			}
 		}), stub(never), nil, observed, zerolog.Nop())
 
-		first, cancel := context.WithCancel(t.Context())
-		errs := make(chan error)
-		for i := range 10 {
-			ctx := t.Context()
-			if i == 0 {
-				ctx = first
-			}
+		type answer struct {
+			at  time.Time
+			err error
+		}
+		began := time.Now()
+		ask := func(ctx context.Context, measured bool) <-chan answer {
+			answered := make(chan answer, 1)
 			go func() {
-				_, err := d.Snapshot(ctx, false)
-				errs <- err
+				taken, err := d.Snapshot(ctx, measured)
+				answered <- answer{taken.Taken, err}
 			}()
-			synctest.Wait() // the first one starts the collection
+			synctest.Wait()
+			return answered
 		}
-		cancel()
-		if err := <-errs; !errors.Is(err, context.Canceled) {
-			t.Errorf("who stopped waiting got %v", err)
+		first, leave := context.WithCancel(t.Context())
+		left := ask(first, false)
+		time.Sleep(time.Second / 2)
+		var others []<-chan answer
+		for i := range 9 {
+			others = append(others, ask(t.Context(), i == 4))
 		}
-		for range 9 {
-			if err := <-errs; err != nil {
-				t.Errorf("the others must get their answer: %v", err)
+		leave()
+		if a := <-left; !errors.Is(a.err, context.Canceled) {
+			t.Errorf("who stopped waiting got %v", a.err)
+		}
+		for _, answered := range others {
+			if a := <-answered; a.err != nil || a.at.Sub(began) != time.Second {
+				t.Errorf("taken %v after the first was begun, %v", a.at.Sub(began), a.err)
 			}
 		}
-		if n := observed.coalesced.Load(); n != 9 {
-			t.Errorf("%d requests shared the collection", n)
+		if n := observed.coalesced.Load(); n != 8 {
+			t.Errorf("%d requests shared another's", n)
 		}
-		if n := collections.Load(); n != 1 {
-			t.Errorf("%d collections", n)
+		if n := collections.Load(); n != 2 || details[0] != collect.Plain || details[1] != collect.Measured {
+			t.Errorf("%d collections, %v", n, details)
 		}
-		if _, err := d.Snapshot(t.Context(), false); err != nil || collections.Load() != 2 {
+		if _, err := d.Snapshot(t.Context(), false); err != nil || collections.Load() != 3 {
 			t.Errorf("a later request: %d collections, %v", collections.Load(), err)
 		}
 	})
+}
+
+// What the engine told last of itself stays in the answer when it does not tell.
+func TestHostIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &forgetful{}
+		d := New(collectorFunc(func(context.Context) (collect.Result, error) { return collect.Result{}, nil }), engine, nil, &counts{}, zerolog.Nop())
+		for i, want := range []string{"", "it", "it", "it"} {
+			engine.silent = i%2 == 0
+			time.Sleep(hostPause)
+			taken, err := d.Snapshot(t.Context(), false)
+			if err != nil || taken.Host.Name != want {
+				t.Errorf("%d: %q, %v; want %q", i, taken.Host.Name, err, want)
+			}
+		}
+	})
+}
+
+// forgetful is an engine that tells of itself now and then.
+type forgetful struct{ silent bool }
+
+func (*forgetful) Ready(context.Context) error { return nil }
+
+func (e *forgetful) Host(ctx context.Context) (container.Host, error) {
+	if e.silent {
+		<-ctx.Done()
+		return container.Host{}, ctx.Err()
+	}
+	return container.Host{Name: "it"}, nil
 }
 
 func TestEngineIsLoggedOnce(t *testing.T) {
@@ -244,7 +291,7 @@ func TestInterfacesAreFound(t *testing.T) {
 	var log bytes.Buffer
 	result := collect.Result{Readings: []collect.Reading{{
 		Container: container.Container{Networks: []container.Network{{Gateways: []netip.Addr{netip.MustParseAddr("10.9.0.1")}}}},
-		Namespace: &collect.Namespace{Host: true, Sockets: []socket.Socket{{Local: netip.MustParseAddrPort("0.0.0.0:80"), State: socket.Listen}}},
+		Namespace: &collect.Namespace{Host: true, Sockets: []socket.Socket{{Local: netip.MustParseAddrPort("[::]:80"), State: socket.Listen}}},
 	}}}
 	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), stub(never), nil, &counts{},
 		zerolog.New(&log).Level(zerolog.InfoLevel))

@@ -65,7 +65,7 @@ func (j *journal) found(findings collect.Findings) {
 	line := j.log.Info()
 	for _, report := range findings.Reports {
 		line.Stringer(string(report.Method), report)
-		if report.Works < report.Tried {
+		if report.Works < report.Tried && report.Method != collect.Exec {
 			j.unused[unusedKey(report.Method, report.Missing.Reason)] = true
 		}
 	}

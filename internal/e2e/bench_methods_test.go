@@ -44,6 +44,24 @@ func BenchmarkMethods(b *testing.B) {
 	}
 }
 
+// BenchmarkConnected does the same for containers each of which has a connection: then the kernel has to walk through
+// its table for each by sockdiag too.
+func BenchmarkConnected(b *testing.B) {
+	l := newLab(b)
+	var pids []string
+	for i := range benchContainers {
+		id := l.run(fmt.Sprint(i), tools, "peer", "listen:tcp4:0.0.0.0:80", "dial:1:127.0.0.1:80")
+		pids = append(pids, l.docker("inspect", "-f", "{{.State.Pid}}", id))
+	}
+	b.Run("sockdiag", func(b *testing.B) {
+		floor := openDumps(b, pids)
+		compareWithFloor(b, "sockdiag", benchContainers, func() { dumpAll(b, floor) }, func() {})
+	})
+	b.Run("procfs", func(b *testing.B) {
+		compareWithFloor(b, "procfs", benchContainers, func() { readAll(b, pids) }, func() { readOnAllCores(b, pids) })
+	})
+}
+
 // compareWithFloor reports how long a poll and the floor take, in turns, and their ratio. The floor is the sum: it
 // uses one core, and the daemon all of them, as does parallel.
 func compareWithFloor(b *testing.B, method string, containers int, floor, parallel func()) {

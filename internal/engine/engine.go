@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -19,9 +19,15 @@ import (
 
 // Engine is a client of one Docker engine. It may be used by several goroutines at once.
 type Engine struct {
-	client     *client.Client
-	called     func(kind string)
-	negotiated atomic.Bool // the API's version
+	parallel int
+	called   func(kind string)
+	current  atomic.Pointer[connection]
+}
+
+// connection is the Docker module's client, which settles the API's version with the first call and for good.
+type connection struct {
+	*client.Client
+	negotiated atomic.Bool
 }
 
 // Kinds are the kinds of calls that are made of the engine; there are no others but a ping before the first.
@@ -45,12 +51,23 @@ const (
 // the first call that reaches it. parallel is how many calls will be made at once: so many connections are
 // kept, because the client's own limit would open a new one for most calls. called is told the kind of each call.
 func New(parallel int, called func(kind string)) (*Engine, error) {
-	c, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation(), keepConnections(parallel))
-	if err != nil {
-		return nil, fmt.Errorf("docker client: %w", err)
-	}
-	return &Engine{client: c, called: called}, nil
+	e := &Engine{parallel: parallel, called: called}
+	return e, e.renew()
 }
+
+// renew makes a client to which nothing is known of the engine: it may have become one of another version.
+func (e *Engine) renew() error {
+	c, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation(), keepConnections(e.parallel))
+	if err != nil {
+		return fmt.Errorf("docker client: %w", err)
+	}
+	if before := e.current.Swap(&connection{Client: c}); before != nil {
+		return before.Close() // idle connections alone
+	}
+	return nil
+}
+
+func (e *Engine) client() *client.Client { return e.current.Load().Client }
 
 func keepConnections(parallel int) client.Opt {
 	return func(c *client.Client) error {
@@ -62,55 +79,54 @@ func keepConnections(parallel int) client.Opt {
 }
 
 // Close closes idle connections.
-func (e *Engine) Close() error { return e.client.Close() }
+func (e *Engine) Close() error { return e.client().Close() }
 
 // Address returns the engine's address, such as unix:///var/run/docker.sock.
-func (e *Engine) Address() string { return e.client.DaemonHost() }
-
-// Local reports whether the engine is spoken to through a socket of this machine, and so has its clock.
-func (e *Engine) Local() bool { return strings.HasPrefix(e.Address(), "unix://") }
+func (e *Engine) Address() string { return e.client().DaemonHost() }
 
 // Host returns what the engine tells of itself and its host. Where /info is not permitted, that is the version.
 func (e *Engine) Host(ctx context.Context) (words.Host, error) {
 	e.called(kindInfo)
-	info, err := e.client.Info(ctx)
+	info, err := e.client().Info(ctx)
 	if err == nil {
-		return words.Host{ID: info.ID, Name: info.Name, Version: info.ServerVersion, API: e.client.ClientVersion()}, nil
+		now, _ := time.Parse(time.RFC3339Nano, info.SystemTime) // zero if it does not tell
+		return words.Host{ID: info.ID, Name: info.Name, Version: info.ServerVersion, API: e.client().ClientVersion(), Time: now}, nil
 	}
 	if err = translate("info", err); !errors.Is(err, words.ErrForbidden) {
 		return words.Host{}, err
 	}
 	e.called(kindVersion)
-	version, err := e.client.ServerVersion(ctx)
+	version, err := e.client().ServerVersion(ctx)
 	if err != nil {
 		return words.Host{}, translate("version", err)
 	}
-	return words.Host{Version: version.Version, API: e.client.ClientVersion()}, nil
+	return words.Host{Version: version.Version, API: e.client().ClientVersion()}, nil
 }
 
 // Ready returns nil if the engine answers what Outpost asks it first: a list of containers, here of one at
 // the most. (A ping would not do: the client takes a ping that fails with 500 for an answer.)
 func (e *Engine) Ready(ctx context.Context) error {
 	e.called(kindList)
-	_, err := e.client.ContainerList(ctx, container.ListOptions{Limit: 1})
+	_, err := e.client().ContainerList(ctx, container.ListOptions{Limit: 1})
 	return translate("list containers", err)
 }
 
 // negotiate settles the API's version. The client does so by itself in all other calls; that for events reads the
 // version before that.
 func (e *Engine) negotiate(ctx context.Context) error {
-	if e.negotiated.Load() {
+	current := e.current.Load()
+	if current.negotiated.Load() {
 		return nil
 	}
 	err := e.Ready(ctx)
-	e.negotiated.Store(err == nil)
+	current.negotiated.Store(err == nil)
 	return err
 }
 
 // Containers lists the running containers in the engine's order; paused and restarting ones are among them.
 func (e *Engine) Containers(ctx context.Context) ([]words.Summary, error) {
 	e.called(kindList)
-	list, err := e.client.ContainerList(ctx, container.ListOptions{})
+	list, err := e.client().ContainerList(ctx, container.ListOptions{})
 	if err != nil {
 		return nil, translate("list containers", err)
 	}
@@ -124,7 +140,7 @@ func (e *Engine) Containers(ctx context.Context) ([]words.Summary, error) {
 // Inspect returns what the engine knows of one container, running or not. id may also be a name.
 func (e *Engine) Inspect(ctx context.Context, id string) (words.Container, error) {
 	e.called(kindInspect)
-	inspected, err := e.client.ContainerInspect(ctx, id)
+	inspected, err := e.client().ContainerInspect(ctx, id)
 	if err != nil {
 		return words.Container{}, translate("inspect", err)
 	}

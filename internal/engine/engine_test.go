@@ -59,7 +59,7 @@ func TestAnswersOfAPIVersions(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := []container.Summary{{ID: id, Name: "/multi", Image: expect.image, Network: container.NetworkMode(expect.network)}}
-			if diff := cmp.Diff(want, summaries); diff != "" {
+			if diff := cmp.Diff(want, summaries, cmpopts.IgnoreFields(container.Summary{}, "Mark")); diff != "" || summaries[0].Mark == "" {
 				t.Errorf("Containers (-want +got):\n%s", diff)
 			}
 			got, err := e.Inspect(t.Context(), id)
@@ -258,4 +258,69 @@ func (failingWriter) Write([]byte) (int, error) { return 0, errWriter }
 func TestMain(m *testing.M) {
 	_ = os.Unsetenv("DOCKER_API_VERSION")
 	os.Exit(m.Run())
+}
+
+// A mark is the same in whatever order ports are listed, and another after a start.
+func TestMark(t *testing.T) {
+	body := `[{"Id":"aa","Names":["/web"],"State":"running","Ports":[{"PrivatePort":80,"PublicPort":8080,"Type":"tcp"},{"PrivatePort":81,"Type":"tcp"}],
+		"NetworkSettings":{"Networks":{"bridge":{"EndpointID":"e1","IPAddress":"172.17.0.2"},"broken":null}}}]`
+	mux := http.NewServeMux()
+	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
+	mux.HandleFunc("GET /v1.41/containers/json", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	t.Setenv("DOCKER_HOST", "tcp://"+server.Listener.Addr().String())
+	e := newEngine(t)
+	mark := func() string {
+		t.Helper()
+		list, err := e.Containers(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list[0].Mark
+	}
+	first := mark()
+	body = strings.Replace(body, `{"PrivatePort":80,"PublicPort":8080,"Type":"tcp"},{"PrivatePort":81,"Type":"tcp"}`, `{"PrivatePort":81,"Type":"tcp"},{"PrivatePort":80,"PublicPort":8080,"Type":"tcp"}`, 1)
+	if mark() != first {
+		t.Error("the order of ports matters")
+	}
+	for _, change := range [][2]string{{`"e1"`, `"e2"`}, {`8080`, `8081`}, {`/web`, `/new`}, {`running`, `paused`}, {`172.17.0.2`, `172.17.0.3`}} {
+		before, was := mark(), body
+		if body = strings.Replace(body, change[0], change[1], 1); mark() == before {
+			t.Errorf("%v does not matter", change)
+		}
+		body = was
+	}
+}
+
+// An engine that is replaced by one of other versions, and so ends the stream of events, is spoken to in one of these.
+func TestReplacedEngine(t *testing.T) {
+	version := "1.41"
+	mux := http.NewServeMux()
+	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", version) })
+	mux.HandleFunc("GET /{version}/{rest...}", func(w http.ResponseWriter, r *http.Request) {
+		if r.PathValue("version") != "v"+version {
+			http.Error(w, `{"message":"client version is too old"}`, http.StatusBadRequest)
+			return
+		}
+		switch {
+		case r.PathValue("rest") == "containers/json":
+			_, _ = io.WriteString(w, "[]")
+		case !r.URL.Query().Has("until"): // the stream, which goes on until the test has seen that it began
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	t.Setenv("DOCKER_HOST", "tcp://"+server.Listener.Addr().String())
+	e := newEngine(t)
+	for _, version = range []string{"1.41", "1.44", "1.42"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		started := false
+		_ = e.Follow(ctx, time.Now(), func() { started = true; cancel() }, func(container.Event) {})
+		if _, err := e.Containers(t.Context()); err != nil || !started {
+			t.Errorf("%s: started %v, %v", version, started, err)
+		}
+	}
 }

@@ -22,8 +22,12 @@ var changes = []events.Action{
 }
 
 // Follow hands each change of a container to changed, from those after since on, as far as the engine still knows
-// them, until ctx or the stream ends. It calls started as soon as the engine has agreed to report.
+// them, until ctx or the stream ends. It calls started as soon as the engine has agreed to report. The API's version is
+// settled anew: an engine that was replaced ended the stream before.
 func (e *Engine) Follow(ctx context.Context, since time.Time, started func(), changed func(words.Event)) error {
+	if err := e.renew(); err != nil {
+		return err
+	}
 	// Whether a stream is refused the client does not tell in time; a request for what is long past does.
 	if _, err := e.Past(ctx, since.Add(-2*time.Hour), since.Add(-time.Hour)); err != nil {
 		return err
@@ -53,7 +57,7 @@ func (e *Engine) events(ctx context.Context, options events.ListOptions, started
 		options.Filters.Add("event", string(action))
 	}
 	e.called(kindEvents)
-	messages, failed := e.client.Events(ctx, options)
+	messages, failed := e.client().Events(ctx, options)
 	select {
 	case err := <-failed: // before anything was agreed to
 		return translate("events", err)

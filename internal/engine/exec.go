@@ -18,14 +18,14 @@ import (
 func (e *Engine) Exec(ctx context.Context, id string, command []string, stdout, stderr io.Writer) (int, error) {
 	uncancelled := context.WithoutCancel(ctx)
 	e.called(kindExecCreate)
-	created, err := e.client.ContainerExecCreate(uncancelled, id, container.ExecOptions{
+	created, err := e.client().ContainerExecCreate(uncancelled, id, container.ExecOptions{
 		Cmd: command, Env: []string{"LC_ALL=C"}, AttachStdout: true, AttachStderr: true,
 	})
 	if err != nil {
 		return 0, translate("exec create", err)
 	}
 	e.called(kindExecStart)
-	attached, err := e.client.ContainerExecAttach(uncancelled, created.ID, container.ExecAttachOptions{})
+	attached, err := e.client().ContainerExecAttach(uncancelled, created.ID, container.ExecAttachOptions{})
 	if err != nil {
 		return 0, translate("exec start", err)
 	}
@@ -35,7 +35,7 @@ func (e *Engine) Exec(ctx context.Context, id string, command []string, stdout, 
 		return 0, fmt.Errorf("exec output: %w", err)
 	}
 	e.called(kindExecInspect)
-	ended, err := e.client.ContainerExecInspect(ctx, created.ID)
+	ended, err := e.client().ContainerExecInspect(ctx, created.ID)
 	if err != nil {
 		return 0, translate("exec inspect", err)
 	}

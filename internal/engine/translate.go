@@ -22,7 +22,26 @@ func summaryOf(c container.Summary) words.Summary {
 		Name:    ownName(c.Names),
 		Image:   c.Image,
 		Network: words.NetworkMode(c.HostConfig.NetworkMode),
+		Mark:    markOf(c),
 	}
+}
+
+// markOf writes down what the list says that changes when the container does: with each start the endpoints in its
+// networks are made anew (libnetwork), unless it joined another's.
+func markOf(c container.Summary) string {
+	parts := append([]string{c.State}, c.Names...)
+	for _, port := range c.Ports {
+		parts = append(parts, fmt.Sprint(port))
+	}
+	if c.NetworkSettings != nil {
+		for name, endpoint := range c.NetworkSettings.Networks {
+			if endpoint != nil {
+				parts = append(parts, fmt.Sprint(name, endpoint.EndpointID, endpoint.IPAddress, endpoint.GlobalIPv6Address))
+			}
+		}
+	}
+	slices.Sort(parts) // the engine lists ports in random order
+	return strings.Join(parts, " ")
 }
 
 // ownName returns the container's own name: links of other containers are listed too, as /other/alias.

@@ -85,16 +85,19 @@ func isCgroupV2(path string) bool {
 
 // cgroupOf returns the path of the container's cgroup v2, which may be above that of the process.
 func (p *Process) cgroupOf(container string) (path string, err error) {
+	v1 := false
 	for line := range strings.Lines(p.cgroups) {
 		if v2, found := strings.CutPrefix(line, "0::"); found { // cgroups(7): hierarchy 0 is v2
 			path = v2
+		} else {
+			v1 = true
 		}
 	}
 	before, after, found := strings.Cut(strings.TrimSuffix(path, "\n"), container)
 	switch {
-	case !found:
+	case !found && (v1 || path == ""):
 		return "", ErrCgroupV1
-	case strings.Contains(before, "/.."):
+	case !found, strings.Contains(before, "/.."):
 		return "", ErrCgroupNamespace
 	}
 	suffix, _, _ := strings.Cut(after, "/")

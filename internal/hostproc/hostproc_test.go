@@ -2,6 +2,7 @@ package hostproc
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -47,8 +49,14 @@ func TestFind(t *testing.T) {
 	if _, err := Find(t.TempDir()); err == nil {
 		t.Error("a directory is taken for a proc file system")
 	}
-	if _, err := (Root{}).Self(); !errors.Is(err, ErrNoProcess) || (Root{}).Hidden() {
+	if _, err := (Root{}).Self(); !errors.Is(err, ErrNoProcess) || (Root{}).Obstacle() == nil {
 		t.Errorf("without any: %v", err)
+	}
+	if err := ownProc(t).Obstacle(); err != nil {
+		t.Errorf("%v", err)
+	}
+	if err := (Root{t.TempDir()}).Obstacle(); err == nil || errors.Is(err, ErrHidden) {
+		t.Errorf("not mounted any more: %v", err)
 	}
 	if _, err := Find("/nonexistent"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
@@ -107,6 +115,8 @@ func TestCgroupOf(t *testing.T) {
 		"0::/system.slice/docker-" + id + ".scope/a": {"/system.slice/docker-" + id + ".scope", nil},
 		"0::/../" + id + "\n":                        {"", ErrCgroupNamespace},
 		"1:cpu:/docker/" + id + "\n0::/\n":           {"", ErrCgroupV1},
+		"0::/\n":                                     {"", ErrCgroupNamespace}, // Outpost's own
+		"":                                           {"", ErrCgroupV1},
 	} {
 		path, err := (&Process{cgroups: cgroups}).cgroupOf(id)
 		if path != want.path || !errors.Is(err, want.err) {
@@ -138,8 +148,8 @@ func TestSelf(t *testing.T) {
 	if err := p.Tables(decoder); err != nil {
 		t.Fatal(err)
 	}
-	held, err := p.Sockets()
-	if err != nil || held.Missing != "" || held.Name != "hostproc.test" {
+	held, err := p.Sockets(t.Context())
+	if err != nil || held.Needed != nil || held.Name != "hostproc.test" {
 		t.Fatalf("%+v, %v", held, err)
 	}
 	at := netip.MustParseAddrPort(listener.Addr().String())
@@ -208,7 +218,7 @@ func TestNumberUsedAgain(t *testing.T) {
 	if err := p.Tables(new(bytes.Buffer)); err == nil {
 		t.Error("the tables of the next process are read")
 	}
-	if _, err := p.Sockets(); err == nil {
+	if _, err := p.Sockets(t.Context()); err == nil {
 		t.Error("the sockets of the next process are read")
 	}
 	if file, err := p.NetNS(); err == nil {
@@ -266,4 +276,135 @@ func TestCgroupIDsBelow(t *testing.T) {
 	if ids, err := cgroupIDsBelow(directory); err != nil || len(ids) != 3 {
 		t.Errorf("%v, %v", ids, err)
 	}
+}
+
+func TestDecodeCapabilities(t *testing.T) {
+	got, err := decodeCapabilities("Name:\tit\nCapPrm:\t0000000000000000\nCapEff:\t0000000000280000\nCapBnd:\t000001ffffffffff\n")
+	if err != nil || !got.Has(SysPtrace) || !got.Has(SysAdmin) || got.Has(DACReadSearch) {
+		t.Errorf("%x, %v", got, err)
+	}
+	for _, text := range []string{"", "CapEff:\n", "CapEff:\tx\n", "CapEff:\t10000000000000000\n", "CapPrm:\t0\n"} {
+		if got, err := decodeCapabilities(text); err == nil || got != 0 {
+			t.Errorf("%q: %x, %v", text, got, err)
+		}
+	}
+}
+
+func TestLack(t *testing.T) {
+	for want, lacking := range map[string]string{
+		"CAP_SYS_PTRACE is missing":                          Capabilities(0).Lack(SysPtrace),
+		"CAP_SYS_PTRACE and CAP_SYS_ADMIN are missing":       Capabilities(0).Lack(SysPtrace, SysAdmin),
+		"CAP_SYS_ADMIN is missing":                           Capabilities(1<<SysPtrace).Lack(SysPtrace, SysAdmin),
+		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE are missing": Capabilities(1<<SysAdmin).Lack(DACReadSearch, SysPtrace),
+	} {
+		if lacking != want {
+			t.Errorf("%s, want %s", lacking, want)
+		}
+	}
+	if text := Capabilities(1 << SysPtrace).Lack(SysPtrace); strings.Contains(text, "missing") || !strings.Contains(text, "AppArmor") {
+		t.Errorf("nothing is missing: %s", text)
+	}
+}
+
+func TestHides(t *testing.T) {
+	for options, want := range map[string]bool{
+		"rw": false, "rw,hidepid=0": false, "rw,hidepid=off": false, "rw,hidepid=1": true, "rw,hidepid=invisible": true, "rw,hidepid=ptraceable": true,
+		"rw,gid=5,hidepid=2": true, "rw,gid=7,hidepid=2": false, "rw,hidepid=2,gid=8": false, "": false, "rw,gid=x,hidepid=2": true,
+	} {
+		if got := hides(strings.Split(options, ","), 7, []int{8, 9}); got != want {
+			t.Errorf("%s: %v", options, got)
+		}
+	}
+	const mounts = `21 26 0:20 / /proc rw,relatime - proc proc rw
+not a mount
+22 26 0:21 / /host/proc ro,relatime shared:9 - proc proc rw,gid=5,hidepid=invisible
+23 26 0:22 / /a\040b rw - proc proc rw,hidepid=1
+24 26 0:22 / /cut rw -
+`
+	for path, want := range map[string]string{"/proc": "rw", "/host/proc/": "rw,gid=5,hidepid=invisible", "/a b": "rw,hidepid=1", "/cut": "", "/else": ""} {
+		if got := strings.Join(mountOptions(mounts, path), ","); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}
+
+// Descriptors are looked at no longer than they may be.
+func TestSocketsInTime(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := self(t).Sockets(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if _, err := ownProc(t).PIDs(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A process is a companion if its cgroups are Outpost's own and name no container; a child's are.
+func TestCompanion(t *testing.T) {
+	root := ownProc(t)
+	child := start(t)
+	p, err := root.Companion(child)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Close()
+	pids, err := root.PIDs(t.Context())
+	if err != nil || !slices.Contains(pids[""], child) || !slices.Contains(pids[""], os.Getpid()) {
+		t.Errorf("%v, %v", pids, err)
+	}
+	if _, err := root.Companion(1 << 30); !errors.Is(err, ErrNoProcess) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A namespace whose one listener is of IPv4 has no tcp6 to read; one of IPv6, of MPTCP too, is read.
+func TestTablesThatAreRead(t *testing.T) {
+	for _, test := range []struct {
+		network, address string
+		mptcp, tcp6      bool
+	}{
+		{"tcp4", "127.0.0.1:0", false, false}, {"tcp6", "[::1]:0", false, true}, {"tcp6", "[::1]:0", true, true}, {"tcp4", "127.0.0.1:0", true, false},
+	} {
+		done := make(chan error, 1)
+		go func() { done <- listenAlone(t.Context(), test.network, test.address, test.mptcp, test.tcp6) }()
+		if err := <-done; err != nil {
+			t.Errorf("%+v: %v", test, err)
+		}
+	}
+}
+
+// listenAlone listens in a network namespace of the thread's own, which ends with it.
+func listenAlone(ctx context.Context, network, address string, mptcp, wantTCP6 bool) error {
+	runtime.LockOSThread() // and never unlocked
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	if err := exec.CommandContext(ctx, "ip", "link", "set", "lo", "up").Run(); err != nil {
+		return err
+	}
+	var config net.ListenConfig
+	config.SetMultipathTCP(mptcp)
+	listener, err := config.Listen(ctx, network, address)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }()
+	root, err := At("/proc")
+	if err != nil {
+		return err
+	}
+	p, err := root.unverified("thread-self")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = p.Close() }()
+	decoder := procnet.NewDecoder(binary.NativeEndian)
+	if err := p.Tables(decoder); err != nil {
+		return err
+	}
+	if table := decoder.Table(); table.IPv6 != wantTCP6 || len(table.Sockets) != 1 {
+		return fmt.Errorf("tcp6 read: %v, %v", table.IPv6, table.Sockets)
+	}
+	return nil
 }

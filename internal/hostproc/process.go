@@ -1,6 +1,7 @@
 package hostproc
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ func (p *Process) findThread() error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	task, openErr := p.open("task")
+	task, openErr := p.openOS("task")
 	if openErr != nil {
 		return openErr
 	}
@@ -74,20 +75,20 @@ func (p *Process) useThread(thread string) error {
 
 // NetNS opens the network namespace, to be entered. That takes CAP_SYS_PTRACE for the process of another user or with
 // more capabilities.
-func (p *Process) NetNS() (*os.File, error) { return p.open(filepath.Join(p.thread, "ns", "net")) }
+func (p *Process) NetNS() (*os.File, error) { return p.openOS(filepath.Join(p.thread, "ns", "net")) }
 
-// Tables writes the TCP tables of the network namespace to the decoder. A table in which there can be nothing is not
-// read: that would make the kernel walk through the hash table of all namespaces.
+// Tables writes the TCP tables of the network namespace to the decoder. A table in which there is nothing is not read:
+// that would make the kernel walk through the hash table of all namespaces.
 func (p *Process) Tables(decoder io.Writer) error {
 	v4, err := p.sockstat("sockstat")
-	noTCP := err == nil && v4.IPv4 && v4.TCP == 0 && v4.TimeWait == 0
-	if noTCP && v4.Any && v4.Used == 0 && p.noTCP6() {
-		return nil
-	}
-	if !noTCP {
+	counted := err == nil && v4.IPv4
+	if !counted || v4.TCP > 0 || v4.TimeWait > 0 {
 		if err := p.table("tcp", decoder); err != nil {
 			return err
 		}
+	}
+	if counted && v4.TimeWait == 0 && p.noTCP6() { // the former counts both tables
+		return nil
 	}
 	err = p.table("tcp6", decoder)
 	if errors.Is(err, fs.ErrNotExist) && p.noIPv6() {
@@ -96,11 +97,32 @@ func (p *Process) Tables(decoder io.Writer) error {
 	return err
 }
 
-// noTCP6 reports whether no socket of tcp6 is counted. Where there are sockets of any kind, that does not mean that
-// there is none: see procnet.Sockstat.
+// Count returns how many TCP sockets the network namespace has, if the kernel's counters tell: if there are none in
+// TIME_WAIT, nor such of MPTCP that it may count elsewhere.
+func (p *Process) Count() (sockets int, known bool) {
+	sockets, known = p.Recount()
+	return sockets, known && p.noMPTCP6()
+}
+
+// Recount is Count, a moment after it was known.
+func (p *Process) Recount() (sockets int, known bool) {
+	v4, err := p.sockstat("sockstat")
+	if err != nil || !v4.IPv4 || v4.TimeWait > 0 {
+		return 0, false
+	}
+	v6, err := p.sockstat("sockstat6")
+	return v4.TCP + v6.TCP6, err == nil && v6.IPv6
+}
+
+// noTCP6 reports whether there is no row in tcp6 but such as are in TIME_WAIT.
 func (p *Process) noTCP6() bool {
 	v6, err := p.sockstat("sockstat6")
-	return err == nil && v6.IPv6 && v6.TCP6 == 0
+	return err == nil && v6.IPv6 && v6.TCP6 == 0 && p.noMPTCP6()
+}
+
+func (p *Process) noMPTCP6() bool {
+	sockets, err := decodeFile(p, "protocols", procnet.DecodeMPTCP6)
+	return err == nil && sockets == 0
 }
 
 // noIPv6 reports whether the kernel lacks IPv6, and not the process.
@@ -111,12 +133,18 @@ func (p *Process) noIPv6() bool {
 }
 
 func (p *Process) sockstat(name string) (procnet.Sockstat, error) {
+	return decodeFile(p, name, procnet.DecodeSockstat)
+}
+
+// decodeFile decodes a file of the network namespace.
+func decodeFile[T any](p *Process, name string, decode func(io.Reader) (T, error)) (T, error) {
 	file, err := p.open(filepath.Join(p.thread, "net", name))
 	if err != nil {
-		return procnet.Sockstat{}, err
+		var none T
+		return none, err
 	}
-	defer func() { _ = file.Close() }()
-	return procnet.DecodeSockstat(file)
+	defer file.close()
+	return decode(file)
 }
 
 const (
@@ -139,7 +167,7 @@ func (p *Process) table(name string, to io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = file.Close() }()
+	defer file.close()
 	buffer := buffers.Get().(*[bufferSize]byte)[:] //nolint:errcheck // it holds nothing else
 	defer buffers.Put((*[bufferSize]byte)(buffer))
 	for total := 0; total < maxTable; {
@@ -166,44 +194,55 @@ func ended(err error) error {
 type Sockets struct {
 	Name   string // of the process, as the kernel has it (comm)
 	Inodes []uint64
-	// Missing is the capability for lack of which its descriptors could not be looked at; empty if they were.
-	Missing string
+	// Needed are the capabilities that looking at its descriptors takes, if that was not permitted; else none.
+	Needed []Capability
 }
 
-// Sockets looks at all descriptors of the process.
-func (p *Process) Sockets() (Sockets, error) {
-	directory, err := p.open("fd")
-	if errors.Is(err, fs.ErrPermission) {
-		return Sockets{Missing: "CAP_DAC_READ_SEARCH"}, nil // the directory is for its user alone
+// ErrTooManySockets means that a process holds more sockets than are counted.
+var ErrTooManySockets = fmt.Errorf("a process holds more than %d sockets", maxHeld)
+
+const maxHeld = 1 << 20
+
+// Sockets looks at all descriptors of the process, as long as ctx lasts. Those of the living thread are looked at: a
+// leading thread that has exited shows none (fs/proc/fd.c).
+func (p *Process) Sockets(ctx context.Context) (Sockets, error) {
+	directory, err := p.openOS(filepath.Join(p.thread, "fd"))
+	if errors.Is(err, fs.ErrPermission) { // it is for its user alone
+		return Sockets{Needed: []Capability{DACReadSearch, SysPtrace}}, nil
 	}
 	if err != nil {
 		return Sockets{}, err
 	}
 	defer func() { _ = directory.Close() }()
-	entries, err := directory.Readdirnames(-1)
-	if err != nil {
-		return Sockets{}, err
-	}
-	name, err := p.read("comm")
+	name, err := p.read(filepath.Join(p.thread, "comm"))
 	if err != nil {
 		return Sockets{}, err
 	}
 	held := Sockets{Name: strings.TrimSuffix(name, "\n")}
-	target := make([]byte, 64)
-	for _, entry := range entries {
-		n, err := unix.Readlinkat(int(directory.Fd()), entry, target)
-		if errors.Is(err, fs.ErrPermission) {
-			held.Missing = "CAP_SYS_PTRACE" // proc_fd_access_allowed of fs/proc/base.c
-			break
-		}
-		if err != nil {
-			continue // closed meanwhile
-		}
-		if inode, ok := procfd.SocketInode(string(target[:n])); ok {
-			held.Inodes = append(held.Inodes, inode)
-		}
+	err = eachName(ctx, directory, func(name string) error { return held.add(directory, name) })
+	if errors.Is(err, fs.ErrPermission) { // proc_fd_access_allowed of fs/proc/base.c
+		held.Needed, err = []Capability{SysPtrace}, nil
 	}
-	return held, nil
+	return held, err
+}
+
+// add adds a descriptor if it is a socket's.
+func (s *Sockets) add(directory *os.File, descriptor string) error {
+	var target [64]byte
+	n, err := unix.Readlinkat(int(directory.Fd()), descriptor, target[:])
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return err
+	case err != nil:
+		return nil //nolint:nilerr // closed meanwhile
+	}
+	if inode, ok := procfd.SocketInode(string(target[:n])); ok {
+		if len(s.Inodes) == maxHeld {
+			return ErrTooManySockets
+		}
+		s.Inodes = append(s.Inodes, inode)
+	}
+	return nil
 }
 
 // Addresses returns the addresses of the network namespace, but for loopback and link-local ones.
@@ -218,38 +257,21 @@ func (p *Process) Addresses() ([]procnet.Address, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = file.Close() }()
+		defer file.close()
 		files = append(files, file)
 	}
 	return procnet.DecodeAddresses(files[0], files[1], files[2], binary.NativeEndian)
 }
 
-func (p *Process) open(name string) (*os.File, error) { return openAt(p.directory, name) }
+func (p *Process) open(name string) (*file, error) { return openAt(p.directory, name) }
 
 func (p *Process) read(name string) (string, error) { return readAt(p.directory, name) }
 
-func openAt(directory *os.File, name string) (*os.File, error) {
-	path := filepath.Join(directory.Name(), name)
-	for {
-		fd, err := unix.Openat(int(directory.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
-		default:
-			return os.NewFile(uintptr(fd), path), nil
-		}
-	}
-}
-
-// readAt reads a file that is not long.
-func readAt(directory *os.File, name string) (string, error) {
-	file, err := openAt(directory, name)
+// openOS opens what is not read as a file.
+func (p *Process) openOS(name string) (*os.File, error) {
+	f, err := p.open(name)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	defer func() { _ = file.Close() }()
-	const longest = 64 << 10
-	text, err := io.ReadAll(io.LimitReader(file, longest))
-	return string(text), err
+	return f.asOS(), nil
 }

@@ -3,8 +3,10 @@
 package hostproc
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -58,16 +60,6 @@ func At(path string) (Root, error) {
 // Path is where the file system is mounted.
 func (r Root) Path() string { return r.path }
 
-// Hidden reports whether the processes of others are hidden from Outpost (mount option hidepid): process 1, which
-// every PID namespace has, tells nothing.
-func (r Root) Hidden() bool {
-	if r.path == "" {
-		return false
-	}
-	_, err := os.Stat(filepath.Join(r.path, "1", "net"))
-	return err != nil
-}
-
 // Process returns the process with the number pid if it is one of the container's: if a path in its cgroup file has
 // the container's 64-digit ID in it, as the name of a cgroup or in docker-<ID>.scope. What is read through it later
 // is of this process, or fails, whoever gets its number.
@@ -81,6 +73,41 @@ func (r Root) Process(pid int, container string) (*Process, error) {
 		return nil, fmt.Errorf("process %d: %w", pid, ErrAnother)
 	}
 	return p, nil
+}
+
+// Companion returns the process with the number pid if it is in Outpost's own container, whose name Outpost cannot see:
+// in a cgroup namespace of its own every path of the container is "/", and that of any other process begins with
+// "/.." (cgroup_namespaces(7)). It must be known that Outpost is in a container.
+func (r Root) Companion(pid int) (*Process, error) {
+	self, err := r.Self()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = self.Close() }()
+	p, err := r.unverified(strconv.Itoa(pid))
+	if err != nil {
+		return nil, err
+	}
+	if len(idsIn(self.cgroups)) > 0 || p.cgroups != self.cgroups {
+		_ = p.Close()
+		return nil, fmt.Errorf("process %d: %w", pid, ErrAnother)
+	}
+	return p, nil
+}
+
+// Capabilities returns Outpost's own.
+func (r Root) Capabilities() Capabilities {
+	self, err := r.Self()
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = self.Close() }()
+	status, err := self.read("status")
+	if err != nil {
+		return 0
+	}
+	capabilities, _ := decodeCapabilities(status) // what is not known is not counted on
+	return capabilities
 }
 
 func (r Root) open(name string) (*Process, error) {
@@ -119,31 +146,62 @@ func (r Root) unverified(name string) (*Process, error) {
 	return p, nil
 }
 
-// PIDs returns the processes of each container. One pass over all processes is the only way to find those that a
-// container's first process did not start, such as an exec's.
-func (r Root) PIDs() (map[string][]int, error) {
+// PIDs are the processes of each container by its ID, those of Outpost's own container under "" too if Outpost cannot
+// see that one's ID.
+type PIDs map[string][]int
+
+// PIDs finds them. One pass over all processes is the only way to find those that a container's first process did not
+// start, such as an exec's.
+func (r Root) PIDs(ctx context.Context) (PIDs, error) {
+	self, err := r.Self()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = self.Close() }()
 	directory, err := os.Open(r.path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = directory.Close() }()
-	entries, err := directory.Readdirnames(-1)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string][]int)
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry)
+	found := make(PIDs)
+	err = eachName(ctx, directory, func(name string) error {
+		pid, err := strconv.Atoi(name)
 		if err != nil {
-			continue // not a process
+			return nil //nolint:nilerr // not a process
 		}
-		cgroups, err := readAt(directory, filepath.Join(entry, "cgroup"))
+		cgroups, err := readAt(directory, filepath.Join(name, "cgroup"))
 		if err != nil {
-			continue // it ended, or is hidden
+			return nil //nolint:nilerr // it ended, or is hidden
 		}
-		for _, id := range idsIn(cgroups) {
+		ids := idsIn(cgroups)
+		for _, id := range ids {
 			found[id] = append(found[id], pid)
 		}
+		if len(ids) == 0 && cgroups == self.cgroups {
+			found[""] = append(found[""], pid)
+		}
+		return nil
+	})
+	return found, err
+}
+
+// eachName calls do with each name in a directory, as long as ctx lasts.
+func eachName(ctx context.Context, directory *os.File, do func(name string) error) error {
+	const atOnce = 1024
+	for {
+		names, err := directory.Readdirnames(atOnce)
+		for _, name := range names {
+			if err := do(name); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return fmt.Errorf("%s: %w", directory.Name(), ctx.Err())
+		}
 	}
-	return found, nil
 }

@@ -22,8 +22,6 @@ type Engine interface {
 	Follow(ctx context.Context, since time.Time, started func(), changed func(container.Event)) error
 	// Past returns the changes between two moments.
 	Past(ctx context.Context, since, until time.Time) ([]container.Event, error)
-	// Local reports whether the engine has this machine's clock.
-	Local() bool
 }
 
 const (
@@ -32,6 +30,9 @@ const (
 	// firstRetry and lastRetry are how long after the stream of events ended it is asked for again.
 	firstRetry = time.Second
 	lastRetry  = time.Minute
+	// pastTimeout is how long past events are waited for. They are at hand; but an engine whose clock is behind waits
+	// until it shows the time up to which it was asked.
+	pastTimeout = time.Second
 )
 
 // Inventory answers as the engine would. As long as it does not follow the engine's events, it asks the engine each
@@ -43,9 +44,11 @@ type Inventory struct {
 	following bool
 	since     time.Time // all events before it were taken note of
 	refresh   time.Time // when to ask for everything anew
+	sameClock bool      // the engine goes by this machine's
 	list      *kept[[]container.Summary]
 	host      *kept[container.Host]
 	inspected map[string]*kept[container.Container] // by what was asked for: ID or name
+	marks     map[string]string                     // of the containers in the last list, by ID
 }
 
 // kept is an answer of the engine. It is put in its place before the engine is asked: an event that comes before the
@@ -95,7 +98,7 @@ func (i *Inventory) begin(since time.Time) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.forget()
-	i.following, i.since, i.refresh = true, since, since.Add(refreshAfter)
+	i.following, i.since, i.refresh, i.sameClock = true, since, since.Add(refreshAfter), false
 }
 
 func (i *Inventory) end() {
@@ -106,7 +109,7 @@ func (i *Inventory) end() {
 }
 
 func (i *Inventory) forget() {
-	i.list, i.host, i.inspected = nil, nil, make(map[string]*kept[container.Container])
+	i.list, i.host, i.inspected, i.marks = nil, nil, make(map[string]*kept[container.Container]), nil
 }
 
 // changed forgets what an event makes doubtful.
@@ -114,6 +117,11 @@ func (i *Inventory) changed(event container.Event) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.list = nil
+	i.doubt(event)
+}
+
+// doubt forgets what was inspected of one container.
+func (i *Inventory) doubt(event container.Event) {
 	maps.DeleteFunc(i.inspected, func(asked string, c *kept[container.Container]) bool {
 		return asked == event.ID || c.value.ID == event.ID || slices.Contains(event.Names, strings.TrimPrefix(asked, "/"))
 	})
@@ -127,7 +135,7 @@ func (i *Inventory) Containers(ctx context.Context) ([]container.Summary, error)
 	return ask(i, func() **kept[[]container.Summary] { return &i.list }, func() ([]container.Summary, error) {
 		list, err := i.engine.Containers(ctx)
 		if err == nil {
-			i.drop(list)
+			i.compare(list)
 		}
 		return list, err
 	})
@@ -164,7 +172,15 @@ func (i *Inventory) Refresh(ctx context.Context, id string) (container.Container
 
 // Host returns what the engine tells of itself.
 func (i *Inventory) Host(ctx context.Context) (container.Host, error) {
-	return ask(i, func() **kept[container.Host] { return &i.host }, func() (container.Host, error) { return i.engine.Host(ctx) })
+	return ask(i, func() **kept[container.Host] { return &i.host }, func() (container.Host, error) {
+		asked := wallClock()
+		host, err := i.engine.Host(ctx)
+		answered := wallClock()
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.sameClock = err == nil && !host.Time.Before(asked) && !host.Time.After(answered)
+		return host, err
+	})
 }
 
 // ask returns what is kept in a place, or what the engine says and is then kept there.
@@ -186,40 +202,50 @@ func ask[T any](i *Inventory, place func() **kept[T], engine func() (T, error)) 
 	return value, err
 }
 
-// drop forgets the containers that are not listed, unless another one joined their network.
-func (i *Inventory) drop(listed []container.Summary) {
+// compare forgets the containers that the list shows to be others than they were, and those that are not in it, unless
+// another one joined their network.
+func (i *Inventory) compare(listed []container.Summary) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	wanted := make(map[string]bool, len(listed))
+	marks, wanted := make(map[string]string, len(listed)), make(map[string]bool, len(listed))
 	for _, c := range listed {
-		wanted[c.ID] = true
+		marks[c.ID], wanted[c.ID] = c.Mark, true
+		if i.marks[c.ID] != c.Mark {
+			i.doubt(container.Event{ID: c.ID, Names: []string{strings.TrimPrefix(c.Name, "/")}})
+		}
 		if target, ok := c.Network.Joined(); ok {
 			wanted[target] = true
 		}
 	}
+	for id := range i.marks {
+		if _, still := marks[id]; !still {
+			i.doubt(container.Event{ID: id})
+		}
+	}
+	i.marks = marks
 	maps.DeleteFunc(i.inspected, func(asked string, _ *kept[container.Container]) bool { return !wanted[asked] })
 }
 
 // catchUp takes note of the events that the stream may not have brought yet: a container that was started a moment
-// ago has to be in the next answer. An engine that has another clock is asked for its list instead.
+// ago has to be in the next answer. An engine that has another clock is asked for its list instead, of which compare
+// makes what is needed.
 func (i *Inventory) catchUp(ctx context.Context) error {
 	now := wallClock()
 	i.mu.Lock()
-	following, since := i.following, i.since
+	byEvents, since := i.following && i.sameClock, i.since
 	switch {
-	case !following:
+	case !i.following:
 	case now.After(i.refresh) || !now.After(since): // or the clock was set back
 		i.forget()
-		i.since, i.refresh = now, now.Add(refreshAfter)
-		following = false
-	case !i.engine.Local():
+		i.since, i.refresh, byEvents = now, now.Add(refreshAfter), false
+	case !i.sameClock:
 		i.list = nil
 	}
 	i.mu.Unlock()
-	if !following || !i.engine.Local() {
+	if !byEvents {
 		return nil
 	}
-	events, err := i.engine.Past(ctx, since, now)
+	events, err := i.past(ctx, since, now)
 	if err != nil {
 		i.mu.Lock()
 		i.forget()
@@ -239,4 +265,17 @@ func (i *Inventory) catchUp(ctx context.Context) error {
 		i.since = now
 	}
 	return nil
+}
+
+// past asks for past events. An engine that has them only later is one of another clock.
+func (i *Inventory) past(ctx context.Context, since, until time.Time) ([]container.Event, error) {
+	bounded, cancel := context.WithTimeout(ctx, pastTimeout)
+	defer cancel()
+	events, err := i.engine.Past(bounded, since, until)
+	if bounded.Err() != nil {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.sameClock = false
+	}
+	return events, err
 }

@@ -17,10 +17,12 @@ import (
 
 // fake is an engine whose containers' names say how often something changed.
 type fake struct {
-	remote bool
+	ahead time.Duration // of the engine's clock
 
 	mu      sync.Mutex
 	version int
+	mark    string // of a
+	another string // container that is listed
 	calls   map[string]int
 	past    []container.Event
 	err     error
@@ -40,7 +42,13 @@ func (f *fake) call(kind string) (version int, err error) {
 
 func (f *fake) Containers(context.Context) ([]container.Summary, error) {
 	version, err := f.call("list")
-	return []container.Summary{{ID: "a", Name: fmt.Sprint("/a", version)}, {ID: "b", Name: "/b", Network: "container:x"}}, err
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := []container.Summary{{ID: "a", Name: fmt.Sprint("/a", version), Mark: f.mark}}
+	if f.another != "" {
+		list = append(list, container.Summary{ID: f.another, Mark: "another"})
+	}
+	return append(list, container.Summary{ID: "b", Name: "/b", Network: "container:x"}), err
 }
 
 func (f *fake) Inspect(_ context.Context, id string) (container.Container, error) {
@@ -53,7 +61,7 @@ func (f *fake) Inspect(_ context.Context, id string) (container.Container, error
 
 func (f *fake) Host(context.Context) (container.Host, error) {
 	_, err := f.call("host")
-	return container.Host{Name: "host"}, err
+	return container.Host{Name: "host", Time: time.Now().Add(f.ahead)}, err
 }
 
 func (f *fake) Follow(ctx context.Context, _ time.Time, started func(), changed func(container.Event)) error {
@@ -78,8 +86,13 @@ func (f *fake) Follow(ctx context.Context, _ time.Time, started func(), changed 
 	}
 }
 
-func (f *fake) Past(context.Context, time.Time, time.Time) ([]container.Event, error) {
+func (f *fake) Past(ctx context.Context, _, until time.Time) ([]container.Event, error) {
 	_, err := f.call("past")
+	select {
+	case <-time.After(time.Until(until.Add(-f.ahead))):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	events := f.past
@@ -92,8 +105,6 @@ func (f *fake) counted() map[string]int {
 	defer f.mu.Unlock()
 	return maps.Clone(f.calls)
 }
-
-func (f *fake) Local() bool { return !f.remote }
 
 // follow runs an inventory until the test ends, and returns what it reported of the stream.
 func follow(t *testing.T, f *fake) (*Inventory, func() []error) {
@@ -173,17 +184,11 @@ var (
 	none = map[string]int{"past": 1}
 )
 
-func with(calls map[string]int, kind string) map[string]int {
-	calls = maps.Clone(calls)
-	calls[kind]++
-	return calls
-}
-
 func TestKeepsUntilAnEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		i, _ := follow(t, f)
-		expect(t, i, f, "[/a0 /b0]", with(all, "past"))
+		expect(t, i, f, "[/a0 /b0]", all)
 		expect(t, i, f, "[/a0 /b0]", none)
 
 		f.change()
@@ -275,7 +280,7 @@ func TestStreamIsCut(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		expect(t, i, f, "[/a2 /b2]", with(all, "past"))
+		expect(t, i, f, "[/a2 /b2]", all)
 		expect(t, i, f, "[/a2 /b2]", none)
 		if got := fmt.Sprint(reported()); got != "[<nil> cut <nil>]" {
 			t.Errorf("reported %s", got)
@@ -317,18 +322,59 @@ func TestFailingCatchUp(t *testing.T) {
 		f.mu.Lock()
 		f.err = nil
 		f.mu.Unlock()
-		expect(t, i, f, "[/a0 /b0]", with(all, "past"))
+		expect(t, i, f, "[/a0 /b0]", map[string]int{"past": 1, "list": 1, "inspect": 2, "host": 1})
 	})
 }
 
-// The clock of an engine elsewhere is another: its list is asked for each time, and what is inspected is kept.
-func TestRemoteEngine(t *testing.T) {
+// An engine that goes by another clock is asked for its list each time, and what is inspected is kept as long as the
+// list shows that nothing of it has changed.
+func TestAnotherClock(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Hour, -time.Hour, time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake()
+			f.ahead = ahead
+			i, _ := follow(t, f)
+			expect(t, i, f, "[/a0 /b0]", all)
+			listAlone := map[string]int{"list": 1}
+			expect(t, i, f, "[/a0 /b0]", listAlone)
+			f.mark = "started anew"
+			f.change()
+			expect(t, i, f, "[/a1 /b0]", map[string]int{"list": 1, "inspect": 1})
+			expect(t, i, f, "[/a1 /b0]", listAlone)
+			// x, whose network b joined, comes, goes and comes again.
+			inspect := func(want string) {
+				t.Helper()
+				if c, err := i.Inspect(t.Context(), "x"); err != nil || c.Name != want {
+					t.Errorf("%s, %v; want %s", c.Name, err, want)
+				}
+			}
+			inspect("/x1")
+			f.another = "x"
+			f.change()
+			poll(t, i)
+			inspect("/x2")
+			f.another = ""
+			f.change()
+			poll(t, i)
+			inspect("/x3")
+		})
+	}
+}
+
+// A clock that is set back under the daemon's eyes lets the engine wait: not for long, and once.
+func TestClockIsSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
-		f.remote = true
 		i, _ := follow(t, f)
-		expect(t, i, f, "[/a0 /b0]", all)
-		expect(t, i, f, "[/a0 /b0]", map[string]int{"list": 1})
+		poll(t, i)
+		expect(t, i, f, "[/a0 /b0]", none)
+		f.ahead = -time.Hour
+		f.change()
+		began := time.Now()
+		if got := poll(t, i); got != "[/a1 /b1]" || time.Since(began) > 3*time.Second {
+			t.Errorf("%s after %v", got, time.Since(began))
+		}
+		expect(t, i, f, "[/a1 /b1]", map[string]int{"list": 1})
 	})
 }
 

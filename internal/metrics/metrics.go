@@ -4,10 +4,12 @@ package metrics
 import (
 	"net/http"
 	"runtime"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/snapshot"
@@ -16,7 +18,9 @@ import (
 
 // Metrics is told what happens. It may be used by several goroutines at once.
 type Metrics struct {
-	registry   *prometheus.Registry
+	registry *prometheus.Registry
+	mu       sync.Mutex // a scrape sees all of a collection or nothing of it
+
 	duration   prometheus.Histogram
 	failed     prometheus.Counter
 	coalesced  prometheus.Counter
@@ -38,7 +42,7 @@ func New(version string, kinds []string) *Metrics {
 			Name: "outpost_collection_failures_total", Help: "Collections for which the engine could not be asked.",
 		}),
 		coalesced: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "outpost_coalesced_requests_total", Help: "Requests that got the result of a collection that was under way.",
+			Name: "outpost_coalesced_requests_total", Help: "Requests that shared a collection with an earlier one.",
 		}),
 		containers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "outpost_containers", Help: "Running containers of the last collection, by how they were read and how much of them.",
@@ -68,7 +72,12 @@ func New(version string, kinds []string) *Metrics {
 
 // Handler serves the metrics.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true}) // the router compresses
+	whole := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.registry.Gather()
+	})
+	return promhttp.HandlerFor(whole, promhttp.HandlerOpts{DisableCompression: true}) // the router compresses
 }
 
 // Called counts a call to the engine.
@@ -82,6 +91,8 @@ func (m *Metrics) Coalesced() { m.coalesced.Inc() }
 
 // Collected takes note of a collection.
 func (m *Metrics) Collected(taken snapshot.Snapshot) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.duration.Observe(taken.Took.Seconds())
 	states := map[socket.State]int{socket.Listen: 0, socket.Established: 0, socket.TimeWait: 0}
 	type key struct {

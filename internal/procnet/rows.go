@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/PabloL007/outpost/internal/lines"
 )
@@ -16,12 +17,19 @@ var (
 	errTooMany     = errors.New("too many addresses or routes")
 )
 
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, lines.MaxLength+1) }}
+
 // eachRow calls decode for each line of r, without its newline; the bytes are valid only during the call. It
 // goes on behind a row that decode refuses, and reports the first of them as a *RowError. It ends early, and
 // reports that too, at a failed read, at a line longer than lines.MaxLength, behind most lines, at a last line
 // without its newline, and when decode returns errTooMany.
 func eachRow(r io.Reader, most int, decode func(row []byte) error) error {
-	in := bufio.NewReaderSize(r, lines.MaxLength+1)
+	in := readers.Get().(*bufio.Reader) //nolint:errcheck // it holds nothing else
+	in.Reset(r)
+	defer func() {
+		in.Reset(nil)
+		readers.Put(in)
+	}()
 	var bad malformed
 	for line := 1; ; line++ {
 		row, err := in.ReadSlice('\n')

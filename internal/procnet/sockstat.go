@@ -13,15 +13,12 @@ type Sockstat struct {
 	// TCP counts the rows of the tcp table that are neither TIME_WAIT nor SYN_RECV. The latter are in no
 	// count, but their listener is.
 	TCP int
-	// TCP6 does the same for the tcp6 table, but zero does not prove that table empty: kernels whose
-	// mptcp_subflow_init (net/mptcp/subflow.c) copies tcpv6_prot before it is registered count the listeners
-	// and connections of MPTCP over IPv6 elsewhere.
+	// TCP6 does the same for the tcp6 table, but zero proves that table empty only where there is no MPTCP socket
+	// over IPv6 (DecodeMPTCP6): kernels whose mptcp_subflow_init (net/mptcp/subflow.c) copies tcpv6_prot before it
+	// is registered count the listeners and connections of those elsewhere.
 	TCP6 int
 	// TimeWait counts the TIME_WAIT rows of both tables. It stands in the TCP line alone.
 	TimeWait int
-	// Used counts sockets of all kinds but the kernel's own; it is known only if Any is set.
-	Used int
-	Any  bool
 	// IPv4 and IPv6 tell which lines were there, IPv4 the one of TCP and TimeWait, IPv6 the one of TCP6.
 	IPv4, IPv6 bool
 }
@@ -37,7 +34,6 @@ const maxSockstatRows = 256
 // DecodeSockstat decodes /proc/<pid>/net/sockstat (net/ipv4/proc.c, sockstat_seq_show), sockstat6
 // (net/ipv6/proc.c, sockstat6_seq_show), or both one after the other. The lines it reads are, for example,
 //
-//	sockets: used 27
 //	TCP: inuse 12 orphan 0 tw 4 alloc 15 mem 2
 //	TCP6: inuse 3
 //
@@ -62,23 +58,12 @@ func (s *Sockstat) decode(row []byte) error {
 		return nil
 	}
 	switch string(fields[0]) {
-	case "sockets:":
-		return s.decodeUsed(fields[1:])
 	case "TCP:":
 		return s.decodeTCP(fields[1:])
 	case "TCP6:":
 		return s.decodeTCP6(fields[1:])
 	}
 	return nil
-}
-
-func (s *Sockstat) decodeUsed(counts [][]byte) (err error) {
-	if s.Any {
-		return errRepeated
-	}
-	s.Any = true
-	s.Used, err = count(counts, "used")
-	return err
 }
 
 func (s *Sockstat) decodeTCP(counts [][]byte) (err error) {

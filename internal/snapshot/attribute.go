@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/collect"
@@ -108,22 +109,26 @@ func listenersOf(all []socket.Socket) listeners {
 	return l
 }
 
-// of returns the listeners that s may have come through: those bound to its very address, or else those bound to
-// all addresses, as the kernel looks them up (net/ipv4/inet_hashtables.c).
+// of returns the listeners that s may have come through, as the kernel looks them up (compute_score of
+// net/ipv4/inet_hashtables.c and net/ipv6/inet6_hashtables.c): those bound to its very address, or else to all addresses
+// of its family, or else, for IPv4, those of IPv6 bound to all addresses.
 func (l listeners) of(s socket.Socket) []socket.Socket {
-	var exact, wildcard []socket.Socket
-	for _, listener := range l[s.Local.Port()] {
-		switch addr := listener.Local.Addr(); {
-		case addr == s.Local.Addr():
-			exact = append(exact, listener)
-		case addr.IsUnspecified():
-			wildcard = append(wildcard, listener)
+	bound := []netip.Addr{s.Local.Addr(), netip.IPv6Unspecified()}
+	if s.Local.Addr().Is4() {
+		bound = slices.Insert(bound, 1, netip.IPv4Unspecified())
+	}
+	for _, addr := range bound {
+		var found []socket.Socket
+		for _, listener := range l[s.Local.Port()] {
+			if listener.Local.Addr() == addr {
+				found = append(found, listener)
+			}
+		}
+		if len(found) > 0 {
+			return found
 		}
 	}
-	if len(exact) > 0 {
-		return exact
-	}
-	return wildcard
+	return nil
 }
 
 // acceptorsOf returns the holders of the listeners that s may have come through.

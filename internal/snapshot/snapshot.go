@@ -90,7 +90,7 @@ type LeftOut struct {
 
 // Of returns the containers of a collection in its order. Listeners on all addresses are listed at each of
 // interfaces.
-func Of(result collect.Result, interfaces []netip.Addr) []Container {
+func Of(result collect.Result, interfaces Interfaces) []Container {
 	attributed := attribute(result.Readings)
 	containers := make([]Container, len(result.Readings))
 	for i, reading := range result.Readings {
@@ -99,7 +99,7 @@ func Of(result collect.Result, interfaces []netip.Addr) []Container {
 	return containers
 }
 
-func containerOf(reading collect.Reading, its sockets, interfaces []netip.Addr) Container {
+func containerOf(reading collect.Reading, its sockets, interfaces Interfaces) Container {
 	c := Container{
 		ID:       reading.Container.ID,
 		Name:     reading.Container.Name,
@@ -143,7 +143,7 @@ func processOf(reading collect.Reading, s socket.Socket) string {
 }
 
 // listen adds a listener and its endpoints.
-func (c *Container) listen(local netip.AddrPort, process string, namespace *collect.Namespace, interfaces []netip.Addr) {
+func (c *Container) listen(local netip.AddrPort, process string, namespace *collect.Namespace, interfaces Interfaces) {
 	listener := Listener{Local: local, Process: process}
 	switch {
 	case namespace.Host:
@@ -195,14 +195,20 @@ func publishedAt(port uint16, bindings []container.Binding) []netip.AddrPort {
 	return hosts
 }
 
-// fanOut replaces the unspecified address by the interfaces.
-func fanOut(endpoint netip.AddrPort, interfaces []netip.Addr) []netip.AddrPort {
+// fanOut replaces the unspecified address by the interfaces; it stays where there are none.
+func fanOut(endpoint netip.AddrPort, interfaces Interfaces) []netip.AddrPort {
 	if !endpoint.Addr().IsUnspecified() {
 		return []netip.AddrPort{endpoint}
 	}
-	endpoints := make([]netip.AddrPort, len(interfaces))
-	for i, addr := range interfaces {
-		endpoints[i] = netip.AddrPortFrom(addr, endpoint.Port())
+	var endpoints []netip.AddrPort
+	for _, addr := range interfaces.Addresses {
+		if interfaces.Found && endpoint.Addr().Is4() && !addr.Is4() {
+			continue
+		}
+		endpoints = append(endpoints, netip.AddrPortFrom(addr, endpoint.Port()))
+	}
+	if len(endpoints) == 0 {
+		return []netip.AddrPort{endpoint}
 	}
 	return endpoints
 }

@@ -153,7 +153,7 @@ func TestOwnNamespace(t *testing.T) {
 			got := Of(collect.Result{Readings: []collect.Reading{{
 				Container: container.Container{Name: "/it", Image: "shop/web:1"},
 				Namespace: &collect.Namespace{Published: test.published, Sockets: test.sockets},
-			}}}, test.interfaces)[0]
+			}}}, Interfaces{Addresses: test.interfaces})[0]
 			if diff := cmp.Diff(test.listening, texts(got.Listening)); diff != "" {
 				t.Errorf("listening (-want +got):\n%s", diff)
 			}
@@ -258,7 +258,7 @@ func TestSharedNamespace(t *testing.T) {
 					Container: container.Container{Configured: m.configured}, Namespace: &test.namespace, Owners: m.owners,
 				})
 			}
-			for i, got := range Of(result, addrs("0.0.0.0")) {
+			for i, got := range Of(result, Interfaces{Addresses: addrs("0.0.0.0")}) {
 				want := test.members[i]
 				if diff := cmp.Diff(want.listening, texts(got.Listening)); diff != "" {
 					t.Errorf("%d: listening (-want +got):\n%s", i, diff)
@@ -284,7 +284,7 @@ func TestSharedNamespace(t *testing.T) {
 func TestSandboxOnTheHostsNetwork(t *testing.T) {
 	got := Of(collect.Result{Readings: []collect.Reading{{
 		Namespace: &collect.Namespace{Host: true, Sockets: []socket.Socket{listen("0.0.0.0:80", 0), established("10.0.0.1:80", "10.0.0.9:5000", 0)}},
-	}}}, addrs("10.0.0.1"))[0]
+	}}}, Interfaces{Addresses: addrs("10.0.0.1")})[0]
 	if !slices.Equal(texts(got.Listening), []string{"10.0.0.1:80"}) || !slices.Equal(texts(got.Established), []string{"10.0.0.9:5000"}) || got.OwnersUnknown {
 		t.Errorf("%+v", got)
 	}
@@ -298,10 +298,47 @@ func TestUnacceptedPrefersTheExactListener(t *testing.T) {
 	}}
 	got := Of(collect.Result{Readings: []collect.Reading{
 		{Namespace: namespace, Owners: owners(0, 1)}, {Namespace: namespace, Owners: owners(0, 2)}, {Namespace: namespace, Owners: owners(0, 3)},
-	}}, nil)
+	}}, Interfaces{})
 	for i, want := range []string{"10.0.0.9:5001", "10.0.0.9:5000", "10.0.0.9:5002"} {
 		if !slices.Equal(texts(got[i].Established), []string{want}) {
 			t.Errorf("%d: %v, want %s", i, texts(got[i].Established), want)
+		}
+	}
+}
+
+// Of two listeners on all addresses a connection came through the one of its family; an IPv6 one never through IPv4's.
+func TestListenerOfTheFamily(t *testing.T) {
+	both := listenersOf([]socket.Socket{listen("0.0.0.0:80", 1), listen("[::]:80", 2), listen("[::]:81", 3), listen("0.0.0.0:82", 4)})
+	for local, want := range map[string]uint64{
+		"10.0.0.1:80": 1, "[2001:db8::1]:80": 2, "10.0.0.1:81": 3, "[2001:db8::1]:81": 3, "10.0.0.1:82": 4, "[2001:db8::1]:82": 0, "10.0.0.1:83": 0,
+	} {
+		var got uint64
+		if found := both.of(established(local, "10.0.0.9:5000", 9)); len(found) == 1 {
+			got = found[0].Inode
+		}
+		if got != want {
+			t.Errorf("%s: listener %d, want %d", local, got, want)
+		}
+	}
+}
+
+// Of the addresses that were found, those of IPv6 are none of a listener on all IPv4 addresses. Those that somebody
+// chose are all.
+func TestFanOut(t *testing.T) {
+	list := addrs("10.0.0.1", "2001:db8::1")
+	for _, test := range []struct {
+		endpoint   string
+		interfaces Interfaces
+		want       []string
+	}{
+		{"0.0.0.0:80", Interfaces{Addresses: list, Found: true}, []string{"10.0.0.1:80"}},
+		{"[::]:80", Interfaces{Addresses: list, Found: true}, []string{"10.0.0.1:80", "[2001:db8::1]:80"}},
+		{"0.0.0.0:80", Interfaces{Addresses: list}, []string{"10.0.0.1:80", "[2001:db8::1]:80"}},
+		{"0.0.0.0:80", Interfaces{Addresses: list[1:], Found: true}, []string{"0.0.0.0:80"}},
+		{"127.0.0.1:80", Interfaces{Addresses: list}, []string{"127.0.0.1:80"}},
+	} {
+		if got := texts(fanOut(netip.MustParseAddrPort(test.endpoint), test.interfaces)); !slices.Equal(got, test.want) {
+			t.Errorf("%s with %+v: %v, want %v", test.endpoint, test.interfaces, got, test.want)
 		}
 	}
 }

@@ -35,14 +35,14 @@ const (
 	attributeCgroup = 21 // INET_DIAG_CGROUP_ID, since Linux 5.9, given without being asked for
 )
 
-// request is a message that asks for a dump.
-func request(info bool) netlink.Message {
+// request is a message that asks for a dump of sockets in these states, a bit for each.
+func request(states uint32, info bool) netlink.Message {
 	data := make([]byte, requestSize)
 	data[0] = familyIPv4 // what else is looked at is the message's type
 	if info {
 		data[requestExt] = 1 << (attributeInfo - 1)
 	}
-	binary.NativeEndian.PutUint32(data[requestStates:], 1<<socket.Listen|1<<socket.Established|1<<socket.TimeWait)
+	binary.NativeEndian.PutUint32(data[requestStates:], states)
 	return netlink.Message{Header: netlink.Header{Type: getSock, Flags: netlink.Request | netlink.Dump}, Data: data}
 }
 

@@ -1,6 +1,7 @@
 package sockdiag
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -13,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/mdlayher/netlink"
 	"github.com/mdlayher/netlink/nltest"
@@ -52,7 +53,7 @@ func ends(local, remote string) socket.Socket {
 	return socket.Socket{Local: netip.MustParseAddrPort(local), Remote: netip.MustParseAddrPort(remote), State: socket.Established, Inode: 7}
 }
 
-var compare = cmp.Options{cmpopts.EquateComparable(netip.AddrPort{})}
+var compare = gocmp.Options{cmpopts.EquateComparable(netip.AddrPort{})}
 
 func TestDecode(t *testing.T) {
 	info := make([]byte, 232)
@@ -81,7 +82,7 @@ func TestDecode(t *testing.T) {
 			if err != nil || cookie != 9 {
 				t.Fatalf("cookie %d, %v", cookie, err)
 			}
-			if diff := cmp.Diff(test.want, row, compare); diff != "" {
+			if diff := gocmp.Diff(test.want, row, compare); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -126,25 +127,31 @@ func FuzzDecode(f *testing.F) {
 // answer is one answer of the kernel: the datagrams of a dump, each of some messages.
 type answer [][]netlink.Message
 
-// kernel answers one request after the other; errors are given in place of an answer.
-func kernel(answers ...any) *netlink.Conn {
-	var rest answer
-	return nltest.Dial(func(requests []netlink.Message) ([]netlink.Message, error) {
-		if len(requests) > 0 {
-			next := answers[0]
-			answers = answers[1:]
+// kernel gives each socket that is opened the next answer, or an error in its place. An answer's messages have the
+// sequence number of the request, unless they have one.
+func kernel(answers ...any) func() (*netlink.Conn, error) {
+	return func() (*netlink.Conn, error) {
+		next := answers[0]
+		answers = answers[1:]
+		var sequence uint32
+		return nltest.Dial(func(requests []netlink.Message) ([]netlink.Message, error) {
+			if len(requests) > 0 {
+				sequence = requests[0].Header.Sequence
+			}
 			if err, ok := next.(error); ok {
 				return nil, err
 			}
-			rest = next.(answer) //nolint:errcheck // nothing else is given
-		}
-		if len(rest) == 0 {
-			return nil, io.EOF
-		}
-		datagram := rest[0]
-		rest = rest[1:]
-		return datagram, nil
-	})
+			rest, _ := next.(answer)
+			if len(rest) == 0 {
+				return nil, io.EOF
+			}
+			next = rest[1:]
+			for i, message := range rest[0] {
+				rest[0][i].Header.Sequence = cmp.Or(message.Header.Sequence, sequence)
+			}
+			return rest[0], nil
+		}), nil
+	}
 }
 
 func rows(t testing.TB, flags netlink.HeaderFlags, cookies ...uint64) answer {
@@ -157,7 +164,9 @@ func rows(t testing.TB, flags netlink.HeaderFlags, cookies ...uint64) answer {
 }
 
 func TestDumpsThatGoWrong(t *testing.T) {
-	torn := rows(t, netlink.DumpInterrupted, 1)
+	torn := func() answer { return rows(t, netlink.DumpInterrupted, 1) }
+	late := rows(t, 0, 1)
+	late[0][0].Header.Sequence = 1 << 31
 	short := answer{{{Header: netlink.Header{Type: 20, Flags: netlink.Multi}, Data: make([]byte, 10)}, {Header: netlink.Header{Type: netlink.Done, Flags: netlink.Multi}, Data: make([]byte, 4)}}}
 	for name, test := range map[string]struct {
 		answers []any
@@ -166,15 +175,16 @@ func TestDumpsThatGoWrong(t *testing.T) {
 	}{
 		"good":                     {[]any{rows(t, 0, 1, 2)}, 2, nil},
 		"a socket twice":           {[]any{rows(t, 0, 1, 2, 1)}, 2, nil},
-		"interrupted once":         {[]any{torn, rows(t, 0, 1, 2)}, 2, nil},
-		"interrupted always":       {[]any{torn, torn, torn}, 0, errTorn},
+		"interrupted once":         {[]any{torn(), rows(t, 0, 1, 2)}, 2, nil},
+		"interrupted always":       {[]any{torn(), torn(), torn()}, 0, errTorn},
 		"overrun once":             {[]any{unix.ENOBUFS, rows(t, 0, 1)}, 1, nil},
 		"overrun always":           {[]any{unix.ENOBUFS, unix.ENOBUFS, unix.ENOBUFS}, 0, unix.ENOBUFS},
 		"malformed":                {[]any{short}, 0, errShort},
 		"not permitted, not again": {[]any{unix.EPERM}, 0, unix.EPERM},
+		"of an earlier request":    {[]any{late}, 0, errStray},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := dump(t.Context(), kernel(test.answers...), false)
+			got, err := (&Conn{ctx: t.Context(), dial: kernel(test.answers...)}).All(false)
 			if len(got) != test.rows || !errors.Is(err, test.err) || (err != nil) != (test.err != nil) {
 				t.Errorf("%d rows, error %v", len(got), err)
 			}
@@ -226,11 +236,11 @@ func TestDumpOwnNamespace(t *testing.T) {
 	decoder := procnet.NewDecoder(binary.NativeEndian)
 	_, _ = decoder.Write(text)
 	want := mine(decoder.Table().Sockets)
-	got, err := Dump(t.Context(), nil, true)
+	got, err := dumpOf(t.Context(), nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, mine(got)); diff != "" || len(want) != 3 {
+	if diff := gocmp.Diff(want, mine(got)); diff != "" || len(want) != 3 {
 		t.Errorf("(-proc +inet_diag):\n%s", diff)
 	}
 	for _, s := range got {
@@ -243,13 +253,46 @@ func TestDumpOwnNamespace(t *testing.T) {
 	}
 }
 
+func dumpOf(ctx context.Context, namespace *os.File, info bool) ([]socket.Socket, error) {
+	conn, err := Open(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	return conn.All(info)
+}
+
+// The listeners alone, and all through the same connection afterwards.
+func TestListening(t *testing.T) {
+	var config net.ListenConfig
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+		listener, err := config.Listen(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = listener.Close() })
+	}
+	conn, err := Open(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	listening, err := conn.Listening()
+	if err != nil || len(listening) < 2 || slices.ContainsFunc(listening, func(s socket.Socket) bool { return s.State != socket.Listen }) {
+		t.Errorf("%v, %v", listening, err)
+	}
+	if all, err := conn.All(false); err != nil || len(all) < len(listening) {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
 func TestDumpOfAClosedDescriptor(t *testing.T) {
 	file, err := os.Open("/proc/self/ns/net")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = file.Close()
-	if _, err := Dump(t.Context(), file, false); err == nil {
+	if _, err := dumpOf(t.Context(), file, false); err == nil {
 		t.Error("no error")
 	}
 }
@@ -257,7 +300,7 @@ func TestDumpOfAClosedDescriptor(t *testing.T) {
 func TestDumpAfterItsDeadline(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
 	defer cancel()
-	if _, err := Dump(ctx, nil, false); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := dumpOf(ctx, nil, false); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }
@@ -269,5 +312,17 @@ func BenchmarkDecode(b *testing.B) {
 		if _, _, err := decode(data); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A kernel without the module is no error of a file.
+func TestUnsupported(t *testing.T) {
+	for _, errno := range []error{unix.ENOENT, unix.EPROTONOSUPPORT, unix.EOPNOTSUPP} {
+		if err := translate(errno); !errors.Is(err, ErrUnsupported) || errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%v: %v", errno, err)
+		}
+	}
+	if err := translate(unix.EPERM); !errors.Is(err, os.ErrPermission) || translate(nil) != nil {
+		t.Errorf("%v", err)
 	}
 }

@@ -1,0 +1,118 @@
+package collect
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/procfd"
+)
+
+// byCommand reads tables by a command in one of the members. As long as one does not answer, the next is asked after
+// half of the time that is left, so that those that hang take no longer together than a single one may.
+func (r *round) byCommand(ctx context.Context, members []*member) (tables, error) {
+	leave, err := r.pending.enter(ctx)
+	if err != nil {
+		return tables{}, err
+	}
+	defer leave()
+	asked := commands{round: r, deadline: time.Now().Add(r.Timeout), answers: make(chan commandAnswer, len(members))}
+	ctx, cancel := context.WithCancel(ctx)
+	defer asked.running.Wait()
+	defer cancel()
+	return asked.ask(ctx, members)
+}
+
+// commands are those that run for one namespace.
+type commands struct {
+	*round
+	deadline time.Time
+	answers  chan commandAnswer
+	running  sync.WaitGroup
+}
+
+type commandAnswer struct {
+	tables
+	from *member
+	err  error
+}
+
+func (c *commands) ask(ctx context.Context, members []*member) (best tables, firstErr error) {
+	waitedFor := 0
+	for waitedFor > 0 || len(members) > 0 {
+		if len(members) > 0 {
+			c.start(ctx, members[0])
+			members = members[1:]
+			waitedFor++
+		}
+		answer, ok := c.next(len(members) > 0)
+		if !ok {
+			continue // with the next member beside it
+		}
+		waitedFor--
+		if answer.err == nil {
+			return answer.tables, nil
+		}
+		answer.from.tablesErr = answer.err
+		firstErr = first(firstErr, answer.err)
+		if len(answer.sockets) > len(best.sockets) {
+			best = answer.tables
+		}
+	}
+	return best, firstErr
+}
+
+// next waits for an answer or, if there is another member to ask, for half of the time that is left.
+func (c *commands) next(another bool) (answer commandAnswer, ok bool) {
+	var late <-chan time.Time
+	if another {
+		timer := time.NewTimer(time.Until(c.deadline) / 2)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case answer = <-c.answers:
+		return answer, true
+	case <-late:
+		return commandAnswer{}, false
+	}
+}
+
+func (c *commands) start(ctx context.Context, m *member) {
+	c.running.Go(func() {
+		got, err := c.tablesFrom(ctx, m)
+		c.answers <- commandAnswer{got, m, err}
+	})
+}
+
+// tablesFrom runs the command in a container, unless that cannot be.
+func (c *commands) tablesFrom(ctx context.Context, m *member) (tables, error) {
+	if err := executable(m); err != nil {
+		return tables{}, err
+	}
+	which := call{kindExec, m.Container.ID}
+	return answered(ctx, c.pending, patience{c.Timeout, c.deadline}, which, func(ctx context.Context) (tables, error) {
+		return c.executor.tables(ctx, m.Container)
+	})
+}
+
+func (r *round) ownersByCommand(ctx context.Context, m *member) (procfd.Owners, error) {
+	if err := executable(m); err != nil {
+		return procfd.Owners{}, err
+	}
+	return await(ctx, r.pending, r.Timeout, call{kindExec, m.Container.ID}, func(ctx context.Context) (procfd.Owners, error) {
+		return r.executor.owners(ctx, m.Container)
+	})
+}
+
+// executable returns why no command is run in a container.
+func executable(m *member) error {
+	switch {
+	case ended(m.process.err): // it would be told of an end that the engine has not noticed yet
+		return m.process.err
+	case m.Container.State == container.Paused:
+		return &explainedError{Problem: Problem{Reason: "the container is paused: nothing can be run in it"}}
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/PabloL007/outpost/internal/lab"
+)
+
+// The links of LINKS between two hosts: what each sees of a connection to the other's published port.
+func TestTwoHosts(t *testing.T) {
+	a, b := newEngine(t, "10.77.0.21/24", lab.EngineOptions{}), newEngine(t, "10.77.0.22/24", lab.EngineOptions{})
+	b.peer("server", []string{"-p", "8080:80"}, "listen:tcp4:0.0.0.0:80")
+	a.peer("client", nil, "dial:1:10.77.0.22:8080")
+	a.peer("process", []string{"--network", "host"}, "dial:1:10.77.0.22:8080")
+
+	onA, onB := a.start(), b.start()
+	local := onA.snapshot().of(t, a.Name("client")).Connections[0].Local
+	byHost := onA.snapshot().of(t, a.Name("process")).Connections[0].Local
+	onA.connections().expect(a.Name("client"), nil, []string{"10.77.0.22 8080"})
+	onA.connections().expect(a.Name("process"), nil, []string{"10.77.0.22 8080"})
+	// Masquerading keeps the port: the server sees the client's host.
+	want := []string{fmt.Sprint("10.77.0.21 ", local.Port), fmt.Sprint("10.77.0.21 ", byHost.Port)}
+	slices.Sort(want)
+	onB.connections().expect(b.Name("server"), []string{"10.77.0.22 8080"}, want)
+	if got := fmt.Sprint(onB.snapshot().Host.Addresses); !strings.Contains(got, "10.77.0.22") {
+		t.Errorf("the host's addresses are %s", got)
+	}
+}
+
+// start starts a daemon in the engine's namespaces.
+func (e *testEngine) start(variables ...string) *outpost {
+	e.t.Helper()
+	address := net.JoinHostPort(e.ip, "9057")
+	return startCommand(e.t, e.Command(context.WithoutCancel(e.t.Context()), binary), append(variables, "OUTPOST_LISTEN="+address)...)
+}

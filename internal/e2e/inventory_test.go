@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// calls returns how often the engine was asked, by kind.
+func (o *outpost) calls() map[string]int {
+	o.t.Helper()
+	calls := make(map[string]int)
+	for line := range strings.Lines(o.get("/metrics").body) {
+		var kind string
+		var n int
+		if _, err := fmt.Sscanf(strings.NewReplacer(`"`, " ", "}", " ").Replace(line), "outpost_engine_calls_total{kind= %s %d", &kind, &n); err == nil {
+			calls[kind] = n
+		}
+	}
+	return calls
+}
+
+// Polls of a host on which nothing changes inspect nothing, list nothing and run nothing; what changes is in the next
+// answer.
+func TestInventory(t *testing.T) {
+	l := newLab(t)
+	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
+	o := start(t, interfaces)
+	for range 3 { // an event of the start may come after its answer was asked for
+		o.connections()
+	}
+	time.Sleep(200 * time.Millisecond)
+	o.connections()
+	before := o.calls()
+	for range 50 {
+		o.connections().expect(l.Name("it"), l.on(0), nil)
+	}
+	after := o.calls()
+	for _, kind := range []string{"list", "inspect", "info", "exec_create", "exec_start"} {
+		if before[kind] != after[kind] {
+			t.Errorf("50 polls made %d calls of kind %s", after[kind]-before[kind], kind)
+		}
+	}
+	for i := range 20 {
+		part := fmt.Sprint("new", i)
+		l.run(part, tools, "peer")
+		if _, ok := o.connections().containers["/"+l.Name(part)]; !ok {
+			t.Errorf("%s was started and is not listed", part)
+		}
+		l.docker("rename", l.Name(part), l.Name("renamed"))
+		if _, ok := o.connections().containers["/"+l.Name("renamed")]; !ok {
+			t.Errorf("%s was renamed and is not listed so", part)
+		}
+		l.docker("rm", "-f", l.Name("renamed"))
+		if _, ok := o.connections().containers["/"+l.Name("renamed")]; ok {
+			t.Errorf("%s was removed and is listed", part)
+		}
+	}
+	// Started anew: another process, other ports.
+	l.peer("random", []string{"--expose", "80", "-P"}, "listen:tcp4:0.0.0.0:80")
+	for range 5 {
+		l.docker("restart", "-t", "0", l.Name("random"))
+		port := strings.Fields(strings.ReplaceAll(l.docker("port", l.Name("random"), "80/tcp"), ":", " "))[1]
+		eventually(t, func() bool { return len(o.connections().containers["/"+l.Name("random")].Listening) > 0 })
+		o.connections().expect(l.Name("random"), []string{"10.1.2.3 " + port}, nil)
+	}
+	// A network that is connected and disconnected.
+	if err := l.Network(t.Context(), "net"); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"connect", "disconnect"} {
+		l.docker("network", verb, l.Name("net"), l.Name("it"))
+		body := o.get("/v1/snapshot?container=" + l.Name("it")).body
+		if strings.Contains(body, `"`+l.Name("net")+`"`) != (verb == "connect") {
+			t.Errorf("after %s: %s", verb, body)
+		}
+	}
+	if n := o.calls()["exec_create"]; n != 0 {
+		t.Errorf("%d commands were run", n)
+	}
+}
+
+// After containers have come and gone nothing of them is held: no descriptor, and no thread is in another namespace.
+func TestHoldsNoNamespace(t *testing.T) {
+	l := newLab(t)
+	o := start(t)
+	o.connections()
+	http.DefaultClient.CloseIdleConnections()
+	time.Sleep(200 * time.Millisecond)
+	descriptors := o.descriptors()
+	for i := range 5 {
+		part := fmt.Sprint("it", i)
+		l.peer(part, nil, "listen:tcp4:0.0.0.0:80")
+		o.connections().expectListening(l.Name(part), nil)
+		l.docker("rm", "-f", l.Name(part))
+		o.connections()
+	}
+	http.DefaultClient.CloseIdleConnections()
+	eventually(t, func() bool { return o.descriptors() <= descriptors })
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/ns/net", o.process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, thread := range threads {
+		if namespace, err := os.Readlink(thread); err == nil && namespace != own {
+			t.Errorf("%s is in %s", thread, namespace)
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// snapshotOf is an answer of GET /v1/snapshot, as far as the tests look at it.
+type snapshotOf struct {
+	Host       struct{ Addresses []string }
+	Containers []*snapshotContainer
+}
+
+type snapshotContainer struct {
+	ID, Name, Method, Status, Reason, Namespace string
+	Unused                                      []struct{ Method, Reason string }
+	Listening                                   []snapshotListener
+	Connections                                 []snapshotConnection
+}
+
+type snapshotListener struct {
+	Address   string
+	Port      uint16
+	Published []endpoint
+	Process   string
+}
+
+type snapshotConnection struct {
+	Local, Remote             endpoint
+	Direction, State, Process string
+	Measured                  *struct{ RTTMicroseconds, BytesSent, BytesReceived int64 }
+}
+
+func (o *outpost) snapshot() snapshotOf {
+	o.t.Helper()
+	a := o.get("/v1/snapshot")
+	if a.status != http.StatusOK {
+		o.t.Fatalf("%d %s", a.status, a.body)
+	}
+	var s snapshotOf
+	if err := json.Unmarshal([]byte(a.body), &s); err != nil {
+		o.t.Fatal(err)
+	}
+	return s
+}
+
+// of returns one container.
+func (s snapshotOf) of(t testing.TB, name string) *snapshotContainer {
+	t.Helper()
+	for _, c := range s.Containers {
+		if c.Name == "/"+name {
+			return c
+		}
+	}
+	t.Fatalf("no %s in the snapshot", name)
+	return nil
+}
+
+// listens lists the listeners as "address port", but for the resolver that the engine puts into a container.
+func (c *snapshotContainer) listens() []string {
+	var all []string
+	for _, l := range c.Listening {
+		if l.Address != "127.0.0.11" {
+			all = append(all, endpoint{l.Address, l.Port}.String())
+		}
+	}
+	return all
+}
+
+// withoutMethod drops what differs from method to method: which it is, what only one measures, and what closes by
+// itself.
+func (s snapshotOf) withoutMethod(names ...string) []*snapshotContainer {
+	var all []*snapshotContainer
+	for _, c := range s.Containers {
+		if !slices.Contains(names, strings.TrimPrefix(c.Name, "/")) {
+			continue
+		}
+		c.Method, c.Unused = "", nil
+		for i := range c.Listening {
+			c.Listening[i].Process = ""
+		}
+		c.Connections = slices.DeleteFunc(c.Connections, func(x snapshotConnection) bool { return x.State == "TIME_WAIT" })
+		for i := range c.Connections {
+			c.Connections[i].Measured, c.Connections[i].Process = nil, ""
+		}
+		all = append(all, c)
+	}
+	return all
+}
