@@ -86,6 +86,14 @@ func (o *outpost) start(ctx context.Context, forced bool) (unworkable <-chan err
 			return
 		}
 		o.Found(findings)
+		for forced && !findings.Tried() && cannotWork(findings) == nil { // there was no container to try it on
+			if pause(ctx, lastProbe) != nil {
+				return
+			}
+			if findings, err = o.probe(ctx); err != nil {
+				return
+			}
+		}
 		if err := cannotWork(findings); forced && err != nil {
 			reasons <- err
 		}
@@ -93,23 +101,32 @@ func (o *outpost) start(ctx context.Context, forced bool) (unworkable <-chan err
 	return reasons, running.Wait
 }
 
+// pause waits, unless ctx ends.
+func pause(ctx context.Context, duration time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(duration):
+		return nil
+	}
+}
+
 // How long after the engine did not answer a probe it is asked again.
 const (
 	firstProbe = time.Second
-	lastProbe  = 30 * time.Second
+	lastProbe  = 10 * time.Second
 )
 
 // probe finds out what works here as soon as the engine answers. An error means that ctx has ended.
 func (o *outpost) probe(ctx context.Context) (collect.Findings, error) {
-	for pause := firstProbe; ; pause = min(2*pause, lastProbe) {
+	for wait := firstProbe; ; wait = min(2*wait, lastProbe) {
 		_ = o.Ready(ctx) // an engine that is down is in the log before the first request
 		findings, err := o.collector.Probe(ctx)
-		if err == nil || ctx.Err() != nil {
-			return findings, errors.Join(err, ctx.Err())
+		if err == nil {
+			return findings, nil
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
+		if err := pause(ctx, wait); err != nil {
+			return findings, err
 		}
 	}
 }
@@ -135,8 +152,10 @@ func cannotWork(findings collect.Findings) error {
 
 // close ends the calls to the engine that are still under way.
 func (o *outpost) close(life context.Context) error {
-	if err := closeWithin(life, closeTimeout, o.collector.Close); err != nil {
-		o.log.Warn().Err(err).Msg("Ended without waiting for the engine")
+	for _, closing := range []func(context.Context) error{o.collector.Close, o.Close} {
+		if err := closeWithin(life, closeTimeout, closing); err != nil {
+			o.log.Warn().Err(err).Msg("Ended without waiting for the engine")
+		}
 	}
 	return o.engine.Close()
 }

@@ -5,8 +5,13 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 )
+
+// The leading thread is main's, which only waits, so that it never enters another network namespace: /proc/self/net is
+// that thread's, and what an engine runs in Outpost's container joins its namespace.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)

@@ -92,6 +92,7 @@ func TestPortTaken(t *testing.T) {
 
 func TestUnknownVariableIsAWarning(t *testing.T) {
 	t.Setenv("OUTPOST_INTERFACE", "10.0.0.1")
+	t.Setenv("DOCKER_HOST", "unix:///nonexistent") // no container of whoever runs the test is to be looked at
 	t.Setenv("OUTPOST_LISTEN", "127.0.0.1:0")
 	ctx, cancel := context.WithCancel(t.Context())
 	var stderr lockedBuffer

@@ -18,9 +18,9 @@ import (
 
 const (
 	// drainTimeout is how long requests that run may go on when the daemon is told to end, and closeTimeout how
-	// long calls to the engine may after that: together less than the 10 s after which an engine kills.
+	// long calls to the engine, and then a collection, may after that: together less than the 10 s after which an engine kills.
 	drainTimeout = 9 * time.Second
-	closeTimeout = 500 * time.Millisecond
+	closeTimeout = 250 * time.Millisecond
 )
 
 // serve answers requests until ctx ends.

@@ -6,6 +6,7 @@ import (
 	"context"
 	_ "embed" // of the description
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -72,7 +73,7 @@ func NewServer(addr string, handler http.Handler) *http.Server {
 }
 
 func (h *handler) description(w http.ResponseWriter, _ *http.Request) {
-	h.write(w, http.StatusOK, bytes.TrimSpace(openAPI))
+	h.write(w, http.StatusOK, slices.Clip(bytes.TrimSpace(openAPI)))
 }
 
 func (h *handler) healthz(w http.ResponseWriter, _ *http.Request) {

@@ -10,7 +10,8 @@ import (
 )
 
 // byCommand reads tables by a command in one of the members. As long as one does not answer, the next is asked after
-// half of the time that is left, so that those that hang take no longer together than a single one may.
+// half of the time that is left, so that those that hang take no longer together than a single one may. Toward the end
+// no more are: what then remains of the time is too short for an answer.
 func (r *round) byCommand(ctx context.Context, members []*member) (tables, error) {
 	leave, err := r.pending.enter(ctx)
 	if err != nil {
@@ -40,8 +41,8 @@ type commandAnswer struct {
 
 func (c *commands) ask(ctx context.Context, members []*member) (best tables, firstErr error) {
 	waitedFor := 0
-	for waitedFor > 0 || len(members) > 0 {
-		if len(members) > 0 {
+	for waitedFor > 0 || len(members) > 0 && time.Until(c.deadline) > 0 {
+		if len(members) > 0 && time.Until(c.deadline) > 0 {
 			c.start(ctx, members[0])
 			members = members[1:]
 			waitedFor++
@@ -63,10 +64,13 @@ func (c *commands) ask(ctx context.Context, members []*member) (best tables, fir
 	return best, firstErr
 }
 
+// shortest is the part of the time below which no other member is asked beside those that do not answer.
+const shortest = 8
+
 // next waits for an answer or, if there is another member to ask, for half of the time that is left.
 func (c *commands) next(another bool) (answer commandAnswer, ok bool) {
 	var late <-chan time.Time
-	if another {
+	if another && time.Until(c.deadline) > c.Timeout/shortest {
 		timer := time.NewTimer(time.Until(c.deadline) / 2)
 		defer timer.Stop()
 		late = timer.C

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/container"
@@ -44,23 +43,17 @@ func (r *round) ownersOf(ctx context.Context, m *member) (procfd.Owners, error) 
 	return owners, err
 }
 
-// ownersByKernel asks for the cgroup in which each socket was made, and for the descriptors of the container's
-// processes: the former needs no permission, the latter finds also who was given a socket by another, and the names
-// of processes. Where the former tells, what the latter may not see does not matter.
+// ownersByKernel asks for the cgroup in which each socket was made, which needs no permission, or else for the
+// descriptors of the container's processes.
 func (r *round) ownersByKernel(ctx context.Context, p *hostproc.Process, m *member) (procfd.Owners, error) {
-	made, err := r.ownersByCgroup(p, m.Container, m.namespace.Sockets)
+	owners, err := r.ownersByCgroup(p, m.Container, m.namespace.Sockets)
 	if err != nil {
 		return r.ownersByDescriptors(ctx, m)
 	}
-	if !r.capabilities().Has(hostproc.SysPtrace) {
-		return made, nil
+	if r.capabilities().Has(hostproc.SysPtrace) {
+		r.addHolders(ctx, &owners, m)
 	}
-	held, err := r.ownersByDescriptors(ctx, m)
-	if err != nil {
-		return made, nil //nolint:nilerr // what matters is told
-	}
-	maps.Copy(made.Inodes, held.Inodes)
-	return made, nil
+	return owners, nil
 }
 
 var errNoCgroups = errors.New("the sockets' cgroups are not known")
@@ -83,6 +76,32 @@ func (r *round) ownersByCgroup(p *hostproc.Process, c container.Container, all [
 	return owners, nil
 }
 
+// fewDescriptors is how many of a process's are looked at where the makers of sockets are known anyway.
+const fewDescriptors = 256
+
+// addHolders adds the sockets that the container was given by another, and the names of the processes that hold any, as
+// far as few descriptors tell.
+func (r *round) addHolders(ctx context.Context, owners *procfd.Owners, m *member) {
+	pids, err := r.pidsOf(ctx, m)
+	if err != nil || r.failures.recall(m.Container, descriptors) != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	defer func() { r.failures.note(m.Container, descriptors, ctx.Err()) }()
+	for _, pid := range pids {
+		process, err := r.processWith(pid, m)
+		if err != nil {
+			continue
+		}
+		held, _ := process.Sockets(ctx, fewDescriptors) // what it tells is true, beside an error too
+		_ = process.Close()
+		for _, inode := range held.Inodes {
+			owners.Inodes[inode] = held.Name
+		}
+	}
+}
+
 // maxOwned bounds the memory that one container's sockets can take.
 const maxOwned = 1 << 20
 
@@ -95,10 +114,14 @@ func (r *round) ownersByDescriptors(ctx context.Context, m *member) (procfd.Owne
 	if err := r.failures.recall(m.Container, descriptors); err != nil {
 		return procfd.Owners{}, &recalledError{err}
 	}
+	pids, err := r.pidsOf(ctx, m)
+	if err != nil {
+		return procfd.Owners{}, err
+	}
 	bounded, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	owners, err := r.heldBy(bounded, m)
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, hostproc.ErrTooManySockets) {
+	owners, err := r.heldBy(bounded, m, pids)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, hostproc.ErrTooManyDescriptors) {
 		err = &explainedError{Problem: Problem{Reason: "its processes hold too many descriptors to be looked at", Detail: err.Error()}}
 		r.failures.note(m.Container, descriptors, err)
 	} else if err == nil {
@@ -107,12 +130,8 @@ func (r *round) ownersByDescriptors(ctx context.Context, m *member) (procfd.Owne
 	return owners, err
 }
 
-func (r *round) heldBy(ctx context.Context, m *member) (procfd.Owners, error) {
+func (r *round) heldBy(ctx context.Context, m *member, pids []int) (procfd.Owners, error) {
 	owners := procfd.Owners{Inodes: make(map[uint64]string)}
-	pids, err := r.pidsOf(ctx, m)
-	if err != nil {
-		return procfd.Owners{}, fmt.Errorf("listing of processes: %w", err)
-	}
 	for _, pid := range pids {
 		process, err := r.processWith(pid, m)
 		if err == nil {
@@ -134,7 +153,7 @@ func (r *round) heldBy(ctx context.Context, m *member) (procfd.Owners, error) {
 func (r *round) pidsOf(ctx context.Context, m *member) ([]int, error) {
 	pids, err := r.pids(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("listing of processes: %w", err)
 	}
 	if m.process.own {
 		return append(slices.Clone(pids[m.Container.ID]), pids[""]...), nil
@@ -152,7 +171,7 @@ func (r *round) processWith(pid int, m *member) (*hostproc.Process, error) {
 }
 
 func (r *round) addSockets(ctx context.Context, owners *procfd.Owners, p *hostproc.Process) error {
-	held, err := p.Sockets(ctx)
+	held, err := p.Sockets(ctx, maxOwned)
 	if err != nil {
 		return err
 	}
@@ -166,7 +185,7 @@ func (r *round) addSockets(ctx context.Context, owners *procfd.Owners, p *hostpr
 		owners.Inodes[inode] = held.Name
 	}
 	if len(owners.Inodes) > maxOwned {
-		return hostproc.ErrTooManySockets
+		return hostproc.ErrTooManyDescriptors
 	}
 	return nil
 }

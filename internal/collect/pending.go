@@ -118,12 +118,11 @@ func answered[T any](ctx context.Context, p *pending, patience patience, which c
 	if err != nil {
 		return none, err
 	}
-	err = late
 	select {
 	case o := <-done:
 		return o.value, o.err
-	case <-ctx.Done():
-		err = ctx.Err()
+	case <-ctx.Done(): // nobody waits any more, which says nothing of the call
+		return none, ctx.Err()
 	case <-timer.C:
 	}
 	p.mu.Lock()
@@ -133,7 +132,7 @@ func answered[T any](ctx context.Context, p *pending, patience patience, which c
 		return o.value, o.err
 	default:
 		mine.left = true
-		return none, err
+		return none, late
 	}
 }
 
@@ -153,9 +152,16 @@ func (p *pending) begin(ctx context.Context, timer <-chan time.Time, late *unans
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-timer:
+			p.leave(other)
 			return nil, late
 		}
 	}
+}
+
+func (p *pending) leave(other *underWay) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	other.left = true
 }
 
 // take starts a call unless another one of its kind is under way.

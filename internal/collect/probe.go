@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/PabloL007/outpost/internal/hostproc"
 )
@@ -27,6 +28,11 @@ type Findings struct {
 	Reports []Report
 	// OwnersByCgroup is empty if the cgroup of a socket can be told to be a container's, or says why not.
 	OwnersByCgroup string
+}
+
+// Tried reports whether there was a container to try any method on.
+func (f Findings) Tried() bool {
+	return slices.ContainsFunc(f.Reports, func(r Report) bool { return r.Tried > 0 })
 }
 
 const (

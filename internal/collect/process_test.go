@@ -188,6 +188,19 @@ func (w *world) Exec(ctx context.Context, id string, _ []string, stdout, _ io.Wr
 	return 0, w.exec(ctx, id, stdout)
 }
 
+// ran returns how many commands were run in a container.
+func (w *world) ran(id string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, command := range w.commands {
+		if command == id {
+			n++
+		}
+	}
+	return n
+}
+
 // running is a container of the world.
 func running(name string, pid int, network container.NetworkMode) container.Container {
 	return container.Container{ID: id(name), Name: "/" + name, PID: pid, Network: network, State: container.Running, StartedAt: time.Unix(1000, 0)}

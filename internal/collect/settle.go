@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/PabloL007/outpost/internal/container"
@@ -19,16 +20,13 @@ func (r *round) settle(ctx context.Context, members []*member, last bool) (outda
 			failed = append(failed, m)
 		}
 	}
-	stale := make([]bool, len(failed))
-	var group sync.WaitGroup // bounded by the slots of pending
-	for i, m := range failed {
-		group.Go(func() { stale[i] = r.settleOne(ctx, m, last) })
-	}
-	group.Wait()
-	for _, s := range stale {
-		outdated = outdated || s
-	}
-	return outdated
+	var stale atomic.Bool
+	inParallel(failed, func(m *member) {
+		if r.settleOne(ctx, m, last) {
+			stale.Store(true)
+		}
+	})
+	return stale.Load()
 }
 
 // failure returns for what the member is not complete that may be explained by what became of it.

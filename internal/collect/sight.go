@@ -41,7 +41,7 @@ func (r *round) look(ctx context.Context, c container.Container) sight {
 	defer done()
 	process, own, err := r.processOf(c)
 	if err != nil {
-		return sight{own: own, err: err}
+		return sight{own: own, err: fmt.Errorf("looking at its process: %w", err)}
 	}
 	return sight{process: process, own: own}
 }

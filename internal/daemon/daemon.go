@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -43,8 +44,9 @@ type Daemon struct {
 	journal    *journal
 	observer   Observer
 
-	mu   sync.Mutex
-	next *collection // that has not begun
+	mu      sync.Mutex
+	next    *collection    // that has not begun
+	running sync.WaitGroup // of collections
 
 	// Of the collection that runs: one at a time.
 	one       chan struct{}
@@ -86,7 +88,8 @@ func (d *Daemon) join(ctx context.Context, detail collect.Detail) *collection {
 	defer d.mu.Unlock()
 	if d.next == nil {
 		d.next = &collection{done: make(chan struct{})}
-		go d.run(context.WithoutCancel(ctx), d.next)
+		next := d.next
+		d.running.Go(func() { d.run(context.WithoutCancel(ctx), next) })
 	} else {
 		d.observer.Coalesced()
 	}
@@ -103,6 +106,21 @@ func (d *Daemon) run(ctx context.Context, c *collection) {
 	d.mu.Unlock()
 	c.taken, c.err = d.collect(ctx, detail)
 	close(c.done)
+}
+
+// Close waits for the collections that run, no longer than ctx. None may be asked for any more.
+func (d *Daemon) Close(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() {
+		d.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("a collection has not ended: %w", ctx.Err())
+	}
 }
 
 // readyTimeout bounds the wait for the engine to say that it is there.

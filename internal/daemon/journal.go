@@ -186,7 +186,7 @@ func (j *journal) container(c snapshot.Container, before *history) {
 		j.log.Info().Str("container", c.ID).Str("name", c.Name).Msg("The container is read completely again")
 		return
 	}
-	j.log.Warn().Str("container", c.ID).Str("name", c.Name).Str("reason", joined(c.Problems)).Msg(messageOf(c))
+	j.log.Warn().Str("container", c.ID).Str("name", c.Name).Str("reason", c.Reason()).Msg(messageOf(c))
 }
 
 // messageOf keeps the original Outpost's words for what existing alerts may look for.
@@ -209,7 +209,7 @@ func (j *journal) debug(c snapshot.Container) {
 		Int("left_out_other_state", c.LeftOut.OtherState).
 		Int("left_out_owner_unknown", c.LeftOut.OwnerUnknown).
 		Int("left_out_not_its_own", c.LeftOut.NotItsOwn).
-		Str("problems", joined(c.Problems)).
+		Str("problems", c.Reason()).
 		Msg("Read")
 }
 
@@ -220,12 +220,4 @@ func reasonsOf(problems []collect.Problem) string {
 		reasons[i] = p.Reason
 	}
 	return strings.Join(reasons, "; ")
-}
-
-func joined(problems []collect.Problem) string {
-	texts := make([]string, len(problems))
-	for i, p := range problems {
-		texts[i] = p.String()
-	}
-	return strings.Join(texts, "; ")
 }

@@ -44,13 +44,13 @@ func BenchmarkMethods(b *testing.B) {
 	}
 }
 
-// BenchmarkConnected does the same for containers each of which has a connection: then the kernel has to walk through
-// its table for each by sockdiag too.
+// BenchmarkConnected does the same for containers each of which has a connection and listeners of both families: then
+// the kernel has to walk through its table for each of them by sockdiag too, and both files have to be read.
 func BenchmarkConnected(b *testing.B) {
 	l := newLab(b)
 	var pids []string
 	for i := range benchContainers {
-		id := l.run(fmt.Sprint(i), tools, "peer", "listen:tcp4:0.0.0.0:80", "dial:1:127.0.0.1:80")
+		id := l.run(fmt.Sprint(i), tools, "peer", "listen:tcp4:0.0.0.0:80", "listen:tcp6:[::]:81", "dial:1:127.0.0.1:80")
 		pids = append(pids, l.docker("inspect", "-f", "{{.State.Pid}}", id))
 	}
 	b.Run("sockdiag", func(b *testing.B) {

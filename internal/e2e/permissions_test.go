@@ -136,6 +136,30 @@ func TestForcedMethodThatCannotWork(t *testing.T) {
 	}
 }
 
+// In a container without the host's /proc no process of others is in sight.
+func TestForcedMethodWithoutTheHostsProc(t *testing.T) {
+	l := newLab(t)
+	l.peer("it", nil)
+	l.run("outpost", "-e", "OUTPOST_COLLECTOR=procfs", "-v", engineSocket(t)+":/var/run/docker.sock", outpostImage(t))
+	if status := l.docker("wait", l.Name("outpost")); status != "1" {
+		t.Errorf("status %s", status)
+	}
+	const reason = "OUTPOST_COLLECTOR=procfs does not work: its process cannot be seen: the host's /proc is needed, -v /proc:/host/proc:ro or --pid host"
+	if logged := l.logs("outpost"); !strings.Contains(logged, reason) {
+		t.Errorf("%s", logged)
+	}
+}
+
+// logs returns all that a container has printed.
+func (l *testLab) logs(part string) string {
+	l.t.Helper()
+	logged, err := exec.CommandContext(l.t.Context(), "docker", "logs", l.Name(part)).CombinedOutput()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return string(logged)
+}
+
 // expectUnworkable waits until the daemon has ended by itself, and holds its last words against the reason.
 func (o *outpost) expectUnworkable(reason string) {
 	o.t.Helper()

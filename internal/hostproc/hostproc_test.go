@@ -148,7 +148,7 @@ func TestSelf(t *testing.T) {
 	if err := p.Tables(decoder); err != nil {
 		t.Fatal(err)
 	}
-	held, err := p.Sockets(t.Context())
+	held, err := p.Sockets(t.Context(), 1<<20)
 	if err != nil || held.Needed != nil || held.Name != "hostproc.test" {
 		t.Fatalf("%+v, %v", held, err)
 	}
@@ -218,7 +218,7 @@ func TestNumberUsedAgain(t *testing.T) {
 	if err := p.Tables(new(bytes.Buffer)); err == nil {
 		t.Error("the tables of the next process are read")
 	}
-	if _, err := p.Sockets(t.Context()); err == nil {
+	if _, err := p.Sockets(t.Context(), 1<<20); err == nil {
 		t.Error("the sockets of the next process are read")
 	}
 	if file, err := p.NetNS(); err == nil {
@@ -332,7 +332,10 @@ not a mount
 func TestSocketsInTime(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := self(t).Sockets(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := self(t).Sockets(ctx, 1<<20); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if _, err := self(t).Sockets(t.Context(), 1); !errors.Is(err, ErrTooManyDescriptors) {
 		t.Errorf("%v", err)
 	}
 	if _, err := ownProc(t).PIDs(ctx); !errors.Is(err, context.Canceled) {

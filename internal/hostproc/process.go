@@ -198,14 +198,12 @@ type Sockets struct {
 	Needed []Capability
 }
 
-// ErrTooManySockets means that a process holds more sockets than are counted.
-var ErrTooManySockets = fmt.Errorf("a process holds more than %d sockets", maxHeld)
+// ErrTooManyDescriptors means that a process has more descriptors than are to be looked at.
+var ErrTooManyDescriptors = errors.New("too many descriptors")
 
-const maxHeld = 1 << 20
-
-// Sockets looks at all descriptors of the process, as long as ctx lasts. Those of the living thread are looked at: a
-// leading thread that has exited shows none (fs/proc/fd.c).
-func (p *Process) Sockets(ctx context.Context) (Sockets, error) {
+// Sockets looks at the descriptors of the process, at most so many, as long as ctx lasts. Beside an error comes what was
+// found. Those of the living thread are looked at: a leading thread that has exited shows none (fs/proc/fd.c).
+func (p *Process) Sockets(ctx context.Context, most int) (Sockets, error) {
 	directory, err := p.openOS(filepath.Join(p.thread, "fd"))
 	if errors.Is(err, fs.ErrPermission) { // it is for its user alone
 		return Sockets{Needed: []Capability{DACReadSearch, SysPtrace}}, nil
@@ -219,7 +217,13 @@ func (p *Process) Sockets(ctx context.Context) (Sockets, error) {
 		return Sockets{}, err
 	}
 	held := Sockets{Name: strings.TrimSuffix(name, "\n")}
-	err = eachName(ctx, directory, func(name string) error { return held.add(directory, name) })
+	looked := 0
+	err = eachName(ctx, directory, func(name string) error {
+		if looked++; looked > most {
+			return fmt.Errorf("%s: %w", directory.Name(), ErrTooManyDescriptors)
+		}
+		return held.add(directory, name)
+	})
 	if errors.Is(err, fs.ErrPermission) { // proc_fd_access_allowed of fs/proc/base.c
 		held.Needed, err = []Capability{SysPtrace}, nil
 	}
@@ -237,9 +241,6 @@ func (s *Sockets) add(directory *os.File, descriptor string) error {
 		return nil //nolint:nilerr // closed meanwhile
 	}
 	if inode, ok := procfd.SocketInode(string(target[:n])); ok {
-		if len(s.Inodes) == maxHeld {
-			return ErrTooManySockets
-		}
 		s.Inodes = append(s.Inodes, inode)
 	}
 	return nil

@@ -55,6 +55,7 @@ type Inventory struct {
 // answer takes it away, so that what may be out of date is kept by nobody.
 type kept[T any] struct {
 	value T
+	err   error // container.ErrNotFound, which is an answer too
 	known bool
 }
 
@@ -146,7 +147,7 @@ func (i *Inventory) Inspect(ctx context.Context, id string) (container.Container
 	i.mu.Lock()
 	if known, ok := i.inspected[id]; ok && known.known {
 		i.mu.Unlock()
-		return known.value, nil
+		return known.value, known.err
 	}
 	i.mu.Unlock()
 	return i.Refresh(ctx, id)
@@ -163,10 +164,10 @@ func (i *Inventory) Refresh(ctx context.Context, id string) (container.Container
 	c, err := i.engine.Inspect(ctx, id)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if err != nil && i.inspected[id] == place {
+	place.value, place.err, place.known = c, err, err == nil || errors.Is(err, container.ErrNotFound)
+	if !place.known && i.inspected[id] == place {
 		delete(i.inspected, id)
 	}
-	place.value, place.known = c, err == nil
 	return c, err
 }
 

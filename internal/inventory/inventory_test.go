@@ -396,3 +396,26 @@ func TestForgetsWhatIsGone(t *testing.T) {
 		}
 	})
 }
+
+// That there is no such container is kept too, until one of that name is started.
+func TestNotFoundIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		i, _ := follow(t, f)
+		f.err = fmt.Errorf("inspect: %w", container.ErrNotFound)
+		for range 3 {
+			if _, err := i.Inspect(t.Context(), "x"); !errors.Is(err, container.ErrNotFound) {
+				t.Errorf("%v", err)
+			}
+		}
+		if n := f.counted()["inspect"]; n != 1 {
+			t.Errorf("%d calls", n)
+		}
+		f.err = nil
+		f.stream <- container.Event{ID: "new", Names: []string{"x"}}
+		synctest.Wait()
+		if c, err := i.Inspect(t.Context(), "x"); err != nil || c.Name != "/x0" {
+			t.Errorf("%v, %v", c, err)
+		}
+	})
+}

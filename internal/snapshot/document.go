@@ -154,7 +154,7 @@ func containerDocument(c Container) ContainerDocument {
 			return UnusedDocument{u.Method, u.Reason}
 		}),
 		Status:      c.Status(),
-		Reason:      reasonOf(c.Problems),
+		Reason:      c.Reason(),
 		Listening:   each(c.Listeners, listenerDocument),
 		Connections: each(c.Connections, connectionDocument),
 	}
@@ -181,9 +181,10 @@ func connectionDocument(c Connection) ConnectionDocument {
 	return document
 }
 
-func reasonOf(problems []collect.Problem) string {
-	texts := make([]string, len(problems))
-	for i, p := range problems {
+// Reason says why something of a container is missing; nothing if nothing is.
+func (c Container) Reason() string {
+	texts := make([]string, len(c.Problems))
+	for i, p := range c.Problems {
 		texts[i] = p.String()
 	}
 	return strings.Join(texts, "; ")

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 )
@@ -16,9 +17,9 @@ func (e *Engine) list(w http.ResponseWriter, _ *http.Request) {
 		list = append(list, map[string]any{
 			"Id":         c.ID,
 			"Names":      []string{"/linked/" + c.Name, "/" + c.Name},
-			"Image":      or(c.ListedImage, c.Image),
-			"State":      or(c.State, "running"),
-			"HostConfig": map[string]any{"NetworkMode": or(c.NetworkMode, "default")},
+			"Image":      cmp.Or(c.ListedImage, c.Image),
+			"State":      cmp.Or(c.State, "running"),
+			"HostConfig": map[string]any{"NetworkMode": cmp.Or(c.NetworkMode, "default")},
 		})
 	}
 	answer(w, list)
@@ -39,7 +40,7 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	state := or(c.State, "running")
+	state := cmp.Or(c.State, "running")
 	answer(w, map[string]any{
 		"Id":   c.ID,
 		"Name": "/" + c.Name,
@@ -51,8 +52,8 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 			"StartedAt":  c.StartedAt.Format(time.RFC3339Nano),
 		},
 		"HostConfig": map[string]any{
-			"NetworkMode": or(c.NetworkMode, "default"),
-			"Runtime":     or(c.Runtime, "runc"),
+			"NetworkMode": cmp.Or(c.NetworkMode, "default"),
+			"Runtime":     cmp.Or(c.Runtime, "runc"),
 		},
 		"Config":          map[string]any{"Image": c.Image},
 		"NetworkSettings": map[string]any{"Ports": c.Ports},

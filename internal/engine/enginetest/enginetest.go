@@ -222,10 +222,3 @@ func fail(w http.ResponseWriter, status int, message string) {
 func answer(w http.ResponseWriter, document any) {
 	_ = json.NewEncoder(w).Encode(document) // the client may be gone
 }
-
-func or(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
-}
