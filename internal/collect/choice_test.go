@@ -247,11 +247,11 @@ func TestFewCommandsHang(t *testing.T) {
 		if _, err := r.byCommand(t.Context(), r.meet(t.Context(), listed)); !unanswered(err) || time.Since(began) != c.Timeout {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
+		if err := c.Close(t.Context()); err != nil { // and with it the last of them
+			t.Error(err)
+		}
 		if n := len(w.commands); n != 4 {
 			t.Errorf("%d commands", n)
-		}
-		if err := c.Close(t.Context()); err != nil {
-			t.Error(err)
 		}
 	})
 }
