@@ -30,7 +30,7 @@ type Owners struct {
 	// Readable and Denied count the container's processes whose descriptors could and could not be read, the
 	// lister itself left out. A denied process may hold any socket: its owner is unknown, not nobody.
 	Readable, Denied int
-	// Missing is the capability for lack of which processes are denied, where it is known.
+	// Missing says, where it is known, for lack of what processes are denied, such as "CAP_SYS_PTRACE is missing".
 	Missing string
 }
 
