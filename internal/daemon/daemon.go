@@ -185,7 +185,8 @@ const (
 
 func (d *Daemon) host(ctx context.Context, result collect.Result) snapshot.Host {
 	host := snapshot.Host{Host: d.told(ctx), Addresses: snapshot.AddressesOf(result)}
-	if len(host.Addresses) == 0 {
+	host.AllAddresses = len(host.Addresses) > 0
+	if !host.AllAddresses {
 		host.Addresses = d.interfaces
 	}
 	return host

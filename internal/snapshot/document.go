@@ -29,6 +29,8 @@ type HostDocument struct {
 	EngineVersion string       `json:"engineVersion"`
 	APIVersion    string       `json:"apiVersion"`
 	Addresses     []netip.Addr `json:"addresses"`
+	// AllAddresses: they are all that the host has but loopback, and not those that were configured.
+	AllAddresses bool `json:"allAddresses"`
 }
 
 // ContainerDocument is a container.
@@ -135,7 +137,7 @@ func DocumentOf(s Snapshot) Document {
 		Version: Version,
 		Host: HostDocument{
 			ID: s.Host.ID, Name: s.Host.Name, EngineVersion: s.Host.Version, APIVersion: s.Host.API,
-			Addresses: notNil(s.Host.Addresses),
+			Addresses: notNil(s.Host.Addresses), AllAddresses: s.Host.AllAddresses,
 		},
 		TakenAt:    s.Taken.UTC(),
 		DurationMs: float64(s.Took.Microseconds()) / 1000,

@@ -27,8 +27,10 @@ type Snapshot struct {
 // Host is the host and its engine. What is not known is empty.
 type Host struct {
 	container.Host
-	// Addresses are all that the host has but loopback, those of bridges too, ascending.
-	Addresses []netip.Addr
+	// Addresses are all that the host has but loopback, those of bridges too, ascending; or, unless AllAddresses, those
+	// that were configured.
+	Addresses    []netip.Addr
+	AllAddresses bool
 }
 
 // Container is one container with its sockets and endpoints.

@@ -1,0 +1,104 @@
+package graph
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"testing"
+
+	"github.com/PabloL007/outpost/internal/snapshot"
+)
+
+// hostOf returns the snapshot of one of so many hosts. It has 50 containers, and each of these 20 connections: ten within
+// the host, six with containers of other hosts and four with addresses outside, half of each dialled, and each of these to another server.
+func hostOf(h, hosts int) snapshot.Document {
+	const containers = 50
+	lan := func(host int) string { return netip.AddrFrom4([4]byte{10, 77, byte(host >> 8), byte(host)}).String() }
+	bridge := func(container int) string { return netip.AddrFrom4([4]byte{172, 17, 0, byte(container + 2)}).String() }
+	at := func(addr string, port int) snapshot.Endpoint {
+		return snapshot.Endpoint{Address: addr, Port: uint16(port)}
+	}
+	d := snapshot.Document{Version: 1, Host: snapshot.HostDocument{
+		ID: fmt.Sprint("engine", h), Name: fmt.Sprint("host", h), AllAddresses: true,
+		Addresses: []netip.Addr{netip.MustParseAddr(lan(h)), netip.MustParseAddr("172.17.0.1")},
+	}}
+	for c := range containers {
+		doc := snapshot.ContainerDocument{
+			ID: fmt.Sprintf("%060d%04d", h, c), Name: fmt.Sprint("/web-", c), Image: "web:1", Project: "shop", Service: "web", NetworkMode: "default",
+			Networks:  []snapshot.NetworkDocument{{ID: fmt.Sprint("net", h), Addresses: []netip.Addr{netip.MustParseAddr(bridge(c))}, Gateways: []netip.Addr{netip.MustParseAddr("172.17.0.1")}}},
+			Listening: []snapshot.ListenerDocument{{Endpoint: at("0.0.0.0", 8080), Published: []snapshot.Endpoint{at("0.0.0.0", 20000+c)}}},
+		}
+		row := func(direction string, local, remote snapshot.Endpoint) {
+			doc.Connections = append(doc.Connections, snapshot.ConnectionDocument{Direction: direction, Local: local, Remote: remote, State: "ESTABLISHED"})
+		}
+		own := bridge(c)
+		for i := range 5 {
+			to, from := (c+i+1)%containers, (c-i-1+containers)%containers
+			row("out", at(own, 40000+i), at(bridge(to), 8080))
+			row("in", at(own, 8080), at(bridge(from), 40000+i))
+		}
+		for i := range 3 {
+			to, from := (h+i*7+1)%hosts, (h-i*7-1+7*hosts*3)%hosts
+			port := 41000 + c*3 + i
+			row("out", at(own, port), at(lan(to), 20000+c))
+			row("in", at(own, 8080), at(lan(from), port))
+		}
+		for i := range 2 {
+			row("out", at(own, 50000+i), at(fmt.Sprintf("192.0.2.%d", c), 443))
+			row("in", at(own, 8080), at(fmt.Sprintf("198.51.100.%d", (c+i)%250), 50000+i))
+		}
+		d.Containers = append(d.Containers, doc)
+	}
+	return d
+}
+
+func digested(i int, d snapshot.Document) Source {
+	return Source{Target: fmt.Sprint(i), Host: NewHost(d, netip.Addr{}), State: StateOK, Seen: noon}
+}
+
+// BenchmarkFleet digests and links all hosts, as when each has just been read, and links them alone, as when none has
+// changed since. The memory is the process's: all hosts and all links, and what the collector has not found yet.
+func BenchmarkFleet(b *testing.B) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for _, hosts := range []int{10, 30, 100, 300, 1000} {
+		report := func(b *testing.B) {
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*hosts*1000), "ns/socket")
+		}
+		b.Run(fmt.Sprintf("linked/hosts=%d", hosts), func(b *testing.B) {
+			sources := make([]Source, hosts)
+			for i := range sources {
+				sources[i] = digested(i, hostOf(i, hosts))
+			}
+			runtime.GC()
+			highest := uint64(0)
+			for b.Loop() {
+				Of(sources, nil)
+				b.StopTimer()
+				highest = max(highest, held())
+				b.StartTimer()
+			}
+			report(b)
+			b.ReportMetric(float64(highest)/(1<<20), "MiB")
+		})
+		b.Run(fmt.Sprintf("digested/hosts=%d", hosts), func(b *testing.B) {
+			documents := make([]snapshot.Document, min(hosts, 30)) // by turns, so that they take no memory to speak of
+			for i := range documents {
+				documents[i] = hostOf(i, hosts)
+			}
+			sources := make([]Source, hosts)
+			for b.Loop() {
+				for i := range sources {
+					sources[i] = digested(i, documents[i%len(documents)])
+				}
+			}
+			report(b)
+		})
+	}
+}
+
+// held returns the memory that the process has from the system, in bytes.
+func held() uint64 {
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	return memory.Sys - memory.HeapReleased
+}

@@ -1,0 +1,402 @@
+package graph
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Of links the hosts that were asked. A host that is among them twice counts once, as the first. Addresses that are
+// nobody's get the names that naming has for them; it may be nil.
+func Of(sources []Source, naming Naming) Graph {
+	l := newLinker(sources, naming)
+	for i := range l.sources {
+		l.addWithin(number(i))
+	}
+	l.dialAll()
+	l.acceptAll()
+	l.settle()
+	g := l.graph()
+	g.Targets = l.targets(sources)
+	return g
+}
+
+// number is an index as nodes and hosts are known by; there are fewer than the bytes of all answers.
+func number(i int) int32 { return int32(i) } //nolint:gosec // see above
+
+// linker links hosts. Nodes and hosts are known by their numbers.
+type linker struct {
+	sources      []Source // with a host, each host once
+	keys         []string // of hosts
+	duplicates   map[string]string
+	unattributed []int // by host
+	naming       Naming
+
+	nodes    []Node
+	base     []int32          // number of each host's first container
+	special  map[string]int32 // other nodes by ID
+	external map[netip.Addr]int32
+	links    []link
+	between  map[linkKey]int32 // index in links of those whose ends are on different hosts
+
+	hosts    map[netip.Addr]owner
+	routable map[netip.Addr]owner
+	overlay  map[networkAddr]place
+
+	reaching []reaching
+	leads    []lead
+	unplaced map[overlayArrival]int32 // index in reaching
+	// addresses are all containers', in whatever scope: no connection comes from another one as it was dialled.
+	addresses map[netip.Addr]bool
+	dialled   func() arrivals // from such an address
+	masked    func() arrivals // from its host's address
+	passed    map[origin]*passedBetween
+	origins   []origin // of passed, in order
+}
+
+// place is a namespace of a host.
+type place struct{ host, namespace int32 }
+
+// owner is who has an address: one place, or several, and then it is ambiguous.
+type owner struct {
+	place
+	others []place
+}
+
+type networkAddr struct {
+	network string // ID
+	addr    netip.Addr
+}
+
+type linkKey struct {
+	client, server int32
+	port           uint16
+	via            Via
+}
+
+type link struct {
+	linkKey
+	count
+	seen int64 // nanoseconds since 1970
+}
+
+func newLinker(sources []Source, naming Naming) *linker {
+	l := &linker{
+		duplicates: duplicates(sources),
+		naming:     naming,
+		special:    make(map[string]int32),
+		external:   make(map[netip.Addr]int32),
+		hosts:      make(map[netip.Addr]owner),
+		routable:   make(map[netip.Addr]owner),
+		overlay:    make(map[networkAddr]place),
+		unplaced:   make(map[overlayArrival]int32),
+		addresses:  make(map[netip.Addr]bool),
+		passed:     make(map[origin]*passedBetween),
+	}
+	for _, source := range sources {
+		if source.Host != nil && l.duplicates[source.Target] == "" {
+			l.sources = append(l.sources, source)
+		}
+	}
+	l.grow()
+	l.dialled = sync.OnceValue(func() arrivals { return l.arrivals(false) })
+	l.masked = sync.OnceValue(func() arrivals { return l.arrivals(true) })
+	l.keys = keysOf(l.sources)
+	l.unattributed = make([]int, len(l.sources))
+	for i := range l.sources {
+		l.addHost(number(i))
+	}
+	return l
+}
+
+// grow makes room: what grows bit by bit costs several times as much.
+func (l *linker) grow() {
+	nodes, within, outward, inward := 0, 0, 0, 0
+	for _, source := range l.sources {
+		h := source.Host
+		nodes += len(h.containers)
+		within += len(h.within)
+		outward += len(h.outward)
+		inward += len(h.inward)
+	}
+	l.nodes = make([]Node, 0, nodes+nodes/8)
+	l.links = make([]link, 0, within+outward+inward)
+	l.reaching = make([]reaching, 0, outward)
+	l.leads = make([]lead, 0, outward)
+	l.between = make(map[linkKey]int32, outward+inward/2)
+}
+
+// duplicates returns, for each target that answers for the same host as one before it, that one. That they have a
+// container in common tells: hosts that were cloned have the same ID, but not that.
+func duplicates(sources []Source) map[string]string {
+	byID := make(map[string][]Source)
+	for _, source := range sources {
+		if source.Host != nil && source.Host.id != "" {
+			byID[source.Host.id] = append(byID[source.Host.id], source)
+		}
+	}
+	found := make(map[string]string)
+	for _, same := range byID {
+		first := make(map[string]string) // target by container
+		for _, source := range same {
+			if len(same) == 1 {
+				continue
+			}
+			for _, c := range source.Host.containers {
+				if target, ok := first[c.ID]; ok && target != source.Target {
+					found[source.Target] = target
+					break
+				}
+				first[c.ID] = source.Target
+			}
+		}
+	}
+	return found
+}
+
+// keysOf returns the names by which hosts are told apart.
+func keysOf(sources []Source) []string {
+	named := make(map[string]int)
+	for _, source := range sources {
+		named[source.Host.name]++
+	}
+	keys := make([]string, len(sources))
+	for i, source := range sources {
+		switch name := source.Host.name; {
+		case name == "":
+			keys[i] = cmp.Or(source.Target, "localhost")
+		case named[name] > 1:
+			keys[i] = name + "@" + source.Target
+		default:
+			keys[i] = name
+		}
+	}
+	return keys
+}
+
+// addHost adds a host's containers, and its addresses to those that mean something elsewhere.
+func (l *linker) addHost(i int32) {
+	source := l.sources[i]
+	h := source.Host
+	l.base = append(l.base, number(len(l.nodes)))
+	for _, c := range h.containers {
+		l.nodes = append(l.nodes, Node{
+			ID: l.keys[i] + "/" + cmp.Or(c.ID, c.Name), Kind: KindContainer, Host: l.keys[i], Name: cmp.Or(c.Name, c.ID), Container: c.ID,
+			Image: c.Image, Project: c.Project, Service: c.Service, Reason: c.Reason, Stale: source.State == StateStale,
+		})
+	}
+	for addr := range h.addresses {
+		if !h.gateways[addr] { // which means this host to its own containers alone
+			claim(l.hosts, addr, place{i, hostNamespace})
+		}
+	}
+	for n, namespace := range h.namespaces {
+		at := place{i, number(n)}
+		for _, network := range namespace.networks {
+			for _, addr := range network.Addresses {
+				addr = addr.Unmap()
+				l.addresses[addr] = true
+				if network.ID != "" {
+					l.overlay[networkAddr{network.ID, addr}] = at
+				}
+				if h.routes(network.Gateways, addr) {
+					claim(l.routable, addr, at)
+				}
+			}
+		}
+	}
+}
+
+// routes reports whether a container's address means something outside of its host: a global one of IPv6, or any on a
+// network whose gateway is another machine.
+func (h *Host) routes(gateways []netip.Addr, addr netip.Addr) bool {
+	if addr.Is6() && addr.IsGlobalUnicast() && !addr.IsPrivate() {
+		return true
+	}
+	for _, gateway := range gateways {
+		if gateway = gateway.Unmap(); gateway.Is4() == addr.Is4() && h.isRouter(gateway) {
+			return true
+		}
+	}
+	return false
+}
+
+func claim(owners map[netip.Addr]owner, addr netip.Addr, by place) {
+	o, taken := owners[addr]
+	switch {
+	case !taken:
+		o.place = by
+	case o.host != by.host || o.namespace != by.namespace:
+		o.others = append(o.others, by)
+	}
+	owners[addr] = o
+}
+
+// node returns the number of a host's party.
+func (l *linker) node(host int32, p party) int32 {
+	h := l.sources[host].Host
+	switch {
+	case p == hostItself:
+		return l.once(Node{ID: l.keys[host], Kind: KindHost, Host: l.keys[host], Name: l.keys[host], Stale: l.sources[host].State == StateStale})
+	case int(p) < len(h.containers):
+		return l.base[host] + int32(p)
+	}
+	var names, ids []string
+	for _, member := range h.membersOf(p) {
+		n := l.nodes[l.base[host]+int32(member)]
+		names, ids = append(names, n.Name), append(ids, n.ID)
+	}
+	slices.Sort(ids)
+	slices.Sort(names)
+	return l.once(Node{
+		ID: "ambiguous/" + strings.Join(ids, "|"), Kind: KindAmbiguous, Host: l.keys[host], Name: strings.Join(names, " or "), Candidates: ids,
+	})
+}
+
+// once returns the number of a node that is no container's.
+func (l *linker) once(n Node) int32 {
+	node, ok := l.special[n.ID]
+	if !ok {
+		node = number(len(l.nodes))
+		l.special[n.ID] = node
+		l.nodes = append(l.nodes, n)
+	}
+	return node
+}
+
+// outside returns the number of the node for an address that is nobody's.
+func (l *linker) outside(addr netip.Addr) int32 {
+	if number, ok := l.external[addr]; ok {
+		return number
+	}
+	name := ""
+	if l.naming != nil {
+		name = l.naming.NameOf(addr)
+	}
+	name = cmp.Or(name, addr.String())
+	node := l.once(Node{ID: "external/" + name, Kind: KindExternal, Name: name})
+	l.external[addr] = node
+	return node
+}
+
+// ambiguous returns the number of the node for an address that several hosts have.
+func (l *linker) ambiguous(addr netip.Addr, o owner) int32 {
+	candidates := []string{l.keys[o.host]}
+	for _, other := range o.others {
+		candidates = append(candidates, l.keys[other.host])
+	}
+	slices.Sort(candidates)
+	return l.once(Node{
+		ID: "ambiguous/" + addr.String(), Kind: KindAmbiguous, Name: addr.String(), Candidates: slices.Compact(candidates),
+	})
+}
+
+func (l *linker) addWithin(host int32) {
+	source := l.sources[host]
+	for _, t := range source.Host.within {
+		l.links = append(l.links, link{
+			linkKey{l.node(host, t.client), l.node(host, t.server), t.port, t.via}, t.count, source.Seen.UnixNano(),
+		})
+	}
+}
+
+// count returns what is counted of a link between hosts, one half of which was seen at a time.
+func (l *linker) count(key linkKey, seen time.Time) *count {
+	i, ok := l.between[key]
+	if !ok {
+		i = number(len(l.links))
+		l.between[key] = i
+		l.links = append(l.links, link{linkKey: key})
+	}
+	l.links[i].seen = max(l.links[i].seen, seen.UnixNano())
+	return &l.links[i].count
+}
+
+// graph returns what was linked, in order.
+func (l *linker) graph() Graph {
+	order := make([]int32, len(l.nodes))
+	for i := range order {
+		order[i] = number(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return strings.Compare(l.nodes[a].ID, l.nodes[b].ID) })
+	g := Graph{Version: Version, Nodes: make([]Node, len(order)), Links: make([]Link, len(l.links))}
+	rank := make([]int32, len(order))
+	for i, node := range order {
+		rank[node] = number(i)
+		g.Nodes[i] = l.nodes[node]
+	}
+	for i, index := range l.inOrder(rank) {
+		g.Links[i] = l.links[index].document(l.nodes)
+	}
+	return g
+}
+
+// inOrder returns the indexes of the links by client, server, port and way. Nodes have ranks. It counts the links of
+// each client first, because sorting all at once takes several times as long.
+func (l *linker) inOrder(rank []int32) []int32 {
+	next := make([]int32, len(rank)+1) // the first place of each client's links
+	for i := range l.links {
+		next[rank[l.links[i].client]+1]++
+	}
+	for i := range rank {
+		next[i+1] += next[i]
+	}
+	starts := slices.Clone(next)
+	order := make([]int32, len(l.links))
+	for i := range l.links {
+		client := rank[l.links[i].client]
+		order[next[client]] = number(i)
+		next[client]++
+	}
+	for i := range rank {
+		slices.SortFunc(order[starts[i]:starts[i+1]], func(x, y int32) int {
+			a, b := &l.links[x], &l.links[y]
+			return cmp.Or(cmp.Compare(rank[a.server], rank[b.server]), cmp.Compare(a.port, b.port), cmp.Compare(a.via, b.via))
+		})
+	}
+	return order
+}
+
+func (l *link) document(nodes []Node) Link {
+	seen := time.Unix(0, l.seen).UTC()
+	document := Link{
+		Client: nodes[l.client].ID, Server: nodes[l.server].ID, Port: l.port, Via: l.via,
+		Connections: l.established, Closed: l.closed, Live: l.established > 0, FirstSeen: seen, LastSeen: seen,
+	}
+	switch {
+	case l.clientSeen && l.serverSeen:
+		document.Evidence = EvidenceBoth
+	case l.clientSeen:
+		document.Evidence = EvidenceClient
+	default:
+		document.Evidence = EvidenceServer
+	}
+	if l.measured > 0 {
+		document.Measured = &Measured{RTTMicroseconds: l.rtt / l.measured, BytesSent: l.sent, BytesReceived: l.received}
+	}
+	return document
+}
+
+// targets returns what became of each target, in order.
+func (l *linker) targets(sources []Source) []Target {
+	targets := []Target{}
+	linked := 0
+	for _, source := range sources {
+		target := Target{Target: source.Target, State: source.State, Reason: source.Reason, Format: source.Format, LastAnswer: source.Seen.UTC()}
+		if other := l.duplicates[source.Target]; other != "" {
+			target.State, target.Reason = StateDuplicate, "it answers for the same host as "+other
+		} else if source.Host != nil {
+			target.Host = l.keys[linked]
+			target.Unattributed = source.Host.Invalid + l.unattributed[linked]
+			linked++
+		}
+		if target.Target != "" {
+			targets = append(targets, target)
+		}
+	}
+	slices.SortFunc(targets, func(a, b Target) int { return strings.Compare(a.Target, b.Target) })
+	return targets
+}

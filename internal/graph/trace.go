@@ -1,0 +1,444 @@
+package graph
+
+import (
+	"net/netip"
+
+	"github.com/PabloL007/outpost/internal/snapshot"
+)
+
+// half is one end of a connection, as the table of its namespace shows it.
+type half struct {
+	namespace     int32
+	owner         party
+	undirected    bool // it is not known which end is the client's
+	closed        bool // it is past (TIME_WAIT)
+	local, remote netip.AddrPort
+	measured      *snapshot.MeasuredDocument
+}
+
+// service is a port of a namespace.
+type service struct {
+	namespace int32
+	port      uint16
+}
+
+// service returns where a server half listens.
+func (h half) service() service { return service{h.namespace, h.local.Port()} }
+
+// tally counts the connections of a link whose ends are both on one host.
+type tally struct {
+	client, server party
+	port           uint16
+	via            Via
+	count
+}
+
+// count is what is known of a link's connections.
+type count struct {
+	established, closed    int
+	clientSeen, serverSeen bool
+	sent, received         uint64
+	rtt, measured          int64 // microseconds, the sum of measured connections
+}
+
+// add adds a connection. measured is what the kernel of an end knows of it; that is the client's end, or swapped.
+func (c *count) add(closed bool, measured *snapshot.MeasuredDocument, swapped bool) {
+	if closed {
+		c.closed++
+	} else {
+		c.established++
+	}
+	if measured == nil {
+		return
+	}
+	sent, received := measured.BytesSent, measured.BytesReceived
+	if swapped {
+		sent, received = received, sent
+	}
+	c.sent += sent
+	c.received += received
+	c.rtt += measured.RTTMicroseconds
+	c.measured++
+}
+
+// addBoth adds a connection both halves of which were seen. It is established as long as one of them is.
+func (c *count) addBoth(client, server half) {
+	c.clientSeen, c.serverSeen = true, true
+	if client.measured != nil {
+		c.add(client.closed && server.closed, client.measured, false)
+		return
+	}
+	c.add(client.closed && server.closed, server.measured, true)
+}
+
+// dialled is a client half whose server is on the same host.
+type dialled struct {
+	half
+	server party
+	at     service // where it is reached
+	via    Via
+	met    bool // the other half was seen
+}
+
+// source is where a connection comes from, in a form that maps hash fast.
+type source struct {
+	addr [16]byte
+	port uint16
+}
+
+func sourceOf(at netip.AddrPort) source { return source{at.Addr().As16(), at.Port()} }
+
+// meeting is what both halves of a connection say of it.
+type meeting struct {
+	source
+	port   uint16 // the server's
+	server int32  // its namespace
+	client int32  // the client's namespace where the source means something in that alone, else anyNamespace
+}
+
+const anyNamespace int32 = -1
+
+// tracer follows the connections of one host.
+type tracer struct {
+	*Host
+	owners  map[ends]party // of sockets in namespaces that several share
+	dialled []dialled
+	waiting map[meeting]int32     // index in dialled
+	passed  map[service]*passedOn // server halves that come from a gateway
+	links   map[linkOnHost]int    // index in within
+}
+
+// ends are a socket's, in its namespace.
+type ends struct {
+	namespace     int32
+	local, remote netip.AddrPort
+}
+
+type linkOnHost struct {
+	client, server party
+	port           uint16
+	via            Via
+}
+
+// passedOn are server halves that may be the far end of what a container sent to a published port, passed on by the
+// engine's proxy, or of the host's own processes.
+type passedOn struct {
+	halves  []half
+	clients int // client halves of containers that came by the same way
+}
+
+func newTracer(h *Host) *tracer {
+	return &tracer{
+		Host: h, owners: make(map[ends]party), waiting: make(map[meeting]int32),
+		passed: make(map[service]*passedOn), links: make(map[linkOnHost]int),
+	}
+}
+
+// trace follows all connections: first what was dialled, then what was accepted, which confirms it.
+func (t *tracer) trace(containers []snapshot.ContainerDocument, spaces []int32) {
+	halves := t.decode(containers, spaces)
+	t.dialled = make([]dialled, 0, len(halves))
+	for _, h := range halves {
+		if !h.inbound {
+			t.dial(h.half)
+		}
+	}
+	for _, h := range halves {
+		if h.inbound {
+			t.accept(h.half)
+		}
+	}
+	t.settle()
+}
+
+type directed struct {
+	half
+	inbound bool
+}
+
+// decode returns the halves of all connections, each once.
+func (t *tracer) decode(containers []snapshot.ContainerDocument, spaces []int32) []directed {
+	total := 0
+	for _, c := range containers {
+		total += len(c.Connections)
+	}
+	halves := make([]directed, 0, total)
+	for i, c := range containers {
+		shared := len(t.namespaces[spaces[i]].members) > 1
+		for _, connection := range c.Connections {
+			h, ok := decode(connection)
+			if !ok {
+				t.Invalid++
+				continue
+			}
+			h.namespace, h.owner = spaces[i], party(i)
+			if resolverOf(h.half) {
+				continue
+			}
+			if shared && t.known(h.half) {
+				continue
+			}
+			halves = append(halves, h)
+		}
+	}
+	if len(t.owners) > 0 {
+		t.setOwners(halves)
+	}
+	return halves
+}
+
+// known reports whether another container of the namespace was told to own the same socket; then it is either's.
+func (t *tracer) known(h half) bool {
+	key := ends{h.namespace, h.local, h.remote}
+	other, ok := t.owners[key]
+	if ok && other != h.owner {
+		t.owners[key] = t.either(other, h.owner)
+		return true
+	}
+	t.owners[key] = h.owner
+	return false
+}
+
+func (t *tracer) setOwners(halves []directed) {
+	for i, h := range halves {
+		if owner, ok := t.owners[ends{h.namespace, h.local, h.remote}]; ok {
+			halves[i].owner = owner
+		}
+	}
+}
+
+// resolver is where the engine resolves names in the namespaces of containers (libnetwork's resolver.go); what listens
+// there is the engine's.
+var resolver = netip.AddrFrom4([4]byte{127, 0, 0, 11})
+
+func resolverOf(h half) bool { return h.local.Addr() == resolver }
+
+func decode(c snapshot.ConnectionDocument) (directed, bool) {
+	local, localErr := endpoint(c.Local)
+	remote, remoteErr := endpoint(c.Remote)
+	if remoteErr != nil || localErr != nil && c.Direction != "" {
+		return directed{}, false
+	}
+	return directed{
+		half: half{
+			local: local, remote: remote,
+			closed: c.State != "ESTABLISHED", measured: c.Measured, undirected: c.Direction == "",
+		},
+		inbound: c.Direction == "in",
+	}, true
+}
+
+func endpoint(e snapshot.Endpoint) (netip.AddrPort, error) {
+	addr, err := netip.ParseAddr(e.Address)
+	return netip.AddrPortFrom(addr.Unmap(), e.Port), err
+}
+
+// dial finds the server of a client half, if it is on this host.
+func (t *tracer) dial(h half) {
+	d := dialled{half: h, at: service{port: h.remote.Port()}}
+	remote := h.remote.Addr()
+	switch space, isContainer := t.reached[remote]; {
+	case h.undirected:
+		if !t.isHost(remote) || !t.dialHost(&d) || d.server == hostItself {
+			t.outward = append(t.outward, h)
+			return
+		}
+	case remote.IsLoopback():
+		t.dialLoopback(&d)
+	case isContainer:
+		d.via, d.at.namespace, d.server = ViaDirect, space, t.ownerOf(space, h.remote)
+	case t.isHost(remote):
+		t.dialHost(&d)
+	default:
+		t.outward = append(t.outward, h)
+		return
+	}
+	t.await(d)
+}
+
+// ownerOf returns who listens, or else whose address it is.
+func (h *Host) ownerOf(space int32, at netip.AddrPort) party {
+	if owner, ok := h.listening(space, at); ok {
+		return owner
+	}
+	return h.namespaces[space].primary
+}
+
+// dialLoopback finds who listens on loopback of the client's own namespace.
+func (t *tracer) dialLoopback(d *dialled) {
+	d.via, d.at.namespace = ViaLoopback, d.namespace
+	owner, ok := t.listening(d.namespace, d.remote)
+	switch {
+	case d.remote.Addr() == resolver:
+		d.server, d.via, d.at.namespace = hostItself, ViaHost, hostNamespace
+	case ok:
+		d.server = owner
+	case d.namespace == hostNamespace:
+		t.dialHost(d)
+		if d.server == hostItself {
+			d.via = ViaLoopback
+		}
+	default: // it listens no more: one of those who are there did
+		d.server = t.oneOf(t.namespaces[d.namespace].members)
+	}
+}
+
+// dialHost finds who is reached at an address of this host, and reports whether somebody is known to listen there.
+func (h *Host) dialHost(d *dialled) bool {
+	if b, ok := h.bound(d.remote); ok {
+		d.via, d.at, d.server = ViaPublished, b.service, b.owner
+		return true
+	}
+	var ok bool
+	d.via, d.at.namespace = ViaHost, hostNamespace
+	d.server, ok = h.listening(hostNamespace, d.remote)
+	return ok
+}
+
+// await keeps a client half until its other half is found.
+func (t *tracer) await(d dialled) {
+	index := number(len(t.dialled))
+	t.dialled = append(t.dialled, d)
+	if d.server == hostItself { // of the host's processes no half is told
+		return
+	}
+	key := meeting{source: sourceOf(d.local), client: anyNamespace, server: d.at.namespace, port: d.at.port}
+	if d.local.Addr().IsLoopback() {
+		key.client = d.namespace
+	}
+	if other, taken := t.waiting[key]; taken && t.dialled[other].via == ViaDirect { // the same port to two addresses of one server
+		return
+	}
+	t.waiting[key] = index
+}
+
+// accept finds the client of a server half, if it is on this host.
+func (t *tracer) accept(h half) {
+	source := h.remote.Addr()
+	key := meeting{source: sourceOf(h.remote), client: anyNamespace, server: h.namespace, port: h.local.Port()}
+	if source.IsLoopback() {
+		key.client = h.namespace
+	}
+	if index, ok := t.waiting[key]; ok && !t.dialled[index].met {
+		t.confirm(&t.dialled[index], h)
+		return
+	}
+	switch space, isContainer := t.reached[source]; {
+	case source.IsLoopback() && h.namespace == hostNamespace:
+		t.count(hostItself, h.owner, h.local.Port(), ViaLoopback, h)
+	case source.IsLoopback():
+		t.count(t.oneOf(t.namespaces[h.namespace].members), h.owner, h.local.Port(), ViaLoopback, h)
+	case isContainer:
+		t.count(t.clientOf(space), h.owner, h.local.Port(), t.wayFrom(h, true), h)
+	case t.isGatewayOf(h.namespace, source):
+		p := t.passedTo(h.service())
+		p.halves = append(p.halves, h)
+	case t.isHost(source):
+		t.count(hostItself, h.owner, h.local.Port(), t.wayFrom(h, false), h)
+	default:
+		t.inward = append(t.inward, h)
+	}
+}
+
+// clientOf returns who may have dialled from a namespace's address.
+func (h *Host) clientOf(space int32) party { return h.oneOf(h.namespaces[space].members) }
+
+// wayFrom returns how a server half came whose client half was not seen: to the server's own address if the client is a
+// container of the same host or the port is not published, and else through the published port.
+func (h *Host) wayFrom(accepted half, container bool) Via {
+	switch {
+	case accepted.namespace == hostNamespace:
+		return ViaHost
+	case !container && h.publishes[accepted.service()]:
+		return ViaPublished
+	}
+	return ViaDirect
+}
+
+func (h *Host) isGatewayOf(space int32, addr netip.Addr) bool {
+	for _, network := range h.namespaces[space].networks {
+		for _, gateway := range network.Gateways {
+			if gateway.Unmap() == addr {
+				return !h.isRouter(addr)
+			}
+		}
+	}
+	return false
+}
+
+func (t *tracer) passedTo(s service) *passedOn {
+	p, ok := t.passed[s]
+	if !ok {
+		p = &passedOn{}
+		t.passed[s] = p
+	}
+	return p
+}
+
+// confirm counts a connection both halves of which were seen.
+func (t *tracer) confirm(d *dialled, accepted half) {
+	d.met = true
+	t.link(d.owner, accepted.owner, d.at.port, d.via).addBoth(d.half, accepted)
+}
+
+// count counts a connection of which the server's half alone was seen.
+func (t *tracer) count(client, server party, port uint16, via Via, accepted half) {
+	link := t.link(client, server, port, via)
+	link.serverSeen = true
+	link.add(accepted.closed, accepted.measured, true)
+}
+
+func (t *tracer) link(client, server party, port uint16, via Via) *count {
+	key := linkOnHost{client, server, port, via}
+	i, ok := t.links[key]
+	if !ok {
+		i = len(t.within)
+		t.links[key] = i
+		t.within = append(t.within, tally{client: client, server: server, port: port, via: via})
+	}
+	return &t.within[i].count
+}
+
+// settle counts the halves that stayed alone. What came from a gateway is the engine's proxy's as far as containers
+// of this host sent something to it; the rest is the host's own processes'.
+func (t *tracer) settle() {
+	for i := range t.dialled {
+		d := &t.dialled[i]
+		if d.met {
+			continue
+		}
+		link := t.link(d.owner, d.server, d.at.port, d.via)
+		link.clientSeen = true
+		link.add(d.closed, d.measured, false)
+		if d.via == ViaPublished {
+			if p, ok := t.passed[d.at]; ok {
+				p.clients++
+			}
+		}
+	}
+	for s, p := range t.passed {
+		for _, h := range beyond(p.halves, p.clients) {
+			t.count(hostItself, h.owner, s.port, t.wayFrom(h, false), h)
+		}
+	}
+}
+
+// beyond returns the server halves that none of so many clients can explain. A past one may be any client's whose own
+// half is gone.
+func beyond(halves []half, clients int) []half {
+	if clients == 0 {
+		return halves
+	}
+	var left []half
+	for _, h := range halves {
+		if h.closed {
+			continue
+		}
+		if clients > 0 {
+			clients--
+			continue
+		}
+		left = append(left, h)
+	}
+	return left
+}
