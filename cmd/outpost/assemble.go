@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -14,18 +15,22 @@ import (
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/daemon"
 	"github.com/PabloL007/outpost/internal/engine"
+	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/hostproc"
 	"github.com/PabloL007/outpost/internal/inventory"
+	"github.com/PabloL007/outpost/internal/mapper"
 	"github.com/PabloL007/outpost/internal/metrics"
 )
 
 // outpost is what answers for this host.
 type outpost struct {
 	*daemon.Daemon
+	names     graph.Naming
 	metrics   *metrics.Metrics
 	engine    *engine.Engine
 	inventory *inventory.Inventory
 	collector *collect.Collector
+	sampling  *collect.Collector
 	log       zerolog.Logger
 }
 
@@ -41,16 +46,44 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 	if err != nil {
 		return nil, errors.Join(err, docker.Close())
 	}
+	names, err := namesIn(string(c.Names))
+	if err != nil {
+		return nil, errors.Join(err, docker.Close())
+	}
 	containers := inventory.New(docker)
 	collector := collect.New(life, containers, docker, options)
+	sampling := collector
+	if c.SampleInterval <= 0 && !c.Collector.Forced() { // nobody asked for commands to be run between requests
+		options.Methods = []collect.Method{collect.Sockdiag, collect.Procfs}
+		sampling = collect.New(life, containers, docker, options)
+	}
 	return &outpost{
-		Daemon:    daemon.New(collector, hostEngine{docker, containers}, c.Interfaces, measures, log),
+		names:     names,
+		sampling:  sampling,
+		Daemon:    daemon.New(collector, sampling, hostEngine{docker, containers}, c.Interfaces, measures, log),
 		metrics:   measures,
 		engine:    docker,
 		inventory: containers,
 		collector: collector,
 		log:       log,
 	}, nil
+}
+
+// namesIn reads a file of names; none if there is no path.
+func namesIn(path string) (graph.Naming, error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // no naming is one that names nothing
+	}
+	file, err := os.Open(path) //nolint:gosec // whoever starts the program says which
+	if err != nil {
+		return nil, usageError{fmt.Errorf("OUTPOST_NAMES=%q: %w", path, err)}
+	}
+	defer func() { _ = file.Close() }()
+	names, err := graph.ReadNames(file)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("OUTPOST_NAMES=%q: %w", path, err)}
+	}
+	return names, nil
 }
 
 // hostEngine is the engine, of whose words on itself the inventory keeps the last.
@@ -74,31 +107,69 @@ func collectOptions(c config.Config) (collect.Options, error) {
 	return options, err
 }
 
-// start follows the engine's events and tells the log what works here, until ctx ends; wait waits for that. Where one
-// method alone may be used, unworkable gets the reason for which it cannot work.
-func (o *outpost) start(ctx context.Context, forced bool) (unworkable <-chan error, wait func()) {
+// start follows the engine's events, tells the log what works here, and then samples for the map, until ctx ends; wait
+// waits for that. Where one method alone may be used, unworkable gets the reason for which it cannot work.
+func (o *outpost) start(ctx context.Context, c config.Config, own *mapper.Own) (unworkable <-chan error, wait func()) {
 	reasons := make(chan error, 1)
 	var running sync.WaitGroup
 	running.Go(func() { o.inventory.Run(ctx, o.Followed) })
 	running.Go(func() {
-		findings, err := o.probe(ctx)
+		findings, err := o.probeUntilTried(ctx, c.Collector.Forced())
 		if err != nil {
 			return
 		}
-		o.Found(findings)
-		for forced && !findings.Tried() && cannotWork(findings) == nil { // there was no container to try it on
-			if pause(ctx, lastProbe) != nil {
-				return
-			}
-			if findings, err = o.probe(ctx); err != nil {
-				return
-			}
-		}
-		if err := cannotWork(findings); forced && err != nil {
+		if err := cannotWork(findings); c.Collector.Forced() && err != nil {
 			reasons <- err
+			return
+		}
+		if interval := sampleInterval(c, findings); interval > 0 {
+			own.Run(ctx, interval)
 		}
 	})
 	return reasons, running.Wait
+}
+
+// probeUntilTried probes; where one method alone may be used, until there was a container to try it on.
+func (o *outpost) probeUntilTried(ctx context.Context, forced bool) (collect.Findings, error) {
+	findings, err := o.probe(ctx)
+	if err != nil {
+		return findings, err
+	}
+	o.Found(findings)
+	for forced && !findings.Tried() && cannotWork(findings) == nil {
+		if err := pause(ctx, lastProbe); err != nil {
+			return findings, err
+		}
+		if findings, err = o.probe(ctx); err != nil {
+			return findings, err
+		}
+	}
+	return findings, nil
+}
+
+// How often connections are looked at between requests: a reading through the host's /proc costs more, a command in each
+// container far too much.
+const (
+	sampleBySockdiag = 5 * time.Second
+	sampleByProcfs   = 15 * time.Second
+)
+
+// sampleInterval returns how often to sample; 0 means never.
+func sampleInterval(c config.Config, findings collect.Findings) time.Duration {
+	if c.SampleInterval != 0 {
+		return max(0, time.Duration(c.SampleInterval))
+	}
+	works := make(map[collect.Method]bool)
+	for _, report := range findings.Reports {
+		works[report.Method] = report.Works > 0
+	}
+	switch {
+	case works[collect.Sockdiag]:
+		return sampleBySockdiag
+	case works[collect.Procfs]:
+		return sampleByProcfs
+	}
+	return 0
 }
 
 // pause waits, unless ctx ends.
@@ -152,7 +223,7 @@ func cannotWork(findings collect.Findings) error {
 
 // close ends the calls to the engine that are still under way.
 func (o *outpost) close(life context.Context) error {
-	for _, closing := range []func(context.Context) error{o.collector.Close, o.Close} {
+	for _, closing := range []func(context.Context) error{o.collector.Close, o.sampling.Close, o.Close} {
 		if err := closeWithin(life, closeTimeout, closing); err != nil {
 			o.log.Warn().Err(err).Msg("Ended without waiting for the engine")
 		}

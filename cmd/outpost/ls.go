@@ -7,11 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -76,7 +74,7 @@ func ls(ctx context.Context, args []string, c config.Config, stdout io.Writer) e
 
 func take(ctx context.Context, o lsOptions, c config.Config) (snapshot.Document, error) {
 	if o.from != "" {
-		return fetch(ctx, o.from, o.filter)
+		return fetchSnapshot(ctx, o.from, o.filter)
 	}
 	here, err := assemble(ctx, c, zerolog.Nop()) // what cannot be read is in the answer
 	if err != nil {
@@ -89,45 +87,16 @@ func take(ctx context.Context, o lsOptions, c config.Config) (snapshot.Document,
 	return snapshot.DocumentOf(o.filter.Of(taken)), errors.Join(err, here.close(context.WithoutCancel(ctx)))
 }
 
-const (
-	fetchTimeout = time.Minute
-	fetchLimit   = 256 << 20 // bytes
-)
-
-// fetch asks a daemon.
-func fetch(ctx context.Context, from string, filter snapshot.Filter) (document snapshot.Document, err error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
+// fetchSnapshot asks a daemon.
+func fetchSnapshot(ctx context.Context, from string, filter snapshot.Filter) (document snapshot.Document, err error) {
 	query := url.Values{"container": {filter.Container}, "project": {filter.Project}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(from, "/")+"/v1/snapshot?"+query.Encode(), http.NoBody)
-	if err != nil {
+	if err := fetch(ctx, strings.TrimRight(from, "/")+"/v1/snapshot?"+query.Encode(), &document); err != nil {
 		return document, fmt.Errorf("ls: %w", err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return document, fmt.Errorf("ls: %w", err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return document, fmt.Errorf("ls: %s answers %s%s", from, response.Status, reasonIn(response.Body))
-	}
-	if err := json.NewDecoder(io.LimitReader(response.Body, fetchLimit)).Decode(&document); err != nil {
-		return document, fmt.Errorf("ls: the answer of %s cannot be read: %w", from, err)
 	}
 	if document.Version != snapshot.Version {
 		return document, fmt.Errorf("ls: %s answers in version %d, not %d", from, document.Version, snapshot.Version)
 	}
 	return document, nil
-}
-
-// reasonIn returns what an answer that is no success says of its reason, behind a colon; nothing if that cannot be read.
-func reasonIn(body io.Reader) string {
-	const longest = 4 << 10
-	var answer struct{ Error string }
-	if err := json.NewDecoder(io.LimitReader(body, longest)).Decode(&answer); err != nil || answer.Error == "" {
-		return ""
-	}
-	return ": " + visible(answer.Error)
 }
 
 // table prints the containers for people, and below them why something is missing.
@@ -196,14 +165,4 @@ func endpointsOf(listening []snapshot.ListenerDocument) []string {
 		return []string{"-\t"}
 	}
 	return lines
-}
-
-// visible keeps foreign text from steering the terminal.
-func visible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, text)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/PabloL007/outpost/internal/config"
 )
@@ -19,9 +20,17 @@ const (
 const usage = `Outpost tells which container of this Docker host listens where and who is connected to whom.
 
 Usage:
-  outpost              serve
+  outpost              serve what is known of this host
+  outpost map          serve the map of many hosts: poll the daemons of OUTPOST_TARGETS, or of these
+                       [TARGET…]
   outpost ls           print the containers, what they listen on and how many connections they have
                        [--json] [--from URL] [--container NAME|ID] [--project NAME]
+  outpost links        print who talks to whom, as the daemon or mapper of this configuration knows it, or as it is now
+                       [--json|--dot|--mermaid|--csv] [--from URL] [--container NAME|ID] [--depth N] [--project NAME]
+                       [--host NAME] [--since DURATION|TIME] [--external show|group|hide]
+                       [--group container|service|project|host|image]
+  outpost diff A B     print which links are gone, new or changed in file B, both written by links --json;
+                       exit with 1 if any is
   outpost healthcheck  exit with 0 if the daemon of this host's configuration lives
   outpost version      print the version
 
@@ -35,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
 	}
-	if len(args) > 0 && command != "ls" {
+	if len(args) > 0 && !slices.Contains([]string{"ls", "map", "links", "diff"}, command) {
 		return fail(stderr, statusUsage, fmt.Errorf("too many arguments: %q; see outpost --help", args))
 	}
 	switch command {
@@ -48,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return fail(stderr, statusFailed, err)
 		}
 		return statusOK
-	case "serve", "healthcheck", "ls":
+	case "serve", "map", "healthcheck", "ls", "links", "diff":
 	default:
 		return fail(stderr, statusUsage, fmt.Errorf("unknown command %q; see outpost --help", command))
 	}
@@ -62,11 +71,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = healthcheck(ctx, configuration.Listen.Reachable())
 	case "ls":
 		err = ls(ctx, args, configuration, stdout)
+	case "links":
+		err = links(ctx, args, configuration, stdout)
+	case "diff":
+		err = diff(args, stdout)
+	case "map":
+		err = serveMap(ctx, args, configuration, stderr)
 	default:
 		err = serve(ctx, configuration, stderr)
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		return fail(stderr, statusUsage, err)
+	}
+	if errors.Is(err, errDiffer) {
+		return statusFailed
 	}
 	if err != nil {
 		return fail(stderr, statusFailed, err)

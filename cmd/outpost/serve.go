@@ -8,12 +8,16 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/PabloL007/outpost/internal/api"
 	"github.com/PabloL007/outpost/internal/config"
+	"github.com/PabloL007/outpost/internal/mapper"
+	"github.com/PabloL007/outpost/internal/metrics"
 )
 
 const (
@@ -29,32 +33,77 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, name := range config.Unknown(os.Environ()) {
-		log.Warn().Str("variable", name).Msg("Unknown variable: it has no effect")
-	}
-
 	life := context.WithoutCancel(ctx) // what runs when ctx ends is drained, not cut off
 	o, err := assemble(life, c, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close(life)) }()
-
-	server := api.NewServer(string(c.Listen), api.New(o, o.metrics.Handler(), versionOf(), log))
-	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", server.Addr)
+	own := mapper.NewOwn(o, o.names, mapper.NewWindow(time.Duration(c.Window)))
+	o.metrics.Map(own.Latest, int(c.MetricsMaxLinks))
+	handler := api.New(api.Options{Source: o, Map: own, Metrics: o.metrics.Handler(), Version: versionOf(), Log: log})
+	listener, err := listen(ctx, c)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
 	}
 	following, stop := context.WithCancel(ctx)
-	unworkable, wait := o.start(following, c.Collector.Forced())
+	unworkable, wait := o.start(following, c, own)
 	defer func() {
 		stop()
 		wait()
 	}()
 	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Str("engine", o.engine.Address()).
 		Interface("interfaces", c.Interfaces).Int("workers", int(c.Workers)).Msg("Serving")
-	return serveUntil(ctx, server, listener, unworkable, log)
+	return serveUntil(ctx, api.NewServer(handler), listener, unworkable, log)
+}
+
+// serveMap polls daemons and answers with their map until ctx ends.
+func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Writer) error {
+	texts := slices.Concat(args, c.Targets)
+	if len(texts) == 0 {
+		return usageError{errors.New("map: no targets: name daemons, such as outpost map host1 host2:9057, or set OUTPOST_TARGETS")}
+	}
+	targets, err := mapper.ParseTargets(texts)
+	if err != nil {
+		return usageError{fmt.Errorf("map: %w", err)}
+	}
+	names, err := namesIn(string(c.Names))
+	if err != nil {
+		return err
+	}
+	log, err := newLogger(c.LogLevel, stderr)
+	if err != nil {
+		return err
+	}
+	m := mapper.New(mapper.Options{
+		Targets: targets, Interval: time.Duration(c.Interval), StaleAfter: time.Duration(c.StaleAfter), Naming: names,
+	}, mapper.NewWindow(time.Duration(c.Window)), log)
+	handler := api.New(api.Options{
+		Map: m, Metrics: metrics.OfMapper(versionOf(), m.Latest, int(c.MetricsMaxLinks)), Version: versionOf(), Log: log,
+	})
+	listener, err := listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	polling, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { m.Run(polling) })
+	defer func() {
+		stop()
+		running.Wait()
+	}()
+	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Strs("targets", texts).
+		Dur("interval_ms", time.Duration(c.Interval)).Msg("Serving")
+	return serveUntil(ctx, api.NewServer(handler), listener, nil, log)
+}
+
+func listen(ctx context.Context, c config.Config) (net.Listener, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", string(c.Listen))
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return listener, nil
 }
 
 // serveUntil serves until ctx ends or there is a reason for which that is of no use.
@@ -84,10 +133,15 @@ func closeWithin(ctx context.Context, timeout time.Duration, closing func(contex
 	return closing(ctx)
 }
 
+// newLogger returns the log, with what is to be said of the configuration in it.
 func newLogger(level config.LogLevel, stderr io.Writer) (zerolog.Logger, error) {
 	parsed, err := zerolog.ParseLevel(string(level))
 	if err != nil {
 		return zerolog.Logger{}, fmt.Errorf("log level: %w", err)
 	}
-	return zerolog.New(stderr).Level(parsed).With().Timestamp().Logger(), nil
+	log := zerolog.New(stderr).Level(parsed).With().Timestamp().Logger()
+	for _, name := range config.Unknown(os.Environ()) {
+		log.Warn().Str("variable", name).Msg("Unknown variable: it has no effect")
+	}
+	return log, nil
 }

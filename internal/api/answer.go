@@ -15,6 +15,9 @@ import (
 
 // statusOf is the one place where an error becomes a status and words for a client; the rest is for the log.
 func statusOf(err error) (status int, reason string) {
+	if wrong, ok := errors.AsType[badRequestError](err); ok {
+		return http.StatusBadRequest, wrong.Error()
+	}
 	switch {
 	case errors.Is(err, container.ErrUnreachable):
 		return http.StatusServiceUnavailable, "the container engine cannot be reached"
@@ -32,12 +35,12 @@ type errorBody struct {
 
 func (h *handler) fail(w http.ResponseWriter, err error) {
 	status, reason := statusOf(err)
-	h.log.Debug().Err(err).Int("status", status).Msg("Request failed")
+	h.Log.Debug().Err(err).Int("status", status).Msg("Request failed")
 	h.json(w, status, errorBody{reason})
 }
 
 func (h *handler) notFound(w http.ResponseWriter, _ *http.Request) {
-	h.json(w, http.StatusNotFound, errorBody{"no such path; see /connections"})
+	h.json(w, http.StatusNotFound, errorBody{"no such path; see /openapi.json"})
 }
 
 // methodNotAllowed names in Allow the methods that routes has for the path.
@@ -67,7 +70,7 @@ func (h *handler) recoverer(next http.Handler) http.Handler {
 			case http.ErrAbortHandler:
 				panic(reason) // the server's own way to break off an answer
 			default:
-				h.log.Error().Interface("panic", reason).Bytes("stack", debug.Stack()).Msg("Request failed")
+				h.Log.Error().Interface("panic", reason).Bytes("stack", debug.Stack()).Msg("Request failed")
 				h.json(w, http.StatusInternalServerError, errorBody{"internal error"})
 			}
 		}()
@@ -77,7 +80,7 @@ func (h *handler) recoverer(next http.Handler) http.Handler {
 
 func (h *handler) json(w http.ResponseWriter, status int, document any) {
 	if body, ok := h.encode(w, document); ok {
-		h.write(w, status, body)
+		h.write(w, status, typeJSON, body)
 	}
 }
 
@@ -85,18 +88,23 @@ func (h *handler) json(w http.ResponseWriter, status int, document any) {
 func (h *handler) encode(w http.ResponseWriter, document any) (body []byte, ok bool) {
 	body, err := json.Marshal(document)
 	if err != nil {
-		h.log.Error().Err(err).Msg("Encoding an answer failed")
-		h.write(w, http.StatusInternalServerError, []byte(`{"error":"internal error"}`))
+		h.broken(w, err)
 	}
-	return body, err == nil
+	return append(body, '\n'), err == nil
 }
 
-func (h *handler) write(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
+// broken answers that an answer cannot be written.
+func (h *handler) broken(w http.ResponseWriter, err error) {
+	h.Log.Error().Err(err).Msg("Encoding an answer failed")
+	h.write(w, http.StatusInternalServerError, typeJSON, []byte(`{"error":"internal error"}`+"\n"))
+}
+
+func (h *handler) write(w http.ResponseWriter, status int, contentType string, body []byte) {
+	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Vary", "Accept-Encoding") // also where it is not compressed
 	w.WriteHeader(status)
-	if _, err := w.Write(append(body, '\n')); err != nil { //nolint:gosec // JSON, and said to be nothing else
-		h.log.Debug().Err(err).Msg("The client went away")
+	if _, err := w.Write(body); err != nil { //nolint:gosec // no browser takes it for anything else than it is said to be
+		h.Log.Debug().Err(err).Msg("The client went away")
 	}
 }

@@ -1,18 +1,17 @@
-// Package api serves what the daemon knows over HTTP.
+// Package api serves what a daemon or a mapper knows over HTTP.
 package api
 
 import (
-	"bytes"
 	"context"
 	_ "embed" // of the description
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/rs/zerolog"
 
+	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
@@ -25,30 +24,52 @@ type Source interface {
 	Ready(ctx context.Context) error
 }
 
-type handler struct {
-	source  Source
-	version string
-	log     zerolog.Logger
+// Map is who talks to whom.
+type Map interface {
+	// Graph returns the links that there are and were, or an error if the engine cannot be asked for its containers.
+	Graph(ctx context.Context) (graph.Graph, error)
 }
+
+// Options are what is served.
+type Options struct {
+	// Source is the own host; nil for a mapper, which has none.
+	Source  Source
+	Map     Map
+	Metrics http.Handler
+	Version string
+	Log     zerolog.Logger
+}
+
+type handler struct{ Options }
 
 // openAPI describes all routes.
 //
 //go:embed openapi.json
 var openAPI []byte
 
-// New returns the handler of all routes; metrics answers for the one of that name.
-func New(source Source, metrics http.Handler, version string, log zerolog.Logger) http.Handler {
-	h := &handler{source: source, version: version, log: log}
+// New returns the handler of all routes.
+func New(options Options) http.Handler {
+	h := &handler{options}
 	const compression = 5 // gzip's and deflate's usual level
 	router := chi.NewRouter()
-	router.Use(h.recoverer, middleware.Compress(compression, "application/json", "text/plain"), middleware.GetHead)
+	router.Use(h.recoverer, middleware.GetHead,
+		middleware.Compress(compression, typeJSON, "text/plain", "text/vnd.graphviz", "text/vnd.mermaid", "text/csv"))
 	router.NotFound(h.notFound)
 	router.MethodNotAllowed(h.methodNotAllowed(router))
-	for _, path := range []string{"/connections", "/", "/index"} { // pollers of the original use the latter two
-		router.Get(path, h.connections)
+	if h.Source != nil {
+		for _, path := range []string{"/connections", "/", "/index"} { // pollers of the original use the latter two
+			router.Get(path, h.connections)
+		}
+		router.Get("/v1/snapshot", h.snapshot)
 	}
-	router.Get("/v1/snapshot", h.snapshot)
-	router.Method(http.MethodGet, "/metrics", metrics)
+	router.Get("/v1/graph", h.graphAs(typeJSON, graph.WriteJSON))
+	router.Get("/v1/graph.dot", h.graphAs(typeDOT, graph.WriteDOT))
+	router.Get("/v1/graph.mmd", h.graphAs(typeMermaid, graph.WriteMermaid))
+	router.Get("/v1/graph.csv", h.graphAs(typeCSV, graph.WriteCSV))
+	router.Get("/api/graph/fields", h.grafanaFields)
+	router.Get("/api/graph/data", h.grafanaData)
+	router.Get("/api/health", h.healthz)
+	router.Method(http.MethodGet, "/metrics", h.Metrics)
 	router.Get("/openapi.json", h.description)
 	router.Get("/healthz", h.healthz)
 	router.Get("/readyz", h.readyz)
@@ -59,10 +80,9 @@ func New(source Source, metrics http.Handler, version string, log zerolog.Logger
 // writeTimeout bounds the sending of an answer.
 const writeTimeout = time.Minute
 
-// NewServer returns a server of handler on addr that no slow or silent client can hold.
-func NewServer(addr string, handler http.Handler) *http.Server {
+// NewServer returns a server of handler that no slow or silent client can hold.
+func NewServer(handler http.Handler) *http.Server {
 	return &http.Server{
-		Addr:              addr,
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
@@ -73,7 +93,7 @@ func NewServer(addr string, handler http.Handler) *http.Server {
 }
 
 func (h *handler) description(w http.ResponseWriter, _ *http.Request) {
-	h.write(w, http.StatusOK, slices.Clip(bytes.TrimSpace(openAPI)))
+	h.write(w, http.StatusOK, typeJSON, openAPI)
 }
 
 func (h *handler) healthz(w http.ResponseWriter, _ *http.Request) {
@@ -81,13 +101,15 @@ func (h *handler) healthz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {
-	if err := h.source.Ready(r.Context()); err != nil {
-		h.fail(w, err)
-		return
+	if h.Source != nil {
+		if err := h.Source.Ready(r.Context()); err != nil {
+			h.fail(w, err)
+			return
+		}
 	}
 	h.json(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 func (h *handler) versionz(w http.ResponseWriter, _ *http.Request) {
-	h.json(w, http.StatusOK, map[string]string{"version": h.version})
+	h.json(w, http.StatusOK, map[string]string{"version": h.Version})
 }

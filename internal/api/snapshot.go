@@ -27,7 +27,7 @@ func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
 	}
 	if body, ok := h.encode(w, snapshot.ConnectionsOf(taken)); ok {
 		incomplete := setIncomplete(w, taken.Containers)
-		h.conditional(w, r, body, etagOf(body, incomplete))
+		h.conditional(w, r, typeJSON, body, etagOf(body, incomplete))
 	}
 }
 
@@ -51,24 +51,33 @@ func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	incomplete := setIncomplete(w, taken.Containers)
-	h.conditional(w, r, body, etagOf(tagged, incomplete))
+	h.conditional(w, r, typeJSON, body, etagOf(tagged, incomplete))
 }
 
 // take returns a snapshot, or answers itself.
 func (h *handler) take(w http.ResponseWriter, r *http.Request, measured bool) (taken snapshot.Snapshot, ok bool) {
-	// A collection takes as long as it takes: the server's timeouts are for clients. The one for reading would
-	// end the request's context, because the server goes on reading while a handler runs.
+	ok = h.patiently(w, r, func() (err error) {
+		taken, err = h.Source.Snapshot(r.Context(), measured)
+		return err
+	})
+	return taken, ok
+}
+
+// patiently waits for what takes as long as it takes: the server's timeouts are for clients. It reports whether there is
+// something to answer with, or else answers itself.
+func (h *handler) patiently(w http.ResponseWriter, r *http.Request, take func() error) bool {
+	// The timeout for reading would end the request's context, because the server goes on reading while a handler runs.
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(time.Time{}) // without a connection, in tests, there is none to set
-	taken, err := h.source.Snapshot(r.Context(), measured)
+	err := take()
 	_ = connection.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if r.Context().Err() != nil {
-		return snapshot.Snapshot{}, false // nobody waits for the answer
+		return false // nobody waits for the answer
 	}
 	if err != nil {
 		h.fail(w, err)
 	}
-	return taken, err == nil
+	return err == nil
 }
 
 func setIncomplete(w http.ResponseWriter, containers []snapshot.Container) string {
@@ -80,14 +89,14 @@ func setIncomplete(w http.ResponseWriter, containers []snapshot.Container) strin
 }
 
 // conditional answers with body, or with 304 if the client has it.
-func (h *handler) conditional(w http.ResponseWriter, r *http.Request, body []byte, tag string) {
+func (h *handler) conditional(w http.ResponseWriter, r *http.Request, contentType string, body []byte, tag string) {
 	w.Header().Set("Cache-Control", "no-cache") // ask again each time, with the ETag
 	w.Header().Set("ETag", tag)
 	if matches(r.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	h.write(w, http.StatusOK, body)
+	h.write(w, http.StatusOK, contentType, body)
 }
 
 // incompleteNames lists the names of incomplete containers; how many did not fit stands at the end.

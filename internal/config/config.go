@@ -15,13 +15,20 @@ import (
 // Config is the daemon's configuration. The tag shown is the default of a variable for which another one decides:
 // the machine, or the Docker client.
 type Config struct {
-	Interfaces Interfaces `envconfig:"OUTPOST_INTERFACES" shown:"found, or 0.0.0.0" desc:"addresses of this host, comma-separated: what 'listening on all addresses' means to clients"`
-	Collector  Collector  `envconfig:"OUTPOST_COLLECTOR" default:"auto" desc:"how to read socket tables: auto, sockdiag, procfs or exec"`
-	Proc       Proc       `envconfig:"OUTPOST_PROC" shown:"/host/proc, or /proc" desc:"where the host's /proc is mounted"`
-	Listen     Listen     `envconfig:"OUTPOST_LISTEN" default:":9057" desc:"address and port to serve on"`
-	Timeout    Timeout    `envconfig:"OUTPOST_TIMEOUT" default:"5s" desc:"how long to wait for an answer about one container, from 10ms to 10m"`
-	Workers    Workers    `envconfig:"WORKERS" shown:"min(10, 2*cores+1)" desc:"how many containers are read at once"`
-	LogLevel   LogLevel   `envconfig:"LOG_LEVEL" default:"INFO" desc:"DEBUG, INFO, WARNING, ERROR or CRITICAL"`
+	Interfaces      Interfaces      `envconfig:"OUTPOST_INTERFACES" shown:"found, or 0.0.0.0" desc:"addresses of this host, comma-separated: what 'listening on all addresses' means to clients"`
+	Collector       Collector       `envconfig:"OUTPOST_COLLECTOR" default:"auto" desc:"how to read socket tables: auto, sockdiag, procfs or exec"`
+	Proc            Proc            `envconfig:"OUTPOST_PROC" shown:"/host/proc, or /proc" desc:"where the host's /proc is mounted"`
+	Listen          Listen          `envconfig:"OUTPOST_LISTEN" default:":9057" desc:"address and port to serve on"`
+	Timeout         Timeout         `envconfig:"OUTPOST_TIMEOUT" default:"5s" desc:"how long to wait for an answer about one container, from 10ms to 10m"`
+	SampleInterval  SampleInterval  `envconfig:"OUTPOST_SAMPLE_INTERVAL" shown:"5s, 15s or off" desc:"how often connections are looked at between requests, from 1s to 1h, or off: by default 5s by sockdiag, 15s by procfs, and off by exec"`
+	Window          Window          `envconfig:"OUTPOST_WINDOW" default:"1h" desc:"how long a link that is past stays in the map, from 1m to 168h"`
+	Names           Names           `envconfig:"OUTPOST_NAMES" shown:"none" desc:"file of names for external addresses: a network such as 192.0.2.0/24 and a name in each line"`
+	MetricsMaxLinks MetricsMaxLinks `envconfig:"OUTPOST_METRICS_MAX_LINKS" default:"2000" desc:"how many series of outpost_link_connections there are at most, from 0 to 1000000"`
+	Targets         Targets         `envconfig:"OUTPOST_TARGETS" shown:"none" desc:"of outpost map: daemons to poll, comma-separated: host[:port], http://…, dns:NAME:PORT or file:PATH"`
+	Interval        Interval        `envconfig:"OUTPOST_INTERVAL" default:"10s" desc:"of outpost map: how often each daemon is polled, from 1s to 1h"`
+	StaleAfter      StaleAfter      `envconfig:"OUTPOST_STALE_AFTER" default:"5m" desc:"of outpost map: how long a daemon that does not answer stays in the map, from 1s to 168h"`
+	Workers         Workers         `envconfig:"WORKERS" shown:"min(10, 2*cores+1)" desc:"how many containers are read at once"`
+	LogLevel        LogLevel        `envconfig:"LOG_LEVEL" default:"INFO" desc:"DEBUG, INFO, WARNING, ERROR or CRITICAL"`
 
 	// What follows is read by the Docker client itself; here it is checked and explained.
 	DockerHost       DockerHost       `envconfig:"DOCKER_HOST" shown:"unix:///var/run/docker.sock" desc:"address of the engine"`

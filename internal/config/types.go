@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -111,12 +112,121 @@ func (t *Timeout) Decode(value string) error {
 	if value == "" {
 		value = "5s"
 	}
-	const shortest, longest = 10 * time.Millisecond, 10 * time.Minute
-	d, err := time.ParseDuration(value)
-	if err != nil || d < shortest || d > longest {
+	d, ok := durationBetween(value, 10*time.Millisecond, 10*time.Minute)
+	if !ok {
 		return errors.New("a duration from 10ms to 10m, such as 5s")
 	}
 	*t = Timeout(d)
+	return nil
+}
+
+func durationBetween(value string, shortest, longest time.Duration) (d time.Duration, ok bool) {
+	d, err := time.ParseDuration(value)
+	return d, err == nil && d >= shortest && d <= longest
+}
+
+// SampleInterval is how often connections are looked at between requests: never if it is negative, and as often as the
+// way of reading allows if it is 0.
+type SampleInterval time.Duration
+
+// Decode reads a duration, or off.
+func (i *SampleInterval) Decode(value string) error {
+	switch value {
+	case "":
+		*i = 0
+		return nil
+	case "off":
+		*i = -1
+		return nil
+	}
+	d, ok := durationBetween(value, time.Second, time.Hour)
+	if !ok {
+		return errors.New("a duration from 1s to 1h, such as 5s, or off")
+	}
+	*i = SampleInterval(d)
+	return nil
+}
+
+const week = 7 * 24 * time.Hour
+
+// Window is how long a link that is past is remembered.
+type Window time.Duration
+
+// Decode reads a duration.
+func (w *Window) Decode(value string) error {
+	d, ok := durationBetween(cmp.Or(value, "1h"), time.Minute, week)
+	if !ok {
+		return errors.New("a duration from 1m to 168h, such as 1h")
+	}
+	*w = Window(d)
+	return nil
+}
+
+// Interval is how often a mapper polls each daemon.
+type Interval time.Duration
+
+// Decode reads a duration.
+func (i *Interval) Decode(value string) error {
+	d, ok := durationBetween(cmp.Or(value, "10s"), time.Second, time.Hour)
+	if !ok {
+		return errors.New("a duration from 1s to 1h, such as 10s")
+	}
+	*i = Interval(d)
+	return nil
+}
+
+// StaleAfter is how long a daemon that does not answer stays in a mapper's map.
+type StaleAfter time.Duration
+
+// Decode reads a duration.
+func (s *StaleAfter) Decode(value string) error {
+	d, ok := durationBetween(cmp.Or(value, "5m"), time.Second, week)
+	if !ok {
+		return errors.New("a duration from 1s to 168h, such as 5m")
+	}
+	*s = StaleAfter(d)
+	return nil
+}
+
+// Names is the path of a file; empty if there are no names.
+type Names string
+
+// Decode checks that the file is there.
+func (n *Names) Decode(value string) error {
+	if value != "" {
+		if info, err := os.Stat(value); err != nil || info.IsDir() {
+			return errors.New("a file with a network and a name in each line, such as 192.0.2.0/24 payments")
+		}
+	}
+	*n = Names(value)
+	return nil
+}
+
+// MetricsMaxLinks is how many series of connections there are at most.
+type MetricsMaxLinks int
+
+// Decode reads a number.
+func (m *MetricsMaxLinks) Decode(value string) error {
+	const most = 1_000_000
+	n, err := strconv.Atoi(cmp.Or(value, "2000"))
+	if err != nil || n < 0 || n > most {
+		return fmt.Errorf("a whole number from 0 to %d", most)
+	}
+	*m = MetricsMaxLinks(n)
+	return nil
+}
+
+// Targets are the daemons that a mapper polls.
+type Targets []string
+
+// Decode reads a comma-separated list; what a target may be is for others to say.
+func (t *Targets) Decode(value string) error {
+	*t = nil
+	for text := range strings.SplitSeq(value, ",") {
+		if text = strings.TrimSpace(text); text != "" {
+			*t = append(*t, text)
+		}
+	}
 	return nil
 }
 

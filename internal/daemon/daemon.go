@@ -39,6 +39,7 @@ type Observer interface {
 // Daemon answers for one host. It may be used by several goroutines at once.
 type Daemon struct {
 	collector  Collector
+	sampling   Collector
 	engine     Engine
 	interfaces []netip.Addr
 	journal    *journal
@@ -52,6 +53,7 @@ type Daemon struct {
 	one       chan struct{}
 	lastHost  container.Host // as the engine told last
 	hostRetry time.Time      // when the engine may be asked for itself again
+	recent    *recent
 }
 
 // collection is one for all who ask before it begins.
@@ -62,11 +64,11 @@ type collection struct {
 	err    error
 }
 
-// New returns a daemon. Listeners on all addresses are listed at each of interfaces or, without any, at those of the
+// New returns a daemon. Samples are taken by sampling. Listeners on all addresses are listed at each of interfaces or, without any, at those of the
 // host that are found.
-func New(collector Collector, engine Engine, interfaces []netip.Addr, observer Observer, log zerolog.Logger) *Daemon {
+func New(collector, sampling Collector, engine Engine, interfaces []netip.Addr, observer Observer, log zerolog.Logger) *Daemon {
 	return &Daemon{
-		collector: collector, engine: engine, interfaces: interfaces, journal: newJournal(log), observer: observer, one: make(chan struct{}, 1),
+		collector: collector, sampling: sampling, recent: newRecent(), engine: engine, interfaces: interfaces, journal: newJournal(log), observer: observer, one: make(chan struct{}, 1),
 	}
 }
 
@@ -106,6 +108,25 @@ func (d *Daemon) run(ctx context.Context, c *collection) {
 	d.mu.Unlock()
 	c.taken, c.err = d.collect(ctx, detail)
 	close(c.done)
+}
+
+// Sample returns what is known of the host now, with containers that only a way could read that is not used for samples
+// as they were last.
+func (d *Daemon) Sample(ctx context.Context) (snapshot.Snapshot, error) {
+	select {
+	case d.one <- struct{}{}:
+		defer func() { <-d.one }()
+	case <-ctx.Done():
+		return snapshot.Snapshot{}, ctx.Err()
+	}
+	started := time.Now()
+	result, err := d.sampling.Collect(ctx, collect.Plain)
+	if err != nil {
+		return snapshot.Snapshot{}, err
+	}
+	taken := d.snapshot(ctx, result, started)
+	d.recent.add(taken.Containers, true, time.Now())
+	return taken, nil
 }
 
 // Close waits for the collections that run, no longer than ctx. None may be asked for any more.
@@ -151,6 +172,14 @@ func (d *Daemon) collect(ctx context.Context, detail collect.Detail) (snapshot.S
 		d.observer.Failed()
 		return snapshot.Snapshot{}, err
 	}
+	taken := d.snapshot(ctx, result, started)
+	d.journal.containers(taken, result.Gone)
+	d.observer.Collected(taken)
+	d.recent.add(taken.Containers, false, time.Now())
+	return taken, nil
+}
+
+func (d *Daemon) snapshot(ctx context.Context, result collect.Result, started time.Time) snapshot.Snapshot {
 	interfaces := snapshot.Interfaces{Addresses: d.interfaces}
 	if len(d.interfaces) == 0 {
 		interfaces = d.found(result)
@@ -161,9 +190,7 @@ func (d *Daemon) collect(ctx context.Context, detail collect.Detail) (snapshot.S
 		Containers: snapshot.Of(result, interfaces),
 	}
 	taken.Took = time.Since(started)
-	d.journal.containers(taken, result.Gone)
-	d.observer.Collected(taken)
-	return taken, nil
+	return taken
 }
 
 // found returns the host's addresses that are in sight, or else the one that stands for all.

@@ -83,7 +83,7 @@ func TestRequestsShareTheNextCollection(t *testing.T) {
 			case <-ctx.Done():
 				return collect.Result{}, ctx.Err()
 			}
-		}), stub(never), nil, observed, zerolog.Nop())
+		}), nil, stub(never), nil, observed, zerolog.Nop())
 
 		type answer struct {
 			at  time.Time
@@ -131,7 +131,7 @@ func TestRequestsShareTheNextCollection(t *testing.T) {
 func TestHostIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		engine := &forgetful{}
-		d := New(collectorFunc(func(context.Context) (collect.Result, error) { return collect.Result{}, nil }), engine, nil, &counts{}, zerolog.Nop())
+		d := New(collectorFunc(func(context.Context) (collect.Result, error) { return collect.Result{}, nil }), nil, engine, nil, &counts{}, zerolog.Nop())
 		for i, want := range []string{"", "it", "it", "it"} {
 			engine.silent = i%2 == 0
 			time.Sleep(hostPause)
@@ -159,7 +159,7 @@ func (e *forgetful) Host(ctx context.Context) (container.Host, error) {
 func TestEngineIsLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	var down error
-	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return collect.Result{}, down }),
+	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return collect.Result{}, down }), nil,
 		stub(func(context.Context) error { return down }), nil, &counts{}, zerolog.New(&log))
 	for _, down = range []error{nil, container.ErrUnreachable, container.ErrUnreachable, nil, nil} {
 		if _, err := d.Snapshot(t.Context(), false); !errors.Is(err, down) {
@@ -183,7 +183,7 @@ func TestSilentEngineIsLogged(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-		d := New(nil, stub(silent), nil, &counts{}, zerolog.New(&log))
+		d := New(nil, nil, stub(silent), nil, &counts{}, zerolog.New(&log))
 		leaving, leave := context.WithCancel(t.Context())
 		leave()
 		if err := d.Ready(leaving); err == nil || log.Len() > 0 {
@@ -200,7 +200,7 @@ func TestReasonsAreLoggedOnce(t *testing.T) { synctest.Test(t, testReasonsAreLog
 func testReasonsAreLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	var result collect.Result
-	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }),
+	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil,
 		stub(never), []netip.Addr{netip.IPv4Unspecified()}, &counts{}, zerolog.New(&log).Level(zerolog.InfoLevel))
 	reading := func(network collect.Namespace, problems ...collect.Problem) []collect.Reading {
 		return []collect.Reading{{Container: container.Container{ID: "0a1b", Name: "/it"}, Namespace: &network, Problems: problems}}
@@ -293,7 +293,7 @@ func TestInterfacesAreFound(t *testing.T) {
 		Container: container.Container{Networks: []container.Network{{Gateways: []netip.Addr{netip.MustParseAddr("10.9.0.1")}}}},
 		Namespace: &collect.Namespace{Host: true, Sockets: []socket.Socket{{Local: netip.MustParseAddrPort("[::]:80"), State: socket.Listen}}},
 	}}}
-	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), stub(never), nil, &counts{},
+	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil, stub(never), nil, &counts{},
 		zerolog.New(&log).Level(zerolog.InfoLevel))
 	listening := func() string {
 		t.Helper()
@@ -332,7 +332,7 @@ func TestOneCollectionAtATime(t *testing.T) {
 			defer running.Add(-1)
 			time.Sleep(time.Second)
 			return collect.Result{}, nil
-		}), engine, nil, &counts{}, zerolog.Nop())
+		}), nil, engine, nil, &counts{}, zerolog.Nop())
 		for range 2 {
 			done := make(chan error)
 			for _, measured := range []bool{false, true} {

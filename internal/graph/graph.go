@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -26,15 +27,14 @@ type Graph struct {
 // Kind is what a node stands for.
 type Kind string
 
-// The kinds of nodes. The last four are groups of containers.
+// The kinds of nodes. The last three are groups of containers.
 const (
 	KindContainer Kind = "container"
-	KindHost      Kind = "host"      // the host's own processes
+	KindHost      Kind = "host"      // the host's own processes; grouped by host, its containers too
 	KindExternal  Kind = "external"  // an address that is nobody's who was polled, or a name given to such
 	KindAmbiguous Kind = "ambiguous" // one of Candidates, and it is not known which
 	KindService   Kind = "service"
 	KindProject   Kind = "project"
-	KindHosts     Kind = "hosts" // a host with all of its containers
 	KindImage     Kind = "image"
 )
 
@@ -60,6 +60,17 @@ type Node struct {
 	// Past: it is not there any more.
 	Past bool `json:"past,omitempty"`
 }
+
+// idOf returns the ID of a node. Its parts may be anything.
+func idOf(kind Kind, parts ...string) string {
+	id := string(kind)
+	for _, part := range parts {
+		id += "/" + idPart.Replace(part)
+	}
+	return id
+}
+
+var idPart = strings.NewReplacer("%", "%25", "/", "%2F")
 
 // Via is the way by which a client reaches a server.
 type Via uint16

@@ -26,8 +26,8 @@ type Host struct {
 	within     []tally                      // links whose ends are both here
 	outward    []half                       // client halves whose server is elsewhere
 	inward     []half                       // server halves whose client is elsewhere
-	// Invalid is how many sockets make no sense, and Unattributed of how many it is not known which end is the client's.
-	Invalid, Unattributed int
+	// Invalid is how many containers and sockets make no sense.
+	Invalid int
 }
 
 // party is who owns a socket: a container by its index, the host's own processes, or one of a set of containers, by
@@ -89,10 +89,26 @@ func NewHost(document snapshot.Document, polled netip.Addr) *Host {
 	if len(h.addresses) == 0 {
 		h.addAddress(polled)
 	}
-	spaces := h.place(document.Containers)
-	h.hear(document.Containers, spaces)
-	newTracer(h).trace(document.Containers, spaces)
+	containers := h.distinct(document.Containers)
+	spaces := h.place(containers)
+	h.hear(containers, spaces)
+	newTracer(h).trace(containers, spaces)
 	return h
+}
+
+// distinct drops containers that have no ID, or that of another one.
+func (h *Host) distinct(containers []snapshot.ContainerDocument) []snapshot.ContainerDocument {
+	seen := make(map[string]bool, len(containers))
+	distinct := make([]snapshot.ContainerDocument, 0, len(containers))
+	for _, c := range containers {
+		if c.ID == "" || seen[c.ID] {
+			h.Invalid++
+			continue
+		}
+		seen[c.ID] = true
+		distinct = append(distinct, c)
+	}
+	return distinct
 }
 
 // addAddress adds an address of the host; loopback and the like are everybody's.

@@ -184,7 +184,7 @@ func (l *linker) addHost(i int32) {
 	l.base = append(l.base, number(len(l.nodes)))
 	for _, c := range h.containers {
 		l.nodes = append(l.nodes, Node{
-			ID: l.keys[i] + "/" + cmp.Or(c.ID, c.Name), Kind: KindContainer, Host: l.keys[i], Name: cmp.Or(c.Name, c.ID), Container: c.ID,
+			ID: idOf(KindContainer, l.keys[i], c.ID), Kind: KindContainer, Host: l.keys[i], Name: cmp.Or(c.Name, c.ID), Container: c.ID,
 			Image: c.Image, Project: c.Project, Service: c.Service, Reason: c.Reason, Stale: source.State == StateStale,
 		})
 	}
@@ -240,7 +240,7 @@ func (l *linker) node(host int32, p party) int32 {
 	h := l.sources[host].Host
 	switch {
 	case p == hostItself:
-		return l.once(Node{ID: l.keys[host], Kind: KindHost, Host: l.keys[host], Name: l.keys[host], Stale: l.sources[host].State == StateStale})
+		return l.once(Node{ID: idOf(KindHost, l.keys[host]), Kind: KindHost, Host: l.keys[host], Name: l.keys[host], Stale: l.sources[host].State == StateStale})
 	case int(p) < len(h.containers):
 		return l.base[host] + int32(p)
 	}
@@ -252,7 +252,7 @@ func (l *linker) node(host int32, p party) int32 {
 	slices.Sort(ids)
 	slices.Sort(names)
 	return l.once(Node{
-		ID: "ambiguous/" + strings.Join(ids, "|"), Kind: KindAmbiguous, Host: l.keys[host], Name: strings.Join(names, " or "), Candidates: ids,
+		ID: idOf(KindAmbiguous, ids...), Kind: KindAmbiguous, Host: l.keys[host], Name: strings.Join(names, " or "), Candidates: ids,
 	})
 }
 
@@ -277,7 +277,7 @@ func (l *linker) outside(addr netip.Addr) int32 {
 		name = l.naming.NameOf(addr)
 	}
 	name = cmp.Or(name, addr.String())
-	node := l.once(Node{ID: "external/" + name, Kind: KindExternal, Name: name})
+	node := l.once(Node{ID: idOf(KindExternal, name), Kind: KindExternal, Name: name})
 	l.external[addr] = node
 	return node
 }
@@ -290,7 +290,7 @@ func (l *linker) ambiguous(addr netip.Addr, o owner) int32 {
 	}
 	slices.Sort(candidates)
 	return l.once(Node{
-		ID: "ambiguous/" + addr.String(), Kind: KindAmbiguous, Name: addr.String(), Candidates: slices.Compact(candidates),
+		ID: idOf(KindAmbiguous, addr.String()), Kind: KindAmbiguous, Name: addr.String(), Candidates: slices.Compact(candidates),
 	})
 }
 

@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func linked(hosts ...host) Graph {
 	return Of(sources, nil)
 }
 
-// lines are the links of a graph, one in a line: client > server:port via evidence established+closed.
+// lines are the links of a graph in the alphabet's order, one in a line: client > server:port via evidence established+closed.
 func lines(g Graph) string {
 	names := make(map[string]string)
 	for _, n := range g.Nodes {
@@ -97,15 +98,16 @@ func lines(g Graph) string {
 			names[n.ID] = string(n.Kind) + " " + n.Name
 		}
 	}
-	var text strings.Builder
+	var all []string
 	for _, l := range g.Links {
-		fmt.Fprintf(&text, "%s > %s:%d %s %s %d", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, l.Connections)
+		line := fmt.Sprintf("%s > %s:%d %s %s %d", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, l.Connections)
 		if l.Closed > 0 {
-			fmt.Fprintf(&text, "+%d", l.Closed)
+			line += fmt.Sprintf("+%d", l.Closed)
 		}
-		text.WriteString("\n")
+		all = append(all, line+"\n")
 	}
-	return text.String()
+	slices.Sort(all)
+	return strings.Join(all, "")
 }
 
 // The server of LINKS: .106 on the bridge 172.17.0.1/16, published as 18090.
@@ -203,7 +205,7 @@ func TestRules(t *testing.T) {
 		{"rule 5: another host's container on its network, and its own process", []host{
 			a(client("out 172.17.0.107:37458 10.77.0.12:9000", "out 172.17.0.107:37459 10.77.0.12:22")),
 			b(onHost("agent", []string{"0.0.0.0:9000"}, "in 10.77.0.12:9000 10.77.0.11:37458")),
-		}, "a/client > b:22 host client 1\na/client > b/agent:9000 host both 1\n"},
+		}, "a/client > b/agent:9000 host both 1\na/client > b:22 host client 1\n"},
 		{"rule 5: an address that several hosts have", []host{
 			{name: "a", addresses: "10.0.0.1", containers: []ctr{client("out 172.17.0.107:40000 192.168.0.9:80")}},
 			{name: "b", addresses: "10.0.0.2 192.168.0.9", containers: []ctr{{name: "x", listen: []string{"0.0.0.0:8080 0.0.0.0:80"}}}},

@@ -1,4 +1,4 @@
-// Package metrics counts what the daemon does, for Prometheus. No label grows with connections.
+// Package metrics counts what a daemon or a mapper does, for Prometheus. No label grows with connections.
 package metrics
 
 import (
@@ -12,6 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
 	"github.com/PabloL007/outpost/internal/socket"
 )
@@ -33,7 +34,7 @@ type Metrics struct {
 // New returns metrics of an Outpost of that version. kinds are all kinds of calls that Called will be told.
 func New(version string, kinds []string) *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
+		registry: registryOf(version),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "outpost_collection_duration_seconds", Help: "Time that reading all containers took.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
@@ -57,17 +58,35 @@ func New(version string, kinds []string) *Metrics {
 			Name: "outpost_engine_calls_total", Help: "Calls to the container engine, by kind.",
 		}, []string{"kind"}),
 	}
+	m.registry.MustRegister(m.duration, m.failed, m.coalesced, m.containers, m.sockets, m.problems, m.calls)
+	for _, kind := range kinds {
+		m.calls.WithLabelValues(kind)
+	}
+	return m
+}
+
+// registryOf returns a registry with what every Outpost of that version has.
+func registryOf(version string) *prometheus.Registry {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "outpost_build_info", Help: "1, with what Outpost was built from.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.duration, m.failed, m.coalesced, m.containers, m.sockets, m.problems, m.calls, build,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, kind := range kinds {
-		m.calls.WithLabelValues(kind)
-	}
-	return m
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+// Map adds the links of a map, in at most so many series.
+func (m *Metrics) Map(latest func() graph.Graph, most int) {
+	m.registry.MustRegister(newLinks(latest, most))
+}
+
+// OfMapper serves the metrics of a mapper of that version.
+func OfMapper(version string, latest func() graph.Graph, most int) http.Handler {
+	registry := registryOf(version)
+	registry.MustRegister(newLinks(latest, most))
+	return handlerOf(registry)
 }
 
 // Handler serves the metrics.
@@ -77,7 +96,11 @@ func (m *Metrics) Handler() http.Handler {
 		defer m.mu.Unlock()
 		return m.registry.Gather()
 	})
-	return promhttp.HandlerFor(whole, promhttp.HandlerOpts{DisableCompression: true}) // the router compresses
+	return handlerOf(whole)
+}
+
+func handlerOf(gatherer prometheus.Gatherer) http.Handler {
+	return promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{DisableCompression: true}) // the router compresses
 }
 
 // Called counts a call to the engine.

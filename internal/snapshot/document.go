@@ -72,7 +72,7 @@ type ListenerDocument struct {
 	Process   string     `json:"process,omitempty"`
 }
 
-// ConnectionDocument is an established or TIME_WAIT socket.
+// ConnectionDocument is an established or TIME_WAIT socket, or one that was established in the last minute (CLOSE).
 type ConnectionDocument struct {
 	Local     Endpoint          `json:"local"`
 	Remote    Endpoint          `json:"remote"`

@@ -71,7 +71,8 @@ type Listener struct {
 	Process   string // that holds it; empty if not known
 }
 
-// Connection is an established or TIME_WAIT socket.
+// Connection is an established or TIME_WAIT socket, or, in the state CLOSE, one that was established a moment ago and that the
+// kernel does not tell of any more.
 type Connection struct {
 	Local, Remote netip.AddrPort
 	// Inbound: the local end is one of the namespace's listeners.
@@ -181,9 +182,12 @@ func (c *Container) sort() {
 	slices.SortFunc(c.Listeners, func(a, b Listener) int {
 		return cmp.Or(a.Local.Compare(b.Local), strings.Compare(a.Process, b.Process))
 	})
-	slices.SortFunc(c.Connections, func(a, b Connection) int {
-		return cmp.Or(a.Local.Compare(b.Local), a.Remote.Compare(b.Remote), cmp.Compare(a.State, b.State))
-	})
+	slices.SortFunc(c.Connections, CompareConnections)
+}
+
+// CompareConnections orders connections as a container has them.
+func CompareConnections(a, b Connection) int {
+	return cmp.Or(a.Local.Compare(b.Local), a.Remote.Compare(b.Remote), cmp.Compare(a.State, b.State))
 }
 
 func publishedAt(port uint16, bindings []container.Binding) []netip.AddrPort {

@@ -1,0 +1,77 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/snapshot"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func connection(port int, state socket.State) snapshot.Connection {
+	return snapshot.Connection{
+		Local:  netip.AddrPortFrom(netip.AddrFrom4([4]byte{172, 17, 0, 2}), uint16(port)),
+		Remote: netip.MustParseAddrPort("192.0.2.1:443"), State: state,
+	}
+}
+
+func connected(method collect.Method, connections ...snapshot.Connection) []snapshot.Container {
+	return []snapshot.Container{{ID: "a", Method: method, Connections: connections}}
+}
+
+func states(containers []snapshot.Container) string {
+	var all []string
+	for _, c := range containers[0].Connections {
+		all = append(all, fmt.Sprint(c.Local.Port(), " ", c.State))
+	}
+	return fmt.Sprint(all)
+}
+
+func TestConnectionsAreToldOfForAMinuteAfterTheyEnded(t *testing.T) {
+	r := newRecent()
+	for _, step := range []struct {
+		after      time.Duration
+		sample     bool
+		containers []snapshot.Container
+		want       string
+	}{
+		{0, false, connected(collect.Exec, connection(1, socket.Established), connection(2, socket.TimeWait)), "[1 ESTABLISHED 2 TIME_WAIT]"},
+		{time.Second, false, connected(collect.Exec, connection(3, socket.Established)), "[1 CLOSE 3 ESTABLISHED]"},
+		{2 * time.Second, true, connected(collect.None), "[3 ESTABLISHED]"}, // as read last
+		{3 * time.Second, false, connected(collect.None), "[]"},             // what failed has failed
+		{time.Minute, false, connected(collect.Exec), "[1 CLOSE 3 CLOSE]"},
+		{time.Minute + 500*time.Millisecond, false, connected(collect.Exec), "[3 CLOSE]"},
+		{2 * time.Minute, false, connected(collect.Exec), "[]"},
+	} {
+		r.add(step.containers, step.sample, noon.Add(step.after))
+		if got := states(step.containers); got != step.want {
+			t.Errorf("after %s: %s, want %s", step.after, got, step.want)
+		}
+	}
+	if len(r.containers) != 0 || r.count != 0 {
+		t.Errorf("%d remembered, %v", r.count, r.containers)
+	}
+}
+
+func TestRememberedConnectionsAreBounded(t *testing.T) {
+	r := newRecent()
+	for id := range 3 {
+		var many []snapshot.Connection
+		for port := range maxRecent / 2 {
+			many = append(many, connection(port, socket.Established))
+		}
+		containers := append(connected(collect.Procfs, many...), snapshot.Container{ID: "b", Method: collect.Procfs, Connections: many})
+		for i := range containers {
+			containers[i].ID += fmt.Sprint(id)
+		}
+		r.add(append(containers, connected(collect.Procfs, many...)...), false, noon)
+		if r.count > maxRecent {
+			t.Errorf("%d", r.count)
+		}
+	}
+}

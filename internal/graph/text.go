@@ -1,0 +1,191 @@
+package graph
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// label is what a node is called in a picture.
+func (n Node) label() string {
+	switch n.Kind {
+	case KindContainer, KindExternal, KindService, KindProject, KindImage:
+		return n.Name
+	case KindHost, KindAmbiguous:
+	}
+	return string(n.Kind) + " " + n.Name
+}
+
+// label is what stands beside a link in a picture.
+func (l Link) label() string {
+	text := strconv.Itoa(int(l.Port))
+	if l.Connections > 1 {
+		text += " ×" + strconv.Itoa(l.Connections)
+	}
+	return text
+}
+
+// byHost returns the hosts of nodes and the nodes of each, by their indexes; those of none under "".
+func byHost(nodes []Node) (hosts []string, members map[string][]int) {
+	members = make(map[string][]int)
+	for i, n := range nodes {
+		if members[n.Host] == nil {
+			hosts = append(hosts, n.Host)
+		}
+		members[n.Host] = append(members[n.Host], i)
+	}
+	return hosts, members
+}
+
+func indexes(nodes []Node) map[string]int {
+	index := make(map[string]int, len(nodes))
+	for i, n := range nodes {
+		index[n.ID] = i
+	}
+	return index
+}
+
+// WriteJSON writes a graph as GET /v1/graph answers it.
+func WriteJSON(w io.Writer, g Graph) error { return json.NewEncoder(w).Encode(g) }
+
+// WriteDOT writes a graph for Graphviz.
+func WriteDOT(w io.Writer, g Graph) error {
+	var text strings.Builder
+	text.WriteString("digraph outpost {\n  rankdir=LR;\n  node [shape=box];\n")
+	hosts, members := byHost(g.Nodes)
+	for i, host := range hosts {
+		indent := "  "
+		if host != "" {
+			fmt.Fprintf(&text, "  subgraph cluster_%d {\n    label=%s;\n", i, dotQuoted(host))
+			indent = "    "
+		}
+		for _, n := range members[host] {
+			fmt.Fprintf(&text, "%sn%d [label=%s%s];\n", indent, n, dotQuoted(g.Nodes[n].label()), dotShape(g.Nodes[n]))
+		}
+		if host != "" {
+			text.WriteString("  }\n")
+		}
+	}
+	index := indexes(g.Nodes)
+	for _, l := range g.Links {
+		style := ""
+		if !l.Live {
+			style = ", color=gray"
+		}
+		if l.Evidence != EvidenceBoth {
+			style += ", style=dashed"
+		}
+		fmt.Fprintf(&text, "  n%d -> n%d [label=%s%s];\n", index[l.Client], index[l.Server], dotQuoted(l.label()), style)
+	}
+	text.WriteString("}\n")
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+func dotShape(n Node) string {
+	switch n.Kind {
+	case KindExternal:
+		return ", shape=ellipse"
+	case KindAmbiguous:
+		return ", shape=diamond"
+	case KindContainer, KindHost, KindService, KindProject, KindImage:
+	}
+	return ""
+}
+
+// dotQuoted quotes a text as Graphviz reads it, in which a backslash would begin something of its own.
+func dotQuoted(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ", "\r", " ", "\x00", " ").Replace(text) + `"`
+}
+
+// WriteMermaid writes a graph as a flowchart of Mermaid.
+func WriteMermaid(w io.Writer, g Graph) error {
+	var text strings.Builder
+	text.WriteString("flowchart LR\n")
+	hosts, members := byHost(g.Nodes)
+	for i, host := range hosts {
+		indent := "  "
+		if host != "" {
+			fmt.Fprintf(&text, "  subgraph h%d[%s]\n", i, mermaidQuoted(host))
+			indent = "    "
+		}
+		for _, n := range members[host] {
+			left, right := mermaidShape(g.Nodes[n])
+			fmt.Fprintf(&text, "%sn%d%s%s%s\n", indent, n, left, mermaidQuoted(g.Nodes[n].label()), right)
+		}
+		if host != "" {
+			text.WriteString("  end\n")
+		}
+	}
+	index := indexes(g.Nodes)
+	for _, l := range g.Links {
+		arrow := "-->"
+		if l.Evidence != EvidenceBoth || !l.Live {
+			arrow = "-.->"
+		}
+		fmt.Fprintf(&text, "  n%d %s|%s| n%d\n", index[l.Client], arrow, mermaidQuoted(l.label()), index[l.Server])
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+func mermaidShape(n Node) (left, right string) {
+	switch n.Kind {
+	case KindExternal:
+		return "([", "])"
+	case KindAmbiguous:
+		return "{", "}"
+	case KindContainer, KindHost, KindService, KindProject, KindImage:
+	}
+	return "[", "]"
+}
+
+// mermaidQuoted quotes a text; what Mermaid or a browser might read as markup is written as its character's number.
+func mermaidQuoted(text string) string {
+	var quoted strings.Builder
+	quoted.WriteByte('"')
+	for _, r := range text {
+		switch {
+		case r < ' ':
+			quoted.WriteByte(' ')
+		case strings.ContainsRune("\"<>&#;`\\[]{}|", r):
+			fmt.Fprintf(&quoted, "#%d;", r)
+		default:
+			quoted.WriteRune(r)
+		}
+	}
+	quoted.WriteByte('"')
+	return quoted.String()
+}
+
+// WriteCSV writes a line for each link, below one with the columns' names.
+func WriteCSV(w io.Writer, g Graph) error {
+	table := csv.NewWriter(w)
+	rows := [][]string{{
+		"client_kind", "client_host", "client", "server_kind", "server_host", "server", "port", "via", "evidence",
+		"connections", "closed", "live", "first_seen", "last_seen",
+	}}
+	index := indexes(g.Nodes)
+	for _, l := range g.Links {
+		client, server := g.Nodes[index[l.Client]], g.Nodes[index[l.Server]]
+		rows = append(rows, []string{
+			string(client.Kind), cell(client.Host), cell(client.Name), string(server.Kind), cell(server.Host), cell(server.Name),
+			strconv.Itoa(int(l.Port)), l.Via.String(), l.Evidence.String(),
+			strconv.Itoa(l.Connections), strconv.Itoa(l.Closed), strconv.FormatBool(l.Live),
+			l.FirstSeen.Format(time.RFC3339), l.LastSeen.Format(time.RFC3339),
+		})
+	}
+	return table.WriteAll(rows)
+}
+
+// cell keeps a spreadsheet from taking foreign text for a formula.
+func cell(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}

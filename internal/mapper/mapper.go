@@ -1,0 +1,278 @@
+// Package mapper polls daemons, and puts together a map of the links that there are and were.
+package mapper
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+// Options say what a Mapper does.
+type Options struct {
+	Targets []Target
+	// Interval is how often each daemon is asked, and StaleAfter how long one that does not answer stays in the map.
+	Interval, StaleAfter time.Duration
+	// Naming gives names to external addresses; it may be nil.
+	Naming graph.Naming
+}
+
+const (
+	// shortestPatience and longestPatience bound how long a daemon may take for its answer: it is asked every interval.
+	shortestPatience = 5 * time.Second
+	longestPatience  = 30 * time.Second
+	// mostDoublings is how often the pause is doubled while a daemon does not answer.
+	mostDoublings = 3
+	// firstPolls is how long the first polls are spread over.
+	firstPolls = time.Second
+	// freshFor is for how long a map is answered again although some daemons answered anew.
+	freshFor = time.Second
+)
+
+// Mapper maps the hosts of many daemons. It may be used by several goroutines at once.
+type Mapper struct {
+	Options
+	client *client
+	window *Window
+	log    zerolog.Logger
+
+	mu      sync.Mutex
+	targets map[string]*target   // by name
+	found   map[string][]address // last, by the text of what was looked up
+	missing map[string]string    // why it could not be looked up now
+	changed bool                 // since the map was drawn last
+
+	drawing sync.Mutex
+	drawn   time.Time
+}
+
+// target is a daemon that is polled.
+type target struct {
+	address
+	answer
+	host   *graph.Host
+	seen   time.Time // when it answered last
+	asked  bool
+	reason string // why it did not answer the last time
+	gone   bool   // it is not among those to be polled any more
+	cancel context.CancelFunc
+}
+
+// New returns a mapper. It polls while it runs.
+func New(options Options, window *Window, log zerolog.Logger) *Mapper {
+	return &Mapper{
+		Options: options, client: newClient(), window: window, log: log,
+		targets: make(map[string]*target), found: make(map[string][]address),
+	}
+}
+
+// Run polls until ctx ends.
+func (m *Mapper) Run(ctx context.Context) {
+	var polls sync.WaitGroup
+	defer m.client.close()
+	defer polls.Wait()
+	polls.Go(func() { m.accumulate(ctx) })
+	for {
+		m.discover(ctx, &polls)
+		if pause(ctx, m.Interval) != nil {
+			return
+		}
+	}
+}
+
+// accumulate draws the map every interval, so that it remembers what comes and goes.
+func (m *Mapper) accumulate(ctx context.Context) {
+	for pause(ctx, m.Interval) == nil {
+		m.drawing.Lock()
+		m.draw(time.Now())
+		m.drawing.Unlock()
+	}
+}
+
+func pause(ctx context.Context, duration time.Duration) error {
+	timer := time.NewTimer(duration)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// discover finds the daemons that there are now, and begins to poll the new ones.
+func (m *Mapper) discover(ctx context.Context, polls *sync.WaitGroup) {
+	found, missing := m.lookUp(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for text, reason := range missing {
+		if m.missing[text] != reason {
+			m.log.Warn().Str("target", text).Str("reason", reason).Msg("Targets cannot be looked up")
+		}
+	}
+	m.changed = m.changed || !maps.Equal(m.missing, missing)
+	m.missing = missing
+	for name, t := range m.targets {
+		if _, ok := found[name]; !ok && !t.gone {
+			t.gone, t.reason = true, "it is not among the targets any more"
+			t.cancel()
+		}
+	}
+	for name, a := range found {
+		t := m.targets[name]
+		if t != nil && !t.gone {
+			continue
+		}
+		if t == nil {
+			t = &target{}
+			m.targets[name] = t
+		}
+		polling, cancel := context.WithCancel(ctx)
+		t.address, t.cancel, t.gone, t.reason = a, cancel, false, ""
+		m.changed = true
+		polls.Go(func() { m.poll(polling, t) })
+	}
+}
+
+// lookUp returns the daemons that there are now, by their names. What cannot be looked up stays as it was.
+func (m *Mapper) lookUp(ctx context.Context) (found map[string]address, missing map[string]string) {
+	found, missing = make(map[string]address), make(map[string]string)
+	for _, t := range m.Targets {
+		addresses, err := t.find(ctx)
+		if err != nil {
+			missing[t.text] = err.Error()
+			addresses = append(addresses, m.found[t.text]...)
+		}
+		m.found[t.text] = addresses
+		for _, a := range addresses {
+			if len(found) < maxTargets {
+				found[a.name] = a
+			}
+		}
+	}
+	return found, missing
+}
+
+// poll asks a daemon again and again until ctx ends.
+func (m *Mapper) poll(ctx context.Context, t *target) {
+	failures := 0
+	patience := min(max(m.Interval, shortestPatience), longestPatience)
+	wait := time.Duration(rand.Int64N(int64(min(firstPolls, m.Interval)))) //nolint:gosec // no secret
+	for pause(ctx, wait) == nil {
+		asking, cancel := context.WithTimeout(ctx, patience)
+		got, err := m.client.ask(asking, t.url, t.answer)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		m.note(t, got, err)
+		if failures++; err == nil {
+			failures = 0
+		}
+		wait = jittered(m.Interval * time.Duration(1<<min(failures, mostDoublings)))
+	}
+}
+
+// jittered returns a duration a tenth longer or shorter, so that those who began together do not stay together.
+func jittered(d time.Duration) time.Duration {
+	return d - d/10 + time.Duration(rand.Int64N(int64(d/5+1))) //nolint:gosec // no secret
+}
+
+// note takes note of an answer or its lack.
+func (m *Mapper) note(t *target, got answer, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+	}
+	m.changed = m.changed || !t.asked || reason != t.reason || err == nil && !got.unchanged
+	if t.reason != reason || !t.asked {
+		m.logTarget(t, reason)
+	}
+	t.asked, t.reason = true, reason
+	if err != nil {
+		return
+	}
+	t.seen = time.Now()
+	if !got.unchanged {
+		t.host, got.host = got.host, nil
+		t.answer = got
+	}
+}
+
+func (m *Mapper) logTarget(t *target, reason string) {
+	if reason == "" {
+		m.log.Info().Str("target", t.name).Msg("The daemon answers")
+		return
+	}
+	m.log.Warn().Str("target", t.name).Str("reason", reason).Msg("The daemon does not answer as it should")
+}
+
+// Graph returns the map: as it is now, or was a moment ago.
+func (m *Mapper) Graph(context.Context) (graph.Graph, error) {
+	m.drawing.Lock()
+	defer m.drawing.Unlock()
+	m.mu.Lock()
+	changed := m.changed && time.Since(m.drawn) > freshFor || m.drawn.IsZero()
+	m.mu.Unlock()
+	if changed {
+		m.draw(time.Now())
+	}
+	return m.window.Latest(), nil
+}
+
+// Latest returns the map as it was drawn last.
+func (m *Mapper) Latest() graph.Graph { return m.window.Latest() }
+
+// draw links what all daemons answered last.
+func (m *Mapper) draw(now time.Time) {
+	sources := m.sources(now)
+	m.window.Add(graph.Of(sources, m.Naming), now)
+	m.drawn = now
+}
+
+// sources returns what all daemons answered last, in the order of their names, and forgets what is too old.
+func (m *Mapper) sources(now time.Time) []graph.Source {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.changed = false
+	sources := make([]graph.Source, 0, len(m.targets)+len(m.missing))
+	for _, name := range slices.Sorted(maps.Keys(m.targets)) {
+		t := m.targets[name]
+		if t.reason != "" && now.Sub(t.seen) > m.StaleAfter {
+			t.host, t.answer = nil, answer{}
+			if t.gone {
+				delete(m.targets, name)
+				continue
+			}
+		}
+		sources = append(sources, t.source())
+	}
+	for _, text := range slices.Sorted(maps.Keys(m.missing)) {
+		sources = append(sources, graph.Source{Target: text, State: graph.StateFailed, Reason: m.missing[text]})
+	}
+	return sources
+}
+
+func (t *target) source() graph.Source {
+	s := graph.Source{Target: t.name, Host: t.host, Format: t.format, Seen: t.seen, State: graph.StateOK, Reason: t.remark}
+	switch {
+	case t.reason != "" && t.host != nil:
+		s.State, s.Reason = graph.StateStale, t.reason
+	case t.reason != "":
+		s.State, s.Reason = graph.StateFailed, t.reason
+	case !t.asked:
+		s.State = graph.StatePending
+	}
+	return s
+}

@@ -1,0 +1,64 @@
+package mapper
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/snapshot"
+)
+
+// Daemon is what answers for the own host.
+type Daemon interface {
+	// Snapshot returns what is known of the host now; measured asks for what the kernel has measured of connections too.
+	Snapshot(ctx context.Context, measured bool) (snapshot.Snapshot, error)
+	// Sample is Snapshot by the ways that cost little.
+	Sample(ctx context.Context) (snapshot.Snapshot, error)
+}
+
+// Own maps one's own host. It may be used by several goroutines at once.
+type Own struct {
+	daemon Daemon
+	naming graph.Naming
+	window *Window
+}
+
+// NewOwn returns a map of the daemon's host.
+func NewOwn(daemon Daemon, naming graph.Naming, window *Window) *Own {
+	return &Own{daemon, naming, window}
+}
+
+// Graph returns the links that there are now, and those of the window.
+func (o *Own) Graph(ctx context.Context) (graph.Graph, error) {
+	taken, err := o.daemon.Snapshot(ctx, true)
+	if err != nil {
+		return graph.Graph{}, err
+	}
+	return o.add(taken), nil
+}
+
+// Latest returns the links as they were seen last.
+func (o *Own) Latest() graph.Graph { return o.window.Latest() }
+
+// Run samples the host's connections every interval, until ctx ends.
+func (o *Own) Run(ctx context.Context, interval time.Duration) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if taken, err := o.daemon.Sample(ctx); err == nil { // else the next request is told why
+			o.add(taken)
+		}
+	}
+}
+
+func (o *Own) add(taken snapshot.Snapshot) graph.Graph {
+	now := time.Now()
+	host := graph.NewHost(snapshot.DocumentOf(taken), netip.Addr{})
+	return o.window.Add(graph.Of([]graph.Source{{Host: host, State: graph.StateOK, Seen: now}}, o.naming), now)
+}

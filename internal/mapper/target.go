@@ -1,0 +1,176 @@
+package mapper
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// defaultPort is the one on which daemons serve unless they are told otherwise.
+const defaultPort = "9057"
+
+const (
+	// maxTargets bounds how many daemons are polled.
+	maxTargets = 10_000
+	// lookupTimeout bounds the wait for a name server.
+	lookupTimeout = 5 * time.Second
+)
+
+// Target is where daemons are found: one, or all behind a name or in a file.
+type Target struct {
+	text string
+	find func(ctx context.Context) ([]address, error)
+}
+
+// address is one daemon's.
+type address struct {
+	name string // as it is shown
+	url  string // without a slash at its end
+}
+
+// ParseTargets reads targets: host, host:port, http://… or https://…, dns:NAME:PORT for every address behind a name, and
+// file:PATH for a file with one target in a line.
+func ParseTargets(texts []string) ([]Target, error) {
+	targets := make([]Target, 0, len(texts))
+	for _, text := range texts {
+		target, err := parseTarget(text)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, target)
+	}
+	return targets, nil
+}
+
+func parseTarget(text string) (Target, error) {
+	if path, ok := strings.CutPrefix(text, "file:"); ok && path != "" {
+		return Target{text, (&file{path: path}).find}, nil
+	}
+	return parseInFile(text)
+}
+
+// parseInFile reads a target as it may stand in a file, which names no other files.
+func parseInFile(text string) (Target, error) {
+	if name, ok := strings.CutPrefix(text, "dns:"); ok {
+		host, port, err := net.SplitHostPort(name)
+		if err != nil || host == "" || !validPort(port) {
+			return Target{}, fmt.Errorf("target %q: want dns:NAME:PORT, such as dns:tasks.outpost:9057", text)
+		}
+		return Target{text, (&behind{host, port, net.DefaultResolver}).find}, nil
+	}
+	a, err := parseAddress(text)
+	if err != nil {
+		return Target{}, err
+	}
+	return Target{text, func(context.Context) ([]address, error) { return []address{a}, nil }}, nil
+}
+
+func parseAddress(text string) (address, error) {
+	wrong := fmt.Errorf("target %q: want a host, host:port, http://… or https://…, dns:NAME:PORT or file:PATH", text)
+	if strings.Contains(text, "://") {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
+			return address{}, wrong
+		}
+		return address{u.Redacted(), strings.TrimRight(text, "/")}, nil
+	}
+	host, port, err := net.SplitHostPort(text)
+	if addr, parsed := netip.ParseAddr(strings.Trim(text, "[]")); parsed == nil {
+		host, port, err = addr.String(), defaultPort, nil
+	} else if err != nil {
+		host, port, err = text, defaultPort, nil
+	}
+	if err != nil || host == "" || strings.ContainsAny(host, " /\\@?#%") || !validPort(port) {
+		return address{}, wrong
+	}
+	at := net.JoinHostPort(host, port)
+	return address{at, "http://" + at}, nil
+}
+
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
+// behind is every address behind a name.
+type behind struct {
+	host, port string
+	resolver   *net.Resolver
+}
+
+func (b *behind) find(ctx context.Context) ([]address, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	addrs, err := b.resolver.LookupNetIP(ctx, "ip", b.host)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be looked up: %w", b.host, err)
+	}
+	found := make([]address, len(addrs))
+	for i, addr := range addrs {
+		at := net.JoinHostPort(addr.Unmap().String(), b.port)
+		found[i] = address{at, "http://" + at}
+	}
+	return found, nil
+}
+
+// file is a file with one target in a line, read again when it has changed.
+type file struct {
+	path    string
+	changed time.Time
+	size    int64
+	targets []Target
+}
+
+func (f *file) find(ctx context.Context) ([]address, error) {
+	if err := f.read(); err != nil {
+		return nil, err
+	}
+	var found []address
+	var errs []error
+	for _, target := range f.targets {
+		more, err := target.find(ctx)
+		found, errs = append(found, more...), append(errs, err)
+	}
+	return found, errors.Join(errs...)
+}
+
+func (f *file) read() error {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return err
+	}
+	if info.ModTime().Equal(f.changed) && info.Size() == f.size {
+		return nil
+	}
+	opened, err := os.Open(f.path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = opened.Close() }()
+	var targets []Target
+	lines := bufio.NewScanner(opened)
+	for number := 1; lines.Scan() && len(targets) < maxTargets; number++ {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		target, err := parseInFile(text)
+		if err != nil {
+			return fmt.Errorf("%s: line %d: %w", f.path, number, err)
+		}
+		targets = append(targets, target)
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
+	f.targets, f.changed, f.size = targets, info.ModTime(), info.Size()
+	return nil
+}
