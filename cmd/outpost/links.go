@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -110,7 +112,10 @@ func linksTable(stdout io.Writer, g graph.Graph) error {
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "CLIENT\tSERVER\tPORT\tVIA\tSEEN BY\tCONNECTIONS")
 	names := namesOf(g)
-	for _, l := range g.Links {
+	sorted := slices.SortedStableFunc(slices.Values(g.Links), func(a, b graph.Link) int {
+		return cmp.Or(strings.Compare(names[a.Client], names[b.Client]), strings.Compare(names[a.Server], names[b.Server]), cmp.Compare(a.Port, b.Port))
+	})
+	for _, l := range sorted {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, connectionsOf(l))
 	}
 	_ = w.Flush() // into memory

@@ -1,5 +1,5 @@
 // Command demo starts containers that talk to each other in each of the usual ways, runs Outpost beside them as
-// the README says, and prints what it answers.
+// the README says, and prints what it answers and who talks to whom.
 //
 //	demo up IMAGE [NAME PORT]   start them, called NAME-…, and print the answer
 //	demo down [NAME]            remove them
@@ -73,7 +73,12 @@ func up(ctx context.Context, l *lab.Lab, image string, port int) error {
 		"-e", "OUTPOST_INTERFACES="+hostAddress(), image); err != nil {
 		return err
 	}
-	return printAnswer(ctx, fmt.Sprintf("http://localhost:%d/connections", port))
+	if err := printAnswer(ctx, fmt.Sprintf("http://localhost:%d/connections", port)); err != nil {
+		return err
+	}
+	links, err := l.Docker(ctx, "exec", l.Name("outpost"), "/outpost", "links")
+	fmt.Println(links)
+	return err
 }
 
 // startPeers starts the containers of which Outpost is to tell.

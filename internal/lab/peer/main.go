@@ -8,6 +8,7 @@
 //	peer as:65534:dial:1:web:80    the same in a process of another user
 //	peer serve:tcp4:0.0.0.0:80     listen, accept, and close what the other end has closed
 //	peer hang-up:2:web:80          two connections, closed at once: they stay in TIME_WAIT
+//	peer visit:1000:web:80         one after the other, connections of 5 ms, which it closes itself
 //	peer churn:4:web:80            four at a time, open and close connections without end
 //	peer give:/run/it:tcp4:0.0.0.0:80   listen, and hand the listening socket to one who takes it at a path
 //	peer take:/run/it              take it, and hold it too
@@ -79,6 +80,8 @@ func follow(ctx context.Context, instruction string) (any, error) {
 			err = errors.Join(err, conn.Close())
 		}
 		return nil, err
+	case "visit":
+		return nil, visit(ctx, first, address)
 	case "churn":
 		return nil, churn(ctx, first, address)
 	case "give":
@@ -142,6 +145,23 @@ func serve(listener net.Listener) {
 			_ = conn.Close()
 		}()
 	}
+}
+
+// visit opens connections one after the other and closes each after a moment.
+func visit(ctx context.Context, count, address string) error {
+	n, err := strconv.Atoi(count)
+	for range n {
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+		if err := conn.Close(); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // churn keeps so many goroutines busy; none of their connections is left in TIME_WAIT.

@@ -1,0 +1,187 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/lab"
+)
+
+// startMap starts a mapper on the machine that polls every second.
+func startMap(t testing.TB, arguments []string, variables ...string) *outpost {
+	t.Helper()
+	command := exec.Command(binary, append([]string{"map"}, arguments...)...) //nolint:noctx // it is ended with SIGTERM
+	return startCommand(t, command, append([]string{"OUTPOST_INTERVAL=1s"}, variables...)...)
+}
+
+// target is where a mapper finds a daemon.
+func (o *outpost) target() string { return strings.TrimPrefix(o.url, "http://") }
+
+func (o *outpost) graph(query string) graph.Graph {
+	o.t.Helper()
+	a := o.get("/v1/graph" + query)
+	var g graph.Graph
+	if err := json.Unmarshal([]byte(a.body), &g); err != nil || a.status != 200 {
+		o.t.Fatalf("%d %.500s: %v", a.status, a.body, err)
+	}
+	return g
+}
+
+// linksOf are the links of a graph in a few words, but for those of Outpost itself and of the machine's polling. Lab names
+// are shortened, and hosts called as hosts says.
+func linksOf(g graph.Graph, shorten *strings.Replacer) []string {
+	names := make(map[string]string)
+	for _, n := range g.Nodes {
+		name := n.Name
+		if n.Kind == graph.KindContainer {
+			name = n.Host + "/" + n.Name
+		}
+		names[n.ID] = shorten.Replace(name)
+	}
+	var lines []string
+	for _, l := range g.Links {
+		lines = append(lines, fmt.Sprintf("%s > %s:%d %s %s %d", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, l.Connections))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// expectLinks waits until a map shows exactly these links.
+func (o *outpost) expectLinks(shorten *strings.Replacer, want ...string) {
+	o.t.Helper()
+	slices.Sort(want)
+	var got []string
+	for deadline := time.Now().Add(20 * time.Second); !slices.Equal(got, want); time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			o.t.Errorf("(-want +got):\n%s\n%s", cmp.Diff(want, got), o.get("/v1/graph").body)
+			return
+		}
+		got = linksOf(o.graph(""), shorten)
+	}
+}
+
+// process starts peer in the engine's network namespace, outside of all containers, and waits until it is ready.
+func (e *testEngine) process(instructions ...string) {
+	e.t.Helper()
+	content, err := lab.Peer(e.t.Context())
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	path := filepath.Join(e.t.TempDir(), "peer")
+	if err := os.WriteFile(path, content, 0o700); err != nil { //nolint:gosec // it is to be run
+		e.t.Fatal(err)
+	}
+	command := e.Command(context.WithoutCancel(e.t.Context()), append([]string{path}, instructions...)...)
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		e.t.Fatal(err)
+	}
+	e.t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		e.t.Fatalf("%q: %v", line, err)
+	}
+}
+
+// Every way of LINKS, on three hosts of the same name, with the same addresses on their bridges and containers of the same
+// names: exactly the links that exist.
+func TestMapOfThreeHosts(t *testing.T) {
+	a, b := newEngine(t, "10.77.0.31/24", lab.EngineOptions{}), newEngine(t, "10.77.0.32/24", lab.EngineOptions{})
+	c := newEngine(t, "10.77.0.33/24", lab.EngineOptions{CgroupV2: true})
+	for _, e := range []*testEngine{a, b, c} {
+		e.peer("server", []string{"-p", "18090:8080"}, "listen:tcp4:0.0.0.0:8080")
+		e.peer("client", nil, "dial:1:172.17.0.2:8080")
+	}
+	if got := a.address("server") + b.address("server") + c.address("server"); got != strings.Repeat("172.17.0.2", 3) {
+		t.Fatalf("the servers have %s", got)
+	}
+	a.docker("network", "create", "--label", a.Label(), a.Name("net"))
+	t.Cleanup(func() { _, _ = a.Docker(context.WithoutCancel(t.Context()), "network", "rm", a.Name("net")) })
+	other := a.docker("network", "inspect", "-f", "{{range .IPAM.Config}}{{.Gateway}}{{end}}", a.Name("net"))
+
+	a.peer("gateway", nil, "dial:2:172.17.0.1:18090")
+	a.peer("elsewhere", []string{"--network", a.Name("net")}, "dial:1:"+other+":18090")
+	a.peer("itself", []string{"-p", "18091:8080"}, "listen:tcp4:0.0.0.0:8080", "dial:1:172.17.0.1:18091")
+	a.peer("sidecar", []string{"--network", "container:" + a.Name("server")}, "dial:1:127.0.0.1:8080", "listen:tcp4:127.0.0.1:9100")
+	a.peer("beside", []string{"--network", "container:" + a.Name("server")}, "dial:1:127.0.0.1:9100")
+	a.peer("agent", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:9000", "dial:1:127.0.0.1:18090", "dial:1:172.17.0.2:8080")
+	a.process("listen:tcp4:0.0.0.0:22000", "dial:1:10.77.0.31:18091")
+	a.peer("to-agent", nil, "dial:1:172.17.0.1:9000", "dial:1:10.77.0.31:22000")
+	a.process("dial:1:127.0.0.1:18091")
+	b.peer("across", nil, "dial:3:10.77.0.31:18090", "dial:1:10.77.0.31:9000")
+	b.peer("host-across", []string{"--network", "host"}, "dial:1:10.77.0.31:18090")
+	b.process("dial:1:10.77.0.31:18091")
+	c.docker("network", "create", "-d", "macvlan", "-o", "parent=eth0", "--subnet", "10.77.0.0/24", "--gateway", "10.77.0.1", c.Name("lan"))
+	t.Cleanup(func() { _, _ = c.Docker(context.WithoutCancel(t.Context()), "network", "rm", c.Name("lan")) })
+	c.peer("lan", []string{"--network", c.Name("lan"), "--ip", "10.77.0.60"}, "listen:tcp4:0.0.0.0:8080")
+	b.peer("to-lan", nil, "dial:1:10.77.0.60:8080")
+	var dialer net.Dialer
+	outside, err := dialer.DialContext(t.Context(), "tcp", "10.77.0.31:9000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = outside.Close() }()
+
+	hosts := []*testEngine{a, b, c}
+	var targets, names []string
+	for i, e := range hosts {
+		o := e.start()
+		targets = append(targets, o.target())
+		names = append(names, e.Name(""), "", hostname(t)+"@"+o.target(), string(rune('a'+i)))
+	}
+	shorten := strings.NewReplacer(names...)
+	m := startMap(t, targets)
+	m.expectLinks(shorten,
+		"a/client > a/server:8080 direct both 1",
+		"b/client > b/server:8080 direct both 1",
+		"c/client > c/server:8080 direct both 1",
+		"a/gateway > a/server:8080 published client 2",
+		"a/elsewhere > a/server:8080 published client 1",
+		"a/itself > a/itself:8080 published client 1",
+		"a/sidecar > a/server:8080 loopback both 1",
+		"a/beside > a/sidecar:9100 loopback both 1",
+		"a/agent > a/server:8080 published client 1",
+		"a/agent > a/server:8080 direct both 1",
+		"a/to-agent > a/agent:9000 host both 1",
+		"a/to-agent > a:22000 host client 1",
+		"a > a/itself:8080 published server 2",
+		"b/across > a/server:8080 published both 3",
+		"b/across > a/agent:9000 host both 1",
+		"b/host-across > a/server:8080 published both 1",
+		"b > a/itself:8080 published server 1",
+		"b/to-lan > c/lan:8080 direct both 1",
+		"10.77.0.1 > a/agent:9000 host server 1",
+	)
+	for _, target := range m.graph("").Targets {
+		if target.State != graph.StateOK || target.Format != "snapshot" || target.Unattributed != 0 {
+			t.Errorf("%+v", target)
+		}
+	}
+}
+
+func hostname(t testing.TB) string {
+	t.Helper()
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
