@@ -19,6 +19,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
@@ -43,9 +44,17 @@ func (s *source) Snapshot(ctx context.Context, _ bool) (snapshot.Snapshot, error
 
 func (s *source) Ready(context.Context) error { return s.err }
 
+// drawn is a map that is there, or cannot be drawn.
+type drawn struct {
+	graph graph.Graph
+	err   error
+}
+
+func (d drawn) Graph(context.Context) (graph.Graph, error) { return d.graph, d.err }
+
 func serve(t *testing.T, s *source) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(New(s, http.NotFoundHandler(), "1.2.3", zerolog.Nop()))
+	server := httptest.NewServer(New(Options{Source: s, Map: drawn{}, Metrics: http.NotFoundHandler(), Version: "1.2.3", Log: zerolog.Nop()}))
 	t.Cleanup(server.Close)
 	return server
 }
@@ -101,8 +110,8 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/readyz", 200, `{"status":"ok"}` + "\n"},
 		{"HEAD", "/readyz", 200, ""},
 		{"GET", "/version", 200, `{"version":"1.2.3"}` + "\n"},
-		{"GET", "/nothing", 404, `{"error":"no such path; see /connections"}` + "\n"},
-		{"GET", "/connections/", 404, `{"error":"no such path; see /connections"}` + "\n"},
+		{"GET", "/nothing", 404, `{"error":"no such path; see /openapi.json"}` + "\n"},
+		{"GET", "/connections/", 404, `{"error":"no such path; see /openapi.json"}` + "\n"},
 		{"HEAD", "/nothing", 404, ""},
 		{"POST", "/connections", 405, `{"error":"the method is not allowed here"}` + "\n"},
 		{"DELETE", "/version", 405, `{"error":"the method is not allowed here"}` + "\n"},
@@ -231,7 +240,7 @@ func TestPanicIsAnswered(t *testing.T) {
 func TestSlowCollection(t *testing.T) {
 	s := some()
 	s.delay = 500 * time.Millisecond
-	server := httptest.NewUnstartedServer(New(s, http.NotFoundHandler(), "1.2.3", zerolog.Nop()))
+	server := httptest.NewUnstartedServer(New(Options{Source: s, Map: drawn{}, Metrics: http.NotFoundHandler(), Version: "1.2.3", Log: zerolog.Nop()}))
 	server.Config.ReadTimeout, server.Config.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
 	server.Start()
 	t.Cleanup(server.Close)
@@ -241,7 +250,7 @@ func TestSlowCollection(t *testing.T) {
 }
 
 func TestServerHasAllTimeouts(t *testing.T) {
-	s := NewServer(":0", http.NotFoundHandler())
+	s := NewServer(http.NotFoundHandler())
 	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
 		t.Errorf("%+v", s)
 	}

@@ -36,6 +36,7 @@ import (
 	"github.com/PabloL007/outpost/internal/api"
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/metrics"
 	"github.com/PabloL007/outpost/internal/snapshot"
 	"github.com/PabloL007/outpost/internal/socket"
@@ -66,7 +67,7 @@ func everything() told {
 	return told{taken: snapshot.Snapshot{
 		Host: snapshot.Host{
 			Host:      container.Host{ID: "5a1e0c9e-0000-0000-0000-000000000000", Name: "host", Version: "29.0.0", API: "1.52"},
-			Addresses: []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")},
+			Addresses: []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")}, AllAddresses: true,
 		},
 		Taken: time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)),
 		Took:  1234 * time.Microsecond,
@@ -111,6 +112,25 @@ func everything() told {
 	}}
 }
 
+func (s told) Graph(ctx context.Context) (graph.Graph, error) {
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	g := graph.Graph{Version: graph.Version, Nodes: []graph.Node{}, Links: []graph.Link{}, Targets: []graph.Target{}}
+	if len(s.taken.Containers) > 0 {
+		g.Nodes = []graph.Node{{
+			ID: "container/h/a", Kind: graph.KindContainer, Host: "h", Name: "web", Container: "a", Image: "web:1", Project: "shop", Service: "web",
+			Reason: "denied", Stale: true, Past: true,
+		}, {ID: "ambiguous/10.0.0.1", Kind: graph.KindAmbiguous, Name: "10.0.0.1", Candidates: []string{"h"}}}
+		g.Links = []graph.Link{{
+			Client: "container/h/a", Server: "ambiguous/10.0.0.1", Port: 80, Via: graph.ViaHost, Evidence: graph.EvidenceClient, Connections: 2, Closed: 1,
+			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1}, Live: true, FirstSeen: noon, LastSeen: time.Now().UTC(),
+		}}
+		g.Targets = []graph.Target{{
+			Target: "h:9057", Host: "h", State: graph.StateStale, Reason: "nothing listens there", Format: "snapshot", LastAnswer: noon, Unattributed: 1,
+		}}
+	}
+	return g, s.Ready(ctx)
+}
+
 // nothing is a snapshot of a host without containers, of which the engine tells nothing.
 func nothing() told {
 	return told{taken: snapshot.Snapshot{Taken: time.Unix(0, 0), Took: time.Millisecond}}
@@ -121,7 +141,7 @@ func handlerOf(source told) http.Handler {
 	if source.panics {
 		figures = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("out of order") })
 	}
-	return api.New(source, figures, "1.2.3", zerolog.Nop())
+	return api.New(api.Options{Source: source, Map: source, Metrics: figures, Version: "1.2.3", Log: zerolog.Nop()})
 }
 
 // described is the document that the handler serves.
@@ -308,12 +328,17 @@ func TestRoutesAreDescribed(t *testing.T) {
 
 func TestAnswersAreAsDescribed(t *testing.T) {
 	var (
-		tagged = []string{"/connections", "/", "/index", "/v1/snapshot"}
+		drawings = []string{"/v1/graph", "/v1/graph.dot", "/v1/graph.mmd", "/v1/graph.csv", "/api/graph/data"}
+		tagged = append([]string{"/connections", "/", "/index", "/v1/snapshot"}, drawings...)
 		asking = append([]string{"/readyz"}, tagged...)
-		all    = append([]string{"/metrics", "/openapi.json", "/healthz", "/version"}, asking...)
+		all    = append([]string{"/metrics", "/openapi.json", "/healthz", "/version", "/api/health", "/api/graph/fields"}, asking...)
 	)
 	d := describe(t)
 	seen := make(map[string]bool)
+	var wrong []string
+	for _, path := range drawings {
+		wrong = append(wrong, path+"?since=yesterday")
+	}
 	for _, test := range []struct {
 		name    string
 		source  told
@@ -329,6 +354,10 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{name: "forbidden", source: told{err: container.ErrForbidden}, paths: asking, status: 503},
 		{name: "slow", source: told{err: context.DeadlineExceeded}, paths: asking, status: 503},
 		{name: "panic", source: told{panics: true}, paths: append([]string{"/metrics"}, asking...), status: 500},
+		{name: "wrong", source: everything(), paths: wrong, status: 400},
+		{name: "views", source: everything(), status: 200, paths: []string{
+			"/v1/graph?group=service&external=group&since=1h", "/v1/graph?container=web&depth=2&host=a&project=b", "/v1/graph.csv?external=hide",
+		}},
 		{name: "filters", source: everything(), status: 200, paths: []string{
 			"/v1/snapshot?container=web", "/v1/snapshot?container=bbb&project=", "/v1/snapshot?project=shop", "/v1/snapshot?container=none&project=none",
 		}},
@@ -357,7 +386,7 @@ func TestMetricsThatFailAreDescribed(t *testing.T) {
 	failing.MustRegister(prometheus.CollectorFunc(func(figures chan<- prometheus.Metric) {
 		figures <- prometheus.NewInvalidMetric(prometheus.NewDesc("broken", "Out of order.", nil, nil), errors.New("out of order"))
 	}))
-	handler := api.New(nothing(), promhttp.HandlerFor(failing, promhttp.HandlerOpts{}), "1.2.3", zerolog.Nop())
+	handler := api.New(api.Options{Source: nothing(), Metrics: promhttp.HandlerFor(failing, promhttp.HandlerOpts{}), Log: zerolog.Nop()})
 	got := exchange(t, handler, "GET", "/metrics")
 	if words := describe(t).differs(got); words != "" || got.status != 500 {
 		t.Errorf("%d: %s", got.status, words)
@@ -380,7 +409,13 @@ func TestOtherPathsAndMethodsGetTheDescribedError(t *testing.T) {
 }
 
 // optional are the fields that may be absent.
-var optional = []string{"project", "service", "namespace", "reason", "process", "measured"}
+var optional = []string{
+	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
+	"lastAnswer", "displayName",
+}
+
+// required are those fields that are optional elsewhere.
+var required = []string{"/v1/snapshot.host", "/v1/snapshot.containers[].image"}
 
 var wrongAddresses = []any{"", "localhost", "192.0.2.300", "192.0.2", "::ffff:192.0.2.1", "2001:DB8::1", "2001:db8::1::", "fe80::1%eth0"}
 
@@ -398,6 +433,14 @@ var wrongValues = map[string][]any{
 	"direction":       {"", "both"},
 	"state":           {"", "LISTEN", "established"},
 	"rttMicroseconds": {-1, 0.5},
+	"kind":            {"", "planet"},
+	"via":             {"", "post"},
+	"evidence":        {"", "none"},
+	"connections":     {-1, 0.5},
+	"closed":          {-1, 0.5},
+	"forgotten":       {-1, 0.5},
+	"unattributed":    {-1, 0.5},
+	"format":          {"", "html"},
 	"bytesSent":       {-1, 0.5},
 	"bytesReceived":   {-1, 0.5},
 	"reason":          {""},
@@ -411,7 +454,11 @@ var wrongValues = map[string][]any{
 // eachWrong makes the value at wrong in each way, one after the other, and calls try with what is wrong.
 func eachWrong(at string, value any, set func(any), try func(what string)) {
 	name := strings.TrimSuffix(at[strings.LastIndex(at, ".")+1:], "[]")
-	for _, wrong := range append([]any{nil, true}, wrongValues[name]...) {
+	another := any(true) // of another type
+	if _, boolean := value.(bool); boolean {
+		another = "true"
+	}
+	for _, wrong := range append([]any{nil, another}, wrongValues[name]...) {
 		set(wrong)
 		try(fmt.Sprintf("%s is %#v", at, wrong))
 	}
@@ -427,7 +474,7 @@ func eachWrongIn(at string, value any, try func(what string)) {
 		try(at + " has one field more")
 		delete(value, "surplus")
 		for name, field := range maps.Clone(value) {
-			if !slices.Contains(optional, name) {
+			if !slices.Contains(optional, name) || slices.Contains(required, at+"."+name) {
 				delete(value, name)
 				try(at + " has no " + name)
 			}
@@ -448,6 +495,9 @@ func TestWrongAnswersAreRefused(t *testing.T) {
 	}{
 		{"/connections", everything()},
 		{"/v1/snapshot", everything()},
+		{"/v1/graph", everything()},
+		{"/api/graph/data", everything()},
+		{"/api/graph/fields", nothing()},
 		{"/v1/snapshot", told{err: container.ErrUnreachable}},
 		{"/healthz", nothing()},
 		{"/version", nothing()},
@@ -509,6 +559,9 @@ func TestFieldsAreDescribed(t *testing.T) {
 	}{
 		{"/connections", "Connections", reflect.TypeFor[snapshot.Connections]()},
 		{"/v1/snapshot", "Snapshot", reflect.TypeFor[snapshot.Document]()},
+		{"/v1/graph", "Graph", reflect.TypeFor[graph.Graph]()},
+		{"/api/graph/data", "Grafana", reflect.TypeFor[graph.Grafana]()},
+		{"/api/graph/fields", "GrafanaFields", reflect.TypeFor[graph.GrafanaFields]()},
 	} {
 		described, declared, answered := fields{}, fields{}, fields{}
 		described.ofSchema("", schemas[test.schema], schemas)

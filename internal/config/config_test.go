@@ -34,6 +34,8 @@ func defaults() Config {
 		Timeout:   Timeout(5 * time.Second),
 		Workers:   Workers(min(10, 2*runtime.NumCPU()+1)),
 		LogLevel:  "info",
+
+		Window: Window(time.Hour), MetricsMaxLinks: 2000, Interval: Interval(10 * time.Second), StaleAfter: StaleAfter(5 * time.Minute),
 	}
 }
 
@@ -70,6 +72,14 @@ func TestValues(t *testing.T) {
 		{"OUTPOST_LISTEN", "127.0.0.1:80", "127.0.0.1:80"},
 		{"OUTPOST_LISTEN", "[::1]:0", "[::1]:0"},
 		{"OUTPOST_TIMEOUT", "250ms", "250ms"},
+		{"OUTPOST_SAMPLE_INTERVAL", "30s", "30s"},
+		{"OUTPOST_SAMPLE_INTERVAL", "off", "-1ns"},
+		{"OUTPOST_WINDOW", "24h", "24h0m0s"},
+		{"OUTPOST_NAMES", filepath.Join(directory, "ca.pem"), filepath.Join(directory, "ca.pem")},
+		{"OUTPOST_METRICS_MAX_LINKS", "0", "0"},
+		{"OUTPOST_TARGETS", " a, b:80,,dns:tasks.outpost:9057", "[a b:80 dns:tasks.outpost:9057]"},
+		{"OUTPOST_INTERVAL", "1m", "1m0s"},
+		{"OUTPOST_STALE_AFTER", "1h", "1h0m0s"},
 		{"WORKERS", "64", "64"},
 		{"LOG_LEVEL", "Debug", "debug"},
 		{"LOG_LEVEL", "WARNING", "warn"},
@@ -99,8 +109,8 @@ func text(t *testing.T, c Config, name string) string {
 	for field := range value.Type().Fields() {
 		if field.Tag.Get("envconfig") == name {
 			v := value.FieldByIndex(field.Index)
-			if d, ok := reflect.TypeAssert[Timeout](v); ok {
-				return time.Duration(d).String()
+			if v.Kind() == reflect.Int64 {
+				return time.Duration(v.Int()).String()
 			}
 			return fmt.Sprint(v.Interface())
 		}
@@ -122,6 +132,13 @@ func TestWrongValues(t *testing.T) {
 		{"OUTPOST_TIMEOUT", "5", "a duration"},
 		{"OUTPOST_TIMEOUT", "-1s", "from 10ms to 10m"},
 		{"OUTPOST_TIMEOUT", "1h", "from 10ms to 10m"},
+		{"OUTPOST_SAMPLE_INTERVAL", "never", "a duration from 1s to 1h, such as 5s, or off"},
+		{"OUTPOST_SAMPLE_INTERVAL", "10ms", "from 1s to 1h"},
+		{"OUTPOST_WINDOW", "1s", "from 1m to 168h"},
+		{"OUTPOST_NAMES", "/nonexistent", "a file with a network and a name"},
+		{"OUTPOST_METRICS_MAX_LINKS", "-1", "a whole number from 0"},
+		{"OUTPOST_INTERVAL", "0", "from 1s to 1h"},
+		{"OUTPOST_STALE_AFTER", "1ms", "from 1s to 168h"},
 		{"WORKERS", "0", "a whole number from 1 to 1000"},
 		{"WORKERS", "many", "a whole number"},
 		{"WORKERS", "min(10, 2*cores+1)", "a whole number"},

@@ -38,9 +38,10 @@ const (
 // Mapper maps the hosts of many daemons. It may be used by several goroutines at once.
 type Mapper struct {
 	Options
-	client *client
-	window *Window
-	log    zerolog.Logger
+	client   *client
+	patience time.Duration // with one answer
+	window   *Window
+	log      zerolog.Logger
 
 	mu      sync.Mutex
 	targets map[string]*target   // by name
@@ -68,6 +69,7 @@ type target struct {
 func New(options Options, window *Window, log zerolog.Logger) *Mapper {
 	return &Mapper{
 		Options: options, client: newClient(), window: window, log: log,
+		patience: min(max(options.Interval, shortestPatience), longestPatience),
 		targets: make(map[string]*target), found: make(map[string][]address),
 	}
 }
@@ -165,11 +167,10 @@ func (m *Mapper) lookUp(ctx context.Context) (found map[string]address, missing 
 // poll asks a daemon again and again until ctx ends.
 func (m *Mapper) poll(ctx context.Context, t *target) {
 	failures := 0
-	patience := min(max(m.Interval, shortestPatience), longestPatience)
 	wait := time.Duration(rand.Int64N(int64(min(firstPolls, m.Interval)))) //nolint:gosec // no secret
 	for pause(ctx, wait) == nil {
-		asking, cancel := context.WithTimeout(ctx, patience)
-		got, err := m.client.ask(asking, t.url, t.answer)
+		asking, cancel := context.WithTimeout(ctx, m.patience)
+		got, err := m.client.ask(asking, t.url, m.last(t))
 		cancel()
 		if ctx.Err() != nil {
 			return
@@ -180,6 +181,13 @@ func (m *Mapper) poll(ctx context.Context, t *target) {
 		}
 		wait = jittered(m.Interval * time.Duration(1<<min(failures, mostDoublings)))
 	}
+}
+
+// last returns what a daemon answered last.
+func (m *Mapper) last(t *target) answer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return t.answer
 }
 
 // jittered returns a duration a tenth longer or shorter, so that those who began together do not stay together.

@@ -14,6 +14,7 @@ const maxPast = 100_000
 // Window remembers links for a while after they were seen last. It may be used by several goroutines at once.
 type Window struct {
 	length time.Duration
+	most   int // past links
 
 	mu        sync.Mutex
 	round     int
@@ -30,7 +31,7 @@ type remembered struct {
 
 // NewWindow returns a window of a length.
 func NewWindow(length time.Duration) *Window {
-	return &Window{length: length, links: make(map[graph.Key]remembered), nodes: make(map[string]graph.Node)}
+	return &Window{length: length, most: maxPast, links: make(map[graph.Key]remembered), nodes: make(map[string]graph.Node)}
 }
 
 // Latest returns what Add returned last.
@@ -48,7 +49,7 @@ func (w *Window) Add(now graph.Graph, at time.Time) graph.Graph {
 	links := make([]graph.Link, len(now.Links))
 	for i, link := range now.Links {
 		key := link.Key()
-		if before, ok := w.links[key]; ok && before.FirstSeen.Before(link.FirstSeen) {
+		if before, ok := w.links[key]; ok && at.Sub(before.LastSeen) <= w.length && before.FirstSeen.Before(link.FirstSeen) {
 			link.FirstSeen = before.FirstSeen
 		}
 		w.links[key] = remembered{link, w.round}
@@ -75,7 +76,7 @@ func (w *Window) past(at time.Time) []graph.Link {
 			past = append(past, link.Link)
 		}
 	}
-	if excess := len(past) - maxPast; excess > 0 {
+	if excess := len(past) - w.most; excess > 0 {
 		slices.SortFunc(past, func(a, b graph.Link) int { return a.LastSeen.Compare(b.LastSeen) })
 		for _, link := range past[:excess] {
 			delete(w.links, link.Key())

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+const drawn = `{"version":1,"nodes":[
+ {"id":"container/a/1","kind":"container","host":"a","name":"web","image":"web:1"},
+ {"id":"container/b/1","kind":"container","host":"b","name":"e\u001b[31mvil","reason":"no\u0007 cat"},
+ {"id":"external/192.0.2.1","kind":"external","name":"192.0.2.1"},
+ {"id":"host/a","kind":"host","host":"a","name":"a"}],
+"links":[
+ {"client":"container/a/1","server":"container/b/1","port":5432,"via":"published","evidence":"both","connections":2,"closed":1,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
+ {"client":"external/192.0.2.1","server":"container/a/1","port":80,"via":"published","evidence":"server","connections":0,"closed":3,"live":false,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
+ {"client":"host/a","server":"container/a/1","port":80,"via":"direct","evidence":"client","connections":0,"closed":0,"live":false,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"}],
+"targets":[{"target":"a:9057","state":"ok","unattributed":0},{"target":"c:9057","state":"failed","reason":"nothing listens there","unattributed":0}],"forgotten":0}`
+
+// drawing serves a map, and keeps what it was asked for.
+func drawing(t *testing.T, body string) (url string, query *string) {
+	t.Helper()
+	query = new(string)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		*query = r.URL.RequestURI()
+		_, _ = w.Write([]byte(body))
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, query
+}
+
+func TestLinksTable(t *testing.T) {
+	url, query := drawing(t, drawn)
+	status, stdout, stderr := runWith(t, "links", "--from", url+"/", "--depth", "2", "--container=web")
+	want := `CLIENT              SERVER        PORT  VIA        SEEN BY  CONNECTIONS
+a/web               b/e?[31mvil  5432  published  both     2 and 1 closed
+external 192.0.2.1  a/web         80    published  server   0 and 3 closed
+host a              a/web         80    direct     client   last 2026-01-02T03:04:05Z
+c:9057 is failed: nothing listens there
+b/e?[31mvil is not known completely: no? cat
+`
+	if status != 0 || *query != "/v1/graph?container=web&depth=2" {
+		t.Errorf("status %d, %s, asked for %s", status, stderr, *query)
+	}
+	if diff := cmp.Diff(strings.Fields(want), strings.Fields(stdout)); diff != "" {
+		t.Errorf("(-want +got):\n%s\n%s", diff, stdout)
+	}
+}
+
+func TestLinksInOtherForms(t *testing.T) {
+	for form, begins := range map[string]string{
+		"--json": `{"version":1,"nodes":[{"id":"container/a/1",`, "--dot": "digraph outpost {", "--mermaid": "flowchart LR\n", "--csv": "client_kind,",
+	} {
+		url, _ := drawing(t, drawn)
+		if status, stdout, stderr := runWith(t, "links", form, "--from", url); status != 0 || !strings.HasPrefix(stdout, begins) {
+			t.Errorf("%s: %d, %s%.100s", form, status, stderr, stdout)
+		}
+	}
+}
+
+func TestLinksWrongUse(t *testing.T) {
+	url, _ := drawing(t, `{"version":2}`)
+	for _, test := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"--dot", "--csv"}, 2, "more than one form"},
+		{[]string{"web"}, 2, `unexpected argument "web"`},
+		{[]string{"--group", "planet"}, 2, "want container, service, project, host or image"},
+		{[]string{"--depth", "0"}, 2, "want a whole number from 1 to 100"},
+		{[]string{"--from", "host"}, 2, "want an address such as"},
+		{[]string{"--from", url}, 1, "answers in version 2, not 1"},
+	} {
+		status, _, stderr := runWith(t, append([]string{"links"}, test.args...)...)
+		if status != test.status || !strings.Contains(stderr, test.says) {
+			t.Errorf("%v: %d, %s", test.args, status, stderr)
+		}
+	}
+}
+
+// saved writes a map to a file.
+func saved(t *testing.T, g graph.Graph) string {
+	t.Helper()
+	content, err := json.Marshal(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "map.json")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDiff(t *testing.T) {
+	var before, after graph.Graph
+	if err := json.Unmarshal([]byte(drawn), &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(strings.NewReplacer("container/a/1", "container/a/2", "web:1", "web:2").Replace(drawn)), &after); err != nil {
+		t.Fatal(err)
+	}
+	after.Links = after.Links[:1]
+	after.Links = append(after.Links, graph.Link{Client: "host/a", Server: "external/192.0.2.1", Port: 443, Via: graph.ViaDirect, Evidence: graph.EvidenceClient})
+	a, b := saved(t, before), saved(t, after)
+	status, stdout, stderr := runWith(t, "diff", a, b)
+	want := `gone     a -> a/web:80
+gone     external 192.0.2.1 -> a/web:80
+new      a -> external 192.0.2.1:443
+changed  a/web -> b/e?[31mvil:5432: was published, web:1 to no image, is published, web:2 to no image
+`
+	if status != 1 || stderr != "" {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	if diff := cmp.Diff(want, stdout); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if status, stdout, stderr := runWith(t, "diff", a, a); status != 0 || stdout != "" {
+		t.Errorf("the same: status %d, %s%s", status, stdout, stderr)
+	}
+	for _, args := range [][]string{{"diff"}, {"diff", a}, {"diff", a, "/nonexistent"}, {"diff", a, "links_test.go"}} {
+		if status, _, stderr := runWith(t, args...); status != 2 || stderr == "" {
+			t.Errorf("%v: status %d, %s", args, status, stderr)
+		}
+	}
+}

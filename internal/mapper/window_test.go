@@ -1,0 +1,84 @@
+package mapper
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// seen is a map of links from one container to others, at a time.
+func seen(at time.Time, servers ...string) graph.Graph {
+	g := graph.Graph{Version: 1, Nodes: []graph.Node{{ID: "a", Kind: graph.KindContainer, Name: "a"}}}
+	for _, server := range servers {
+		g.Nodes = append(g.Nodes, graph.Node{ID: server, Kind: graph.KindContainer, Name: server})
+		g.Links = append(g.Links, graph.Link{Client: "a", Server: server, Port: 80, Connections: 2, Live: true, FirstSeen: at, LastSeen: at})
+	}
+	return g
+}
+
+func described(g graph.Graph) []string {
+	var words []string
+	for _, n := range g.Nodes {
+		text := n.ID
+		if n.Past {
+			text += " past"
+		}
+		words = append(words, text)
+	}
+	for _, l := range g.Links {
+		words = append(words, fmt.Sprintf("%s>%s %d %t %d-%d", l.Client, l.Server, l.Connections, l.Live, int(l.FirstSeen.Sub(noon).Minutes()), int(l.LastSeen.Sub(noon).Minutes())))
+	}
+	return words
+}
+
+func TestWindow(t *testing.T) {
+	w := NewWindow(time.Hour)
+	minute := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Minute) }
+	for _, step := range []struct {
+		minute  int
+		servers []string
+		want    []string
+	}{
+		{0, []string{"b", "c"}, []string{"a", "b", "c", "a>b 2 true 0-0", "a>c 2 true 0-0"}},
+		{10, []string{"c", "d"}, []string{"a", "b past", "c", "d", "a>b 0 false 0-0", "a>c 2 true 0-10", "a>d 2 true 10-10"}},
+		{20, nil, []string{"a", "b past", "c past", "d past", "a>b 0 false 0-0", "a>c 0 false 0-10", "a>d 0 false 10-10"}},
+		{60, []string{"b"}, []string{"a", "b", "c past", "d past", "a>b 2 true 0-60", "a>c 0 false 0-10", "a>d 0 false 10-10"}},
+		{71, []string{"d"}, []string{"a", "b past", "d", "a>b 0 false 0-60", "a>d 2 true 71-71"}},
+	} {
+		got := w.Add(seen(minute(step.minute), step.servers...), minute(step.minute))
+		if diff := cmp.Diff(step.want, described(got)); diff != "" {
+			t.Errorf("minute %d (-want +got):\n%s", step.minute, diff)
+		}
+		if diff := cmp.Diff(got, w.Latest()); diff != "" {
+			t.Errorf("minute %d: the latest is another:\n%s", step.minute, diff)
+		}
+	}
+}
+
+func TestWindowIsBounded(t *testing.T) {
+	w := NewWindow(time.Hour)
+	w.most = 1000
+	for step := range 3 {
+		var servers []string
+		for i := range w.most / 2 {
+			servers = append(servers, fmt.Sprintf("s%d-%06d", step, i))
+		}
+		w.Add(seen(noon.Add(time.Duration(step)*time.Minute), servers...), noon)
+	}
+	g := w.Add(seen(noon.Add(time.Minute), "x"), noon)
+	if len(g.Links) != w.most+1 || g.Forgotten != w.most/2 {
+		t.Errorf("%d links, %d forgotten", len(g.Links), g.Forgotten)
+	}
+	if g.Links[0].Server != "s1-000000" {
+		t.Errorf("not the oldest were forgotten: %s stayed", g.Links[0].Server)
+	}
+	if len(w.links) != w.most+1 || len(w.nodes) > w.most+2 {
+		t.Errorf("%d links and %d nodes are remembered", len(w.links), len(w.nodes))
+	}
+}
