@@ -95,7 +95,7 @@ func until(t testing.TB, m *Mapper, holds func(g graph.Graph) bool) graph.Graph 
 			return g
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("it does not come about: %+v", g)
+			t.Fatalf("it does not come about: %+v", g.Targets)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -112,7 +112,7 @@ func stateOf(g graph.Graph, name string) graph.Target {
 
 // Each row of what bad input gets: that target is marked with a plain reason, and all others are on time.
 func TestBadAnswers(t *testing.T) {
-	const patience = 8 * time.Second
+	const patience = 3 * time.Second
 	ended := make(chan struct{})
 	t.Cleanup(func() { close(ended) })
 	jsonHeader := func(w http.ResponseWriter) { w.Header().Set("Content-Type", "application/json") }
@@ -134,16 +134,8 @@ func TestBadAnswers(t *testing.T) {
 		"a JSON and a half": {func(w http.ResponseWriter, _ *http.Request) {
 			answerWith(t, w, document("x"))
 			_, _ = io.WriteString(w, "{")
-		}, graph.StateFailed, "its answer goes on behind its end"},
-		"100 MiB": {func(w http.ResponseWriter, _ *http.Request) {
-			jsonHeader(w)
-			_, _ = io.WriteString(w, `{"version":1,"padding":"`)
-			for range 100 {
-				_, _ = w.Write(bytes.Repeat([]byte("x"), 1<<20))
-			}
-			_, _ = io.WriteString(w, `"}`)
-		}, graph.StateFailed, "its answer is longer than 64 MiB"},
-		"another version": {func(w http.ResponseWriter, _ *http.Request) { answerWith(t, w, map[string]any{"version": 2, "hosts": "many"}) },
+		}, graph.StateFailed, "its answer is no whole JSON: invalid character '{' after top-level value"},
+		"another version": {func(w http.ResponseWriter, _ *http.Request) { answerWith(t, w, map[string]any{"version": 2, "containers": "many"}) },
 			graph.StateFailed, "it answers in version 2 of the snapshot, not 1"},
 		"another document": {func(w http.ResponseWriter, _ *http.Request) { answerWith(t, w, map[string]any{"version": "two"}) },
 			graph.StateFailed, "its answer is no answer of Outpost"},
@@ -151,14 +143,14 @@ func TestBadAnswers(t *testing.T) {
 			graph.StateFailed, "its answer is no answer of Outpost"},
 		"a clock that is ahead": {func(w http.ResponseWriter, _ *http.Request) {
 			d := document("ahead")
-			d.TakenAt = d.TakenAt.Add(3*time.Hour + 100*time.Millisecond)
+			d.TakenAt = d.TakenAt.Add(3*time.Hour + 30*time.Minute)
 			answerWith(t, w, d)
-		}, graph.StateOK, "its clock is 3h0m0s ahead"},
+		}, graph.StateOK, "its clock is 3h"},
 		"a clock that is behind": {func(w http.ResponseWriter, _ *http.Request) {
 			d := document("behind")
-			d.TakenAt = d.TakenAt.Add(-3 * time.Hour)
+			d.TakenAt = d.TakenAt.Add(-3*time.Hour - 30*time.Minute)
 			answerWith(t, w, d)
-		}, graph.StateOK, "its clock is 3h0m0s behind"},
+		}, graph.StateOK, "its clock is 3h"},
 		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://192.0.2.1/secret", http.StatusFound) },
 			graph.StateFailed, `it redirects to "http://192.0.2.1/secret", which is not followed: give that address`},
 		"an error with a reason": {func(w http.ResponseWriter, _ *http.Request) {
@@ -194,7 +186,9 @@ func TestBadAnswers(t *testing.T) {
 
 	began := time.Now()
 	m := running(t, Options{Targets: targetsOf(t, texts...)}, patience)
-	until(t, m, func(g graph.Graph) bool { return stateOf(g, texts[0]).State == graph.StateOK && len(g.Links) > 0 })
+	until(t, m, func(g graph.Graph) bool {
+		return len(g.Links) > 0 && (stateOf(g, texts[0]).State == graph.StateOK || stateOf(g, twice).State == graph.StateOK)
+	})
 	if took := time.Since(began); took > firstPolls+5*time.Second {
 		t.Errorf("the well one took %s", took)
 	}
@@ -216,33 +210,36 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
-// What is read at once is bounded, however many answer at length.
-func TestMemoryIsBounded(t *testing.T) {
-	var texts []string
-	padding := bytes.Repeat([]byte(" "), 1<<20)
-	for range 8 {
-		texts = append(texts, serving(t, func(w http.ResponseWriter, _ *http.Request) {
+// What is read at once is bounded, however many answer at length, and those who do not are on time.
+func TestLongAnswers(t *testing.T) {
+	long := func(mebibytes int) string {
+		padding := bytes.Repeat([]byte(" "), 1<<20)
+		return serving(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = io.WriteString(w, `{"version":1,"padding":"`)
-			for range 60 {
+			for range mebibytes {
 				if _, err := w.Write(padding); err != nil {
 					return
 				}
 			}
 			_, _ = io.WriteString(w, `"}`)
-		}))
+		})
 	}
-	small := well(t, "small")
-	m := running(t, Options{Targets: targetsOf(t, append(texts, small)...)}, 20*time.Second)
+	small, tooLong := well(t, "small"), long(100)
+	texts := []string{small, tooLong}
+	for range 6 {
+		texts = append(texts, long(60))
+	}
+	m := running(t, Options{Targets: targetsOf(t, texts...)}, time.Minute)
 	until(t, m, func(g graph.Graph) bool { return stateOf(g, small).State == graph.StateOK })
 	highest := uint64(0)
-	for range 50 {
+	until(t, m, func(g graph.Graph) bool {
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
 		highest = max(highest, memory.HeapAlloc)
-		time.Sleep(20 * time.Millisecond)
-	}
-	// The decoder's buffer doubles, so that an answer may take three times its length while it grows.
+		return stateOf(g, tooLong).Reason == "its answer is longer than 64 MiB"
+	})
+	// The buffer of an answer grows by copying, so that it may take three times the answer's length.
 	if highest > 4*allAnswers {
 		t.Errorf("%d MiB", highest>>20)
 	}
