@@ -329,9 +329,9 @@ func TestRoutesAreDescribed(t *testing.T) {
 func TestAnswersAreAsDescribed(t *testing.T) {
 	var (
 		drawings = []string{"/v1/graph", "/v1/graph.dot", "/v1/graph.mmd", "/v1/graph.csv", "/api/graph/data"}
-		tagged = append([]string{"/connections", "/", "/index", "/v1/snapshot"}, drawings...)
-		asking = append([]string{"/readyz"}, tagged...)
-		all    = append([]string{"/metrics", "/openapi.json", "/healthz", "/version", "/api/health", "/api/graph/fields"}, asking...)
+		tagged   = append([]string{"/connections", "/", "/index", "/v1/snapshot"}, drawings...)
+		asking   = append([]string{"/readyz"}, tagged...)
+		all      = append([]string{"/metrics", "/openapi.json", "/healthz", "/version", "/api/health", "/api/graph/fields"}, asking...)
 	)
 	d := describe(t)
 	seen := make(map[string]bool)

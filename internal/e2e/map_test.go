@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/lab"
@@ -184,4 +185,54 @@ func hostname(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// A hundred times a thousand connections of 5 ms each, from one container to a port of another each time: at least 99 of
+// the hundred are on the map of a mapper that polls as often as it does by default, by either way to read that needs no command.
+func TestShortLivedConnections(t *testing.T) {
+	const runs, atOnce, least = 100, 50, 99
+	l := newLab(t)
+	var listeners []string
+	for i := range runs {
+		listeners = append(listeners, fmt.Sprint("serve:tcp4:0.0.0.0:", 10000+i))
+	}
+	l.peer("server", nil, listeners...)
+	l.run("client", tools, "sleep", "1000")
+	server := l.address("server")
+
+	maps := make(map[string]*outpost)
+	for _, method := range []string{"sockdiag", "procfs"} {
+		daemon := start(t, "OUTPOST_COLLECTOR="+method)
+		maps[method] = startMap(t, []string{daemon.target()}, "OUTPOST_INTERVAL=10s")
+	}
+	var visits errgroup.Group
+	visits.SetLimit(atOnce)
+	for i := range runs {
+		visits.Go(func() error {
+			_, err := l.Docker(t.Context(), "exec", l.Name("client"), "peer", fmt.Sprintf("visit:1000:%s:%d", server, 10000+i), "leave")
+			return err
+		})
+	}
+	if err := visits.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for method, m := range maps {
+		seen := 0
+		eventually(t, func() bool {
+			seen = 0
+			for _, link := range m.graph("?container=" + l.Name("client")).Links {
+				if strings.HasSuffix(link.Server, l.inspect("server")) && link.Port >= 10000 && link.Port < 10000+runs {
+					seen++
+				}
+			}
+			return seen >= least
+		})
+		t.Logf("%s: %d of %d", method, seen, runs)
+	}
+}
+
+// inspect returns a container's ID.
+func (l *testLab) inspect(part string) string {
+	l.t.Helper()
+	return l.docker("inspect", "-f", "{{.Id}}", l.Name(part))
 }

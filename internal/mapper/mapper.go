@@ -70,7 +70,7 @@ func New(options Options, window *Window, log zerolog.Logger) *Mapper {
 	return &Mapper{
 		Options: options, client: newClient(), window: window, log: log,
 		patience: min(max(options.Interval, shortestPatience), longestPatience),
-		targets: make(map[string]*target), found: make(map[string][]address),
+		targets:  make(map[string]*target), found: make(map[string][]address),
 	}
 }
 

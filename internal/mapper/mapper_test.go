@@ -66,6 +66,12 @@ func running(t testing.TB, options Options, patience time.Duration) *Mapper {
 	}
 	m := New(options, NewWindow(time.Hour), zerolog.Nop())
 	m.patience = patience
+	run(t, m)
+	return m
+}
+
+func run(t testing.TB, m *Mapper) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	group.Go(func() { m.Run(ctx) })
@@ -73,7 +79,6 @@ func running(t testing.TB, options Options, patience time.Duration) *Mapper {
 		cancel()
 		group.Wait()
 	})
-	return m
 }
 
 func targetsOf(t testing.TB, texts ...string) []Target {
@@ -135,7 +140,9 @@ func TestBadAnswers(t *testing.T) {
 			answerWith(t, w, document("x"))
 			_, _ = io.WriteString(w, "{")
 		}, graph.StateFailed, "its answer is no whole JSON: invalid character '{' after top-level value"},
-		"another version": {func(w http.ResponseWriter, _ *http.Request) { answerWith(t, w, map[string]any{"version": 2, "containers": "many"}) },
+		"another version": {func(w http.ResponseWriter, _ *http.Request) {
+			answerWith(t, w, map[string]any{"version": 2, "containers": "many"})
+		},
 			graph.StateFailed, "it answers in version 2 of the snapshot, not 1"},
 		"another document": {func(w http.ResponseWriter, _ *http.Request) { answerWith(t, w, map[string]any{"version": "two"}) },
 			graph.StateFailed, "its answer is no answer of Outpost"},
@@ -151,7 +158,9 @@ func TestBadAnswers(t *testing.T) {
 			d.TakenAt = d.TakenAt.Add(-3*time.Hour - 30*time.Minute)
 			answerWith(t, w, d)
 		}, graph.StateOK, "its clock is 3h"},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://192.0.2.1/secret", http.StatusFound) },
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://192.0.2.1/secret", http.StatusFound)
+		},
 			graph.StateFailed, `it redirects to "http://192.0.2.1/secret", which is not followed: give that address`},
 		"an error with a reason": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -210,38 +219,51 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
-// What is read at once is bounded, however many answer at length, and those who do not are on time.
-func TestLongAnswers(t *testing.T) {
-	long := func(mebibytes int) string {
-		padding := bytes.Repeat([]byte(" "), 1<<20)
-		return serving(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			_, _ = io.WriteString(w, `{"version":1,"padding":"`)
-			for range mebibytes {
-				if _, err := w.Write(padding); err != nil {
-					return
-				}
-			}
-			_, _ = io.WriteString(w, `"}`)
-		})
-	}
-	small, tooLong := well(t, "small"), long(100)
-	texts := []string{small, tooLong}
-	for range 6 {
-		texts = append(texts, long(60))
-	}
-	m := running(t, Options{Targets: targetsOf(t, texts...)}, time.Minute)
-	until(t, m, func(g graph.Graph) bool { return stateOf(g, small).State == graph.StateOK })
-	highest := uint64(0)
-	until(t, m, func(g graph.Graph) bool {
-		var memory runtime.MemStats
-		runtime.ReadMemStats(&memory)
-		highest = max(highest, memory.HeapAlloc)
-		return stateOf(g, tooLong).Reason == "its answer is longer than 64 MiB"
+// long is a daemon whose answer has so many bytes of nothing in it, and waits in the middle until it may go on.
+func long(t testing.TB, length int, wait <-chan struct{}) string {
+	t.Helper()
+	padding := bytes.Repeat([]byte(" "), length/2)
+	return serving(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"version":1,"padding":"`)
+		_, _ = w.Write(padding)
+		select {
+		case <-wait:
+		case <-r.Context().Done():
+			return
+		}
+		_, _ = w.Write(padding)
+		_, _ = io.WriteString(w, `"}`)
 	})
-	// The buffer of an answer grows by copying, so that it may take three times the answer's length.
-	if highest > 4*allAnswers {
-		t.Errorf("%d MiB", highest>>20)
+}
+
+func Test100MiB(t *testing.T) {
+	wait := make(chan struct{})
+	close(wait)
+	small, tooLong := well(t, "small"), long(t, 100<<20, wait)
+	m := running(t, Options{Targets: targetsOf(t, small, tooLong)}, time.Minute)
+	until(t, m, func(g graph.Graph) bool { return stateOf(g, small).State == graph.StateOK })
+	until(t, m, func(g graph.Graph) bool { return stateOf(g, tooLong).Reason == "its answer is longer than 64 MiB" })
+}
+
+// Long answers wait for each other, and none of the others for them.
+func TestLongAnswersShareMemory(t *testing.T) {
+	wait := make(chan struct{})
+	var texts []string
+	for range 8 {
+		texts = append(texts, long(t, 2<<20, wait))
+	}
+	small := well(t, "small")
+	options := Options{Targets: targetsOf(t, append(texts, small)...), Interval: 50 * time.Millisecond, StaleAfter: time.Hour}
+	m := New(options, NewWindow(time.Hour), zerolog.Nop())
+	m.patience = time.Minute
+	m.client.memory = newMemory(4<<20, 1<<16, 3)
+	run(t, m)
+	until(t, m, func(g graph.Graph) bool { return stateOf(g, small).State == graph.StateOK })
+	until(t, m, func(graph.Graph) bool { return !m.client.memory.long.TryAcquire(1) })
+	close(wait)
+	for _, text := range texts {
+		until(t, m, func(g graph.Graph) bool { return stateOf(g, text).State == graph.StateOK })
 	}
 }
 

@@ -11,45 +11,57 @@ import (
 const (
 	// maxAnswer is how long a daemon's answer may be, in bytes as they are after decompression.
 	maxAnswer = 64 << 20
-	// smallAnswer is what every answer may take without asking. What is longer shares allAnswers with other long ones, so that
-	// long answers wait for each other and none of the others for them.
+	// smallAnswer is what every answer may take without asking. Of those that are longer, longAtOnce are read at once, so that
+	// they wait for each other and none of the others for them.
 	smallAnswer = 1 << 20
-	allAnswers  = 4 * maxAnswer
+	longAtOnce  = 4
 )
 
 // memory bounds what answers take while they are read.
-type memory struct{ shared *semaphore.Weighted }
+type memory struct {
+	most, small int64
+	long        *semaphore.Weighted
+}
 
-func newMemory() *memory { return &memory{semaphore.NewWeighted(allAnswers)} }
+func newMemory(most, small, longAtOnce int64) *memory {
+	return &memory{most, small, semaphore.NewWeighted(longAtOnce)}
+}
 
 // reader returns a reader of an answer's body, which must be released.
 func (m *memory) reader(ctx context.Context, body io.Reader) *boundedReader {
-	return &boundedReader{ctx: ctx, body: body, shared: m.shared}
+	return &boundedReader{memory: m, ctx: ctx, body: body}
 }
 
 type boundedReader struct {
-	ctx    context.Context //nolint:containedctx // of the request that the body is the answer to
+	*memory
+	ctx    context.Context // of the request that the body is the answer to
 	body   io.Reader
-	shared *semaphore.Weighted
 	read   int64
-	taken  int64
+	isLong bool
 }
 
-// Read fails where the answer is too long, and waits for memory.
+// Read fails where the answer is too long, and waits until it may be long.
 func (r *boundedReader) Read(p []byte) (int, error) {
-	if r.read >= maxAnswer {
-		return 0, fmt.Errorf("its answer is longer than %d MiB", maxAnswer>>20)
-	}
-	if r.read >= smallAnswer+r.taken {
-		if err := r.shared.Acquire(r.ctx, smallAnswer); err != nil {
+	allowed := r.small
+	switch {
+	case r.read >= r.most:
+		return 0, fmt.Errorf("its answer is longer than %d MiB", r.most>>20)
+	case r.read >= r.small && !r.isLong:
+		if err := r.long.Acquire(r.ctx, 1); err != nil {
 			return 0, err
 		}
-		r.taken += smallAnswer
+		r.isLong = true
 	}
-	allowed := min(int64(len(p)), smallAnswer+r.taken-r.read)
-	n, err := r.body.Read(p[:allowed])
+	if r.isLong {
+		allowed = r.most
+	}
+	n, err := r.body.Read(p[:min(int64(len(p)), allowed-r.read)])
 	r.read += int64(n)
 	return n, err
 }
 
-func (r *boundedReader) release() { r.shared.Release(r.taken) }
+func (r *boundedReader) release() {
+	if r.isLong {
+		r.long.Release(1)
+	}
+}

@@ -54,7 +54,7 @@ func newClient() *client {
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		memory: newMemory(),
+		memory: newMemory(maxAnswer, smallAnswer, longAtOnce),
 	}
 }
 

@@ -12,6 +12,7 @@
 //	peer churn:4:web:80            four at a time, open and close connections without end
 //	peer give:/run/it:tcp4:0.0.0.0:80   listen, and hand the listening socket to one who takes it at a path
 //	peer take:/run/it              take it, and hold it too
+//	peer leave                     end when all is done
 //	peer headless                  end the leading thread when all is done; the others go on
 package main
 
@@ -37,9 +38,12 @@ func main() {
 	var held []any // the garbage collector closes what nobody holds
 	headless := false
 	for _, instruction := range os.Args[1:] {
-		if instruction == "headless" {
+		switch instruction {
+		case "headless":
 			headless = true
 			continue
+		case "leave":
+			return
 		}
 		got, err := follow(context.Background(), instruction)
 		if err != nil {
