@@ -25,7 +25,7 @@ demo-down: ## removes what the demo made and started
 	.ci/engine stop
 
 test: ## all tests, with the race detector; end to end where an engine answers
-	.ci/engine start gcc
+	.ci/engine start test
 	go test -race -timeout 15m ./...
 	go vet -C internal/procnet/procfsbench ./...
 
@@ -41,6 +41,9 @@ bench: engine ## the figures of the README
 	$(BENCHSTAT) .build/bench-connections.txt
 	go test -run '^$$' -bench 'Methods|Connected|Sockets|Owners' -benchtime 20x -timeout 60m ./internal/e2e | tee .build/bench-methods.txt
 	$(BENCHSTAT) .build/bench-methods.txt
+	go test -run '^$$' -bench Fleet -benchtime 10x ./internal/graph | tee .build/bench-map.txt
+	go test -run '^$$' -bench Polling -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-map.txt
+	$(BENCHSTAT) .build/bench-map.txt
 
 fuzz: ## each decoder of foreign bytes, for FUZZTIME
 	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procnet
@@ -51,6 +54,7 @@ fuzz: ## each decoder of foreign bytes, for FUZZTIME
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME) ./internal/sockdiag
 	go test -run '^$$' -fuzz FuzzIDsIn -fuzztime $(FUZZTIME) ./internal/hostproc
 	go test -run '^$$' -fuzz FuzzDemultiplex -fuzztime $(FUZZTIME) ./internal/engine
+	go test -run '^$$' -fuzz FuzzLink -fuzztime $(FUZZTIME) ./internal/graph
 
 image: engine ## the image, built without an image registry
 	.ci/image $(IMAGE) $(VERSION)

@@ -82,7 +82,7 @@ func (e *testEngine) process(instructions ...string) {
 		e.t.Fatal(err)
 	}
 	path := filepath.Join(e.t.TempDir(), "peer")
-	if err := os.WriteFile(path, content, 0o700); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(path, content, 0o700); err != nil {
 		e.t.Fatal(err)
 	}
 	command := e.Command(context.WithoutCancel(e.t.Context()), append([]string{path}, instructions...)...)

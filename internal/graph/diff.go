@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -52,7 +53,7 @@ func Compare(a, b Graph) Difference {
 }
 
 func (e Edge) compare(other Edge) int {
-	return Key{e.Client, e.Server, e.Port, 0}.Compare(Key{other.Client, other.Server, other.Port, 0})
+	return cmp.Or(strings.Compare(e.Client, other.Client), strings.Compare(e.Server, other.Server), cmp.Compare(e.Port, other.Port))
 }
 
 // edgesOf returns the edges of a graph and how each is: its ways, and the images of its ends.

@@ -63,11 +63,13 @@ type Node struct {
 
 // idOf returns the ID of a node. Its parts may be anything.
 func idOf(kind Kind, parts ...string) string {
-	id := string(kind)
+	var id strings.Builder
+	id.WriteString(string(kind))
 	for _, part := range parts {
-		id += "/" + idPart.Replace(part)
+		id.WriteByte('/')
+		id.WriteString(idPart.Replace(part))
 	}
-	return id
+	return id.String()
 }
 
 var idPart = strings.NewReplacer("%", "%25", "/", "%2F")

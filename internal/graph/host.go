@@ -127,7 +127,7 @@ func (h *Host) place(containers []snapshot.ContainerDocument) []int32 {
 	for i, c := range containers {
 		space, ok := places.of(c)
 		if !ok {
-			space = int32(len(h.namespaces)) //nolint:gosec // fewer than the bytes of an answer
+			space = number(len(h.namespaces))
 			h.namespaces = append(h.namespaces, namespace{primary: party(i), listeners: make(map[uint16][]listener)})
 			places.set(c, space)
 		}
@@ -281,11 +281,11 @@ func (h *Host) oneOf(members []party) party {
 	}
 	for i, set := range h.sets {
 		if slices.Equal(set, members) {
-			return party(len(h.containers) + i)
+			return party(number(len(h.containers) + i))
 		}
 	}
 	h.sets = append(h.sets, members)
-	return party(len(h.containers) + len(h.sets) - 1)
+	return party(number(len(h.containers) + len(h.sets) - 1))
 }
 
 // membersOf returns the containers that a party may be.

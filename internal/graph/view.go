@@ -182,19 +182,20 @@ func (v View) grouped(g Graph) Graph {
 		g.Nodes = append(g.Nodes, group)
 	}
 	slices.SortFunc(g.Nodes, CompareNodes)
-	merged := make(map[Key]int)
-	var links []Link
-	for _, l := range g.Links {
-		l.Client, l.Server = into[l.Client], into[l.Server]
-		if i, ok := merged[l.Key()]; ok {
-			links[i] = links[i].with(l)
+	links := slices.Clone(g.Links)
+	for i, l := range links {
+		links[i].Client, links[i].Server = into[l.Client], into[l.Server]
+	}
+	slices.SortStableFunc(links, func(a, b Link) int { return a.Compare(&b) })
+	merged := links[:0]
+	for _, l := range links {
+		if last := len(merged) - 1; last >= 0 && merged[last].Compare(&l) == 0 {
+			merged[last] = merged[last].with(l)
 			continue
 		}
-		merged[l.Key()] = len(links)
-		links = append(links, l)
+		merged = append(merged, l)
 	}
-	slices.SortFunc(links, func(a, b Link) int { return a.Key().Compare(b.Key()) })
-	g.Links = links
+	g.Links = merged
 	return g
 }
 
@@ -228,20 +229,10 @@ func (n Node) with(other Node) Node {
 	return n
 }
 
-// Key is what tells a link from others.
-type Key struct {
-	Client, Server string
-	Port           uint16
-	Via            Via
-}
-
-// Key returns the link's.
-func (l Link) Key() Key { return Key{l.Client, l.Server, l.Port, l.Via} }
-
-// Compare orders keys as links are.
-func (k Key) Compare(other Key) int {
-	return cmp.Or(strings.Compare(k.Client, other.Client), strings.Compare(k.Server, other.Server),
-		cmp.Compare(k.Port, other.Port), cmp.Compare(k.Via, other.Via))
+// Compare orders links by what tells them apart.
+func (l *Link) Compare(other *Link) int {
+	return cmp.Or(strings.Compare(l.Client, other.Client), strings.Compare(l.Server, other.Server),
+		cmp.Compare(l.Port, other.Port), cmp.Compare(l.Via, other.Via))
 }
 
 // with returns the connections of two links as those of one.

@@ -154,7 +154,7 @@ func TestEqualInputGivesEqualOutput(t *testing.T) {
 		t.Error("they differ")
 	}
 	g := shop()
-	if !slices.IsSortedFunc(g.Nodes, CompareNodes) || !slices.IsSortedFunc(g.Links, func(a, b Link) int { return a.Key().Compare(b.Key()) }) {
+	if !slices.IsSortedFunc(g.Nodes, CompareNodes) || !slices.IsSortedFunc(g.Links, func(a, b Link) int { return a.Compare(&b) }) {
 		t.Error("nodes or links are not in order")
 	}
 }
@@ -327,7 +327,7 @@ func FuzzLink(f *testing.F) {
 				t.Error(err)
 			}
 		}
-		if !slices.IsSortedFunc(g.Links, func(a, b Link) int { return a.Key().Compare(b.Key()) }) {
+		if !slices.IsSortedFunc(g.Links, func(a, b Link) int { return a.Compare(&b) }) {
 			t.Error("the links are not in order")
 		}
 	})

@@ -31,7 +31,7 @@ const (
 	mostDoublings = 3
 	// firstPolls is how long the first polls are spread over.
 	firstPolls = time.Second
-	// freshFor is for how long a map is answered again although some daemons answered anew.
+	// freshFor is for how long a map is answered again although daemons answered since.
 	freshFor = time.Second
 )
 
@@ -48,6 +48,7 @@ type Mapper struct {
 	found   map[string][]address // last, by the text of what was looked up
 	missing map[string]string    // why it could not be looked up now
 	changed bool                 // since the map was drawn last
+	polled  time.Time            // when a daemon answered last
 
 	drawing sync.Mutex
 	drawn   time.Time
@@ -88,13 +89,30 @@ func (m *Mapper) Run(ctx context.Context) {
 	}
 }
 
-// accumulate draws the map every interval, so that it remembers what comes and goes.
+// accumulate draws the map every interval, if there is anything new, so that it remembers what comes and goes.
 func (m *Mapper) accumulate(ctx context.Context) {
 	for pause(ctx, m.Interval) == nil {
 		m.drawing.Lock()
-		m.draw(time.Now())
+		now := time.Now()
+		if m.isChanged() {
+			m.draw(now)
+		} else {
+			m.window.Confirm(now)
+		}
 		m.drawing.Unlock()
 	}
+}
+
+// isChanged reports whether the map would be another one. While a daemon does not answer, what it said last ages.
+func (m *Mapper) isChanged() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, t := range m.targets {
+		if t.gone || t.reason != "" && t.host != nil {
+			return true
+		}
+	}
+	return m.changed
 }
 
 func pause(ctx context.Context, duration time.Duration) error {
@@ -212,6 +230,7 @@ func (m *Mapper) note(t *target, got answer, err error) {
 		return
 	}
 	t.seen = time.Now()
+	m.polled = t.seen
 	if !got.unchanged {
 		t.host, got.host = got.host, nil
 		t.answer = got
@@ -231,10 +250,10 @@ func (m *Mapper) Graph(context.Context) (graph.Graph, error) {
 	m.drawing.Lock()
 	defer m.drawing.Unlock()
 	m.mu.Lock()
-	changed := m.changed && time.Since(m.drawn) > freshFor || m.drawn.IsZero()
+	polled := m.polled.After(m.drawn)
 	m.mu.Unlock()
-	if changed {
-		m.draw(time.Now())
+	if now := time.Now(); polled && now.Sub(m.drawn) > freshFor || m.drawn.IsZero() {
+		m.draw(now)
 	}
 	return m.window.Latest(), nil
 }

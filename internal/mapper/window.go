@@ -8,7 +8,7 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// maxPast bounds how many past links are kept: some 50 MB of them.
+// maxPast bounds how many past links are kept: some 30 MB of them.
 const maxPast = 100_000
 
 // Window remembers links for a while after they were seen last. It may be used by several goroutines at once.
@@ -17,22 +17,12 @@ type Window struct {
 	most   int // past links
 
 	mu        sync.Mutex
-	round     int
-	links     map[graph.Key]remembered
-	nodes     map[string]graph.Node // of links
-	forgotten int
-	latest    graph.Graph
-}
-
-type remembered struct {
-	graph.Link
-	round int // in which it was seen last
+	latest    graph.Graph // with past links
+	confirmed time.Time   // when what is there in it was still the same
 }
 
 // NewWindow returns a window of a length.
-func NewWindow(length time.Duration) *Window {
-	return &Window{length: length, most: maxPast, links: make(map[graph.Key]remembered), nodes: make(map[string]graph.Node)}
-}
+func NewWindow(length time.Duration) *Window { return &Window{length: length, most: maxPast} }
 
 // Latest returns what Add returned last.
 func (w *Window) Latest() graph.Graph {
@@ -41,51 +31,70 @@ func (w *Window) Latest() graph.Graph {
 	return w.latest
 }
 
+// Confirm takes note that what Add got last is still so.
+func (w *Window) Confirm(at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.confirmed = at.UTC()
+}
+
 // Add takes note of what is linked now, and returns it with what was before, as far as the window reaches.
 func (w *Window) Add(now graph.Graph, at time.Time) graph.Graph {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.round++
-	links := make([]graph.Link, len(now.Links))
-	for i, link := range now.Links {
-		key := link.Key()
-		if before, ok := w.links[key]; ok && at.Sub(before.LastSeen) <= w.length && before.FirstSeen.Before(link.FirstSeen) {
-			link.FirstSeen = before.FirstSeen
+	before, links := w.latest.Links, now.Links
+	var past []graph.Link
+	for i := range links { // both lists are in order
+		for len(before) > 0 && before[0].Compare(&links[i]) < 0 {
+			past = w.appendPast(past, before[0], at)
+			before = before[1:]
 		}
-		w.links[key] = remembered{link, w.round}
-		links[i] = link
+		if len(before) > 0 && before[0].Compare(&links[i]) == 0 {
+			if at.Sub(w.lastSeen(&before[0])) <= w.length && before[0].FirstSeen.Before(links[i].FirstSeen) {
+				links[i].FirstSeen = before[0].FirstSeen
+			}
+			before = before[1:]
+		}
 	}
-	past := w.past(at)
+	for _, link := range before {
+		past = w.appendPast(past, link, at)
+	}
+	past, forgotten := w.bounded(past)
+	nodes := w.latest.Nodes
 	now.Links = merged(links, past)
-	now.Nodes = w.withPast(now.Nodes, past)
-	now.Forgotten = w.forgotten
-	w.latest = now
+	now.Nodes = withEnds(now.Nodes, past, nodes)
+	now.Forgotten = w.latest.Forgotten + forgotten
+	w.latest, w.confirmed = now, time.Time{}
 	return now
 }
 
-// past returns the links that are not there any more, in order, and drops those that are too old or too many.
-func (w *Window) past(at time.Time) []graph.Link {
-	var past []graph.Link
-	for key, link := range w.links {
-		switch {
-		case link.round == w.round:
-		case at.Sub(link.LastSeen) > w.length:
-			delete(w.links, key)
-		default:
-			link.Connections, link.Closed, link.Live, link.Measured = 0, 0, false, nil
-			past = append(past, link.Link)
-		}
+// lastSeen is when a link of the latest map was seen last.
+func (w *Window) lastSeen(link *graph.Link) time.Time {
+	if present := link.Connections+link.Closed > 0; present && w.confirmed.After(link.LastSeen) {
+		return w.confirmed
 	}
-	if excess := len(past) - w.most; excess > 0 {
-		slices.SortFunc(past, func(a, b graph.Link) int { return a.LastSeen.Compare(b.LastSeen) })
-		for _, link := range past[:excess] {
-			delete(w.links, link.Key())
-		}
-		past = past[excess:]
-		w.forgotten += excess
+	return link.LastSeen
+}
+
+// appendPast adds a link that is not there any more, unless that is too long ago.
+func (w *Window) appendPast(past []graph.Link, link graph.Link, at time.Time) []graph.Link {
+	link.LastSeen = w.lastSeen(&link)
+	if at.Sub(link.LastSeen) > w.length {
+		return past
 	}
-	slices.SortFunc(past, func(a, b graph.Link) int { return a.Key().Compare(b.Key()) })
-	return past
+	link.Connections, link.Closed, link.Live, link.Measured = 0, 0, false, nil
+	return append(past, link)
+}
+
+// bounded drops the oldest of too many past links.
+func (w *Window) bounded(past []graph.Link) (kept []graph.Link, forgotten int) {
+	if len(past) <= w.most {
+		return past, 0
+	}
+	slices.SortStableFunc(past, func(a, b graph.Link) int { return b.LastSeen.Compare(a.LastSeen) })
+	kept = past[:w.most]
+	slices.SortFunc(kept, func(a, b graph.Link) int { return a.Compare(&b) })
+	return kept, len(past) - w.most
 }
 
 // merged merges two lists of links in order.
@@ -95,7 +104,7 @@ func merged(a, b []graph.Link) []graph.Link {
 	}
 	all := make([]graph.Link, 0, len(a)+len(b))
 	for len(a) > 0 && len(b) > 0 {
-		if a[0].Key().Compare(b[0].Key()) < 0 {
+		if a[0].Compare(&b[0]) < 0 {
 			all, a = append(all, a[0]), a[1:]
 		} else {
 			all, b = append(all, b[0]), b[1:]
@@ -104,29 +113,25 @@ func merged(a, b []graph.Link) []graph.Link {
 	return append(append(all, a...), b...)
 }
 
-// withPast returns nodes and those ends of past links that are not among them, and remembers the ends of links.
-func (w *Window) withPast(nodes []graph.Node, past []graph.Link) []graph.Node {
-	known := make(map[string]graph.Node, len(nodes))
-	for _, n := range nodes {
-		known[n.ID] = n
+// withEnds returns nodes and the ends of past links that are not among them, as they were before. All are in order.
+func withEnds(nodes []graph.Node, past []graph.Link, before []graph.Node) []graph.Node {
+	ends := make(map[string]bool)
+	for i := range past {
+		ends[past[i].Client], ends[past[i].Server] = true, true
 	}
-	var gone []graph.Node
-	for _, link := range past {
-		for _, id := range []string{link.Client, link.Server} {
-			if _, ok := known[id]; ok {
-				continue
-			}
-			n := w.nodes[id]
-			n.Past = n.Kind != graph.KindExternal
-			known[id] = n
-			gone = append(gone, n)
-		}
-	}
-	w.nodes = known
-	if len(gone) == 0 {
+	if len(ends) == 0 {
 		return nodes
 	}
-	all := append(slices.Clone(nodes), gone...)
+	for i := range nodes {
+		delete(ends, nodes[i].ID)
+	}
+	all := slices.Clone(nodes)
+	for _, n := range before {
+		if ends[n.ID] {
+			n.Past = n.Kind != graph.KindExternal
+			all = append(all, n)
+		}
+	}
 	slices.SortFunc(all, graph.CompareNodes)
 	return all
 }

@@ -78,7 +78,22 @@ func TestWindowIsBounded(t *testing.T) {
 	if g.Links[0].Server != "s1-000000" {
 		t.Errorf("not the oldest were forgotten: %s stayed", g.Links[0].Server)
 	}
-	if len(w.links) != w.most+1 || len(w.nodes) > w.most+2 {
-		t.Errorf("%d links and %d nodes are remembered", len(w.links), len(w.nodes))
+	if len(g.Nodes) != w.most+2 {
+		t.Errorf("%d nodes", len(g.Nodes))
+	}
+}
+
+// What was confirmed since was there until then.
+func TestWindowConfirmed(t *testing.T) {
+	w := NewWindow(time.Hour)
+	w.Add(seen(noon, "b"), noon)
+	w.Confirm(noon.Add(90 * time.Minute))
+	got := described(w.Add(seen(noon.Add(100*time.Minute)), noon.Add(100*time.Minute)))
+	if diff := cmp.Diff([]string{"a", "b past", "a>b 0 false 0-90"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	got = described(w.Add(seen(noon.Add(110*time.Minute), "b"), noon.Add(110*time.Minute)))
+	if diff := cmp.Diff([]string{"a", "b", "a>b 2 true 0-110"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/snapshot"
+)
+
+// simulated is a daemon whose host has 50 containers of 20 connections each.
+type simulated struct {
+	compressed []byte
+	every      int32 // so many polls pass between two changes; 0: it never changes
+	polls      atomic.Int32
+}
+
+func newSimulated(b *testing.B, host int, every int32) *simulated {
+	b.Helper()
+	at := func(addr netip.Addr, port int) snapshot.Endpoint {
+		return snapshot.Endpoint{Address: addr.String(), Port: uint16(port)}
+	}
+	lan := func(host int) netip.Addr { return netip.AddrFrom4([4]byte{10, 77, byte(host >> 8), byte(host)}) }
+	document := snapshot.Document{Version: snapshot.Version, TakenAt: time.Now(), Host: snapshot.HostDocument{
+		ID: fmt.Sprint("engine", host), Name: fmt.Sprint("host", host), Addresses: []netip.Addr{lan(host)}, AllAddresses: true,
+	}}
+	for c := range 50 {
+		own := netip.AddrFrom4([4]byte{172, 17, 0, byte(c + 2)})
+		container := snapshot.ContainerDocument{
+			ID: fmt.Sprintf("%060d%04d", host, c), Name: fmt.Sprint("/web-", c), Image: "web:1", NetworkMode: "default", Method: "sockdiag", Status: "ok",
+			Networks:  []snapshot.NetworkDocument{{ID: fmt.Sprint("net", host), Addresses: []netip.Addr{own}}},
+			Listening: []snapshot.ListenerDocument{{Endpoint: at(netip.IPv4Unspecified(), 8080), Published: []snapshot.Endpoint{at(netip.IPv4Unspecified(), 20000+c)}}},
+		}
+		for i := range 20 {
+			container.Connections = append(container.Connections, snapshot.ConnectionDocument{
+				Local: at(own, 40000+i), Remote: at(lan((host+i)%1000), 20000+c), Direction: "out", State: "ESTABLISHED",
+			})
+		}
+		document.Containers = append(document.Containers, container)
+	}
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	if err := json.NewEncoder(w).Encode(document); err != nil {
+		b.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return &simulated{compressed: compressed.Bytes(), every: every}
+}
+
+func (s *simulated) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	state := int32(0)
+	if poll := s.polls.Add(1); s.every > 0 {
+		state = poll / s.every
+	}
+	tag := fmt.Sprintf(`W/"%d"`, state)
+	w.Header().Set("ETag", tag)
+	if r.Header.Get("If-None-Match") == tag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Encoding", "gzip")
+	_, _ = w.Write(s.compressed)
+}
+
+// BenchmarkPolling polls a thousand simulated daemons on loopback every 10 s for a minute, and reports how much of one core
+// the mapper's process takes.
+func BenchmarkPolling(b *testing.B) {
+	if binary == "" {
+		b.Skip("the daemon is built where an engine answers")
+	}
+	for _, test := range []struct {
+		name  string
+		every int32
+	}{{"unchanged", 0}, {"changes=every-tenth-poll", 10}, {"changes=each-poll", 1}} {
+		b.Run(test.name, func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "targets")
+			if err := os.WriteFile(path, []byte(strings.Join(serveSimulated(b, 1000, test.every), "\n")), 0o600); err != nil {
+				b.Fatal(err)
+			}
+			m := startMap(b, []string{"file:" + path}, "OUTPOST_INTERVAL=10s")
+			const warm, measured = 25 * time.Second, time.Minute
+			time.Sleep(warm)
+			before := m.cpu(b)
+			for b.Loop() {
+				time.Sleep(measured)
+			}
+			b.ReportMetric(100*(m.cpu(b)-before).Seconds()/(measured.Seconds()*float64(b.N)), "%core")
+			b.ReportMetric(m.residentMiB(), "MiB-resident")
+			ok := 0
+			for _, target := range m.graph("?host=none").Targets {
+				if target.State == "ok" {
+					ok++
+				}
+			}
+			if ok != 1000 {
+				b.Errorf("%d of 1000 answer", ok)
+			}
+		})
+	}
+}
+
+func serveSimulated(b *testing.B, count int, every int32) (addresses []string) {
+	b.Helper()
+	for i := range count {
+		var config net.ListenConfig
+		listener, err := config.Listen(b.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			b.Fatal(err)
+		}
+		server := &http.Server{Handler: newSimulated(b, i, every), ReadHeaderTimeout: time.Minute}
+		go func() { _ = server.Serve(listener) }()
+		b.Cleanup(func() { _ = server.Close() })
+		addresses = append(addresses, listener.Addr().String())
+	}
+	return addresses
+}
+
+// cpu returns the time that the process has taken of all cores (utime and stime of proc_pid_stat(5)).
+func (o *outpost) cpu(b *testing.B) time.Duration {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", o.process.Pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	ticks := 0
+	for _, field := range fields[11:13] {
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ticks += n
+	}
+	const tick = 10 * time.Millisecond // USER_HZ is 100 everywhere
+	return time.Duration(ticks) * tick
+}

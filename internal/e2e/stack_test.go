@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/lab"
+)
+
+// example returns the README's example of a file, which begins with a comment that names it.
+func example(t testing.TB, name string) string {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+		if strings.HasPrefix(block[1], "# "+name+"\n") {
+			return block[1]
+		}
+	}
+	t.Fatalf("no example of %s", name)
+	return ""
+}
+
+// written writes an example to a file, with replacements given as old, new, …
+func written(t testing.TB, name string, replacements ...string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(strings.NewReplacer(replacements...).Replace(example(t, name))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// The README's Docker Swarm stack on two hosts: a daemon on each, one mapper that finds them, and links over an overlay
+// network.
+func TestSwarmStack(t *testing.T) {
+	a, b := newEngine(t, "10.77.0.41/24", lab.EngineOptions{}), newEngine(t, "10.77.0.42/24", lab.EngineOptions{})
+	engines := []*testEngine{a, b}
+	for _, e := range engines {
+		if err := e.Load(t.Context(), outpostImage(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.docker("swarm", "init", "--advertise-addr", a.ip)
+	token := a.docker("swarm", "join-token", "-q", "worker")
+	b.docker("swarm", "join", "--token", token, "--advertise-addr", b.ip, a.ip+":2377")
+	t.Cleanup(func() {
+		for _, e := range []*testEngine{b, a} {
+			_, _ = e.Docker(context.WithoutCancel(t.Context()), "swarm", "leave", "--force")
+		}
+	})
+	a.docker("network", "create", "-d", "overlay", "--attachable", "shop")
+	a.peer("server", []string{"--network", "shop"}, "listen:tcp4:0.0.0.0:80")
+	b.peer("client", []string{"--network", "shop"}, "dial:2:"+a.address("server")+":80")
+	for _, e := range engines { // on the bridges of both the same address
+		e.peer("bridged", nil, "listen:tcp4:0.0.0.0:80", "dial:1:127.0.0.1:80")
+	}
+
+	stack := written(t, "stack.yaml", "image: outpost", "image: "+outpostImage(t))
+	deploy := exec.CommandContext(t.Context(), "docker", "-H", a.Host(), "stack", "deploy", "--resolve-image", "never", "-c", stack, "outpost")
+	deploy.Env = append(os.Environ(), "DOCKER_GROUP="+socketGroup(t, a.Socket()))
+	if output, err := deploy.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			said, _ := a.Docker(context.WithoutCancel(t.Context()), "stack", "ps", "--no-trunc", "outpost")
+			t.Log(said)
+		}
+	})
+	var m *outpost
+	eventually(t, func() bool {
+		for _, e := range engines {
+			if strings.Contains(e.docker("ps", "--format", "{{.Names}} {{.Status}}"), "outpost_map.1") {
+				m = &outpost{t: t, url: "http://" + e.ip + ":9057"}
+				_, err := m.ask("/healthz")
+				return err == nil
+			}
+		}
+		return false
+	})
+	shorten := strings.NewReplacer(a.Name(""), "")
+	ok := func(g graph.Graph) int {
+		n := 0
+		for _, target := range g.Targets {
+			if target.State == graph.StateOK {
+				n++
+			}
+		}
+		return n
+	}
+	var lines []string
+	eventually(t, func() bool {
+		g := m.graph("")
+		lines = linksOf(g, shorten)
+		return ok(g) == 2 && slices.ContainsFunc(lines, func(line string) bool {
+			return strings.Contains(line, "/client > ") && strings.HasSuffix(line, "/server:80 direct both 2")
+		})
+	})
+	for _, line := range lines {
+		for _, end := range []string{"/server:80", "/client"} {
+			if strings.Contains(line, end) && !strings.HasSuffix(line, "/server:80 direct both 2") {
+				t.Errorf("an invented link: %s", line)
+			}
+		}
+	}
+	// The daemons have no capability, and of their own host alone.
+	for _, e := range engines {
+		for id := range strings.FieldsSeq(e.docker("ps", "-q", "--filter", "name=outpost_")) {
+			if got := e.docker("inspect", "-f", "{{.HostConfig.CapDrop}} {{.HostConfig.CapAdd}} {{.HostConfig.PidMode}}", id); got != "[ALL] []" {
+				t.Errorf("capabilities and PID mode: %s", got)
+			}
+		}
+	}
+}
+
+func socketGroup(t testing.TB, socket string) string {
+	t.Helper()
+	output, err := exec.CommandContext(t.Context(), "stat", "-c", "%g", socket).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(output))
+}
+
+// The README's Compose file.
+func TestCompose(t *testing.T) {
+	l := newLab(t)
+	compose, err := exec.LookPath("docker-compose")
+	if err != nil {
+		t.Fatal("no docker-compose: .ci/engine start test installs it")
+	}
+	file := written(t, "compose.yaml", "image: outpost", "image: "+outpostImage(t), "9057:9057", fmt.Sprint(l.firstPort, ":9057"))
+	group := socketGroup(t, engineSocket(t))
+	run := func(ctx context.Context, args ...string) {
+		t.Helper()
+		command := exec.CommandContext(ctx, compose, append([]string{"-p", l.Name("compose"), "-f", file}, args...)...)
+		command.Env = append(os.Environ(), "DOCKER_GROUP="+group)
+		if output, err := command.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, output)
+		}
+	}
+	t.Cleanup(func() { run(context.WithoutCancel(t.Context()), "down") })
+	run(t.Context(), "up", "-d")
+	o := at(t, l.firstPort)
+	eventually(t, func() bool {
+		_, err := o.ask("/healthz")
+		return err == nil
+	})
+	l.peer("server", nil, "listen:tcp4:0.0.0.0:80")
+	l.peer("client", nil, "dial:1:"+l.address("server")+":80")
+	want := "client > server:80 direct both 1"
+	got := linksOf(o.graph("?container="+l.Name("client")), strings.NewReplacer(l.Name(""), "", hostname(t)+"/", ""))
+	if !slices.Equal(got, []string{want}) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, n := range o.graph("?project=" + l.Name("compose")).Nodes {
+		if n.Service == "outpost" {
+			return
+		}
+	}
+	t.Error("Outpost does not see itself as a service")
+}
