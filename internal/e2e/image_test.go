@@ -115,6 +115,15 @@ func TestDemo(t *testing.T) {
 	if n := strings.Count(fmt.Sprint(a.containers["/"+part("web")].Established), db+" 5432"); n != 2 || len(a.containers["/"+part("web")].Established) != 7 {
 		t.Errorf("web is connected to %v", a.containers["/"+part("web")].Established)
 	}
+	_, table, _ := strings.Cut(list, "/outpost links\n")
+	for _, link := range [][]string{
+		{part("agent"), part("web"), "8080", "published", "both", "1"}, {part("client"), part("web"), "8080", "published", "client", "3"},
+		{part("sidecar"), part("web"), "8080", "loopback", "both", "1"}, {part("web"), part("db"), "5432", "direct", "both", "2"},
+	} {
+		if !slices.ContainsFunc(strings.Split(table, "\n"), func(line string) bool { return slices.Equal(strings.Fields(line), link) }) {
+			t.Errorf("no link %s in\n%s", link, table)
+		}
+	}
 	demo("down", l.Name("demo"))
 	if left := l.docker("ps", "-aq", "--filter", "name="+l.Name("demo")); left != "" {
 		t.Errorf("left behind: %s", left)
@@ -147,12 +156,15 @@ func (l *testLab) own(command string) string {
 		"docker exec outpost ", "docker exec "+l.Name("outpost")+" ",
 		"container=outpost", "container="+l.Name("outpost"),
 		"\n  outpost\n", "\n  "+outpostImage(l.t)+"\n",
+		" outpost diff", " --label "+l.Label()+" "+outpostImage(l.t)+" diff",
 	).Replace(command)
 }
 
 func (l *testLab) shell(command string) string {
 	l.t.Helper()
-	output, err := exec.CommandContext(l.t.Context(), "sh", "-euc", l.own(command)).CombinedOutput()
+	shell := exec.CommandContext(l.t.Context(), "sh", "-euc", l.own(command))
+	shell.Dir = l.t.TempDir() // for the files that it writes
+	output, err := shell.CombinedOutput()
 	if err != nil {
 		l.t.Fatalf("%s%v: %s", command, err, output)
 	}
@@ -178,7 +190,8 @@ func TestReadme(t *testing.T) {
 				t.Errorf("%s: %v, Outpost-Incomplete: %s", command, a.containers["/"+l.Name("outpost")], a.header.Get("Outpost-Incomplete"))
 			}
 		case "curl -s", "curl -si", "docker exec":
-			if output := l.shell(command); !strings.Contains(output, l.Name("outpost")) {
+			comparing := strings.Contains(command, "diff") // which prints nothing where nothing is different
+			if output := l.shell(command); !comparing && !strings.Contains(output, l.Name("outpost")) {
 				t.Errorf("%s: %s", command, output)
 			}
 		default:

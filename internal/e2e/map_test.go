@@ -236,3 +236,40 @@ func (l *testLab) inspect(part string) string {
 	l.t.Helper()
 	return l.docker("inspect", "-f", "{{.Id}}", l.Name(part))
 }
+
+// What came and went between two requests is on the map: it was looked at meanwhile.
+func TestSampling(t *testing.T) {
+	for _, method := range []string{"auto", "exec"} {
+		t.Run(method, func(t *testing.T) {
+			l := newLab(t)
+			l.peer("server", nil, "listen:tcp4:0.0.0.0:80")
+			o := start(t, "OUTPOST_COLLECTOR="+method, "OUTPOST_SAMPLE_INTERVAL=1s")
+			l.peer("client", nil, "dial:2:"+l.address("server")+":80")
+			time.Sleep(4 * time.Second)
+			l.docker("rm", "-f", l.Name("client"))
+			g := o.graph("?container=" + l.Name("server"))
+			want := []string{"client > server:80 direct both 0"}
+			if diff := cmp.Diff(want, linksOf(g, strings.NewReplacer(l.Name(""), "", hostname(t)+"/", ""))); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			for _, n := range g.Nodes {
+				if n.Past != (n.Name == l.Name("client")) {
+					t.Errorf("%+v", n)
+				}
+			}
+		})
+	}
+}
+
+// Nobody who did not ask for it has commands run between requests.
+func TestNoSamplingByCommands(t *testing.T) {
+	l := newLab(t)
+	l.peer("server", nil, "listen:tcp4:0.0.0.0:80")
+	o := start(t, "OUTPOST_COLLECTOR=exec")
+	o.connections()
+	before := len(l.execs())
+	time.Sleep(12 * time.Second)
+	if after := len(l.execs()); after != before || before == 0 {
+		t.Errorf("%d commands, %d after a while", before, after)
+	}
+}

@@ -82,7 +82,7 @@ func (s snapshotOf) withoutMethod(names ...string) []*snapshotContainer {
 		for i := range c.Listening {
 			c.Listening[i].Process = ""
 		}
-		c.Connections = slices.DeleteFunc(c.Connections, func(x snapshotConnection) bool { return x.State == "TIME_WAIT" })
+		c.Connections = slices.DeleteFunc(c.Connections, func(x snapshotConnection) bool { return x.State != "ESTABLISHED" })
 		for i := range c.Connections {
 			c.Connections[i].Measured, c.Connections[i].Process = nil, ""
 		}
