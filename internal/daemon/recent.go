@@ -18,12 +18,18 @@ const (
 	maxRecent = 1 << 16
 )
 
-// recent remembers connections between collections. The other end of a connection that it closed keeps it for a minute,
-// and this end does not.
+// recent remembers connections and listeners between collections: a connection is gone at once at the end that did not
+// close it first, and one that was accepted looks like one that was dialled once its listener is closed.
 type recent struct {
-	containers map[string]map[ends]remembered // by container ID
-	count      int
-	last       map[string]snapshot.Container // as last read, by ID
+	containers map[string]*past // by container ID
+	count      int              // of connections
+}
+
+// past is what is remembered of a container.
+type past struct {
+	snapshot.Container // as it was read last
+	connections        map[ends]remembered
+	listened           map[uint16]time.Time // when there was a listener last, by port
 }
 
 type ends struct{ local, remote netip.AddrPort }
@@ -33,57 +39,66 @@ type remembered struct {
 	seen time.Time
 }
 
-func newRecent() *recent {
-	return &recent{containers: make(map[string]map[ends]remembered)}
-}
+func newRecent() *recent { return &recent{containers: make(map[string]*past)} }
 
 // add adds to containers the connections that were established a moment ago, and remembers those that are now. Of a
 // sample, containers that could not be read are as they were read last.
 func (r *recent) add(containers []snapshot.Container, sample bool, now time.Time) {
-	last := make(map[string]snapshot.Container, len(containers))
-	kept := make(map[string]map[ends]remembered, len(containers))
+	kept := make(map[string]*past, len(containers))
 	r.count = 0
 	for i := range containers {
 		c := &containers[i]
-		connections := r.containers[c.ID]
-		before, known := r.last[c.ID]
+		p := r.containers[c.ID]
+		read := c.Method != collect.None
 		switch {
-		case c.Method != collect.None:
-			last[c.ID] = *c
-			connections = r.update(connections, c, now)
-		case sample && known:
-			last[c.ID], *c = before, before
+		case read && p == nil:
+			p = &past{connections: make(map[ends]remembered), listened: make(map[uint16]time.Time)}
+		case p == nil:
+			continue
 		}
-		if len(connections) > 0 {
-			kept[c.ID] = connections
-			r.count += len(connections)
+		kept[c.ID] = p
+		switch {
+		case read:
+			p.Container = *c
+			p.update(c, now, maxRecent-r.count)
+		case sample:
+			*c = p.Container
 		}
+		r.count += len(p.connections)
 	}
-	r.containers, r.last = kept, last
+	r.containers = kept
 }
 
-// update brings the remembered connections of a container up to date, and adds those that ended to it.
-func (r *recent) update(connections map[ends]remembered, c *snapshot.Container, now time.Time) map[ends]remembered {
-	if connections == nil {
-		connections = make(map[ends]remembered)
+// update brings what is remembered of a container up to date, and adds to it the connections that ended. At most so many
+// are remembered.
+func (p *past) update(c *snapshot.Container, now time.Time, most int) {
+	for _, listener := range c.Listeners {
+		p.listened[listener.Local.Port()] = now
+	}
+	for port, last := range p.listened {
+		if now.Sub(last) > recentFor {
+			delete(p.listened, port)
+		}
 	}
 	present := make(map[ends]bool, len(c.Connections))
-	for _, connection := range c.Connections {
+	for i := range c.Connections {
+		connection := &c.Connections[i]
 		key := ends{connection.Local, connection.Remote}
 		present[key] = true
-		_, known := connections[key]
-		if connection.State == socket.Established && (known || r.count+len(connections) < maxRecent) {
-			connection.Info = nil
-			connections[key] = remembered{connection, now}
+		before, known := p.connections[key]
+		_, listened := p.listened[key.local.Port()]
+		connection.Inbound = connection.Inbound || before.Inbound || !known && listened
+		if connection.State == socket.Established && (known || len(p.connections) < most) {
+			p.connections[key] = remembered{*connection, now}
 		}
 	}
 	var ended []snapshot.Connection
-	for key, connection := range connections {
+	for key, connection := range p.connections {
 		switch {
 		case now.Sub(connection.seen) > recentFor:
-			delete(connections, key)
+			delete(p.connections, key)
 		case !present[key]:
-			connection.State = socket.Close
+			connection.State, connection.Info = socket.Close, nil
 			ended = append(ended, connection.Connection)
 		}
 	}
@@ -91,5 +106,4 @@ func (r *recent) update(connections map[ends]remembered, c *snapshot.Container, 
 		c.Connections = append(slices.Clone(c.Connections), ended...)
 		slices.SortFunc(c.Connections, snapshot.CompareConnections)
 	}
-	return connections
 }

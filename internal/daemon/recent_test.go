@@ -53,8 +53,39 @@ func TestConnectionsAreToldOfForAMinuteAfterTheyEnded(t *testing.T) {
 			t.Errorf("after %s: %s, want %s", step.after, got, step.want)
 		}
 	}
-	if len(r.containers) != 0 || r.count != 0 {
-		t.Errorf("%d remembered, %v", r.count, r.containers)
+	if r.count != 0 {
+		t.Errorf("%d remembered", r.count)
+	}
+	if r.add(nil, false, noon); len(r.containers) != 0 {
+		t.Error("a container that is gone is remembered")
+	}
+}
+
+// A connection that was accepted is one of a server also after its listener is closed.
+func TestAcceptedConnectionsStayAccepted(t *testing.T) {
+	at80 := netip.MustParseAddrPort("172.17.0.2:80")
+	row := func(remote string, inbound bool, state socket.State) snapshot.Connection {
+		return snapshot.Connection{Local: at80, Remote: netip.MustParseAddrPort(remote), Inbound: inbound, State: state}
+	}
+	inbound := func(c []snapshot.Container) (all []bool) {
+		for _, connection := range c[0].Connections {
+			all = append(all, connection.Inbound)
+		}
+		return all
+	}
+	r := newRecent()
+	listening := connected(collect.Procfs, row("192.0.2.1:1000", true, socket.Established))
+	listening[0].Listeners = []snapshot.Listener{{Local: netip.MustParseAddrPort("0.0.0.0:80")}}
+	r.add(listening, false, noon)
+	for _, step := range []struct {
+		after time.Duration
+		want  string
+	}{{30 * time.Second, "[true true]"}, {80 * time.Second, "[true false]"}, {100 * time.Second, "[true false]"}} {
+		closed := connected(collect.Procfs, row("192.0.2.1:1000", false, socket.Established), row("192.0.2.2:1000", false, socket.TimeWait))
+		r.add(closed, false, noon.Add(step.after))
+		if got := fmt.Sprint(inbound(closed)); got != step.want {
+			t.Errorf("after %s: %s, want %s", step.after, got, step.want)
+		}
 	}
 }
 

@@ -22,8 +22,8 @@ import (
 // simulated is a daemon whose host has 50 containers of 20 connections each.
 type simulated struct {
 	compressed []byte
-	every      int32 // so many polls pass between two changes; 0: it never changes
-	polls      atomic.Int32
+	every      int32        // so many polls pass between two changes; 0: it never changes
+	polls      atomic.Int32 // from a number of its own, so that not all change at once
 }
 
 func newSimulated(b *testing.B, host int, every int32) *simulated {
@@ -57,7 +57,9 @@ func newSimulated(b *testing.B, host int, every int32) *simulated {
 	if err := w.Close(); err != nil {
 		b.Fatal(err)
 	}
-	return &simulated{compressed: compressed.Bytes(), every: every}
+	s := &simulated{compressed: compressed.Bytes(), every: every}
+	s.polls.Store(int32(host))
+	return s
 }
 
 func (s *simulated) ServeHTTP(w http.ResponseWriter, r *http.Request) {
