@@ -129,14 +129,15 @@ func (o *outpost) start(ctx context.Context, c config.Config, own *mapper.Own) (
 	return reasons, running.Wait
 }
 
-// probeUntilTried probes; where one method alone may be used, until there was a container to try it on.
+// probeUntilTried probes until there was a container to try each way on or, where one way alone may be used, it is clear
+// without one that it cannot work.
 func (o *outpost) probeUntilTried(ctx context.Context, forced bool) (collect.Findings, error) {
 	findings, err := o.probe(ctx)
 	if err != nil {
 		return findings, err
 	}
 	o.Found(findings)
-	for forced && !findings.Tried() && cannotWork(findings) == nil {
+	for !findings.Tried() && (!forced || cannotWork(findings) == nil) {
 		if err := pause(ctx, lastProbe); err != nil {
 			return findings, err
 		}

@@ -21,7 +21,7 @@ const usage = `Outpost tells which container of this Docker host listens where a
 
 Usage:
   outpost              serve what is known of this host
-  outpost map          serve the map of many hosts: poll the daemons of OUTPOST_TARGETS, or of these
+  outpost map          serve the map of many hosts: poll the daemons of OUTPOST_TARGETS and these
                        [TARGET…]
   outpost ls           print the containers, what they listen on and how many connections they have
                        [--json] [--from URL] [--container NAME|ID] [--project NAME]

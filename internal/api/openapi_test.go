@@ -605,6 +605,9 @@ func (f fields) ofType(at string, t reflect.Type) {
 		f.ofType(at+"[]", t.Elem())
 	case t.Kind() == reflect.Struct:
 		for field := range t.Fields() {
+			if !field.IsExported() {
+				continue
+			}
 			if field.Anonymous {
 				f.ofType(at, field.Type)
 				continue

@@ -31,7 +31,8 @@ func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// snapshot answers GET /v1/snapshot. Its tag is that of the answer without when and how long.
+// snapshot answers GET /v1/snapshot. Its tag is that of the answer without when and how long, and without what is measured,
+// which is never the same: the connection through which it is asked is among those that are measured.
 func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	filter := snapshot.Filter{Container: query.Get("container"), Project: query.Get("project")}
@@ -46,6 +47,11 @@ func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	document.TakenAt, document.DurationMs = time.Time{}, 0
+	for _, c := range document.Containers {
+		for i := range c.Connections {
+			c.Connections[i].Measured = nil
+		}
+	}
 	tagged, ok := h.encode(w, document)
 	if !ok {
 		return

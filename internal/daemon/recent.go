@@ -28,6 +28,7 @@ type recent struct {
 // past is what is remembered of a container.
 type past struct {
 	snapshot.Container // as it was read last
+	read               time.Time
 	connections        map[ends]remembered
 	listened           map[uint16]time.Time // when there was a listener last, by port
 }
@@ -45,7 +46,7 @@ func newRecent() *recent { return &recent{containers: make(map[string]*past)} }
 // sample, containers that could not be read are as they were read last.
 func (r *recent) add(containers []snapshot.Container, sample bool, now time.Time) {
 	kept := make(map[string]*past, len(containers))
-	r.count = 0
+	r.count = r.held(containers)
 	for i := range containers {
 		c := &containers[i]
 		p := r.containers[c.ID]
@@ -59,14 +60,25 @@ func (r *recent) add(containers []snapshot.Container, sample bool, now time.Time
 		kept[c.ID] = p
 		switch {
 		case read:
-			p.Container = *c
+			p.Container, p.read = *c, now
+			r.count -= len(p.connections)
 			p.update(c, now, maxRecent-r.count)
-		case sample:
+			r.count += len(p.connections)
+		case sample && now.Sub(p.read) <= recentFor:
 			*c = p.Container
 		}
-		r.count += len(p.connections)
 	}
 	r.containers = kept
+}
+
+// held returns how many connections of containers are remembered.
+func (r *recent) held(containers []snapshot.Container) (count int) {
+	for _, c := range containers {
+		if p := r.containers[c.ID]; p != nil {
+			count += len(p.connections)
+		}
+	}
+	return count
 }
 
 // update brings what is remembered of a container up to date, and adds to it the connections that ended. At most so many

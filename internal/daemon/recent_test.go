@@ -91,18 +91,20 @@ func TestAcceptedConnectionsStayAccepted(t *testing.T) {
 
 func TestRememberedConnectionsAreBounded(t *testing.T) {
 	r := newRecent()
-	for id := range 3 {
-		var many []snapshot.Connection
-		for port := range maxRecent / 2 {
-			many = append(many, connection(port, socket.Established))
+	var many []snapshot.Connection
+	for port := range maxRecent/2 + 1 {
+		many = append(many, connection(port, socket.Established))
+	}
+	var containers []snapshot.Container
+	for id := range 4 { // each time another one stands before those that are known
+		containers = append([]snapshot.Container{{ID: fmt.Sprint(id), Method: collect.Procfs, Connections: many}}, containers...)
+		r.add(containers, false, noon)
+		held := 0
+		for _, p := range r.containers {
+			held += len(p.connections)
 		}
-		containers := append(connected(collect.Procfs, many...), snapshot.Container{ID: "b", Method: collect.Procfs, Connections: many})
-		for i := range containers {
-			containers[i].ID += fmt.Sprint(id)
-		}
-		r.add(append(containers, connected(collect.Procfs, many...)...), false, noon)
-		if r.count > maxRecent {
-			t.Errorf("%d", r.count)
+		if held > maxRecent || held != r.count || id > 0 && held < maxRecent {
+			t.Errorf("%d are held, %d counted", held, r.count)
 		}
 	}
 }

@@ -41,8 +41,7 @@ func (o *outpost) graph(query string) graph.Graph {
 	return g
 }
 
-// linksOf are the links of a graph in a few words, but for those of Outpost itself and of the machine's polling. Lab names
-// are shortened, and hosts called as hosts says.
+// linksOf are the links of a graph in a few words, with names shortened.
 func linksOf(g graph.Graph, shorten *strings.Replacer) []string {
 	names := make(map[string]string)
 	for _, n := range g.Nodes {

@@ -53,7 +53,7 @@ func hostOf(h, hosts int) snapshot.Document {
 }
 
 func digested(i int, d snapshot.Document) Source {
-	return Source{Target: fmt.Sprint(i), Host: NewHost(d, netip.Addr{}), State: StateOK, Seen: noon}
+	return Source{Target: fmt.Sprint(i), Host: NewHost(d, netip.Addr{}, nil, noon), State: StateOK, Seen: noon}
 }
 
 // BenchmarkFleet digests and links all hosts, as when each has just been read, and links them alone, as when none has

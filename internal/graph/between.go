@@ -13,7 +13,7 @@ type reaching struct {
 	via    Via
 	server int32 // node, as far as the client's half tells
 	found  bool  // there is such a server
-	met    bool  // the other half was seen
+	taken  bool  // the other half was seen
 }
 
 const nowhere int32 = -1
@@ -67,6 +67,9 @@ func (l *linker) dialAll() {
 	for i, source := range l.sources {
 		for j := range source.Host.outward {
 			h := &source.Host.outward[j]
+			if h.met {
+				continue
+			}
 			l.reaching = append(l.reaching, reaching{half: h, host: number(i), port: h.remote.Port(), via: ViaDirect, to: place{host: nowhere}})
 			l.dial(number(len(l.reaching) - 1))
 		}
@@ -78,6 +81,10 @@ func (l *linker) dial(index int32) {
 	addr := r.remote.Addr()
 	if at, ok := l.overlayAt(place{r.host, r.namespace}, addr); ok {
 		l.reach(index, at)
+		return
+	}
+	if space, ok := l.sources[r.host].Host.reached[addr]; ok { // on a network that the client is not on
+		l.reach(index, place{r.host, space})
 		return
 	}
 	if o, ok := l.hosts[addr]; ok {
@@ -193,6 +200,10 @@ func (l *linker) accept(host int32, h half) {
 		l.accepted(l.node(from.host, l.sources[from.host].Host.clientOf(from.namespace)), host, h, here.wayFrom(h, true))
 		return
 	}
+	if space, ok := here.reached[source]; ok {
+		l.accepted(l.node(host, here.clientOf(space)), host, h, here.wayFrom(h, true))
+		return
+	}
 	if o, ok := l.hosts[source]; ok {
 		l.acceptFromHost(at, o, h)
 		return
@@ -215,11 +226,11 @@ func (l *linker) meet(a arrivals, key arrival, h half) bool {
 		return false
 	}
 	for _, further := range a.more[key] {
-		if l.reaching[index].met {
+		if l.reaching[index].taken {
 			index = further
 		}
 	}
-	if l.reaching[index].met {
+	if l.reaching[index].taken {
 		return false
 	}
 	l.confirm(&l.reaching[index], key.server.host, h)
@@ -229,7 +240,7 @@ func (l *linker) meet(a arrivals, key arrival, h half) bool {
 func (l *linker) meetOnOverlay(at place, h half) bool {
 	for _, network := range l.networksOf(at) {
 		index, ok := l.unplaced[overlayArrival{network, sourceOf(h.remote), h.local.Port()}]
-		if ok && !l.reaching[index].met {
+		if ok && !l.reaching[index].taken {
 			l.confirm(&l.reaching[index], at.host, h)
 			return true
 		}
@@ -262,7 +273,7 @@ func (l *linker) acceptFromHost(at place, o owner, h half) {
 
 // confirm counts a connection both halves of which were seen.
 func (l *linker) confirm(r *reaching, host int32, accepted half) {
-	r.met = true
+	r.taken = true
 	if r.to.host == nowhere { // now it is known
 		r.via = l.sources[host].Host.wayFrom(accepted, r.via == ViaDirect)
 	}
@@ -283,7 +294,7 @@ func (l *linker) settle() {
 	for i := range l.reaching {
 		r := &l.reaching[i]
 		switch {
-		case r.met:
+		case r.taken:
 		case r.undirected && !r.found:
 			l.unattributed[r.host]++
 		default:

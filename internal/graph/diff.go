@@ -60,7 +60,7 @@ func (e Edge) compare(other Edge) int {
 func edgesOf(g Graph) map[Edge]string {
 	index := indexes(g.Nodes)
 	ways := make(map[Edge][]string)
-	images := make(map[Edge]string)
+	images := make(map[Edge][]string)
 	for _, l := range g.Links {
 		client, clientKnown := index[l.Client]
 		server, serverKnown := index[l.Server]
@@ -72,12 +72,15 @@ func edgesOf(g Graph) map[Edge]string {
 		if !slices.Contains(ways[edge], l.Via.String()) {
 			ways[edge] = append(ways[edge], l.Via.String())
 		}
-		images[edge] = described(from.Image) + " to " + described(to.Image)
+		if pair := described(from.Image) + " to " + described(to.Image); !slices.Contains(images[edge], pair) {
+			images[edge] = append(images[edge], pair)
+		}
 	}
 	edges := make(map[Edge]string, len(ways))
 	for edge, via := range ways {
 		slices.Sort(via)
-		edges[edge] = strings.Join(via, " and ") + ", " + images[edge]
+		slices.Sort(images[edge])
+		edges[edge] = strings.Join(via, " and ") + ", " + strings.Join(images[edge], " and ")
 	}
 	return edges
 }

@@ -22,6 +22,21 @@ type Graph struct {
 	Targets []Target `json:"targets"` // ascending by name; none from a daemon, which maps its own host
 	// Forgotten is how many past links were dropped before their time to bound memory.
 	Forgotten int `json:"forgotten"`
+
+	addresses map[netip.Addr]bool // of hosts and containers
+}
+
+// Supersedes reports whether an end of a link that was drawn as an external address before is a host's or container's
+// now: it was drawn without knowing of that.
+func (g Graph) Supersedes(link Link) bool {
+	for _, id := range []string{link.Client, link.Server} {
+		if text, ok := strings.CutPrefix(id, string(KindExternal)+"/"); ok {
+			if addr, err := netip.ParseAddr(text); err == nil && g.addresses[addr] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Kind is what a node stands for.

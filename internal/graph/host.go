@@ -2,9 +2,12 @@ package graph
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
@@ -14,7 +17,10 @@ import (
 // again and again as long as the host's snapshot is the same.
 type Host struct {
 	id, name   string
+	at         time.Time
 	containers []snapshot.ContainerDocument // without sockets
+	present    int                          // so many of them; the others have ended
+	ended      []ended                      // they, and what else has
 	namespaces []namespace                  // the first is the host's own
 	addresses  map[netip.Addr]bool          // the host's, those of its bridges too
 	complete   bool                         // these are all of its addresses
@@ -23,6 +29,7 @@ type Host struct {
 	published  map[uint16][]binding         // by the host's port
 	publishes  map[service]bool             // whether any host port leads there
 	sets       [][]party                    // of containers of which one, it is not known which, owns a socket
+	setOf      map[string]party             // by its members
 	within     []tally                      // links whose ends are both here
 	outward    []half                       // client halves whose server is elsewhere
 	inward     []half                       // server halves whose client is elsewhere
@@ -70,16 +77,29 @@ func clip(text string) string {
 	return strings.ToValidUTF8(text[:longest], "") + "…"
 }
 
-// NewHost digests a snapshot. polled is the address at which it was asked for, which is the host's where the host does
+// ended is a container that is not there any more. For a while the sockets of others still have its addresses.
+type ended struct {
+	container snapshot.ContainerDocument
+	networks  []snapshot.NetworkDocument
+	seen      time.Time
+}
+
+// endedFor is how long that is: as long as TIME_WAIT (TCP_TIMEWAIT_LEN of include/net/tcp.h), and as long as it may take
+// until somebody looks.
+const endedFor = 2 * time.Minute
+
+// NewHost digests the snapshot of a moment. before is the host as it was digested last, or nil. polled is the address at which it was asked for, which is the host's where the host does
 // not know its own; it may be invalid.
-func NewHost(document snapshot.Document, polled netip.Addr) *Host {
+func NewHost(document snapshot.Document, polled netip.Addr, before *Host, at time.Time) *Host {
 	h := &Host{
+		at: at,
 		id: clip(document.Host.ID), name: clip(document.Host.Name), complete: document.Host.AllAddresses,
 		addresses: make(map[netip.Addr]bool),
 		gateways:  make(map[netip.Addr]bool),
 		reached:   make(map[netip.Addr]int32),
 		published: make(map[uint16][]binding),
 		publishes: make(map[service]bool),
+		setOf:     make(map[string]party),
 
 		containers: make([]snapshot.ContainerDocument, 0, len(document.Containers)),
 	}
@@ -91,6 +111,8 @@ func NewHost(document snapshot.Document, polled netip.Addr) *Host {
 	}
 	containers := h.distinct(document.Containers)
 	spaces := h.place(containers)
+	h.present = len(h.containers)
+	h.remember(before)
 	h.hear(containers, spaces)
 	newTracer(h).trace(containers, spaces)
 	return h
@@ -192,8 +214,20 @@ func (p places) set(c snapshot.ContainerDocument, space int32) {
 func (h *Host) describe(c snapshot.ContainerDocument) {
 	h.containers = append(h.containers, snapshot.ContainerDocument{
 		ID: clip(c.ID), Name: clip(strings.TrimPrefix(c.Name, "/")), Image: clip(c.Image),
-		Project: clip(c.Project), Service: clip(c.Service), Reason: clip(c.Reason),
+		Project: clip(c.Project), Service: clip(cmp.Or(c.Service, swarmService(c.Name))), Reason: clip(c.Reason),
 	})
+}
+
+// swarmTask matches the name that Docker Swarm gives to a task's container: the service, the slot or node, and the task
+// (moby daemon/cluster/executor/container/container.go).
+var swarmTask = regexp.MustCompile(`^/?(.+)\.([0-9]+|[a-z0-9]{25})\.[a-z0-9]{25}$`)
+
+// swarmService returns the service of a Swarm's task; empty if it is none.
+func swarmService(name string) string {
+	if parts := swarmTask.FindStringSubmatch(name); parts != nil {
+		return parts[1]
+	}
+	return ""
 }
 
 // connect takes note of the addresses that a container gives to its namespace.
@@ -216,6 +250,47 @@ func (h *Host) connect(space int32, owner party, networks []snapshot.NetworkDocu
 		}
 		for _, gateway := range network.Gateways {
 			h.gateways[gateway.Unmap()] = true
+		}
+	}
+}
+
+// remember takes over what ended since the host was digested before, and had addresses that nobody has now.
+func (h *Host) remember(before *Host) {
+	if before == nil {
+		return
+	}
+	present := make(map[string]bool, h.present)
+	for _, c := range h.containers {
+		present[c.ID] = true
+	}
+	candidates := slices.Clone(before.ended)
+	for _, n := range before.namespaces {
+		if int(n.primary) < before.present && len(n.networks) > 0 {
+			candidates = append(candidates, ended{before.containers[n.primary], n.networks, before.at})
+		}
+	}
+	for _, e := range candidates {
+		if present[e.container.ID] || h.at.Sub(e.seen) > endedFor {
+			continue
+		}
+		h.ended = append(h.ended, e)
+		h.namespaces = append(h.namespaces, namespace{primary: party(number(len(h.containers))), listeners: make(map[uint16][]listener)})
+		h.containers = append(h.containers, e.container)
+		h.reoccupy(number(len(h.namespaces)-1), e.networks)
+	}
+}
+
+// reoccupy gives the addresses that nobody has now to the namespace of a container that ended.
+func (h *Host) reoccupy(space int32, networks []snapshot.NetworkDocument) {
+	n := &h.namespaces[space]
+	n.members = []party{n.primary}
+	for _, network := range networks {
+		n.networks = append(n.networks, network)
+		n.ids = append(n.ids, network.ID)
+		for _, addr := range network.Addresses {
+			if _, taken := h.reached[addr.Unmap()]; !taken {
+				h.reached[addr.Unmap()] = space
+			}
 		}
 	}
 }
@@ -269,23 +344,31 @@ func (h *Host) publish(host snapshot.Endpoint, b binding) {
 
 // either returns the party of who may be a or b.
 func (h *Host) either(a, b party) party {
+	if a == b {
+		return a
+	}
 	members := append(slices.Clone(h.membersOf(a)), h.membersOf(b)...)
 	slices.Sort(members)
 	return h.oneOf(slices.Compact(members))
 }
+
+// mostCandidates bounds how many containers one socket may belong to; of more, these stand for all.
+const mostCandidates = 16
 
 // oneOf returns the party of who may be any of members, which are ascending.
 func (h *Host) oneOf(members []party) party {
 	if len(members) == 1 {
 		return members[0]
 	}
-	for i, set := range h.sets {
-		if slices.Equal(set, members) {
-			return party(number(len(h.containers) + i))
-		}
+	members = members[:min(len(members), mostCandidates)]
+	key := fmt.Sprint(members)
+	set, ok := h.setOf[key]
+	if !ok {
+		set = party(number(len(h.containers) + len(h.sets)))
+		h.setOf[key] = set
+		h.sets = append(h.sets, members)
 	}
-	h.sets = append(h.sets, members)
-	return party(number(len(h.containers) + len(h.sets) - 1))
+	return set
 }
 
 // membersOf returns the containers that a party may be.
@@ -329,6 +412,17 @@ func (h *Host) bound(at netip.AddrPort) (binding, bool) {
 		}
 	}
 	return binding{}, false
+}
+
+// near reports whether an address of one namespace is reached from another as it is: on a network of both, or from the
+// host itself.
+func (h *Host) near(from, to int32) bool {
+	if from == hostNamespace || from == to {
+		return true
+	}
+	ids := h.namespaces[to].ids
+	return len(ids) == 0 || len(h.namespaces[from].ids) == 0 ||
+		slices.ContainsFunc(h.namespaces[from].ids, func(id string) bool { return slices.Contains(ids, id) })
 }
 
 // isHost reports whether an address means this host to its own containers and processes.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
 // Of links the hosts that were asked. A host that is among them twice counts once, as the first. Addresses that are
@@ -30,7 +32,8 @@ func number(i int) int32 { return int32(i) } //nolint:gosec // see above
 // linker links hosts. Nodes and hosts are known by their numbers.
 type linker struct {
 	sources      []Source // with a host, each host once
-	keys         []string // of hosts
+	keys         []string // what hosts are called
+	ids, hostIDs []string // of hosts, in the IDs of their containers' nodes and of their own
 	duplicates   map[string]string
 	unattributed []int // by host
 	naming       Naming
@@ -105,6 +108,7 @@ func newLinker(sources []Source, naming Naming) *linker {
 	l.dialled = sync.OnceValue(func() arrivals { return l.arrivals(false) })
 	l.masked = sync.OnceValue(func() arrivals { return l.arrivals(true) })
 	l.keys = keysOf(l.sources)
+	l.ids, l.hostIDs = idsOf(l.sources)
 	l.unattributed = make([]int, len(l.sources))
 	for i := range l.sources {
 		l.addHost(number(i))
@@ -129,33 +133,47 @@ func (l *linker) grow() {
 	l.between = make(map[linkKey]int32, outward+inward/2)
 }
 
-// duplicates returns, for each target that answers for the same host as one before it, that one. That they have a
-// container in common tells: hosts that were cloned have the same ID, but not that.
+// duplicates returns, for each target that answers for the same host as another one, that other one: the one that
+// answered last. That they have a container in common tells: hosts that were cloned have the same ID, but not that.
 func duplicates(sources []Source) map[string]string {
-	byID := make(map[string][]Source)
-	for _, source := range sources {
-		if source.Host != nil && source.Host.id != "" {
-			byID[source.Host.id] = append(byID[source.Host.id], source)
+	best := make([]int, 0, len(sources)) // the best first
+	for i, source := range sources {
+		if source.Host != nil {
+			best = append(best, i)
 		}
 	}
+	slices.SortStableFunc(best, func(a, b int) int {
+		return cmp.Or(rankOf(sources[a].State)-rankOf(sources[b].State), sources[b].Seen.Compare(sources[a].Seen))
+	})
 	found := make(map[string]string)
-	for _, same := range byID {
-		first := make(map[string]string) // target by container
-		for _, source := range same {
-			if len(same) == 1 {
+	taken := make(map[string]string) // target by container
+	for _, i := range best {
+		source := sources[i]
+		for _, c := range source.Host.containers[:source.Host.present] {
+			if !wholeID(c.ID) && source.Host.id == "" { // it is no more than a name
 				continue
 			}
-			for _, c := range source.Host.containers {
-				if target, ok := first[c.ID]; ok && target != source.Target {
-					found[source.Target] = target
-					break
-				}
-				first[c.ID] = source.Target
+			key := source.Host.id + "/" + c.ID
+			if target, ok := taken[key]; ok && target != source.Target {
+				found[source.Target] = target
+				break
 			}
+			taken[key] = source.Target
 		}
 	}
 	return found
 }
+
+// rankOf orders states: who answers goes before who does not.
+func rankOf(state State) int {
+	if state == StateOK {
+		return 0
+	}
+	return 1
+}
+
+// wholeID reports whether a text is as long as a container's ID, which no two containers share.
+func wholeID(id string) bool { return len(id) == 64 }
 
 // keysOf returns the names by which hosts are told apart.
 func keysOf(sources []Source) []string {
@@ -177,15 +195,33 @@ func keysOf(sources []Source) []string {
 	return keys
 }
 
+// idsOf returns what hosts are called in the IDs of their containers, and of their own nodes: what stays the same when
+// other hosts come and go. Clones have the same, but not their containers.
+func idsOf(sources []Source) (ids, own []string) {
+	count := make(map[string]int)
+	for _, source := range sources {
+		id := cmp.Or(source.Host.id, source.Host.name, source.Target)
+		ids = append(ids, id)
+		count[id]++
+	}
+	for i, id := range ids {
+		if count[id] > 1 {
+			id += "@" + sources[i].Target
+		}
+		own = append(own, id)
+	}
+	return ids, own
+}
+
 // addHost adds a host's containers, and its addresses to those that mean something elsewhere.
 func (l *linker) addHost(i int32) {
 	source := l.sources[i]
 	h := source.Host
 	l.base = append(l.base, number(len(l.nodes)))
-	for _, c := range h.containers {
+	for j, c := range h.containers {
 		l.nodes = append(l.nodes, Node{
-			ID: idOf(KindContainer, l.keys[i], c.ID), Kind: KindContainer, Host: l.keys[i], Name: cmp.Or(c.Name, c.ID), Container: c.ID,
-			Image: c.Image, Project: c.Project, Service: c.Service, Reason: c.Reason, Stale: source.State == StateStale,
+			ID: idOf(KindContainer, l.ids[i], c.ID), Kind: KindContainer, Host: l.keys[i], Name: cmp.Or(c.Name, c.ID), Container: c.ID,
+			Image: c.Image, Project: c.Project, Service: c.Service, Reason: c.Reason, Stale: source.State == StateStale, Past: j >= h.present,
 		})
 	}
 	for addr := range h.addresses {
@@ -194,19 +230,23 @@ func (l *linker) addHost(i int32) {
 		}
 	}
 	for n, namespace := range h.namespaces {
-		at := place{i, number(n)}
 		for _, network := range namespace.networks {
 			for _, addr := range network.Addresses {
-				addr = addr.Unmap()
-				l.addresses[addr] = true
-				if network.ID != "" {
-					l.overlay[networkAddr{network.ID, addr}] = at
-				}
-				if h.routes(network.Gateways, addr) {
-					claim(l.routable, addr, at)
-				}
+				l.addAddress(place{i, number(n)}, network, addr.Unmap(), int(namespace.primary) < h.present)
 			}
 		}
+	}
+}
+
+// addAddress adds a container's address. One that has ended has it only if no other one does.
+func (l *linker) addAddress(at place, network snapshot.NetworkDocument, addr netip.Addr, present bool) {
+	l.addresses[addr] = true
+	key := networkAddr{network.ID, addr}
+	if _, taken := l.overlay[key]; network.ID != "" && (present || !taken) {
+		l.overlay[key] = at
+	}
+	if present && l.sources[at.host].Host.routes(network.Gateways, addr) {
+		claim(l.routable, addr, at)
 	}
 }
 
@@ -240,7 +280,7 @@ func (l *linker) node(host int32, p party) int32 {
 	h := l.sources[host].Host
 	switch {
 	case p == hostItself:
-		return l.once(Node{ID: idOf(KindHost, l.keys[host]), Kind: KindHost, Host: l.keys[host], Name: l.keys[host], Stale: l.sources[host].State == StateStale})
+		return l.once(Node{ID: idOf(KindHost, l.hostIDs[host]), Kind: KindHost, Host: l.keys[host], Name: l.keys[host], Stale: l.sources[host].State == StateStale})
 	case int(p) < len(h.containers):
 		return l.base[host] + int32(p)
 	}
@@ -322,16 +362,31 @@ func (l *linker) graph() Graph {
 		order[i] = number(i)
 	}
 	slices.SortFunc(order, func(a, b int32) int { return strings.Compare(l.nodes[a].ID, l.nodes[b].ID) })
-	g := Graph{Version: Version, Nodes: make([]Node, len(order)), Links: make([]Link, len(l.links))}
+	g := Graph{Version: Version, Nodes: make([]Node, 0, len(order)), Links: make([]Link, len(l.links)), addresses: l.addresses}
 	rank := make([]int32, len(order))
+	linked := l.linked()
 	for i, node := range order {
 		rank[node] = number(i)
-		g.Nodes[i] = l.nodes[node]
+		if n := l.nodes[node]; !n.Past || linked[node] {
+			g.Nodes = append(g.Nodes, n)
+		}
 	}
 	for i, index := range l.inOrder(rank) {
 		g.Links[i] = l.links[index].document(l.nodes)
 	}
+	for addr := range l.hosts {
+		g.addresses[addr] = true
+	}
 	return g
+}
+
+// linked tells which nodes are in links.
+func (l *linker) linked() []bool {
+	linked := make([]bool, len(l.nodes))
+	for i := range l.links {
+		linked[l.links[i].client], linked[l.links[i].server] = true, true
+	}
+	return linked
 }
 
 // inOrder returns the indexes of the links by client, server, port and way. Nodes have ranks. It counts the links of

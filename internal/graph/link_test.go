@@ -80,7 +80,7 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 func linked(hosts ...host) Graph {
 	var sources []Source
 	for _, h := range hosts {
-		sources = append(sources, Source{Target: h.name + ":9057", Host: NewHost(h.document(), netip.Addr{}), State: StateOK, Seen: noon})
+		sources = append(sources, Source{Target: h.name + ":9057", Host: NewHost(h.document(), netip.Addr{}, nil, noon), State: StateOK, Seen: noon})
 	}
 	return Of(sources, nil)
 }
@@ -182,6 +182,19 @@ func TestRules(t *testing.T) {
 			a(ctr{name: "client", networks: []string{"ov 10.0.1.2"}, rows: []string{"out 10.0.1.2:40000 10.0.1.100:80"}}),
 			b(ctr{name: "server", networks: []string{"ov 10.0.1.3"}, listen: []string{"0.0.0.0:80"}, rows: []string{"in 10.0.1.3:80 10.0.1.2:40000"}}),
 		}, "a/client > b/server:80 direct both 1\n"},
+		{"rule 3: a service's virtual address, and the server on the same host", []host{a(
+			ctr{name: "client", networks: []string{"ov 10.0.1.2"}, rows: []string{"out 10.0.1.2:40000 10.0.1.100:80"}},
+			ctr{name: "server", networks: []string{"ov 10.0.1.3"}, listen: []string{"0.0.0.0:80"}, rows: []string{"in 10.0.1.3:80 10.0.1.2:40000"}},
+		)}, "a/client > a/server:80 direct both 1\n"},
+		{"rule 3: an overlay network's address that a bridge of the client's host has too", []host{
+			a(ctr{name: "client", networks: []string{"ov 10.0.1.2"}, rows: []string{"out 10.0.1.2:40000 10.0.1.3:80"}},
+				ctr{name: "local", networks: []string{"br9 10.0.1.3 10.0.1.1"}, listen: []string{"0.0.0.0:80"}}),
+			b(ctr{name: "server", networks: []string{"ov 10.0.1.3"}, listen: []string{"0.0.0.0:80"}, rows: []string{"in 10.0.1.3:80 10.0.1.2:40000"}}),
+		}, "a/client > b/server:80 direct both 1\n"},
+		{"rule 2: another network of the same host", []host{a(
+			server("in 172.17.0.106:8080 172.18.0.5:43614"),
+			ctr{name: "client", networks: []string{"br1 172.18.0.5 172.18.0.1"}, rows: []string{"out 172.18.0.5:43614 172.17.0.106:8080"}},
+		)}, "a/client > a/server:8080 direct both 1\n"},
 		{"rule 4: a published port", []host{a(
 			server(), client("out 172.17.0.107:44298 172.17.0.1:18090", "out 172.17.0.107:44299 10.77.0.11:18090"),
 		)}, "a/client > a/server:8080 published client 2\n"},
@@ -277,6 +290,98 @@ func TestRules(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A container that was removed a moment ago still is the one that had its address.
+func TestEnded(t *testing.T) {
+	before := NewHost(a(server(), client("out 172.17.0.107:1 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
+	rest := a(server("in 172.17.0.106:8080 172.17.0.107:1", "in 172.17.0.106:8080 172.17.0.108:1")).document()
+	const known = "a/client > a/server:8080 direct server 1\nexternal 172.17.0.108 > a/server:8080 published server 1\n"
+	for _, test := range []struct {
+		after time.Duration
+		want  string
+	}{{time.Minute, known}, {endedFor, known}, {endedFor + time.Second, strings.ReplaceAll(known, "a/client > a/server:8080 direct", "external 172.17.0.107 > a/server:8080 published")}} {
+		host := NewHost(rest, netip.Addr{}, NewHost(a(server()).document(), netip.Addr{}, before, noon.Add(time.Second)), noon.Add(test.after))
+		g := Of([]Source{{Target: "a", Host: host, State: StateOK, Seen: noon}}, nil)
+		if diff := cmp.Diff(test.want, lines(g)); diff != "" {
+			t.Errorf("after %s (-want +got):\n%s", test.after, diff)
+		}
+		for _, n := range g.Nodes {
+			if n.Past != (n.Name == "client") {
+				t.Errorf("after %s: %+v", test.after, n)
+			}
+		}
+	}
+	// Whoever has the address now has it.
+	host := NewHost(a(server("in 172.17.0.106:8080 172.17.0.107:1"), ctr{name: "new", networks: []string{"br0 172.17.0.107"}}).document(), netip.Addr{}, before, noon)
+	if got := lines(Of([]Source{{Target: "a", Host: host, State: StateOK}}, nil)); got != "a/new > a/server:8080 direct server 1\n" {
+		t.Error(got)
+	}
+	// Without links it is not on the map.
+	host = NewHost(a(server()).document(), netip.Addr{}, before, noon)
+	if g := Of([]Source{{Target: "a", Host: host, State: StateOK}}, nil); len(g.Nodes) != 1 {
+		t.Errorf("%+v", g.Nodes)
+	}
+}
+
+func TestSupersedes(t *testing.T) {
+	link := linked(a(server("in 172.17.0.106:8080 10.77.0.12:1"))).Links[0]
+	if !linked(a(server()), b()).Supersedes(link) || linked(a(server())).Supersedes(link) {
+		t.Error("an address is external until its host is polled")
+	}
+}
+
+// Of two targets for one host the one that answers counts.
+func TestDuplicates(t *testing.T) {
+	source := func(target string, state State, seen time.Time, id string) Source {
+		d := a(server()).document()
+		d.Host.ID = id
+		d.Containers[0].ID = strings.Repeat("5", 64)
+		return Source{Target: target, Host: NewHost(d, netip.Addr{}, nil, noon), State: state, Seen: seen}
+	}
+	for _, test := range []struct {
+		sources []Source
+		want    string
+	}{
+		{[]Source{source("1", StateStale, noon, "x"), source("2", StateOK, noon, "x")}, "map[1:2]"},
+		{[]Source{source("1", StateOK, noon, "x"), source("2", StateOK, noon.Add(time.Second), "x")}, "map[1:2]"},
+		{[]Source{source("1", StateOK, noon, "x"), source("2", StateOK, noon, "x")}, "map[2:1]"},
+		{[]Source{source("1", StateOK, noon, ""), source("2", StateOK, noon, "")}, "map[2:1]"}, // where the engine's ID is not told
+		{[]Source{source("1", StateOK, noon, "x"), source("2", StateOK, noon, "y")}, "map[]"},
+	} {
+		if got := fmt.Sprint(duplicates(test.sources)); got != test.want {
+			t.Errorf("%s, want %s", got, test.want)
+		}
+	}
+}
+
+// However many containers share a socket, the candidates of one are bounded, and so is the time that it takes.
+func TestManyShareASocket(t *testing.T) {
+	h := host{name: "a", addresses: "10.77.0.11"}
+	for i := range 10_000 {
+		h.containers = append(h.containers, onHost(fmt.Sprint("c", i), []string{"0.0.0.0:80"}, "in 10.77.0.11:80 192.0.2.1:1"))
+	}
+	g := linked(h)
+	for _, n := range g.Nodes {
+		if len(n.Candidates) > mostCandidates {
+			t.Errorf("%d candidates", len(n.Candidates))
+		}
+	}
+	if len(g.Links) != 1 {
+		t.Errorf("%d links", len(g.Links))
+	}
+}
+
+func TestSwarmService(t *testing.T) {
+	for name, want := range map[string]string{
+		"/shop_web.1.p9bqzkvcxm0ykmfq3mhjxfa1s":                          "shop_web",
+		"/shop_node.al8wqloxc2hpgetyfnnha5n0r.9vnn8zo3bxizkortbuyx2t0bz": "shop_node",
+		"/shop-web-1": "", "/a.1.b": "",
+	} {
+		if got := swarmService(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ type half struct {
 	owner         party
 	undirected    bool // it is not known which end is the client's
 	closed        bool // it is past (TIME_WAIT)
+	met           bool // its other half was found on its own host
 	local, remote netip.AddrPort
 	measured      *snapshot.MeasuredDocument
 }
@@ -77,7 +78,7 @@ type dialled struct {
 	server party
 	at     service // where it is reached
 	via    Via
-	met    bool // the other half was seen
+	found  bool // the other half was seen
 }
 
 // source is where a connection comes from, in a form that maps hash fast.
@@ -104,6 +105,7 @@ type tracer struct {
 	owners  map[ends]party // of sockets in namespaces that several share
 	dialled []dialled
 	waiting map[meeting]int32     // index in dialled
+	left    map[meeting]int       // index in outward
 	passed  map[service]*passedOn // server halves that come from a gateway
 	links   map[linkOnHost]int    // index in within
 }
@@ -129,7 +131,7 @@ type passedOn struct {
 
 func newTracer(h *Host) *tracer {
 	return &tracer{
-		Host: h, owners: make(map[ends]party), waiting: make(map[meeting]int32),
+		Host: h, owners: make(map[ends]party), waiting: make(map[meeting]int32), left: make(map[meeting]int),
 		passed: make(map[service]*passedOn), links: make(map[linkOnHost]int),
 	}
 }
@@ -245,15 +247,22 @@ func (t *tracer) dial(h half) {
 		}
 	case remote.IsLoopback():
 		t.dialLoopback(&d)
-	case isContainer:
+	case isContainer && t.near(h.namespace, space):
 		d.via, d.at.namespace, d.server = ViaDirect, space, t.ownerOf(space, h.remote)
 	case t.isHost(remote):
 		t.dialHost(&d)
 	default:
-		t.outward = append(t.outward, h)
+		t.leave(h)
 		return
 	}
 	t.await(d)
+}
+
+// leave keeps a client half that leads elsewhere, or to an address of nobody, such as a service's virtual one, behind which
+// is a container of this host all the same.
+func (t *tracer) leave(h half) {
+	t.left[meeting{source: sourceOf(h.local), port: h.remote.Port(), client: h.namespace}] = len(t.outward)
+	t.outward = append(t.outward, h)
 }
 
 // ownerOf returns who listens, or else whose address it is.
@@ -319,11 +328,16 @@ func (t *tracer) accept(h half) {
 	if source.IsLoopback() {
 		key.client = h.namespace
 	}
-	if index, ok := t.waiting[key]; ok && !t.dialled[index].met {
+	if index, ok := t.waiting[key]; ok && !t.dialled[index].found {
 		t.confirm(&t.dialled[index], h)
 		return
 	}
-	switch space, isContainer := t.reached[source]; {
+	space, isContainer := t.reached[source]
+	isContainer = isContainer && t.near(h.namespace, space)
+	if isContainer && t.meetLeft(h, space) {
+		return
+	}
+	switch {
 	case source.IsLoopback() && h.namespace == hostNamespace:
 		t.count(hostItself, h.owner, h.local.Port(), ViaLoopback, h)
 	case source.IsLoopback():
@@ -338,6 +352,17 @@ func (t *tracer) accept(h half) {
 	default:
 		t.inward = append(t.inward, h)
 	}
+}
+
+// meetLeft confirms a client half that leads to nobody, and left the namespace space for the same port.
+func (t *tracer) meetLeft(h half, space int32) bool {
+	i, ok := t.left[meeting{source: sourceOf(h.remote), port: h.local.Port(), client: space}]
+	if !ok || t.outward[i].met {
+		return false
+	}
+	t.outward[i].met = true
+	t.confirm(&dialled{half: t.outward[i], server: h.owner, at: h.service(), via: ViaDirect}, h)
+	return true
 }
 
 // clientOf returns who may have dialled from a namespace's address.
@@ -377,7 +402,7 @@ func (t *tracer) passedTo(s service) *passedOn {
 
 // confirm counts a connection both halves of which were seen.
 func (t *tracer) confirm(d *dialled, accepted half) {
-	d.met = true
+	d.found = true
 	t.link(d.owner, accepted.owner, d.at.port, d.via).addBoth(d.half, accepted)
 }
 
@@ -404,7 +429,7 @@ func (t *tracer) link(client, server party, port uint16, via Via) *count {
 func (t *tracer) settle() {
 	for i := range t.dialled {
 		d := &t.dialled[i]
-		if d.met {
+		if d.found {
 			continue
 		}
 		link := t.link(d.owner, d.server, d.at.port, d.via)

@@ -41,8 +41,8 @@ func shop() Graph {
 		panic(err)
 	}
 	return Of([]Source{
-		{Target: "a", Host: NewHost(one, netip.Addr{}), State: StateOK, Seen: noon},
-		{Target: "b", Host: NewHost(two, netip.Addr{}), State: StateOK, Seen: noon.Add(-time.Hour)},
+		{Target: "a", Host: NewHost(one, netip.Addr{}, nil, noon), State: StateOK, Seen: noon},
+		{Target: "b", Host: NewHost(two, netip.Addr{}, nil, noon), State: StateOK, Seen: noon.Add(-time.Hour)},
 	}, names)
 }
 
@@ -226,7 +226,7 @@ func TestCSV(t *testing.T) {
 func TestForeignTextsAreNoMarkup(t *testing.T) {
 	evil := "\"];a->b;//\n<img src=x onerror=alert(1)>\\\r=1+1`|{"
 	d := host{name: evil, containers: []ctr{{name: evil, rows: []string{"out 172.17.0.2:1 192.0.2.1:2"}}, {name: "=cmd()", rows: []string{"out 172.17.0.3:1 192.0.2.1:2"}}}}.document()
-	g := Of([]Source{{Target: "a", Host: NewHost(d, netip.Addr{}), State: StateOK, Seen: noon}}, nil)
+	g := Of([]Source{{Target: "a", Host: NewHost(d, netip.Addr{}, nil, noon), State: StateOK, Seen: noon}}, nil)
 	var dot, mermaid, csv bytes.Buffer
 	for _, err := range []error{WriteDOT(&dot, g), WriteMermaid(&mermaid, g), WriteCSV(&csv, g)} {
 		if err != nil {
@@ -284,14 +284,14 @@ func TestMeasured(t *testing.T) {
 	measure(0, 0, 900, 99, 99)
 	measure(0, 1, 300, 2, 1) // the server's end alone of the second
 	measure(0, 2, 50, 7, 8)
-	g := Of([]Source{{Target: "a", Host: NewHost(d, netip.Addr{}), State: StateOK, Seen: noon}}, nil)
+	g := Of([]Source{{Target: "a", Host: NewHost(d, netip.Addr{}, nil, noon), State: StateOK, Seen: noon}}, nil)
 	got := make(map[string]Measured)
 	for _, l := range g.Links {
 		got[l.Client] = *l.Measured
 	}
 	want := map[string]Measured{
-		"container/a/id-a-client": {RTTMicroseconds: 200, BytesSent: 11, BytesReceived: 22},
-		"external/192.0.2.1":      {RTTMicroseconds: 50, BytesSent: 8, BytesReceived: 7},
+		"container/engine of a/id-a-client": {RTTMicroseconds: 200, BytesSent: 11, BytesReceived: 22},
+		"external/192.0.2.1":                {RTTMicroseconds: 50, BytesSent: 8, BytesReceived: 7},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -306,13 +306,13 @@ func FuzzLink(f *testing.F) {
 	}
 	f.Add(seed)
 	f.Add([]byte(`{"version":1,"containers":[{"id":"a","networkMode":"container:a","listening":[{"address":"x","port":0}],"connections":[{}]},{"id":"a"},{"id":"b","networkMode":"container:c"},{"id":"c","networkMode":"container:b"}]}`))
-	well := NewHost(b(server("in 172.17.0.106:8080 172.17.0.107:43614"), client("out 172.17.0.107:43614 172.17.0.106:8080")).document(), netip.Addr{})
+	well := NewHost(b(server("in 172.17.0.106:8080 172.17.0.107:43614"), client("out 172.17.0.107:43614 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var d snapshot.Document
 		if json.Unmarshal(data, &d) != nil {
 			return
 		}
-		g := Of([]Source{{Target: "well", Host: well, State: StateOK}, {Target: "foreign", Host: NewHost(d, netip.Addr{}), State: StateOK}}, nil)
+		g := Of([]Source{{Target: "well", Host: well, State: StateOK}, {Target: "foreign", Host: NewHost(d, netip.Addr{}, nil, noon), State: StateOK}}, nil)
 		found := slices.ContainsFunc(g.Links, func(l Link) bool {
 			return strings.HasSuffix(l.Client, "id-b-client") && strings.HasSuffix(l.Server, "id-b-server") && l.Evidence == EvidenceBoth
 		})

@@ -3,15 +3,18 @@ package mapper
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
 // Options say what a Mapper does.
@@ -31,6 +34,8 @@ const (
 	mostDoublings = 3
 	// firstPolls is how long the first polls are spread over.
 	firstPolls = time.Second
+	// redrawn is how often the map is drawn at least: what is past ages.
+	redrawn = time.Minute
 	// freshFor is for how long a map is answered again although daemons answered since.
 	freshFor = time.Second
 )
@@ -44,11 +49,10 @@ type Mapper struct {
 	log      zerolog.Logger
 
 	mu      sync.Mutex
-	targets map[string]*target   // by name
-	found   map[string][]address // last, by the text of what was looked up
-	missing map[string]string    // why it could not be looked up now
-	changed bool                 // since the map was drawn last
-	polled  time.Time            // when a daemon answered last
+	targets map[string]*target // by name
+	missing map[string]string  // why targets could not be looked up now, by their texts
+	changed bool               // since the map was drawn last
+	polled  time.Time          // when a daemon answered or failed last
 
 	drawing sync.Mutex
 	drawn   time.Time
@@ -71,7 +75,7 @@ func New(options Options, window *Window, log zerolog.Logger) *Mapper {
 	return &Mapper{
 		Options: options, client: newClient(), window: window, log: log,
 		patience: min(max(options.Interval, shortestPatience), longestPatience),
-		targets:  make(map[string]*target), found: make(map[string][]address),
+		targets:  make(map[string]*target),
 	}
 }
 
@@ -94,7 +98,7 @@ func (m *Mapper) accumulate(ctx context.Context) {
 	for pause(ctx, m.Interval) == nil {
 		m.drawing.Lock()
 		now := time.Now()
-		if m.isChanged() {
+		if m.isChanged() || now.Sub(m.drawn) > redrawn {
 			m.draw(now)
 		} else {
 			m.window.Confirm(now)
@@ -163,21 +167,20 @@ func (m *Mapper) discover(ctx context.Context, polls *sync.WaitGroup) {
 	}
 }
 
-// lookUp returns the daemons that there are now, by their names. What cannot be looked up stays as it was.
+// lookUp returns the daemons that there are now, by their names, and why some targets cannot be looked up.
 func (m *Mapper) lookUp(ctx context.Context) (found map[string]address, missing map[string]string) {
+	addresses, errs := findAll(ctx, m.Targets)
 	found, missing = make(map[string]address), make(map[string]string)
-	for _, t := range m.Targets {
-		addresses, err := t.find(ctx)
-		if err != nil {
-			missing[t.text] = err.Error()
-			addresses = append(addresses, m.found[t.text]...)
+	for text, err := range errs {
+		missing[text] = err.Error()
+	}
+	slices.SortFunc(addresses, func(a, b address) int { return strings.Compare(a.name, b.name) })
+	for _, a := range addresses {
+		if _, again := found[a.name]; !again && len(found) == maxTargets {
+			missing[a.name] = fmt.Sprintf("there are more than %d targets", maxTargets)
+			break
 		}
-		m.found[t.text] = addresses
-		for _, a := range addresses {
-			if len(found) < maxTargets {
-				found[a.name] = a
-			}
-		}
+		found[a.name] = a
 	}
 	return found, missing
 }
@@ -208,6 +211,12 @@ func (m *Mapper) last(t *target) answer {
 	return t.answer
 }
 
+func (m *Mapper) hostOf(t *target) *graph.Host {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return t.host
+}
+
 // jittered returns a duration a tenth longer or shorter, so that those who began together do not stay together.
 func jittered(d time.Duration) time.Duration {
 	return d - d/10 + time.Duration(rand.Int64N(int64(d/5+1))) //nolint:gosec // no secret
@@ -215,6 +224,11 @@ func jittered(d time.Duration) time.Duration {
 
 // note takes note of an answer or its lack.
 func (m *Mapper) note(t *target, got answer, err error) {
+	now := time.Now()
+	var host *graph.Host
+	if err == nil && !got.unchanged {
+		host = graph.NewHost(got.document, got.from, m.hostOf(t), now)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	reason := ""
@@ -225,15 +239,14 @@ func (m *Mapper) note(t *target, got answer, err error) {
 	if t.reason != reason || !t.asked {
 		m.logTarget(t, reason)
 	}
-	t.asked, t.reason = true, reason
+	t.asked, t.reason, m.polled = true, reason, now
 	if err != nil {
 		return
 	}
-	t.seen = time.Now()
-	m.polled = t.seen
+	t.seen = now
 	if !got.unchanged {
-		t.host, got.host = got.host, nil
-		t.answer = got
+		t.host, t.answer = host, got
+		t.document = snapshot.Document{} // the host is what is left of it
 	}
 }
 
@@ -255,11 +268,22 @@ func (m *Mapper) Graph(context.Context) (graph.Graph, error) {
 	if now := time.Now(); polled && now.Sub(m.drawn) > freshFor || m.drawn.IsZero() {
 		m.draw(now)
 	}
-	return m.window.Latest(), nil
+	return m.Latest(), nil
 }
 
-// Latest returns the map as it was drawn last.
-func (m *Mapper) Latest() graph.Graph { return m.window.Latest() }
+// Latest returns the map as it was drawn last, and when each daemon answered last.
+func (m *Mapper) Latest() graph.Graph {
+	g := m.window.Latest()
+	g.Targets = slices.Clone(g.Targets)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, t := range g.Targets {
+		if polled, ok := m.targets[t.Target]; ok {
+			g.Targets[i].LastAnswer = polled.seen.UTC()
+		}
+	}
+	return g
+}
 
 // draw links what all daemons answered last.
 func (m *Mapper) draw(now time.Time) {

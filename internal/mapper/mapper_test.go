@@ -146,6 +146,10 @@ func TestBadAnswers(t *testing.T) {
 			graph.StateFailed, "it answers in version 2 of the snapshot, not 1"},
 		"another document": {func(w http.ResponseWriter, _ *http.Request) { answerWith(t, w, map[string]any{"version": "two"}) },
 			graph.StateFailed, "its answer is no answer of Outpost"},
+		"containers of nothing": {func(w http.ResponseWriter, _ *http.Request) {
+			jsonHeader(w)
+			_, _ = io.WriteString(w, `{"version":1,"containers":[`+strings.Repeat("{},", 100_000)+`{}]}`)
+		}, graph.StateFailed, "its answer is no answer of Outpost: it is made of nothing"},
 		"a list": {func(w http.ResponseWriter, _ *http.Request) { answerWith(t, w, []string{"a"}) },
 			graph.StateFailed, "its answer is no answer of Outpost"},
 		"a clock that is ahead": {func(w http.ResponseWriter, _ *http.Request) {
@@ -260,7 +264,7 @@ func TestLongAnswersShareMemory(t *testing.T) {
 	m.client.memory = newMemory(4<<20, 1<<16, 3)
 	run(t, m)
 	until(t, m, func(g graph.Graph) bool { return stateOf(g, small).State == graph.StateOK })
-	until(t, m, func(graph.Graph) bool { return !m.client.memory.long.TryAcquire(1) })
+	until(t, m, func(graph.Graph) bool { return !m.client.memory.slots.TryAcquire(1) })
 	close(wait)
 	for _, text := range texts {
 		until(t, m, func(g graph.Graph) bool { return stateOf(g, text).State == graph.StateOK })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -14,13 +15,15 @@ const (
 	// smallAnswer is what every answer may take without asking. Of those that are longer, longAtOnce are read at once, so that
 	// they wait for each other and none of the others for them.
 	smallAnswer = 1 << 20
-	longAtOnce  = 4
+	longAtOnce  = 2
+	// longPatience is how long a long answer may take from then on: one that comes in drips would keep others out.
+	longPatience = 5 * time.Second
 )
 
 // memory bounds what answers take while they are read.
 type memory struct {
 	most, small int64
-	long        *semaphore.Weighted
+	slots       *semaphore.Weighted
 }
 
 func newMemory(most, small, longAtOnce int64) *memory {
@@ -28,16 +31,17 @@ func newMemory(most, small, longAtOnce int64) *memory {
 }
 
 // reader returns a reader of an answer's body, which must be released.
-func (m *memory) reader(ctx context.Context, body io.Reader) *boundedReader {
-	return &boundedReader{memory: m, ctx: ctx, body: body}
+func (m *memory) reader(ctx context.Context, cancel context.CancelFunc, body io.Reader) *boundedReader {
+	return &boundedReader{memory: m, ctx: ctx, cancel: cancel, body: body}
 }
 
 type boundedReader struct {
 	*memory
 	ctx    context.Context // of the request that the body is the answer to
+	cancel context.CancelFunc
 	body   io.Reader
 	read   int64
-	isLong bool
+	long   *time.Timer // ends a long answer that takes too long
 }
 
 // Read fails where the answer is too long, and waits until it may be long.
@@ -46,13 +50,13 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 	switch {
 	case r.read >= r.most:
 		return 0, fmt.Errorf("its answer is longer than %d MiB", r.most>>20)
-	case r.read >= r.small && !r.isLong:
-		if err := r.long.Acquire(r.ctx, 1); err != nil {
+	case r.read >= r.small && r.long == nil:
+		if err := r.slots.Acquire(r.ctx, 1); err != nil {
 			return 0, err
 		}
-		r.isLong = true
+		r.long = time.AfterFunc(longPatience, r.cancel)
 	}
-	if r.isLong {
+	if r.long != nil {
 		allowed = r.most
 	}
 	n, err := r.body.Read(p[:min(int64(len(p)), allowed-r.read)])
@@ -61,7 +65,8 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 }
 
 func (r *boundedReader) release() {
-	if r.isLong {
-		r.long.Release(1)
+	if r.long != nil {
+		r.long.Stop()
+		r.slots.Release(1)
 	}
 }

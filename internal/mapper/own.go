@@ -3,6 +3,7 @@ package mapper
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/PabloL007/outpost/internal/graph"
@@ -22,11 +23,15 @@ type Own struct {
 	daemon Daemon
 	naming graph.Naming
 	window *Window
+
+	mu    sync.Mutex
+	host  *graph.Host // as it was last
+	taken time.Time   // when that was
 }
 
 // NewOwn returns a map of the daemon's host.
 func NewOwn(daemon Daemon, naming graph.Naming, window *Window) *Own {
-	return &Own{daemon, naming, window}
+	return &Own{daemon: daemon, naming: naming, window: window}
 }
 
 // Graph returns the links that there are now, and those of the window.
@@ -58,7 +63,13 @@ func (o *Own) Run(ctx context.Context, interval time.Duration) {
 }
 
 func (o *Own) add(taken snapshot.Snapshot) graph.Graph {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !taken.Taken.After(o.taken) { // of those who share a snapshot the first has added it
+		return o.window.Latest()
+	}
+	o.taken = taken.Taken
 	now := time.Now()
-	host := graph.NewHost(snapshot.DocumentOf(taken), netip.Addr{})
-	return o.window.Add(graph.Of([]graph.Source{{Host: host, State: graph.StateOK, Seen: now}}, o.naming), now)
+	o.host = graph.NewHost(snapshot.DocumentOf(taken), netip.Addr{}, o.host, now)
+	return o.window.Add(graph.Of([]graph.Source{{Host: o.host, State: graph.StateOK, Seen: now}}, o.naming), now)
 }

@@ -1,6 +1,7 @@
 package mapper
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
@@ -26,16 +26,21 @@ const (
 	formatConnections = "connections" // of a daemon that knows no other
 )
 
+// shortest is how long an object of an answer is on average at least, in bytes: empty ones would take many times the
+// memory of their text.
+const shortest = 24
+
 // maxSkew is how far a daemon's clock may be off before that is worth a word.
 const maxSkew = time.Minute
 
 // answer is what a daemon answered.
 type answer struct {
-	host      *graph.Host // nil: the same as last time
+	document  snapshot.Document
+	from      netip.Addr // at which it was asked
 	etag      string
 	format    string
 	remark    string // what is wrong beside
-	unchanged bool
+	unchanged bool   // since it was asked before; without a document
 }
 
 // client asks daemons.
@@ -60,18 +65,12 @@ func newClient() *client {
 
 func (c *client) close() { c.http.CloseIdleConnections() }
 
-// ask asks a daemon for its snapshot or, if it knows none, for its connections. last is what it answered before. The
-// error is in words that a person understands.
+// ask asks a daemon for its snapshot or, if it knows none, for its connections. last is what it answered before, without
+// the document. The error is in words that a person understands.
 func (c *client) ask(ctx context.Context, url string, last answer) (answer, error) {
-	if last.format != formatConnections {
-		got, err := c.get(ctx, url+"/v1/snapshot", formatSnapshot, last)
-		if _, none := errors.AsType[noSuchPathError](err); !none {
-			return got, err
-		}
-	}
-	got, err := c.get(ctx, url+"/connections", formatConnections, last)
-	if _, none := errors.AsType[noSuchPathError](err); none && last.format == formatConnections {
-		return c.get(ctx, url+"/v1/snapshot", formatSnapshot, answer{}) // it is a newer one now
+	got, err := c.get(ctx, url+"/v1/snapshot", formatSnapshot, last)
+	if _, none := errors.AsType[noSuchPathError](err); none { // it may have learnt it since
+		return c.get(ctx, url+"/connections", formatConnections, last)
 	}
 	return got, err
 }
@@ -84,6 +83,8 @@ func (e noSuchPathError) Error() string { return "it has no " + e.path }
 func (c *client) get(ctx context.Context, url, format string, last answer) (got answer, err error) {
 	var remote net.Addr
 	started := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) { remote = info.Conn.RemoteAddr() },
 	}), http.MethodGet, url, http.NoBody)
@@ -98,11 +99,11 @@ func (c *client) get(ctx context.Context, url, format string, last answer) (got 
 		return answer{}, inWords(ctx, err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	body := c.memory.reader(ctx, response.Body)
+	body := c.memory.reader(ctx, cancel, response.Body)
 	defer body.release()
 	switch {
 	case response.StatusCode == http.StatusNotModified && request.Header.Get("If-None-Match") != "":
-		last.unchanged, last.host = true, nil
+		last.unchanged = true
 		return last, nil
 	case response.StatusCode == http.StatusNotFound:
 		return answer{}, noSuchPathError{request.URL.Path}
@@ -122,7 +123,7 @@ func (c *client) get(ctx context.Context, url, format string, last answer) (got 
 	if format == formatSnapshot {
 		got.remark = skew(document.TakenAt, started, time.Now())
 	}
-	got.host = graph.NewHost(document, addrOf(remote))
+	got.document, got.from = document, addrOf(remote)
 	return got, nil
 }
 
@@ -131,6 +132,9 @@ func decode(body io.Reader, format string) (document snapshot.Document, err erro
 	text, err := io.ReadAll(body)
 	if err != nil {
 		return document, err
+	}
+	if bytes.Count(text, []byte("{")) > len(text)/shortest+1 {
+		return document, errors.New("its answer is no answer of Outpost: it is made of nothing")
 	}
 	if format == formatConnections {
 		var list []snapshot.Connections

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // defaultPort is the one on which daemons serve unless they are told otherwise.
@@ -24,7 +26,7 @@ const (
 	lookupTimeout = 5 * time.Second
 )
 
-// Target is where daemons are found: one, or all behind a name or in a file.
+// Target is where daemons are found: one, or all behind a name or in a file. What cannot be looked up stays as it was.
 type Target struct {
 	text string
 	find func(ctx context.Context) ([]address, error)
@@ -64,7 +66,7 @@ func parseInFile(text string) (Target, error) {
 		if err != nil || host == "" || !validPort(port) {
 			return Target{}, fmt.Errorf("target %q: want dns:NAME:PORT, such as dns:tasks.outpost:9057", text)
 		}
-		return Target{text, (&behind{host, port, net.DefaultResolver}).find}, nil
+		return Target{text, (&behind{host: host, port: port, resolver: net.DefaultResolver}).find}, nil
 	}
 	a, err := parseAddress(text)
 	if err != nil {
@@ -104,6 +106,7 @@ func validPort(port string) bool {
 type behind struct {
 	host, port string
 	resolver   *net.Resolver
+	last       []address
 }
 
 func (b *behind) find(ctx context.Context) ([]address, error) {
@@ -111,13 +114,14 @@ func (b *behind) find(ctx context.Context) ([]address, error) {
 	defer cancel()
 	addrs, err := b.resolver.LookupNetIP(ctx, "ip", b.host)
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be looked up: %w", b.host, err)
+		return b.last, fmt.Errorf("%s cannot be looked up: %w", b.host, err)
 	}
 	found := make([]address, len(addrs))
 	for i, addr := range addrs {
 		at := net.JoinHostPort(addr.Unmap().String(), b.port)
 		found[i] = address{at, "http://" + at}
 	}
+	b.last = found
 	return found, nil
 }
 
@@ -130,16 +134,38 @@ type file struct {
 }
 
 func (f *file) find(ctx context.Context) ([]address, error) {
-	if err := f.read(); err != nil {
-		return nil, err
+	err := f.read() // if it cannot be read, it is as it was
+	found, missing := findAll(ctx, f.targets)
+	for _, reason := range missing {
+		err = errors.Join(err, reason)
 	}
-	var found []address
-	var errs []error
-	for _, target := range f.targets {
-		more, err := target.find(ctx)
-		found, errs = append(found, more...), append(errs, err)
+	return found, err
+}
+
+// lookupsAtOnce bounds how many names are looked up at once.
+const lookupsAtOnce = 32
+
+// findAll finds what all targets stand for, and says why some of it is missing, by the targets' texts.
+func findAll(ctx context.Context, targets []Target) (found []address, missing map[string]error) {
+	results := make([][]address, len(targets))
+	errs := make([]error, len(targets))
+	var lookups errgroup.Group
+	lookups.SetLimit(lookupsAtOnce)
+	for i, target := range targets {
+		lookups.Go(func() error {
+			results[i], errs[i] = target.find(ctx)
+			return nil // one that fails does not end the others
+		})
 	}
-	return found, errors.Join(errs...)
+	_ = lookups.Wait()
+	missing = make(map[string]error)
+	for i, target := range targets {
+		found = append(found, results[i]...)
+		if errs[i] != nil {
+			missing[target.text] = errs[i]
+		}
+	}
+	return found, missing
 }
 
 func (f *file) read() error {

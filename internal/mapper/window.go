@@ -46,7 +46,7 @@ func (w *Window) Add(now graph.Graph, at time.Time) graph.Graph {
 	var past []graph.Link
 	for i := range links { // both lists are in order
 		for len(before) > 0 && before[0].Compare(&links[i]) < 0 {
-			past = w.appendPast(past, before[0], at)
+			past = w.appendPast(past, before[0], now, at)
 			before = before[1:]
 		}
 		if len(before) > 0 && before[0].Compare(&links[i]) == 0 {
@@ -57,7 +57,7 @@ func (w *Window) Add(now graph.Graph, at time.Time) graph.Graph {
 		}
 	}
 	for _, link := range before {
-		past = w.appendPast(past, link, at)
+		past = w.appendPast(past, link, now, at)
 	}
 	past, forgotten := w.bounded(past)
 	nodes := w.latest.Nodes
@@ -76,10 +76,10 @@ func (w *Window) lastSeen(link *graph.Link) time.Time {
 	return link.LastSeen
 }
 
-// appendPast adds a link that is not there any more, unless that is too long ago.
-func (w *Window) appendPast(past []graph.Link, link graph.Link, at time.Time) []graph.Link {
+// appendPast adds a link that is not there any more, unless that is too long ago or it was mistaken.
+func (w *Window) appendPast(past []graph.Link, link graph.Link, now graph.Graph, at time.Time) []graph.Link {
 	link.LastSeen = w.lastSeen(&link)
-	if at.Sub(link.LastSeen) > w.length {
+	if at.Sub(link.LastSeen) > w.length || now.Supersedes(link) {
 		return past
 	}
 	link.Connections, link.Closed, link.Live, link.Measured = 0, 0, false, nil
@@ -128,7 +128,7 @@ func withEnds(nodes []graph.Node, past []graph.Link, before []graph.Node) []grap
 	all := slices.Clone(nodes)
 	for _, n := range before {
 		if ends[n.ID] {
-			n.Past = n.Kind != graph.KindExternal
+			n.Past = n.Kind == graph.KindContainer
 			all = append(all, n)
 		}
 	}
