@@ -50,9 +50,7 @@ func (w *Window) Add(now graph.Graph, at time.Time) graph.Graph {
 			before = before[1:]
 		}
 		if len(before) > 0 && before[0].Compare(&links[i]) == 0 {
-			if at.Sub(w.lastSeen(&before[0])) <= w.length && before[0].FirstSeen.Before(links[i].FirstSeen) {
-				links[i].FirstSeen = before[0].FirstSeen
-			}
+			w.continues(&links[i], &before[0], at)
 			before = before[1:]
 		}
 	}
@@ -66,6 +64,19 @@ func (w *Window) Add(now graph.Graph, at time.Time) graph.Graph {
 	now.Forgotten = w.latest.Forgotten + forgotten
 	w.latest, w.confirmed = now, time.Time{}
 	return now
+}
+
+// continues takes over from a link what is remembered of it: since when it is known, and which halves were seen.
+func (w *Window) continues(link, before *graph.Link, at time.Time) {
+	if at.Sub(w.lastSeen(before)) > w.length {
+		return
+	}
+	if before.FirstSeen.Before(link.FirstSeen) {
+		link.FirstSeen = before.FirstSeen
+	}
+	if before.Evidence != link.Evidence {
+		link.Evidence = graph.EvidenceBoth
+	}
 }
 
 // lastSeen is when a link of the latest map was seen last.

@@ -98,3 +98,18 @@ func TestWindowConfirmed(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// A half that was seen stays seen.
+func TestWindowEvidence(t *testing.T) {
+	w := NewWindow(time.Hour)
+	for i, step := range []struct{ seen, want graph.Evidence }{
+		{graph.EvidenceClient, graph.EvidenceClient}, {graph.EvidenceServer, graph.EvidenceBoth}, {graph.EvidenceServer, graph.EvidenceBoth},
+	} {
+		at := noon.Add(time.Duration(i) * time.Minute)
+		g := seen(at, "b")
+		g.Links[0].Evidence = step.seen
+		if got := w.Add(g, at).Links[0].Evidence; got != step.want {
+			t.Errorf("step %d: %s, want %s", i, got, step.want)
+		}
+	}
+}
