@@ -56,6 +56,7 @@ type Mapper struct {
 
 	drawing sync.Mutex
 	drawn   time.Time
+	begun   bool // each daemon was asked once
 }
 
 // target is a daemon that is polled.
@@ -285,9 +286,14 @@ func (m *Mapper) Latest() graph.Graph {
 	return g
 }
 
-// draw links what all daemons answered last.
+// draw links what all daemons answered last. What is drawn before each of them was asked is not remembered: much in it is
+// external that is not.
 func (m *Mapper) draw(now time.Time) {
 	sources := m.sources(now)
+	if !m.begun {
+		m.window.Forget()
+		m.begun = !slices.ContainsFunc(sources, func(s graph.Source) bool { return s.State == graph.StatePending })
+	}
 	m.window.Add(graph.Of(sources, m.Naming), now)
 	m.drawn = now
 }

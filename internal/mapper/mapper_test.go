@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -390,6 +391,29 @@ func TestTargetsBehindAName(t *testing.T) {
 	g := until(t, m, func(g graph.Graph) bool { return stateOf(g, "127.0.0.1:"+port).State == graph.StateOK })
 	if got := stateOf(g, "dns:nonexistent.invalid:1"); got.State != graph.StateFailed || !strings.Contains(got.Reason, "cannot be looked up") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// What was drawn before all daemons were asked is not remembered: here, what a host is called that later turns out to have a
+// clone.
+func TestNothingIsRememberedBeforeAllWereAsked(t *testing.T) {
+	one, two := document("one"), document("two")
+	two.Host.ID = one.Host.ID
+	one.Host.Addresses = []netip.Addr{netip.MustParseAddr("10.77.0.12")}
+	one.Containers[0].Connections[0].Remote.Address = "10.77.0.12"
+	two.Containers[0].Connections = nil
+	m := New(Options{Interval: time.Hour, StaleAfter: time.Hour}, NewWindow(time.Hour), zerolog.Nop())
+	m.targets["one"], m.targets["two"] = &target{address: address{name: "one"}}, &target{address: address{name: "two"}}
+	for _, step := range []struct {
+		name    string
+		answers snapshot.Document
+		server  string
+	}{{"one", one, "host/engine of one"}, {"two", two, "host/engine of one@one"}} {
+		m.note(m.targets[step.name], answer{document: step.answers}, nil)
+		m.draw(time.Now())
+		if g := m.Latest(); len(g.Links) != 1 || g.Links[0].Server != step.server {
+			t.Errorf("after %s: %+v", step.name, g.Links)
+		}
 	}
 }
 

@@ -31,6 +31,13 @@ func (w *Window) Latest() graph.Graph {
 	return w.latest
 }
 
+// Forget forgets all links.
+func (w *Window) Forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.latest = graph.Graph{}
+}
+
 // Confirm takes note that what Add got last is still so.
 func (w *Window) Confirm(at time.Time) {
 	w.mu.Lock()

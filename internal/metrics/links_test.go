@@ -1,0 +1,97 @@
+package metrics
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+// drawn is a map with two containers of a service, each of which calls another host's database and two addresses outside.
+func drawn() graph.Graph {
+	g := graph.Graph{
+		Nodes: []graph.Node{
+			{ID: "w1", Kind: graph.KindContainer, Name: "shop-web-1", Project: "shop", Service: "web"},
+			{ID: "w2", Kind: graph.KindContainer, Name: "shop-web-2", Project: "shop", Service: "web"},
+			{ID: "db", Kind: graph.KindContainer, Name: "d\xffb"},
+			{ID: "x1", Kind: graph.KindExternal, Name: "192.0.2.1"},
+			{ID: "x2", Kind: graph.KindExternal, Name: "192.0.2.2"},
+			{ID: "pay", Kind: graph.KindExternal, Name: "payments"},
+			{ID: "h", Kind: graph.KindHost, Name: "h"},
+			{ID: "a", Kind: graph.KindAmbiguous, Name: "10.0.0.1"},
+		},
+		Targets: []graph.Target{
+			{Target: "a:9057", State: graph.StateOK, LastAnswer: time.Unix(1700000000, 0)},
+			{Target: "b:9057", State: graph.StateFailed, Reason: "nothing listens there"},
+		},
+		Forgotten: 3,
+	}
+	link := func(client, server string, port uint16, via graph.Via, connections int) {
+		g.Links = append(g.Links, graph.Link{Client: client, Server: server, Port: port, Via: via, Connections: connections})
+	}
+	link("w1", "db", 5432, graph.ViaPublished, 2)
+	link("w2", "db", 5432, graph.ViaPublished, 3)
+	link("x1", "w1", 80, graph.ViaPublished, 1)
+	link("x2", "w2", 80, graph.ViaPublished, 1)
+	link("w1", "pay", 443, graph.ViaDirect, 1)
+	link("h", "a", 22, graph.ViaHost, 0)
+	return g
+}
+
+func scraped(t *testing.T, most int) string {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	OfMapper("1.2.3", drawn, most).ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	return recorder.Body.String()
+}
+
+func TestLinks(t *testing.T) {
+	body := scraped(t, 2000)
+	for _, line := range []string{
+		`outpost_link_connections{client="shop/web",server="d?b",server_port="5432",via="published"} 5`,
+		`outpost_link_connections{client="external",server="shop/web",server_port="80",via="published"} 2`,
+		`outpost_link_connections{client="shop/web",server="payments",server_port="443",via="direct"} 1`,
+		`outpost_link_connections{client="host h",server="ambiguous",server_port="22",via="host"} 0`,
+		"outpost_link_series_omitted 0", "outpost_links_forgotten_total 3",
+		`outpost_target_up{target="a:9057"} 1`, `outpost_target_up{target="b:9057"} 0`,
+		`outpost_target_state{state="failed",target="b:9057"} 1`, `outpost_target_state{state="ok",target="b:9057"} 0`,
+		`outpost_target_last_answer_timestamp_seconds{target="a:9057"} 1.7e+09`, `outpost_build_info{`,
+	} {
+		if !strings.Contains(body, line) {
+			t.Errorf("no %s in\n%s", line, body)
+		}
+	}
+	for _, wrong := range []string{"192.0.2.1", "10.0.0.1", "shop-web-1", `last_answer_timestamp_seconds{target="b`} {
+		if strings.Contains(body, wrong) {
+			t.Errorf("%s is in the metrics", wrong)
+		}
+	}
+}
+
+// Of too many series the busiest are kept, and how many are not is told.
+func TestLinkSeriesAreLimited(t *testing.T) {
+	for most, omitted := range map[int]int{0: 4, 2: 2, 4: 0} {
+		body := scraped(t, most)
+		if got := strings.Count(body, "\noutpost_link_connections{"); got != most {
+			t.Errorf("%d series, want %d", got, most)
+		}
+		if want := fmt.Sprintf("outpost_link_series_omitted %d\n", omitted); !strings.Contains(body, want) {
+			t.Errorf("no %s", want)
+		}
+		if most == 2 && (strings.Contains(body, "payments") || !strings.Contains(body, `server="d?b"`)) {
+			t.Error("not the busiest are kept")
+		}
+	}
+}
+
+func TestLinksLinter(t *testing.T) {
+	problems, err := testutil.CollectAndLint(newLinks(drawn, 2000))
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+}
