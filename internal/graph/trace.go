@@ -40,7 +40,7 @@ type tracer struct {
 	dialled []dialled
 	waiting map[meeting]int32     // index in dialled
 	left    map[meeting]int       // index in outward
-	passed  map[service]*passedOn // server halves that come from a gateway
+	passed  map[service]*passedOn // server halves that come from the host
 	links   map[linkOnHost]int    // index in within
 }
 
@@ -56,7 +56,7 @@ type linkOnHost struct {
 	via            Via
 }
 
-// passedOn are server halves that may be the far end of what a container sent to a published port, passed on by the
+// passedOn are server halves that come from an address of the host, and may be the far end of what a container sent to a published port, passed on by the
 // engine's proxy, or of the host's own processes.
 type passedOn struct {
 	halves  []half
@@ -196,11 +196,9 @@ func (t *tracer) accept(h half) {
 		t.count(t.oneOf(t.namespaces[h.namespace].members), h.owner, h.local.Port(), ViaLoopback, h)
 	case isContainer:
 		t.count(t.clientOf(space), h.owner, h.local.Port(), t.wayFrom(h, true), h)
-	case t.isGatewayOf(h.namespace, source):
+	case t.isHost(source):
 		p := t.passedTo(h.service())
 		p.halves = append(p.halves, h)
-	case t.isHost(source):
-		t.count(hostItself, h.owner, h.local.Port(), t.wayFrom(h, false), h)
 	default:
 		t.inward = append(t.inward, h)
 	}
@@ -230,17 +228,6 @@ func (h *Host) wayFrom(accepted half, container bool) Via {
 		return ViaPublished
 	}
 	return ViaDirect
-}
-
-func (h *Host) isGatewayOf(space int32, addr netip.Addr) bool {
-	for _, network := range h.namespaces[space].networks {
-		for _, gateway := range network.Gateways {
-			if gateway.Unmap() == addr {
-				return !h.isRouter(addr)
-			}
-		}
-	}
-	return false
 }
 
 func (t *tracer) passedTo(s service) *passedOn {
@@ -276,8 +263,8 @@ func (t *tracer) link(client, server party, port uint16, via Via) *count {
 	return &t.within[i].count
 }
 
-// settle counts the halves that stayed alone. What came from a gateway is the engine's proxy's as far as containers
-// of this host sent something to it; the rest is the host's own processes'.
+// settle counts the halves that stayed alone. What came from the host is the engine's proxy's as far as containers of this
+// host sent something to it; the rest is the host's own processes'.
 func (t *tracer) settle() {
 	for i := range t.dialled {
 		d := &t.dialled[i]

@@ -27,9 +27,9 @@ type Options struct {
 }
 
 const (
-	// shortestPatience and longestPatience bound how long a daemon may take for its answer: it is asked every interval.
-	shortestPatience = 5 * time.Second
-	longestPatience  = 30 * time.Second
+	// patience is how long a daemon may take for its answer: with many containers that only commands can read, or a hundred
+	// thousand connections, it needs its time.
+	patience = 30 * time.Second
 	// mostDoublings is how often the pause is doubled while a daemon does not answer.
 	mostDoublings = 3
 	// firstPolls is how long the first polls are spread over.
@@ -75,7 +75,7 @@ type target struct {
 func New(options Options, window *Window, log zerolog.Logger) *Mapper {
 	return &Mapper{
 		Options: options, client: newClient(), window: window, log: log,
-		patience: min(max(options.Interval, shortestPatience), longestPatience),
+		patience: patience,
 		targets:  make(map[string]*target),
 	}
 }
