@@ -164,7 +164,7 @@ func (m *Mapper) discover(ctx context.Context, polls *sync.WaitGroup) {
 		polling, cancel := context.WithCancel(ctx)
 		t.address, t.cancel, t.gone, t.reason = a, cancel, false, ""
 		m.changed = true
-		polls.Go(func() { m.poll(polling, t) })
+		polls.Go(func() { m.poll(polling, t, a.url) })
 	}
 }
 
@@ -187,12 +187,12 @@ func (m *Mapper) lookUp(ctx context.Context) (found map[string]address, missing 
 }
 
 // poll asks a daemon again and again until ctx ends.
-func (m *Mapper) poll(ctx context.Context, t *target) {
+func (m *Mapper) poll(ctx context.Context, t *target, url string) {
 	failures := 0
 	wait := time.Duration(rand.Int64N(int64(min(firstPolls, m.Interval)))) //nolint:gosec // no secret
 	for pause(ctx, wait) == nil {
 		asking, cancel := context.WithTimeout(ctx, m.patience)
-		got, err := m.client.ask(asking, t.url, m.last(t))
+		got, err := m.client.ask(asking, url, m.last(t))
 		cancel()
 		if ctx.Err() != nil {
 			return

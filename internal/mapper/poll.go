@@ -175,9 +175,9 @@ func documentOf(list []snapshot.Connections) snapshot.Document {
 func skew(taken, started, ended time.Time) string {
 	switch {
 	case taken.After(ended.Add(maxSkew)):
-		return fmt.Sprintf("its clock is %s ahead", taken.Sub(ended).Round(time.Second))
+		return fmt.Sprintf("its clock is %s ahead", taken.Sub(ended).Round(time.Minute))
 	case taken.Before(started.Add(-maxSkew)):
-		return fmt.Sprintf("its clock is %s behind", started.Sub(taken).Round(time.Second))
+		return fmt.Sprintf("its clock is %s behind", started.Sub(taken).Round(time.Minute))
 	}
 	return ""
 }

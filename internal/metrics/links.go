@@ -24,8 +24,8 @@ type links struct {
 	latest func() graph.Graph
 	most   int
 
-	connections, omitted, forgotten     *prometheus.Desc
-	targetUp, targetAnswer, targetState *prometheus.Desc
+	connections, omitted, forgotten                   *prometheus.Desc
+	targetUp, targetAnswer, targetState, targetReason *prometheus.Desc
 }
 
 // newLinks returns a collector of the latest map, of at most so many series of connections.
@@ -40,13 +40,14 @@ func newLinks(latest func() graph.Graph, most int) *links {
 		forgotten:    desc("outpost_links_forgotten_total", "Past links that were dropped before their time to bound memory."),
 		targetUp:     desc("outpost_target_up", "1 if the target answered the last time.", "target"),
 		targetState:  desc("outpost_target_state", "1 for the state that the target is in.", "target", "state"),
+		targetReason: desc("outpost_target_reason", "1, with what is wrong with the target in words; absent if nothing is.", "target", "reason"),
 		targetAnswer: desc("outpost_target_last_answer_timestamp_seconds", "When the target answered last.", "target"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (l *links) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{l.connections, l.omitted, l.forgotten, l.targetUp, l.targetState, l.targetAnswer} {
+	for _, desc := range []*prometheus.Desc{l.connections, l.omitted, l.forgotten, l.targetUp, l.targetState, l.targetReason, l.targetAnswer} {
 		descs <- desc
 	}
 }
@@ -74,6 +75,9 @@ func (l *links) Collect(figures chan<- prometheus.Metric) {
 		gauge(l.targetUp, boolean(target.State == graph.StateOK), name)
 		for _, state := range graph.States() {
 			gauge(l.targetState, boolean(target.State == state), name, string(state))
+		}
+		if target.Reason != "" {
+			gauge(l.targetReason, 1, name, strings.ToValidUTF8(target.Reason, "?"))
 		}
 		if !target.LastAnswer.IsZero() {
 			gauge(l.targetAnswer, float64(target.LastAnswer.UnixMilli())/1000, name)

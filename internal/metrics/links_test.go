@@ -60,13 +60,14 @@ func TestLinks(t *testing.T) {
 		"outpost_link_series_omitted 0", "outpost_links_forgotten_total 3",
 		`outpost_target_up{target="a:9057"} 1`, `outpost_target_up{target="b:9057"} 0`,
 		`outpost_target_state{state="failed",target="b:9057"} 1`, `outpost_target_state{state="ok",target="b:9057"} 0`,
+		`outpost_target_reason{reason="nothing listens there",target="b:9057"} 1`,
 		`outpost_target_last_answer_timestamp_seconds{target="a:9057"} 1.7e+09`, `outpost_build_info{`,
 	} {
 		if !strings.Contains(body, line) {
 			t.Errorf("no %s in\n%s", line, body)
 		}
 	}
-	for _, wrong := range []string{"192.0.2.1", "10.0.0.1", "shop-web-1", `last_answer_timestamp_seconds{target="b`} {
+	for _, wrong := range []string{"192.0.2.1", "10.0.0.1", "shop-web-1", `reason="",`, `last_answer_timestamp_seconds{target="b`} {
 		if strings.Contains(body, wrong) {
 			t.Errorf("%s is in the metrics", wrong)
 		}
