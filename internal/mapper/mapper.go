@@ -290,11 +290,13 @@ func (m *Mapper) Latest() graph.Graph {
 // external that is not.
 func (m *Mapper) draw(now time.Time) {
 	sources := m.sources(now)
-	if !m.begun {
-		m.window.Forget()
+	drawn := graph.Of(sources, m.Naming)
+	if m.begun {
+		m.window.Add(drawn, now)
+	} else {
+		m.window.Begin(drawn)
 		m.begun = !slices.ContainsFunc(sources, func(s graph.Source) bool { return s.State == graph.StatePending })
 	}
-	m.window.Add(graph.Of(sources, m.Naming), now)
 	m.drawn = now
 }
 

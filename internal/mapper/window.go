@@ -31,11 +31,11 @@ func (w *Window) Latest() graph.Graph {
 	return w.latest
 }
 
-// Forget forgets all links.
-func (w *Window) Forget() {
+// Begin takes note of what is linked now, and of nothing before it.
+func (w *Window) Begin(now graph.Graph) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.latest = graph.Graph{}
+	w.latest, w.confirmed = now, time.Time{}
 }
 
 // Confirm takes note that what Add got last is still so.
