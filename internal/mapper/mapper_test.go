@@ -246,9 +246,29 @@ func Test100MiB(t *testing.T) {
 	wait := make(chan struct{})
 	close(wait)
 	small, tooLong := well(t, "small"), long(t, 100<<20, wait)
-	m := running(t, Options{Targets: targetsOf(t, small, tooLong)}, time.Minute)
+	options := Options{Targets: targetsOf(t, small, tooLong), Interval: 50 * time.Millisecond, StaleAfter: time.Hour}
+	m := New(options, NewWindow(time.Hour), zerolog.Nop())
+	m.patience = time.Minute
+	m.client.memory = newMemory(maxAnswer, smallAnswer, longAtOnce, time.Minute) // the race detector takes its time
+	run(t, m)
 	until(t, m, func(g graph.Graph) bool { return stateOf(g, small).State == graph.StateOK })
 	until(t, m, func(g graph.Graph) bool { return stateOf(g, tooLong).Reason == "its answer is longer than 64 MiB" })
+}
+
+// A long answer that comes in drips keeps no other out.
+func TestLongAnswerInDrips(t *testing.T) {
+	never := make(chan struct{})
+	dripping := long(t, 2<<20, never)
+	options := Options{Targets: targetsOf(t, dripping), Interval: time.Hour, StaleAfter: time.Hour}
+	m := New(options, NewWindow(time.Hour), zerolog.Nop())
+	m.client.memory = newMemory(4<<20, 1<<16, 1, 100*time.Millisecond)
+	_, err := m.client.ask(t.Context(), dripping, answer{})
+	if err == nil || err.Error() != "its long answer came too slowly" {
+		t.Errorf("%v", err)
+	}
+	if !m.client.memory.slots.TryAcquire(1) {
+		t.Error("its slot is still held")
+	}
 }
 
 // Long answers wait for each other, and none of the others for them.
@@ -262,7 +282,7 @@ func TestLongAnswersShareMemory(t *testing.T) {
 	options := Options{Targets: targetsOf(t, append(texts, small)...), Interval: 50 * time.Millisecond, StaleAfter: time.Hour}
 	m := New(options, NewWindow(time.Hour), zerolog.Nop())
 	m.patience = time.Minute
-	m.client.memory = newMemory(4<<20, 1<<16, 3)
+	m.client.memory = newMemory(4<<20, 1<<16, 3, time.Minute)
 	run(t, m)
 	until(t, m, func(g graph.Graph) bool { return stateOf(g, small).State == graph.StateOK })
 	until(t, m, func(graph.Graph) bool { return !m.client.memory.slots.TryAcquire(1) })

@@ -24,10 +24,11 @@ const (
 type memory struct {
 	most, small int64
 	slots       *semaphore.Weighted
+	patience    time.Duration // with a long answer
 }
 
-func newMemory(most, small, longAtOnce int64) *memory {
-	return &memory{most, small, semaphore.NewWeighted(longAtOnce)}
+func newMemory(most, small, longAtOnce int64, patience time.Duration) *memory {
+	return &memory{most, small, semaphore.NewWeighted(longAtOnce), patience}
 }
 
 // reader returns a reader of an answer's body, which must be released.
@@ -54,7 +55,7 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 		if err := r.slots.Acquire(r.ctx, 1); err != nil {
 			return 0, err
 		}
-		r.long = time.AfterFunc(longPatience, r.cancel)
+		r.long = time.AfterFunc(r.patience, r.cancel)
 	}
 	if r.long != nil {
 		allowed = r.most

@@ -59,7 +59,7 @@ func newClient() *client {
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		memory: newMemory(maxAnswer, smallAnswer, longAtOnce),
+		memory: newMemory(maxAnswer, smallAnswer, longAtOnce, longPatience),
 	}
 }
 
@@ -213,6 +213,8 @@ func inWords(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return errors.New("it did not answer in time")
+	case errors.Is(err, context.Canceled): // by the reader of long answers
+		return errors.New("its long answer came too slowly")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return errors.New("nothing listens there")
 	case errors.Is(err, io.EOF):
