@@ -55,13 +55,6 @@ type origin struct {
 	port   uint16
 }
 
-// passedBetween are server halves that come from a host's address: of its own processes, or of containers whose port
-// was not free.
-type passedBetween struct {
-	halves  []half
-	clients int // client halves of containers whose other half was not seen
-}
-
 // dialAll finds the servers of client halves.
 func (l *linker) dialAll() {
 	for i, source := range l.sources {
@@ -264,9 +257,8 @@ func (l *linker) acceptFromHost(at place, o owner, h half) {
 	key := origin{o.host, at, port}
 	p, ok := l.passed[key]
 	if !ok {
-		p = &passedBetween{}
+		p = &passedOn{}
 		l.passed[key] = p
-		l.origins = append(l.origins, key)
 	}
 	p.halves = append(p.halves, h)
 }
@@ -306,8 +298,7 @@ func (l *linker) settle() {
 			}
 		}
 	}
-	for _, key := range l.origins {
-		p := l.passed[key]
+	for key, p := range l.passed {
 		server := l.sources[key.server.host].Host
 		for _, h := range beyond(p.halves, p.clients) {
 			l.accepted(l.node(key.client, hostItself), key.server.host, h, server.wayFrom(h, false))

@@ -45,6 +45,13 @@ type namespace struct {
 	ids       []string // of networks
 }
 
+func (n *namespace) join(network snapshot.NetworkDocument) {
+	n.networks = append(n.networks, network)
+	if network.ID != "" {
+		n.ids = append(n.ids, network.ID)
+	}
+}
+
 // longest is how many bytes of a foreign text are kept.
 const longest = 256
 
@@ -66,8 +73,8 @@ type ended struct {
 // until somebody looks.
 const endedFor = 2 * time.Minute
 
-// NewHost digests the snapshot of a moment. before is the host as it was digested last, or nil. polled is the address at which it was asked for, which is the host's where the host does
-// not know its own; it may be invalid.
+// NewHost digests the snapshot of a moment. before is the host as it was digested last, or nil. polled is the address at
+// which it was asked for, which is the host's where the host does not know its own; it may be invalid.
 func NewHost(document snapshot.Document, polled netip.Addr, before *Host, at time.Time) *Host {
 	h := &Host{
 		at: at,
@@ -219,10 +226,7 @@ func (h *Host) connect(space int32, owner party, networks []snapshot.NetworkDocu
 			continue
 		}
 		n.primary = owner
-		n.networks = append(n.networks, network)
-		if network.ID != "" {
-			n.ids = append(n.ids, network.ID)
-		}
+		n.join(network)
 		for _, addr := range network.Addresses {
 			h.reached[addr.Unmap()] = space
 		}
@@ -263,8 +267,7 @@ func (h *Host) reoccupy(space int32, networks []snapshot.NetworkDocument) {
 	n := &h.namespaces[space]
 	n.members = []party{n.primary}
 	for _, network := range networks {
-		n.networks = append(n.networks, network)
-		n.ids = append(n.ids, network.ID)
+		n.join(network)
 		for _, addr := range network.Addresses {
 			if _, taken := h.reached[addr.Unmap()]; !taken {
 				h.reached[addr.Unmap()] = space

@@ -56,8 +56,7 @@ type linker struct {
 	addresses map[netip.Addr]bool
 	dialled   func() arrivals // from such an address
 	masked    func() arrivals // from its host's address
-	passed    map[origin]*passedBetween
-	origins   []origin // of passed, in order
+	passed    map[origin]*passedOn
 }
 
 // place is a namespace of a host.
@@ -97,7 +96,7 @@ func newLinker(sources []Source, naming Naming) *linker {
 		overlay:    make(map[networkAddr]place),
 		unplaced:   make(map[overlayArrival]int32),
 		addresses:  make(map[netip.Addr]bool),
-		passed:     make(map[origin]*passedBetween),
+		passed:     make(map[origin]*passedOn),
 	}
 	for _, source := range sources {
 		if source.Host != nil && l.duplicates[source.Target] == "" {

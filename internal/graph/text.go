@@ -41,6 +41,24 @@ func byHost(nodes []Node) (hosts []string, members map[string][]int) {
 	return hosts, members
 }
 
+// writeNodes writes a line for each node, those of a host between what begins and what ends its group.
+func writeNodes(text *strings.Builder, nodes []Node, begin func(i int, host string) string, line func(i int, n Node) string, end string) {
+	hosts, members := byHost(nodes)
+	for i, host := range hosts {
+		indent := "  "
+		if host != "" {
+			text.WriteString("  " + begin(i, host) + "\n")
+			indent = "    "
+		}
+		for _, n := range members[host] {
+			text.WriteString(indent + line(n, nodes[n]) + "\n")
+		}
+		if host != "" {
+			text.WriteString("  " + end + "\n")
+		}
+	}
+}
+
 func indexes(nodes []Node) map[string]int {
 	index := make(map[string]int, len(nodes))
 	for i, n := range nodes {
@@ -56,20 +74,11 @@ func WriteJSON(w io.Writer, g Graph) error { return json.NewEncoder(w).Encode(g)
 func WriteDOT(w io.Writer, g Graph) error {
 	var text strings.Builder
 	text.WriteString("digraph outpost {\n  rankdir=LR;\n  node [shape=box];\n")
-	hosts, members := byHost(g.Nodes)
-	for i, host := range hosts {
-		indent := "  "
-		if host != "" {
-			fmt.Fprintf(&text, "  subgraph cluster_%d {\n    label=%s;\n", i, dotQuoted(host))
-			indent = "    "
-		}
-		for _, n := range members[host] {
-			fmt.Fprintf(&text, "%sn%d [label=%s%s];\n", indent, n, dotQuoted(g.Nodes[n].label()), dotShape(g.Nodes[n]))
-		}
-		if host != "" {
-			text.WriteString("  }\n")
-		}
-	}
+	writeNodes(&text, g.Nodes, func(i int, host string) string {
+		return fmt.Sprintf("subgraph cluster_%d {\n    label=%s;", i, dotQuoted(host))
+	}, func(i int, n Node) string {
+		return fmt.Sprintf("n%d [label=%s%s];", i, dotQuoted(n.label()), dotShape(n))
+	}, "}")
 	index := indexes(g.Nodes)
 	for _, l := range g.Links {
 		style := ""
@@ -106,21 +115,12 @@ func dotQuoted(text string) string {
 func WriteMermaid(w io.Writer, g Graph) error {
 	var text strings.Builder
 	text.WriteString("flowchart LR\n")
-	hosts, members := byHost(g.Nodes)
-	for i, host := range hosts {
-		indent := "  "
-		if host != "" {
-			fmt.Fprintf(&text, "  subgraph h%d[%s]\n", i, mermaidQuoted(host))
-			indent = "    "
-		}
-		for _, n := range members[host] {
-			left, right := mermaidShape(g.Nodes[n])
-			fmt.Fprintf(&text, "%sn%d%s%s%s\n", indent, n, left, mermaidQuoted(g.Nodes[n].label()), right)
-		}
-		if host != "" {
-			text.WriteString("  end\n")
-		}
-	}
+	writeNodes(&text, g.Nodes, func(i int, host string) string {
+		return fmt.Sprintf("subgraph h%d[%s]", i, mermaidQuoted(host))
+	}, func(i int, n Node) string {
+		left, right := mermaidShape(n)
+		return fmt.Sprintf("n%d%s%s%s", i, left, mermaidQuoted(n.label()), right)
+	}, "end")
 	index := indexes(g.Nodes)
 	for _, l := range g.Links {
 		arrow := "-->"

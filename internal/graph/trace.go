@@ -56,8 +56,8 @@ type linkOnHost struct {
 	via            Via
 }
 
-// passedOn are server halves that come from an address of the host, and may be the far end of what a container sent to a published port, passed on by the
-// engine's proxy, or of the host's own processes.
+// passedOn are server halves that come from an address of a host: from its own processes, or from containers of it whose
+// halves they do not match, because the engine's proxy passed them on or masquerading changed the port.
 type passedOn struct {
 	halves  []half
 	clients int // client halves of containers that came by the same way
