@@ -109,20 +109,17 @@ type Timeout time.Duration
 
 // Decode reads a duration.
 func (t *Timeout) Decode(value string) error {
-	if value == "" {
-		value = "5s"
-	}
-	d, ok := durationBetween(value, 10*time.Millisecond, 10*time.Minute)
-	if !ok {
-		return errors.New("a duration from 10ms to 10m, such as 5s")
-	}
-	*t = Timeout(d)
-	return nil
+	return decodeDuration(t, cmp.Or(value, "5s"), 10*time.Millisecond, 10*time.Minute, "a duration from 10ms to 10m, such as 5s")
 }
 
-func durationBetween(value string, shortest, longest time.Duration) (d time.Duration, ok bool) {
+// decodeDuration reads a duration within bounds; form says which are accepted.
+func decodeDuration[T ~int64](into *T, value string, shortest, longest time.Duration, form string) error {
 	d, err := time.ParseDuration(value)
-	return d, err == nil && d >= shortest && d <= longest
+	if err != nil || d < shortest || d > longest {
+		return errors.New(form)
+	}
+	*into = T(d)
+	return nil
 }
 
 // SampleInterval is how often connections are looked at between requests: never if it is negative, and as often as the
@@ -139,12 +136,7 @@ func (i *SampleInterval) Decode(value string) error {
 		*i = -1
 		return nil
 	}
-	d, ok := durationBetween(value, time.Second, time.Hour)
-	if !ok {
-		return errors.New("a duration from 1s to 1h, such as 5s, or off")
-	}
-	*i = SampleInterval(d)
-	return nil
+	return decodeDuration(i, value, time.Second, time.Hour, "a duration from 1s to 1h, such as 5s, or off")
 }
 
 const week = 7 * 24 * time.Hour
@@ -154,12 +146,7 @@ type Window time.Duration
 
 // Decode reads a duration.
 func (w *Window) Decode(value string) error {
-	d, ok := durationBetween(cmp.Or(value, "1h"), time.Minute, week)
-	if !ok {
-		return errors.New("a duration from 1m to 168h, such as 1h")
-	}
-	*w = Window(d)
-	return nil
+	return decodeDuration(w, cmp.Or(value, "1h"), time.Minute, week, "a duration from 1m to 168h, such as 1h")
 }
 
 // Interval is how often a mapper polls each daemon.
@@ -167,12 +154,7 @@ type Interval time.Duration
 
 // Decode reads a duration.
 func (i *Interval) Decode(value string) error {
-	d, ok := durationBetween(cmp.Or(value, "10s"), time.Second, time.Hour)
-	if !ok {
-		return errors.New("a duration from 1s to 1h, such as 10s")
-	}
-	*i = Interval(d)
-	return nil
+	return decodeDuration(i, cmp.Or(value, "10s"), time.Second, time.Hour, "a duration from 1s to 1h, such as 10s")
 }
 
 // StaleAfter is how long a daemon that does not answer stays in a mapper's map.
@@ -180,12 +162,7 @@ type StaleAfter time.Duration
 
 // Decode reads a duration.
 func (s *StaleAfter) Decode(value string) error {
-	d, ok := durationBetween(cmp.Or(value, "5m"), time.Second, week)
-	if !ok {
-		return errors.New("a duration from 1s to 168h, such as 5m")
-	}
-	*s = StaleAfter(d)
-	return nil
+	return decodeDuration(s, cmp.Or(value, "5m"), time.Second, week, "a duration from 1s to 168h, such as 5m")
 }
 
 // Names is the path of a file; empty if there are no names.
