@@ -4,8 +4,9 @@ GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 BENCHSTAT := go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 FUZZTIME ?= 30s
+DAGRE := 3.1.3
 
-.PHONY: help build run demo demo-down test lint bench fuzz image dist engine clean
+.PHONY: help build run demo demo-down test lint bench bench-web fuzz web-vendor image dist engine clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -45,6 +46,11 @@ bench: engine ## the figures of the README
 	go test -run '^$$' -bench Polling -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-map.txt
 	$(BENCHSTAT) .build/bench-map.txt
 
+bench-web: ## how fast the page opens and moves, in Chromium
+	.ci/engine start test
+	mkdir -p .build
+	go test -run '^$$' -bench Page -benchtime 5x -timeout 20m ./internal/web | tee .build/bench-web.txt
+
 fuzz: ## each decoder of foreign bytes, for FUZZTIME
 	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procnet
 	go test -run '^$$' -fuzz FuzzSockstat -fuzztime $(FUZZTIME) ./internal/procnet
@@ -55,6 +61,14 @@ fuzz: ## each decoder of foreign bytes, for FUZZTIME
 	go test -run '^$$' -fuzz FuzzIDsIn -fuzztime $(FUZZTIME) ./internal/hostproc
 	go test -run '^$$' -fuzz FuzzDemultiplex -fuzztime $(FUZZTIME) ./internal/engine
 	go test -run '^$$' -fuzz FuzzLink -fuzztime $(FUZZTIME) ./internal/graph
+
+web-vendor: ## the page's libraries, fetched again with npm and held against their checksums
+	rm -rf .build/vendor
+	mkdir -p .build/vendor
+	cd .build/vendor && npm pack --silent @dagrejs/dagre@$(DAGRE) && tar xzf *.tgz
+	cp .build/vendor/package/dist/dagre.esm.js internal/web/static/vendor/dagre-$(DAGRE).esm.js
+	cp .build/vendor/package/LICENSE internal/web/static/vendor/dagre-$(DAGRE).LICENSE.txt
+	cd internal/web/static/vendor && sha256sum -c ../../vendor.sha256
 
 image: engine ## the image, built without an image registry
 	.ci/image $(IMAGE) $(VERSION)

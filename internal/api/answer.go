@@ -39,7 +39,11 @@ func (h *handler) fail(w http.ResponseWriter, err error) {
 	h.json(w, status, errorBody{reason})
 }
 
-func (h *handler) notFound(w http.ResponseWriter, _ *http.Request) {
+func (h *handler) notFound(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path+"/" == pagePath {
+		toPage(w, r)
+		return
+	}
 	h.json(w, http.StatusNotFound, errorBody{"no such path; see /openapi.json"})
 }
 
@@ -102,7 +106,7 @@ func (h *handler) broken(w http.ResponseWriter, err error) {
 func (h *handler) write(w http.ResponseWriter, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Vary", "Accept-Encoding") // also where it is not compressed
+	w.Header().Add("Vary", "Accept-Encoding") // also where it is not compressed
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil { //nolint:gosec // no browser takes it for anything else than it is said to be
 		h.Log.Debug().Err(err).Msg("The client went away")

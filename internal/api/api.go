@@ -53,15 +53,17 @@ func New(options Options) http.Handler {
 	const compression = 5 // gzip's and deflate's usual level
 	router := chi.NewRouter()
 	router.Use(h.recoverer, middleware.GetHead,
-		middleware.Compress(compression, typeJSON, "text/plain", "text/vnd.graphviz", "text/vnd.mermaid", "text/csv"))
+		middleware.Compress(compression, typeJSON, "text/*", "image/svg+xml"))
 	router.NotFound(h.notFound)
 	router.MethodNotAllowed(h.methodNotAllowed(router))
+	root := h.notFound
 	if h.Source != nil {
-		for _, path := range []string{"/connections", "/", "/index"} { // pollers of the original use the latter two
-			router.Get(path, h.connections)
-		}
+		root = h.connections
+		router.Get("/connections", root)
+		router.Get("/index", root) // pollers of the original use this path and the root
 		router.Get("/v1/snapshot", h.snapshot)
 	}
+	h.routePage(router, root)
 	router.Get("/v1/graph", h.graphAs(typeJSON, graph.WriteJSON))
 	router.Get("/v1/graph.dot", h.graphAs(typeDOT, graph.WriteDOT))
 	router.Get("/v1/graph.mmd", h.graphAs(typeMermaid, graph.WriteMermaid))

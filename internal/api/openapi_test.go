@@ -113,12 +113,18 @@ func everything() told {
 }
 
 func (s told) Graph(ctx context.Context) (graph.Graph, error) {
+	addr, anywhere := netip.MustParseAddr, snapshot.Endpoint{Address: "0.0.0.0", Port: 80}
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	g := graph.Graph{Version: graph.Version, Nodes: []graph.Node{}, Links: []graph.Link{}, Targets: []graph.Target{}}
+	g := graph.Graph{Version: graph.Version, Role: graph.RoleDaemon, WindowSeconds: 3600, Nodes: []graph.Node{}, Links: []graph.Link{}, Targets: []graph.Target{}}
 	if len(s.taken.Containers) > 0 {
 		g.Nodes = []graph.Node{{
 			ID: "container/h/a", Kind: graph.KindContainer, Host: "h", Name: "web", Container: "a", Image: "web:1", Project: "shop", Service: "web",
-			Reason: "denied", Stale: true, Past: true,
+			Reason: "denied", Stale: true, Past: true, Details: &graph.Details{
+				Method: collect.Exec, Status: snapshot.StatusPartial,
+				Unused:    []snapshot.UnusedDocument{{Method: collect.Procfs, Reason: "its process cannot be seen"}},
+				Networks:  []snapshot.NetworkDocument{{ID: "n", Name: "net", Addresses: []netip.Addr{addr("10.0.0.2")}, Gateways: []netip.Addr{addr("10.0.0.1")}}},
+				Listening: []snapshot.ListenerDocument{{Endpoint: anywhere, Published: []snapshot.Endpoint{anywhere}, Process: "nginx"}},
+			},
 		}, {ID: "ambiguous/10.0.0.1", Kind: graph.KindAmbiguous, Name: "10.0.0.1", Candidates: []string{"h"}}}
 		g.Links = []graph.Link{{
 			Client: "container/h/a", Server: "ambiguous/10.0.0.1", Port: 80, Via: graph.ViaHost, Evidence: graph.EvidenceClient, Connections: 2, Closed: 1,
@@ -206,7 +212,7 @@ func exchange(t *testing.T, handler http.Handler, method, path string, headers .
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
-	response, err := server.Client().Do(request)
+	response, err := server.Client().Transport.RoundTrip(request) // follows no redirect
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,11 +246,19 @@ func (d described) differs(a exchanged) string {
 var generalHeaders = []string{"Content-Type", "Content-Length", "Date", "Vary", "X-Content-Type-Options"}
 
 func (d described) operation(request *http.Request) *v3.Operation {
-	item := d.document.Paths.PathItems.GetOrZero(request.URL.Path)
+	item := d.document.Paths.PathItems.GetOrZero(template(request.URL.Path))
 	if request.Method == http.MethodHead {
 		return item.Head
 	}
 	return item.Get
+}
+
+// template returns a path as the document has it.
+func template(of string) string {
+	if dir, file := path.Split(of); strings.HasPrefix(dir, "/map/") && file != "" {
+		return dir + "{file}"
+	}
+	return of
 }
 
 func wordsOf(errs []*validation.ValidationError) string {
@@ -331,7 +345,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		drawings = []string{"/v1/graph", "/v1/graph.dot", "/v1/graph.mmd", "/v1/graph.csv", "/api/graph/data"}
 		tagged   = append([]string{"/connections", "/", "/index", "/v1/snapshot"}, drawings...)
 		asking   = append([]string{"/readyz"}, tagged...)
-		all      = append([]string{"/metrics", "/openapi.json", "/healthz", "/version", "/api/health", "/api/graph/fields"}, asking...)
+		page     = []string{"/map/", "/map/main.js", "/map/vendor/dagre-3.1.3.esm.js"}
+		all      = append([]string{"/metrics", "/openapi.json", "/healthz", "/version", "/api/health", "/api/graph/fields"}, slices.Concat(page, asking)...)
 	)
 	d := describe(t)
 	seen := make(map[string]bool)
@@ -348,7 +363,10 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	}{
 		{name: "everything", source: everything(), paths: all, status: 200},
 		{name: "nothing", source: nothing(), paths: all, status: 200},
-		{name: "condition", source: everything(), headers: []string{"If-None-Match", "*"}, paths: tagged, status: 304},
+		{name: "condition", source: everything(), headers: []string{"If-None-Match", "*"}, paths: slices.Concat(tagged, page), status: 304},
+		{name: "browser", source: everything(), headers: []string{"Accept", "text/html,application/xml;q=0.9"}, paths: []string{"/"}, status: 302},
+		{name: "browser with a view", source: everything(), headers: []string{"Accept", "text/html"}, paths: []string{"/?group=host"}, status: 302},
+		{name: "no file", source: everything(), paths: []string{"/map/other.js", "/map/vendor/other.js"}, status: 404},
 		{name: "another condition", source: everything(), headers: []string{"If-None-Match", `W/"other"`}, paths: tagged, status: 200},
 		{name: "unreachable", source: told{err: container.ErrUnreachable}, paths: asking, status: 503},
 		{name: "forbidden", source: told{err: container.ErrForbidden}, paths: asking, status: 503},
@@ -371,7 +389,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 				if words := d.differs(got); words != "" {
 					t.Errorf("%s: %s %s: %s\n%.1000s", test.name, method, path, words, got.body)
 				}
-				seen[fmt.Sprintf("%s %s %d", method, got.request.URL.Path, got.status)] = true
+				seen[fmt.Sprintf("%s %s %d", method, template(got.request.URL.Path), got.status)] = true
 			}
 		}
 	}
@@ -411,7 +429,7 @@ func TestOtherPathsAndMethodsGetTheDescribedError(t *testing.T) {
 // optional are the fields that may be absent.
 var optional = []string{
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
-	"lastAnswer", "displayName",
+	"lastAnswer", "displayName", "details",
 }
 
 // required are those fields that are optional elsewhere.
@@ -439,6 +457,8 @@ var wrongValues = map[string][]any{
 	"connections":     {-1, 0.5},
 	"closed":          {-1, 0.5},
 	"forgotten":       {-1, 0.5},
+	"windowSeconds":   {-1, 0, 0.5},
+	"role":            {"", "other"},
 	"unattributed":    {-1, 0.5},
 	"format":          {"", "html"},
 	"bytesSent":       {-1, 0.5},

@@ -77,8 +77,11 @@ func up(ctx context.Context, l *lab.Lab, image string, port int) error {
 		return err
 	}
 	links, err := l.Docker(ctx, "exec", l.Name("outpost"), "/outpost", "links")
-	fmt.Println(links)
-	return err
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s\n\nThe map: http://localhost:%d\n", links, port)
+	return nil
 }
 
 // startPeers starts the containers of which Outpost is to tell.

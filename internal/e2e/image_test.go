@@ -124,6 +124,7 @@ func TestDemo(t *testing.T) {
 			t.Errorf("no link %s in\n%s", link, table)
 		}
 	}
+	lookAtDemo(t, l, port, part, address+":"+web)
 	demo("down", l.Name("demo"))
 	if left := l.docker("ps", "-aq", "--filter", "name="+l.Name("demo")); left != "" {
 		t.Errorf("left behind: %s", left)

@@ -22,9 +22,22 @@ type Graph struct {
 	Targets []Target `json:"targets"` // ascending by name; none from a daemon, which maps its own host
 	// Forgotten is how many past links were dropped before their time to bound memory.
 	Forgotten int `json:"forgotten"`
+	// Role is whose map this is.
+	Role Role `json:"role"`
+	// WindowSeconds is how long a link that is past stays in the map.
+	WindowSeconds int `json:"windowSeconds"`
 
 	addresses map[netip.Addr]bool // of hosts and containers
 }
+
+// Role is that of whoever draws a map.
+type Role string
+
+// The roles.
+const (
+	RoleDaemon Role = "daemon" // it maps its own host, and has no targets
+	RoleMapper Role = "mapper"
+)
 
 // Supersedes reports whether an end of a link that was drawn as an external address before is a host's or container's
 // now: it was drawn without knowing of that.
@@ -72,6 +85,8 @@ type Node struct {
 	Candidates []string `json:"candidates,omitempty"`
 	// Stale: its host did not answer of late, and this is what it said last.
 	Stale bool `json:"stale,omitempty"`
+	// Details are a container's; nil if its daemon tells none.
+	Details *Details `json:"details,omitempty"`
 	// Past: it is not there any more.
 	Past bool `json:"past,omitempty"`
 }

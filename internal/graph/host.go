@@ -17,23 +17,30 @@ import (
 type Host struct {
 	id, name   string
 	at         time.Time
-	containers []snapshot.ContainerDocument // without sockets
-	present    int                          // so many of them; the others have ended
-	ended      []ended                      // they, and what else has
-	namespaces []namespace                  // the first is the host's own
-	addresses  map[netip.Addr]bool          // the host's, those of its bridges too
-	complete   bool                         // these are all of its addresses
-	gateways   map[netip.Addr]bool          // of its containers' networks
-	reached    map[netip.Addr]int32         // namespace that has a container's address
-	published  map[uint16][]binding         // by the host's port
-	publishes  map[service]bool             // whether any host port leads there
-	sets       [][]party                    // of containers of which one, it is not known which, owns a socket
-	setOf      map[string]party             // by its members
-	within     []tally                      // links whose ends are both here
-	outward    []half                       // client halves whose server is elsewhere
-	inward     []half                       // server halves whose client is elsewhere
+	containers []member
+	present    int                  // so many of them; the others have ended
+	ended      []ended              // they, and what else has
+	namespaces []namespace          // the first is the host's own
+	addresses  map[netip.Addr]bool  // the host's, those of its bridges too
+	complete   bool                 // these are all of its addresses
+	gateways   map[netip.Addr]bool  // of its containers' networks
+	reached    map[netip.Addr]int32 // namespace that has a container's address
+	published  map[uint16][]binding // by the host's port
+	publishes  map[service]bool     // whether any host port leads there
+	sets       [][]party            // of containers of which one, it is not known which, owns a socket
+	setOf      map[string]party     // by its members
+	within     []tally              // links whose ends are both here
+	outward    []half               // client halves whose server is elsewhere
+	inward     []half               // server halves whose client is elsewhere
 	// Invalid is how many containers and sockets make no sense.
 	Invalid int
+}
+
+// member is a container of a host.
+type member struct {
+	ID, Name, Image, Project, Service, Reason string
+
+	details *Details
 }
 
 // namespace is a network namespace.
@@ -64,7 +71,7 @@ func clip(text string) string {
 
 // ended is a container that is not there any more. For a while the sockets of others still have its addresses.
 type ended struct {
-	container snapshot.ContainerDocument
+	container member
 	networks  []snapshot.NetworkDocument
 	seen      time.Time
 }
@@ -86,7 +93,7 @@ func NewHost(document snapshot.Document, polled netip.Addr, before *Host, at tim
 		publishes: make(map[service]bool),
 		setOf:     make(map[string]party),
 
-		containers: make([]snapshot.ContainerDocument, 0, len(document.Containers)),
+		containers: make([]member, 0, len(document.Containers)),
 	}
 	for _, addr := range document.Host.Addresses {
 		h.addAddress(addr)
@@ -197,8 +204,8 @@ func (p places) set(c snapshot.ContainerDocument, space int32) {
 
 // describe keeps what is told of a container but for its sockets.
 func (h *Host) describe(c snapshot.ContainerDocument) {
-	h.containers = append(h.containers, snapshot.ContainerDocument{
-		ID: clip(c.ID), Name: clip(strings.TrimPrefix(c.Name, "/")), Image: clip(c.Image),
+	h.containers = append(h.containers, member{
+		details: detailsOf(c), ID: clip(c.ID), Name: clip(strings.TrimPrefix(c.Name, "/")), Image: clip(c.Image),
 		Project: clip(c.Project), Service: clip(cmp.Or(c.Service, swarmService(c.Name))), Reason: clip(c.Reason),
 	})
 }

@@ -140,7 +140,7 @@ func (l *linker) addHost(i int32) {
 	for j, c := range h.containers {
 		l.nodes = append(l.nodes, Node{
 			ID: idOf(KindContainer, l.ids[i], c.ID), Kind: KindContainer, Host: l.keys[i], Name: cmp.Or(c.Name, c.ID), Container: c.ID,
-			Image: c.Image, Project: c.Project, Service: c.Service, Reason: c.Reason, Stale: source.State == StateStale, Past: j >= h.present,
+			Image: c.Image, Project: c.Project, Service: c.Service, Reason: c.Reason, Details: c.details, Stale: source.State == StateStale, Past: j >= h.present,
 		})
 	}
 	for addr := range h.addresses {

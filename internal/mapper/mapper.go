@@ -291,6 +291,7 @@ func (m *Mapper) Latest() graph.Graph {
 func (m *Mapper) draw(now time.Time) {
 	sources := m.sources(now)
 	drawn := graph.Of(sources, m.Naming)
+	drawn.Role = graph.RoleMapper
 	if m.begun {
 		m.window.Add(drawn, now)
 	} else {

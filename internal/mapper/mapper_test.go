@@ -306,7 +306,9 @@ func TestStaleAndDropped(t *testing.T) {
 		t.Helper()
 		return until(t, m, func(g graph.Graph) bool { return stateOf(g, url).State == want })
 	}
-	state(graph.StateOK)
+	if g := state(graph.StateOK); g.Role != graph.RoleMapper || g.WindowSeconds == 0 {
+		t.Errorf("role %q, window %d s", g.Role, g.WindowSeconds)
+	}
 	down.Store(true)
 	g := state(graph.StateStale)
 	if n := g.Nodes[0]; !n.Stale || !g.Links[0].Live || stateOf(g, url).Reason != "it answers 500 Internal Server Error" {

@@ -71,5 +71,7 @@ func (o *Own) add(taken snapshot.Snapshot) graph.Graph {
 	o.taken = taken.Taken
 	now := time.Now()
 	o.host = graph.NewHost(snapshot.DocumentOf(taken), netip.Addr{}, o.host, now)
-	return o.window.Add(graph.Of([]graph.Source{{Host: o.host, State: graph.StateOK, Seen: now}}, o.naming), now)
+	drawn := graph.Of([]graph.Source{{Host: o.host, State: graph.StateOK, Seen: now}}, o.naming)
+	drawn.Role = graph.RoleDaemon
+	return o.window.Add(drawn, now)
 }

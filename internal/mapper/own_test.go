@@ -64,6 +64,9 @@ func TestOwnHost(t *testing.T) {
 		if g.Targets == nil || len(g.Targets) != 0 {
 			t.Errorf("the own host is no target: %v", g.Targets)
 		}
+		if g.Role != graph.RoleDaemon || g.WindowSeconds != 3600 {
+			t.Errorf("role %q, window %d s", g.Role, g.WindowSeconds)
+		}
 		down := errors.New("down")
 		host.set(true, down)
 		time.Sleep(time.Second)

@@ -35,6 +35,7 @@ func (w *Window) Latest() graph.Graph {
 func (w *Window) Begin(now graph.Graph) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	now.WindowSeconds = int(w.length.Seconds())
 	w.latest, w.confirmed = now, time.Time{}
 }
 
@@ -69,6 +70,7 @@ func (w *Window) Add(now graph.Graph, at time.Time) graph.Graph {
 	now.Links = merged(links, past)
 	now.Nodes = withEnds(now.Nodes, past, nodes)
 	now.Forgotten = w.latest.Forgotten + forgotten
+	now.WindowSeconds = int(w.length.Seconds())
 	w.latest, w.confirmed = now, time.Time{}
 	return now
 }

@@ -1,0 +1,42 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/PabloL007/outpost/internal/web/webtest"
+)
+
+// lookAtDemo opens the demo's page as people do, by Outpost's address alone: it shows the demo's containers and who talks to
+// whom, and then one that is started meanwhile. part names the demo's containers; published is where its web is reached.
+func lookAtDemo(t *testing.T, l *testLab, port int, part func(string) string, published string) {
+	t.Helper()
+	p := webtest.Start(t).Open(fmt.Sprintf("http://localhost:%d", port), 1400, 850)
+	shown := func(names ...string) {
+		t.Helper()
+		p.Until(fmt.Sprintf(`%q.split(" ").every((name) => [...document.querySelectorAll(".node")].some((n) => n.getAttribute("aria-label").startsWith(name + ",")))`, strings.Join(names, " ")))
+	}
+	shown(part("web"), part("db"), part("client"), part("sidecar"), part("agent"), part("outpost"))
+	linked := func() []string {
+		return webtest.Eval[[]string](p, `[...document.querySelectorAll("#table tbody tr.live")].map((r) => [...r.cells].slice(0, 6).map((c) => c.textContent).join(" "))`)
+	}
+	for _, want := range []string{
+		part("client") + " " + part("web") + " 8080 3 published client", part("sidecar") + " " + part("web") + " 8080 1 loopback both",
+		part("agent") + " " + part("web") + " 8080 1 published both", part("web") + " " + part("db") + " 5432 2 direct both",
+	} {
+		if links := linked(); !slices.Contains(links, want) {
+			t.Errorf("no %q in %q", want, links)
+		}
+	}
+	p.Shot("demo")
+	l.peer("late", nil, "dial:1:"+published)
+	shown(l.Name("late"))
+	p.Until(fmt.Sprintf(`[...document.querySelectorAll("#table tbody tr.live")].some((r) => r.cells[0].textContent === %q && r.cells[1].textContent === %q)`, l.Name("late"), part("web")))
+	p.Shot("demo-late")
+	l.run("sealed", bare, "/peer", "listen:tcp4:0.0.0.0:80")
+	p.Until(`[...document.querySelectorAll(".warning")].some((w) => w.textContent === "1 container not wholly read")`)
+	p.ClickText(".warning", "1 container not wholly read")
+	p.Until(fmt.Sprintf(`[%q, "the image has no cat", "Mount the host's /proc to see this image"].every((words) => document.querySelector("#panel").innerText.includes(words))`, l.Name("sealed")))
+}

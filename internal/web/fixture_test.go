@@ -1,0 +1,145 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/PabloL007/outpost/internal/api"
+	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/snapshot"
+)
+
+// drawn is a map that a test may change while a page shows it.
+type drawn struct {
+	mu    sync.Mutex
+	graph graph.Graph
+	err   error
+}
+
+func (d *drawn) Graph(context.Context) (graph.Graph, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.graph, d.err
+}
+
+func (d *drawn) set(g graph.Graph, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.graph, d.err = g, err
+}
+
+// serve serves a map as Outpost does, and returns it and the page's address.
+func serve(t testing.TB, g graph.Graph) (served *drawn, address string) {
+	t.Helper()
+	served = &drawn{graph: g}
+	server := httptest.NewServer(api.New(api.Options{Map: served, Metrics: http.NotFoundHandler(), Version: "test", Log: zerolog.Nop()}))
+	t.Cleanup(server.Close)
+	return served, server.URL + "/map/"
+}
+
+// began is when what is served began.
+func began() time.Time { return time.Now().UTC().Truncate(time.Second).Add(-30 * time.Minute) }
+
+// container returns one of a host and project.
+func container(host, project, name string) graph.Node {
+	full := name
+	if project != "" {
+		full = project + "-" + name
+	}
+	return graph.Node{
+		ID: "container/" + host + "/" + full, Kind: graph.KindContainer, Host: host, Name: full, Container: host + full, Image: "shop/" + name + ":1",
+		Project: project, Service: name, Details: &graph.Details{
+			Method: collect.Procfs, Status: snapshot.StatusOK, Unused: []snapshot.UnusedDocument{},
+			Networks:  []snapshot.NetworkDocument{{ID: "n", Name: "shop_default", Addresses: []netip.Addr{netip.MustParseAddr("172.18.0.2")}, Gateways: []netip.Addr{}}},
+			Listening: []snapshot.ListenerDocument{{Endpoint: snapshot.Endpoint{Address: "0.0.0.0", Port: 8080}, Published: []snapshot.Endpoint{}}},
+		},
+	}
+}
+
+// published returns a container that is reached at a port of its host.
+func published(n graph.Node, port uint16) graph.Node {
+	details := *n.Details
+	details.Listening = []snapshot.ListenerDocument{{
+		Endpoint: snapshot.Endpoint{Address: "0.0.0.0", Port: 8080}, Published: []snapshot.Endpoint{{Address: "192.0.2.1", Port: port}},
+	}}
+	n.Details = &details
+	return n
+}
+
+func external(addr string) graph.Node {
+	return graph.Node{ID: "external/" + addr, Kind: graph.KindExternal, Name: addr}
+}
+
+// link returns a live link.
+func link(client, server graph.Node, port uint16, connections int) graph.Link {
+	return graph.Link{
+		Client: client.ID, Server: server.ID, Port: port, Via: graph.ViaDirect, Evidence: graph.EvidenceBoth, Connections: connections, Live: true,
+		FirstSeen: began(), LastSeen: time.Now().UTC(),
+	}
+}
+
+// mapOf returns a mapper's map.
+func mapOf(nodes []graph.Node, links []graph.Link, targets ...graph.Target) graph.Graph {
+	slices.SortFunc(nodes, graph.CompareNodes)
+	slices.SortFunc(links, func(a, b graph.Link) int { return a.Compare(&b) })
+	if targets == nil {
+		targets = []graph.Target{{Target: "one:9057", Host: "one", State: graph.StateOK, Format: "snapshot", LastAnswer: time.Now().UTC()}}
+	}
+	return graph.Graph{Version: graph.Version, Role: graph.RoleMapper, WindowSeconds: 3600, Nodes: nodes, Links: append([]graph.Link{}, links...), Targets: targets}
+}
+
+// shop is a small map in which there is one of everything.
+func shop() graph.Graph {
+	web, api, db, cache := published(container("one", "shop", "web"), 8000), container("one", "shop", "api"), container("one", "shop", "db"), container("one", "shop", "cache")
+	job, idle := container("two", "batch", "job"), container("two", "", "idle")
+	someone, bank := external("203.0.113.7"), graph.Node{ID: "external/payments", Kind: graph.KindExternal, Name: "payments"}
+	unread := container("two", "", "sealed")
+	unread.Reason, unread.Details.Method, unread.Details.Status = "the image has no cat", collect.None, snapshot.StatusFailed
+	unread.Details.Listening = []snapshot.ListenerDocument{}
+	past := link(api, cache, 6379, 0)
+	past.Live, past.LastSeen = false, time.Now().UTC().Add(-10*time.Minute)
+	half := link(job, web, 8080, 3)
+	half.Evidence, half.Via = graph.EvidenceClient, graph.ViaPublished
+	fresh := link(api, bank, 443, 2)
+	fresh.FirstSeen = time.Now().UTC().Add(-2 * time.Minute)
+	measured := link(web, api, 8080, 12)
+	measured.Measured = &graph.Measured{RTTMicroseconds: 420, BytesSent: 1234567, BytesReceived: 89}
+	outside := link(someone, web, 8080, 1)
+	outside.Via = graph.ViaPublished
+	return mapOf([]graph.Node{web, api, db, cache, job, idle, unread, someone, bank},
+		[]graph.Link{measured, link(api, db, 5432, 4), past, half, fresh, outside},
+		graph.Target{Target: "one:9057", Host: "one", State: graph.StateOK, Format: "snapshot", LastAnswer: time.Now().UTC()},
+		graph.Target{Target: "two:9057", Host: "two", State: graph.StateOK, Format: "snapshot", LastAnswer: time.Now().UTC()},
+		graph.Target{Target: "three:9057", State: graph.StateFailed, Reason: "nothing listens there"})
+}
+
+// fleet is a map of so many containers, ten in each project and ten projects on each host, with three links for each.
+func fleet(containers int) graph.Graph {
+	names := []string{"web", "api", "db", "cache", "queue", "worker", "auth", "mail", "search", "proxy"}
+	var nodes []graph.Node
+	var links []graph.Link
+	for i := range containers {
+		host, project := fmt.Sprintf("host%d", i/100), fmt.Sprintf("shop%d", i/10)
+		nodes = append(nodes, container(host, project, names[i%10]))
+	}
+	for i := range nodes {
+		first := i - i%10
+		peers := []int{first + (i+1)%10, first + (i+3)%10, (i + 137) % containers}
+		for j, peer := range peers {
+			if client, server := nodes[i], nodes[peer]; peer != i {
+				links = append(links, link(client, server, []uint16{8080, 5432, 6379}[j], i%7+1))
+			}
+		}
+	}
+	return mapOf(nodes, links)
+}

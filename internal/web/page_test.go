@@ -1,0 +1,529 @@
+package web_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/web/webtest"
+)
+
+// open opens the page of a map, as wide as most screens, and waits until it is drawn.
+func open(t *testing.T, g graph.Graph, query string) (*webtest.Page, *drawn) {
+	t.Helper()
+	served, address := serve(t, g)
+	p := webtest.Start(t).Open(address+query, 1400, 850)
+	p.Until(`document.querySelector(".node, #empty:not([hidden]) h2")`)
+	p.Until(`!document.querySelector("#empty")?.textContent.startsWith("Asking")`)
+	return p, served
+}
+
+// names returns what the nodes of the map are called, in order.
+func names(p *webtest.Page) []string {
+	found := p.Texts(".node .name")
+	slices.Sort(found)
+	return found
+}
+
+func counts(p *webtest.Page) string {
+	return webtest.Eval[string](p, `document.querySelector("#counts").textContent`)
+}
+
+// expect complains if a text lacks another one.
+func expect(t *testing.T, what, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("%s: no %q in %q", what, part, text)
+		}
+	}
+}
+
+func same(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+func panelText(p *webtest.Page) string {
+	return webtest.Eval[string](p, `document.querySelector("#panel:not([hidden])")?.innerText || ""`)
+}
+
+func TestMap(t *testing.T) {
+	p, _ := open(t, shop(), "")
+	same(t, "nodes", names(p), "203.0.113.7", "batch-job", "idle", "payments", "sealed", "shop-api", "shop-cache", "shop-db", "shop-web")
+	same(t, "boxes", p.Texts(".box-title"), "one", "shop", "two", "batch")
+	labels := p.Texts(".labels .label text")
+	slices.Sort(labels)
+	same(t, "labels", labels, "443 ×2", "5432 ×4", "6379", "8080", "8080 ×12", "8080 ×3")
+	same(t, "plates", p.Texts(".plate"), ":8000")
+	expect(t, "counts", counts(p), "9 nodes, 6 links", "nothing is hidden")
+	for what, expression := range map[string]string{
+		"clients are to the left":      `x("shop-web") < x("shop-api") && x("shop-api") < x("shop-db")`,
+		"who calls from outside":       `x("203.0.113.7") < x("shop-web")`,
+		"who is called outside":        `x("payments") > x("shop-db")`,
+		"the plate is at the wall":     `Math.abs(document.querySelector(".plate").getBoundingClientRect().right - box("one").left) < 8`,
+		"one half dashed":              `style("8080 ×3", ".half .stroke").strokeDasharray !== "none"`,
+		"both halves solid":            `style("8080 ×12", ".stroke").strokeDasharray === "none"`,
+		"past faded":                   `style("6379", ".past .stroke").stroke !== style("8080 ×12", ".stroke").stroke`,
+		"more is thicker":              `width("8080 ×12") > width("8080 ×3") && width("8080 ×3") > width("8080")`,
+		"boxes hold their containers":  `["shop-web", "shop-api", "shop-db", "shop-cache"].every((n) => within(rect(n), box("shop")) && within(rect(n), box("one")))`,
+		"boxes hold nobody else":       `!["batch-job", "idle", "payments", "203.0.113.7"].some((n) => within(rect(n), box("one")))`,
+		"nothing lies upon another":    `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
+		"plates are beside nodes":      `plates.every((p) => nodes.every((n) => apart(p, n)))`,
+		"labels are beside nodes":      `labels.every((l) => nodes.every((n) => apart(l, n)))`,
+		"labels are beside each other": `labels.every((a, i) => labels.slice(i + 1).every((b) => apart(a, b)))`,
+		"all is in sight":              `[...nodes, ...labels, ...plates].every((r) => within(r, document.querySelector("#map").getBoundingClientRect()))`,
+	} {
+		if !webtest.Eval[bool](p, geometry+expression+"})()") {
+			t.Errorf("%s: not true", what)
+		}
+	}
+	p.Shot("map")
+}
+
+// geometry are words for where things are.
+const geometry = `(() => {
+	const named = (selector, text) => [...document.querySelectorAll(selector)].find((e) => e.textContent === text);
+	const rect = (name) => named(".node .name", name).closest(".node").querySelector(".body").getBoundingClientRect();
+	const x = (name) => rect(name).left;
+	const box = (name) => named(".box-title", name).parentElement.querySelector("rect").getBoundingClientRect();
+	const line = (label) => document.querySelector(".lines [data-id='" + CSS.escape(named(".labels .label text", label).parentElement.dataset.id) + "']");
+	const style = (label, part) => { const l = line(label); return getComputedStyle(l.matches(part.split(" ")[0]) ? l.querySelector(".stroke") : l.querySelector(part)); };
+	const width = (label) => parseFloat(style(label, ".stroke").strokeWidth);
+	const within = (a, b) => a.left >= b.left - 1 && a.right <= b.right + 1 && a.top >= b.top - 1 && a.bottom <= b.bottom + 1;
+	const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+	const nodes = [...document.querySelectorAll(".node .body")].map((e) => e.getBoundingClientRect());
+	const labels = [...document.querySelectorAll(".labels .label:not(.crowded) text")].map((e) => e.getBoundingClientRect());
+	const plates = [...document.querySelectorAll(".plate rect")].map((e) => e.getBoundingClientRect());
+	return `
+
+func TestPointingAndSelecting(t *testing.T) {
+	p, _ := open(t, shop(), "")
+	p.Point(".node .name", "shop-web")
+	p.Until(`!document.querySelector("#tip").hidden`)
+	tip := webtest.Eval[string](p, `document.querySelector("#tip").innerText`)
+	expect(t, "tip", tip, "shop-web", "shop/web:1", "shop on one", "calls 1 other over 1 link", "called by 2 others over 2 links")
+
+	p.ClickText(".node .name", "shop-web")
+	expect(t, "panel of a node", panelText(p), "shop/web:1", "shop_default", "172.18.0.2", "0.0.0.0:8080 published at 192.0.2.1:8000", "procfs", "Called by (2)", "203.0.113.7", "Calls (1)", "shop-api")
+	same(t, "its rows", webtest.Eval[[]string](p, `[...document.querySelectorAll("tr.selected")].map((r) => r.cells[0].textContent)`), "shop-web", "batch-job", "203.0.113.7")
+	p.Shot("node")
+	p.ClickText(".node .name", "sealed")
+	expect(t, "panel of what cannot be read", panelText(p), "the image has no cat", "Mount the host's /proc to see this image")
+
+	p.ClickText("#table td", "batch-job")
+	expect(t, "panel of a row", panelText(p), "batch-job", "shop-web", "Port 8080, published", "only the client's half was seen")
+	same(t, "the map's selection", webtest.Eval[[]string](p, `[...document.querySelectorAll(".line.selected")].map((e) => e.dataset.id)`), "container/two/batch-job container/one/shop-web")
+	p.Shot("link")
+	p.Press(kb.Escape)
+	p.Until(`document.querySelector("#panel").hidden && !document.querySelector(".selected")`)
+
+	p.ClickLine("container/one/shop-web container/one/shop-api")
+	expect(t, "panel of a line", panelText(p), "Port 8080, direct", "12", "0.42 ms", "1.2 MB", "both halves were seen")
+	same(t, "the table's selection", webtest.Eval[[]string](p, `[...document.querySelectorAll("tr.selected")].map((r) => r.cells[0].textContent + r.cells[1].textContent)`), "shop-webshop-api")
+}
+
+func TestGrouping(t *testing.T) {
+	p, _ := open(t, fleet(1000), "")
+	expect(t, "counts", counts(p), "10 groups of 1,000 nodes", "40 links standing for 3,000", "nothing else is hidden")
+	if got := len(names(p)); got != 10 {
+		t.Errorf("%d nodes", got)
+	}
+	p.Shot("fleet")
+	p.ClickText(".node .name", "host host3")
+	expect(t, "a host with more than 60 containers opens into its projects", counts(p), "19 groups of 1,000 nodes")
+	p.ClickText(".node .name", "shop31")
+	p.Until(`document.querySelectorAll(".node:not(.group)").length === 10`)
+	expect(t, "a project opens into its containers", counts(p), "10 nodes and 18 groups of 990 nodes")
+	p.Shot("opened")
+	p.ClickText(".box-title", "shop31")
+	expect(t, "a box closes", counts(p), "19 groups of 1,000 nodes")
+	p.Choose("[name=group]", "image")
+	expect(t, "by image", counts(p), "10 groups of 1,000 nodes")
+	p.Choose("[name=group]", "service")
+	expect(t, "by service", counts(p), "1,000 groups of 1,000 nodes")
+	p.Choose("[name=group]", "none")
+	p.Until(`document.querySelectorAll(".node").length === 1000`)
+	expect(t, "nothing grouped", counts(p), "1,000 nodes")
+	p.Shot("all")
+}
+
+func TestFilters(t *testing.T) {
+	p, _ := open(t, shop(), "")
+	for _, test := range []struct {
+		field, value string
+		counts       []string
+		names        []string
+	}{
+		{"host", "two", []string{"hidden: 5 nodes and 5 links (farther from what is picked)"}, []string{"batch-job", "idle", "sealed", "shop-web"}},
+		{"project", "batch", []string{"7 nodes and 5 links (farther"}, []string{"batch-job", "shop-web"}},
+		{"image", "shop/db:1", []string{"2 nodes, 1 link", "7 nodes and 5 links (farther"}, []string{"shop-api", "shop-db"}},
+		{"port", "5432", []string{"5 links (to other ports)", "7 nodes (without links)"}, []string{"shop-api", "shop-db"}},
+		{"external", "hide", []string{"1 node and 1 link (external)"}, []string{"batch-job", "idle", "payments", "sealed", "shop-api", "shop-cache", "shop-db", "shop-web"}},
+		{"external", "group", []string{"8 nodes and 1 group of 1 node"}, []string{"batch-job", "external", "idle", "payments", "sealed", "shop-api", "shop-cache", "shop-db", "shop-web"}},
+		{"state", "past", []string{"5 links (live)", "7 nodes (without links)"}, []string{"shop-api", "shop-cache"}},
+		{"state", "live", []string{"1 link (past)"}, []string{"203.0.113.7", "batch-job", "idle", "payments", "sealed", "shop-api", "shop-cache", "shop-db", "shop-web"}},
+		{"unlinked", "hide", []string{"2 nodes (without links)"}, []string{"203.0.113.7", "batch-job", "payments", "shop-api", "shop-cache", "shop-db", "shop-web"}},
+	} {
+		p.Choose("[name="+test.field+"]", test.value)
+		expect(t, test.field+"="+test.value, counts(p), test.counts...)
+		same(t, test.field+"="+test.value, names(p), test.names...)
+		p.Click("#clear")
+		expect(t, "show all", counts(p), "9 nodes, 6 links", "nothing is hidden")
+	}
+	p.ClickText(".node .name", "batch-job")
+	p.Press("n")
+	same(t, "neighbours", names(p), "batch-job", "shop-web")
+	p.Choose("[name=depth]", "2")
+	same(t, "neighbours over two links", names(p), "203.0.113.7", "batch-job", "shop-api", "shop-web")
+	p.Shot("neighbours")
+}
+
+func TestSearch(t *testing.T) {
+	p, _ := open(t, fleet(1000), "?host=host2")
+	p.Press("/")
+	p.Until(`document.activeElement.id === "search"`)
+	p.Press("shop77-db")
+	p.Until(`document.querySelectorAll("#found [role=option]").length === 1`)
+	p.Shot("search")
+	p.Press(kb.Enter)
+	p.Until(`document.querySelector(".node.selected .name")?.textContent === "shop77-db"`)
+	if !webtest.Eval[bool](p, `(() => {
+		const at = document.querySelector(".node.selected").getBoundingClientRect(), map = document.querySelector("#map").getBoundingClientRect();
+		return at.left >= map.left && at.right <= map.right && at.top >= map.top && at.bottom <= map.bottom;
+	})()`) {
+		t.Error("what was found is not in sight")
+	}
+	expect(t, "panel", panelText(p), "shop77-db", "host7")
+	p.Press("/")
+	p.Press("nobody-is-called-so")
+	p.Until(`document.querySelector("#found").textContent === "Nothing is called so"`)
+}
+
+func TestTable(t *testing.T) {
+	p, _ := open(t, shop(), "")
+	column := func(i int) []string {
+		return webtest.Eval[[]string](p, fmt.Sprintf(`[...document.querySelectorAll("#table tbody tr")].map((r) => r.cells[%d].textContent)`, i))
+	}
+	same(t, "heads", p.Texts("#table th"), "Client", "Server", "Port", "Conn.", "Via", "Seen by", "State")
+	p.ClickText("#table th button", "Conn.")
+	same(t, "ascending", column(3), "0", "1", "2", "3", "4", "12")
+	p.ClickText("#table th button", "Conn.")
+	same(t, "descending", column(3), "12", "4", "3", "2", "1", "0")
+	same(t, "said", webtest.Eval[[]string](p, `[document.querySelector("[aria-sort]").ariaSort]`), "descending")
+	p.Click("#columns")
+	expect(t, "all columns", strings.Join(p.Texts("#table th"), " "), "Round trip", "Sent", "Received", "First seen", "Last seen")
+	p.Click("#columns")
+	p.Choose("#table-filter", "shop-db 5432")
+	same(t, "filtered", column(1), "shop-db")
+	expect(t, "counted", webtest.Eval[string](p, `document.querySelector("#table-count").textContent`), "1 of 6 links")
+	webtest.Eval[bool](p, `(navigator.clipboard.writeText = async (text) => { window.copied = text; }, true)`)
+	p.Click("#copy")
+	p.Until(`window.copied`)
+	if copied := webtest.Eval[string](p, `window.copied`); copied != "Client\tServer\tPort\tConnections\tVia\tSeen by\tState\nshop-api\tshop-db\t5432\t4\tdirect\tboth\tlive\n" {
+		t.Errorf("copied %q", copied)
+	}
+}
+
+func TestTime(t *testing.T) {
+	p, served := open(t, shop(), "")
+	p.Choose("#since", "5m")
+	same(t, "new", p.Texts(".label.new text"), "443 ×2")
+	expect(t, "counts", counts(p), "1 new")
+	same(t, "new rows", p.Texts("tr.new td:first-child"), "shop-api")
+	p.Shot("new")
+	p.Choose("#since", "")
+
+	p.Choose("#at", "-900") // a quarter of an hour ago: the new link was not there, and the past one was
+	expect(t, "counts", counts(p), "5 links", "1 link (not seen yet at that time)")
+	if past := p.Texts("#table tr.past td:first-child"); len(past) != 0 {
+		t.Errorf("past at that time: %q", past)
+	}
+	p.Choose("#at", "0")
+	expect(t, "counts", counts(p), "6 links", "nothing is hidden")
+
+	p.Click("#pause")
+	p.Until(`document.querySelector("#freshness").textContent.startsWith("paused")`)
+	g := shop()
+	g.Nodes = append(g.Nodes, container("two", "", "late"))
+	served.set(g, nil)
+	time.Sleep(6 * time.Second) // longer than between two answers
+	if slices.Contains(names(p), "late") {
+		t.Error("the map went on while it was paused")
+	}
+	p.Click("#pause")
+	p.Until(`[...document.querySelectorAll(".node .name")].some((n) => n.textContent === "late")`)
+}
+
+// TestRefresh adds and removes containers while the page is open: what stays does not move.
+func TestRefresh(t *testing.T) {
+	g := shop()
+	p, served := open(t, g, "")
+	places := func() map[string]string {
+		return webtest.Eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll(".node")].map((n) => [n.querySelector(".name").textContent, n.querySelector(".body").getAttribute("x") + " " + n.querySelector(".body").getAttribute("y")]))`)
+	}
+	before := places()
+	late, client := container("one", "shop", "late"), container("three", "other", "client")
+	more := mapOf(append(slices.Clone(g.Nodes), late, client), append(slices.Clone(g.Links), link(container("one", "shop", "web"), late, 9000, 1), link(client, late, 9000, 2)), g.Targets...)
+	served.set(more, nil)
+	p.Until(`document.querySelectorAll(".node").length === 11`)
+	after := places()
+	for name, at := range before {
+		if after[name] != at {
+			t.Errorf("%s moved from %s to %s", name, at, after[name])
+		}
+	}
+	for what, expression := range map[string]string{
+		"the new one is in its boxes":   `within(rect("shop-late"), box("shop")) && within(rect("shop-late"), box("one"))`,
+		"a new host has a box":          `within(rect("other-client"), box("three")) && !within(rect("other-client"), box("one"))`,
+		"nothing lies upon another":     `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
+		"boxes of hosts are apart":      `apart(box("one"), box("two")) && apart(box("one"), box("three")) && apart(box("two"), box("three"))`,
+		"boxes keep what they held":     `["shop-web", "shop-api", "shop-db", "shop-cache"].every((n) => within(rect(n), box("shop")))`,
+		"nobody else is in the project": `!["idle", "sealed", "batch-job", "other-client"].some((n) => within(rect(n), box("shop")))`,
+	} {
+		if !webtest.Eval[bool](p, geometry+expression+"})()") {
+			t.Errorf("%s: not true", what)
+		}
+	}
+	p.Shot("refreshed")
+	served.set(g, nil)
+	p.Until(`document.querySelectorAll(".node").length === 9`)
+	if after := places(); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("%v, before %v", after, before)
+	}
+}
+
+// TestAddress opens the address of a view elsewhere.
+func TestAddress(t *testing.T) {
+	_, address := serve(t, fleet(300))
+	b := webtest.Start(t)
+	p := b.Open(address, 1400, 850)
+	p.Until(`document.querySelector(".node")`)
+	p.Choose("[name=host]", "host1")
+	p.Choose("[name=port]", "8080")
+	p.Choose("[name=group]", "project")
+	p.ClickText(".node .name", "shop12")
+	p.Until(`document.querySelector(".node:not(.group)")`)
+	p.ClickText(".node .name", "shop12-web")
+	p.ClickText("#table th button", "Server")
+	p.Choose("#table-filter", "shop12")
+	p.Choose("#since", "1h")
+	p.Drag("#map", 90, 60, 5)
+	p.Until(`location.search.includes("look=")`)
+	state := `JSON.stringify([document.querySelector("#counts").textContent, [...document.querySelectorAll(".node .name")].map((n) => n.textContent).sort(),
+		document.querySelector(".node.selected .name")?.textContent, [...document.querySelectorAll("#table tbody tr")].map((r) => r.dataset.key),
+		[...document.querySelectorAll("#filters select, #filters input, #since, #table-filter")].map((f) => f.value), document.querySelector("#panel h2")?.textContent])`
+	want := webtest.Eval[string](p, state)
+	other := b.Open(webtest.Eval[string](p, "location.href"), 1400, 850)
+	other.Until(`document.querySelector(".node.selected")`)
+	if got := webtest.Eval[string](other, state); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	place := func(p *webtest.Page) (at struct{ X, Y, Width float64 }) {
+		return webtest.Eval[struct{ X, Y, Width float64 }](p, `(() => { const r = document.querySelector(".node.selected .body").getBoundingClientRect(); return { X: r.x, Y: r.y, Width: r.width }; })()`)
+	}
+	if a, b := place(p), place(other); math.Abs(a.X-b.X) > 3 || math.Abs(a.Y-b.Y) > 3 || math.Abs(a.Width-b.Width) > 1 {
+		t.Errorf("what is selected is at %v, there at %v", a, b)
+	}
+}
+
+func TestKeyboard(t *testing.T) {
+	p, _ := open(t, shop(), "")
+	focused := func() string {
+		return webtest.Eval[string](p, `document.activeElement.querySelector?.(".name")?.textContent || document.activeElement.id || document.activeElement.tagName`)
+	}
+	webtest.Eval[bool](p, `(document.querySelector("#map").focus(), true)`)
+	p.Press(kb.ArrowRight)
+	if first := focused(); !slices.Contains(names(p), first) {
+		t.Fatalf("the first arrow leads to %q", first)
+	}
+	webtest.Eval[bool](p, `([...document.querySelectorAll(".node")].find((n) => n.textContent.includes("shop-web")).focus(), true)`)
+	p.Press(kb.ArrowRight)
+	same(t, "to the right", []string{focused()}, "shop-api")
+	p.Press(kb.ArrowLeft)
+	same(t, "back", []string{focused()}, "shop-web")
+	p.Press(kb.Enter)
+	expect(t, "Enter", panelText(p), "shop-web")
+	if label := webtest.Eval[string](p, `document.activeElement.getAttribute("aria-label") || ""`); !strings.Contains(label, "shop-web, shop/web:1, on one") {
+		t.Errorf("it is called %q", label)
+	}
+	transform := `document.querySelector(".drawing-root").style.transform`
+	before := webtest.Eval[string](p, transform)
+	p.Press("+")
+	if webtest.Eval[string](p, transform) == before {
+		t.Error("+ does nothing")
+	}
+	p.Press("t")
+	same(t, "t", []string{focused()}, "TR")
+	p.Press(kb.ArrowDown, kb.Enter)
+	p.Until(`document.querySelector("tr.selected") === document.activeElement`)
+	p.Press("p")
+	p.Until(`document.querySelector("#pause").ariaPressed === "true"`)
+	p.Press("p", "?")
+	p.Until(`document.querySelector("#legend").open`)
+	p.Shot("legend")
+	p.Press(kb.Escape)
+	p.Until(`!document.querySelector("#legend").open`)
+	p.Press(kb.Escape)
+	p.Until(`document.querySelector("#panel").hidden`)
+}
+
+// TestAddressesThatMakeNoSense must not keep the page from its map.
+func TestAddressesThatMakeNoSense(t *testing.T) {
+	_, address := serve(t, shop())
+	b := webtest.Start(t)
+	for _, query := range []string{
+		"at=x", "since=T", "since=5x", "group=planet", "external=what", "state=alive", "depth=many", "port=http", "look=1,2", "select=nobody", "node=nobody&depth=0",
+		"open=%FF&closed=%00", "sort=-", "sort=Colour", "panel=other", "unlinked=&columns=x", "at=9999-01-01T00:00:00Z", "filter=(", "host=none",
+	} {
+		p := b.Open(address+"?"+query, 1000, 700)
+		p.Until(`document.querySelector(".node") || document.querySelector("#empty h2")?.textContent === "All is hidden"`)
+	}
+}
+
+// TestGroupsByThemselves tells when nodes are put together without being asked for.
+func TestGroupsByThemselves(t *testing.T) {
+	project := func(containers, externals int) graph.Graph {
+		var nodes []graph.Node
+		var links []graph.Link
+		for i := range containers {
+			nodes = append(nodes, container("one", "shop", fmt.Sprintf("web%d", i)))
+		}
+		for i := range externals {
+			nodes = append(nodes, external(fmt.Sprintf("203.0.113.%d", i)))
+			links = append(links, link(nodes[containers+i], nodes[0], 8080, 1))
+		}
+		return mapOf(nodes, links)
+	}
+	p, served := open(t, project(20, 60), "")
+	expect(t, "many external addresses are one", counts(p), "20 nodes and 1 group of 60 nodes")
+	p.ClickText(".node .name", "external")
+	expect(t, "opened", counts(p), "80 nodes")
+	p.ClickText(".node .name", "203.0.113.5")
+	p.ClickText("#panel button", "Put together: external")
+	expect(t, "together again", counts(p), "20 nodes and 1 group of 60 nodes")
+	p.Press(kb.Escape)
+	served.set(project(75, 0), nil)
+	p.Until(`document.querySelector("#counts").textContent.startsWith("1 group of 75")`)
+	served.set(project(58, 0), nil) // a few fewer do not change it
+	p.Until(`document.querySelector("#counts").textContent.startsWith("1 group of 58")`)
+	served.set(project(50, 0), nil)
+	p.Until(`document.querySelector("#counts").textContent.startsWith("50 nodes")`)
+	served.set(project(64, 0), nil)
+	p.Until(`document.querySelector("#counts").textContent.startsWith("64 nodes")`)
+}
+
+// TestNewInGroups looks for what is new behind a group.
+func TestNewInGroups(t *testing.T) {
+	g := fleet(100)
+	fresh := link(g.Nodes[0], g.Nodes[55], 9999, 1)
+	old := link(g.Nodes[1], g.Nodes[56], 9999, 1)
+	fresh.FirstSeen = time.Now().UTC().Add(-20 * time.Second)
+	p, _ := open(t, mapOf(g.Nodes, append(g.Links, fresh, old)), "?since=5m&group=project")
+	expect(t, "counts", counts(p), "1 new")
+	if len(p.Texts(".line.new")) != 1 || len(p.Texts("tr.new")) != 1 {
+		t.Errorf("%d lines and %d rows are new", len(p.Texts(".line.new")), len(p.Texts("tr.new")))
+	}
+}
+
+// TestPlaces lays out maps of many kinds and adds to them: nothing ever lies upon another, and boxes hold what is theirs and
+// nothing else.
+func TestPlaces(t *testing.T) {
+	p, _ := open(t, shop(), "")
+	wrong := webtest.Eval[[]string](p, `(async () => {
+		const { layout, placeNew, meets } = await import("./layout.js");
+		const wrong = [];
+		let seed = 7;
+		const random = (n) => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;
+		const check = (what, items, places) => {
+			const inside = (a, b) => a.x >= b.x && a.y >= b.y && a.x + a.w <= b.x + b.w + 1e-6 && a.y + a.h <= b.y + b.h + 1e-6;
+			const boxes = [...new Set(items.flatMap((i) => i.boxes))];
+			items.forEach((i, n) => {
+				const at = places.get(i.id);
+				if (!at || ![at.x, at.y, at.w, at.h].every(Number.isFinite) || at.x < 0 || at.y < 0) wrong.push(what + ": " + i.id + " is nowhere");
+				for (const j of items.slice(n + 1)) if (meets(at, places.get(j.id))) wrong.push(what + ": " + i.id + " lies upon " + j.id);
+				for (const box of boxes) if (i.boxes.includes(box) ? !inside(at, places.get(box)) : meets(at, places.get(box))) wrong.push(what + ": " + i.id + " and " + box);
+			});
+			for (const a of boxes) for (const b of boxes) {
+				if (a < b && !b.startsWith(a + " ") && meets(places.get(a), places.get(b))) wrong.push(what + ": " + a + " lies upon " + b);
+			}
+		};
+		const item = (n, hosts, projects) => {
+			const host = random(hosts + 1), project = random(projects + 1);
+			const boxes = host === hosts ? [] : project === projects ? ["box h" + host] : ["box h" + host, "box h" + host + " p" + project];
+			return { id: "n" + n, w: 60 + random(180), h: 42, boxes, side: host === hosts ? ["left", "right"][random(2)] : undefined };
+		};
+		for (const [hosts, projects, nodes, lines] of [[1, 1, 1, 0], [1, 1, 12, 20], [3, 3, 45, 60], [5, 2, 50, 20], [2, 4, 40, 200], [4, 3, 300, 500], [10, 10, 400, 900]]) {
+			const items = Array.from({ length: nodes }, (_, n) => item(n, hosts, projects));
+			const pairs = Array.from({ length: lines }, () => ["n" + random(nodes), "n" + random(nodes)]).filter(([a, b]) => a !== b);
+			const places = layout(items, pairs, () => random(5));
+			const what = [hosts, projects, nodes, lines].join(" ");
+			check(what, items, places);
+			for (let added = 0; added < 12; added++) {
+				const fresh = item(nodes + added, hosts + 1, projects + 1);
+				items.push(fresh);
+				if (random(3)) pairs.push([fresh.id, "n" + random(nodes)]);
+				if (!placeNew(items, pairs, places)) wrong.push(what + ": no room for " + fresh.id);
+				check(what + " +" + (added + 1), items, places);
+			}
+		}
+		return wrong.slice(0, 20);
+	})()`)
+	for _, w := range wrong {
+		t.Error(w)
+	}
+}
+
+// TestRefreshDisturbsNobody looks at what somebody is at while the map is refreshed.
+func TestRefreshDisturbsNobody(t *testing.T) {
+	p, served := open(t, shop(), "")
+	p.ClickText(".node .name", "shop-web")
+	transform := `document.querySelector(".drawing-root").style.transform`
+	p.Drag("#map", 50, 300, 5)
+	moved := webtest.Eval[string](p, transform)
+	webtest.Eval[bool](p, `([...document.querySelectorAll("#panel button")].find((b) => b.textContent === "batch-job").focus(), true)`)
+	g := shop()
+	g.Nodes = append(g.Nodes, container("one", "shop", "late"), container("two", "", "later"))
+	g.Links[0].Connections = 77
+	served.set(mapOf(g.Nodes, g.Links, g.Targets...), nil)
+	p.Until(`document.querySelectorAll(".node").length === 11`)
+	if focused := webtest.Eval[string](p, `document.activeElement.textContent`); focused != "batch-job" {
+		t.Errorf("the focus went to %q", focused)
+	}
+	if now := webtest.Eval[string](p, transform); now != moved {
+		t.Errorf("the map moved from %s to %s", moved, now)
+	}
+	p.Choose("[name=host]", "two")
+	webtest.Eval[bool](p, `(document.querySelector("[name=host]").focus(), true)`)
+	g.Nodes = append(g.Nodes, container("three", "", "new-host"))
+	served.set(mapOf(g.Nodes, g.Links, g.Targets...), nil)
+	p.Until(`[...document.querySelectorAll("[name=host] option")].some((o) => o.value === "three")`)
+	same(t, "the filter", []string{webtest.Eval[string](p, `document.querySelector("[name=host]").value`)}, "two")
+}
+
+// TestAnswersOfOthers has something else than Outpost answer for a while, as a proxy does.
+func TestAnswersOfOthers(t *testing.T) {
+	g := shop()
+	p, served := open(t, g, "")
+	served.set(graph.Graph{}, nil) // null where there are lists
+	p.Until(`document.querySelector("#freshness").textContent.includes("what answers is not Outpost")`)
+	same(t, "what was said last stays", []string{fmt.Sprint(len(names(p)))}, "9")
+	served.set(g, nil)
+	p.Until(`document.querySelector("#freshness").textContent.startsWith("live")`)
+	renamed := shop() // as when another host of the same name appears: the box is another one, the nodes are not
+	for i := range renamed.Nodes {
+		if renamed.Nodes[i].Host == "one" {
+			renamed.Nodes[i].Host = "one@192.0.2.1"
+		}
+	}
+	served.set(renamed, nil)
+	p.Until(`[...document.querySelectorAll(".box-title")].some((b) => b.textContent === "one@192.0.2.1")`)
+}

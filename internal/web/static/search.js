@@ -1,0 +1,82 @@
+// The search box: it finds what is in the graph, shown or not, and jumps there.
+import { html } from "./html.js";
+import { nameOf, subtitleOf } from "./names.js";
+
+const most = 12;
+
+export class Search {
+  #found = [];
+  #active = -1;
+
+  /** nodes returns those that may be found; on.jump(id) goes to one. */
+  constructor(input, listbox, nodes, on) {
+    Object.assign(this, { input, listbox, nodes, on });
+    input.addEventListener("input", () => this.#find());
+    input.addEventListener("focus", () => this.#find());
+    input.addEventListener("blur", () => this.#close());
+    input.addEventListener("keydown", (e) => this.#key(e));
+    listbox.addEventListener("pointerdown", (e) => {
+      e.preventDefault(); // the input keeps the focus
+      const option = e.target.closest("[role=option]");
+      if (option) this.#go([...listbox.children].indexOf(option));
+    });
+  }
+
+  #find() {
+    const words = this.input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const all = words.length ? this.nodes().map((n) => [rank(n, words), n]).filter(([r]) => r >= 0) : [];
+    all.sort(([a, m], [b, n]) => a - b || nameOf(m).localeCompare(nameOf(n), "en", { numeric: true }));
+    this.#found = all.slice(0, most).map(([, n]) => n);
+    this.#active = this.#found.length ? 0 : -1;
+    this.listbox.replaceChildren(...this.#found.map((n, i) => html("li", { role: "option", id: `found-${i}`, "aria-selected": i === this.#active },
+      html("b", {}, nameOf(n)), " ", html("span", {}, [subtitleOf(n), n.kind !== "host" && n.host].filter(Boolean).join(" · ")))));
+    const nothing = words.length > 0 && !all.length;
+    if (nothing) this.listbox.append(html("li", { className: "none", role: "presentation" }, "Nothing is called so"));
+    if (all.length > most) this.listbox.append(html("li", { className: "none", role: "presentation" }, `and ${all.length - most} more`));
+    this.listbox.hidden = !words.length;
+    this.input.setAttribute("aria-expanded", String(!this.listbox.hidden));
+    this.#mark();
+  }
+
+  #mark() {
+    this.listbox.querySelectorAll("[role=option]").forEach((option, i) => option.setAttribute("aria-selected", String(i === this.#active)));
+    this.#active >= 0 ? this.input.setAttribute("aria-activedescendant", `found-${this.#active}`) : this.input.removeAttribute("aria-activedescendant");
+    this.listbox.children[this.#active]?.scrollIntoView({ block: "nearest" });
+  }
+
+  #key(e) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
+    if (step && this.#found.length) {
+      this.#active = (this.#active + step + this.#found.length) % this.#found.length;
+      this.#mark();
+    } else if (e.key === "Enter") this.#go(this.#active);
+    else if (e.key === "Escape") {
+      this.input.value = "";
+      this.input.blur();
+    } else return;
+    e.preventDefault();
+    e.stopPropagation();
+  }
+
+  #go(index) {
+    const node = this.#found[index];
+    if (!node) return;
+    this.input.value = "";
+    this.#close();
+    this.on.jump(node.id);
+  }
+
+  #close() {
+    this.listbox.hidden = true;
+    this.input.setAttribute("aria-expanded", "false");
+  }
+}
+
+/** rank says how well a node fits words, 0 best; -1 if it does not. */
+function rank(n, words) {
+  const name = nameOf(n).toLowerCase();
+  const addresses = (n.details?.networks || []).flatMap((network) => network.addresses);
+  const text = [name, n.image, n.project, n.service, n.host, n.container, ...addresses].join(" ").toLowerCase();
+  if (!words.every((word) => text.includes(word))) return -1;
+  return name === words[0] ? 0 : name.startsWith(words[0]) ? 1 : name.includes(words[0]) ? 2 : 3;
+}

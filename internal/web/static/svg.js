@@ -1,0 +1,58 @@
+// SVG elements that are kept from one drawing to the next. Foreign text gets into them as text alone.
+
+const space = "http://www.w3.org/2000/svg";
+
+/** svg returns an element with attributes and children; a text becomes a text node. */
+export function svg(name, attributes = {}, ...children) {
+  const element = document.createElementNS(space, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children.filter((c) => c !== undefined && c !== ""));
+  return element;
+}
+
+/** replace puts one element in the place of another, which may have the focus. */
+function replace(before, element) {
+  const focused = document.activeElement === before;
+  before.replaceWith(element);
+  if (!focused) return;
+  element.setAttribute("tabindex", "0");
+  element.focus({ preventScroll: true });
+}
+
+/** Layer keeps the elements of things by their IDs, and makes anew only those that look different. */
+export class Layer {
+  #kept = new Map();
+
+  constructor(parent, name, make) {
+    this.group = svg("g", { class: name });
+    this.make = make;
+    parent.append(this.group);
+  }
+
+  /** draw makes the layer hold exactly the elements of things; a thing's looks are all that it is drawn of. */
+  draw(things, looks) {
+    const before = this.#kept;
+    this.#kept = new Map();
+    let last = null;
+    for (const thing of things) {
+      const look = JSON.stringify(looks(thing));
+      let kept = before.get(thing.id);
+      before.delete(thing.id);
+      if (kept?.look !== look) {
+        const element = this.make(thing);
+        element.dataset.id = thing.id;
+        if (kept) replace(kept.element, element);
+        else this.group.insertBefore(element, last ? last.nextSibling : this.group.firstChild);
+        kept = { element, look };
+      }
+      kept.thing = thing;
+      this.#kept.set(thing.id, kept);
+      last = kept.element;
+    }
+    before.forEach(({ element }) => element.remove());
+  }
+
+  element(id) { return this.#kept.get(id)?.element; }
+  thing(id) { return this.#kept.get(id)?.thing; }
+  * [Symbol.iterator]() { yield* this.#kept.values(); }
+}

@@ -1,0 +1,137 @@
+// The table of the links that are shown: the same as the map, for reading, sorting and copying.
+import { html, write } from "./html.js";
+import { ago, bytes, count, nameOf, number } from "./names.js";
+import { keyOf } from "./view.js";
+
+const page = 200; // rows at once
+const compare = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+
+/** columns are what a row says: a text, and by what it is sorted where that is not the text; minor ones are shown when asked for. */
+const columns = [
+  { name: "Client", text: (r) => r.client, title: (r) => r.clientTitle },
+  { name: "Server", text: (r) => r.server, title: (r) => r.serverTitle },
+  { name: "Port", text: (r) => String(r.link.port), by: (r) => r.link.port, numeric: true },
+  { name: "Connections", short: "Conn.", text: (r) => (r.link.uncounted ? "" : number(r.link.connections)), by: (r) => r.link.connections, numeric: true },
+  { name: "Via", text: (r) => r.link.via },
+  { name: "Seen by", text: (r) => r.link.evidence },
+  { name: "State", text: (r) => (r.isNew ? "new, " : "") + (r.link.live ? "live" : "past"), by: (r) => (r.isNew ? 0 : r.link.live ? 1 : 2) },
+  { name: "Round trip", minor: true, text: (r) => (r.link.measured ? (r.link.measured.rttMicroseconds / 1000).toFixed(2) + " ms" : ""), by: (r) => r.link.measured?.rttMicroseconds ?? -1, numeric: true },
+  { name: "Sent", minor: true, text: (r) => (r.link.measured ? bytes(r.link.measured.bytesSent) : ""), by: (r) => r.link.measured?.bytesSent ?? -1, numeric: true },
+  { name: "Received", minor: true, text: (r) => (r.link.measured ? bytes(r.link.measured.bytesReceived) : ""), by: (r) => r.link.measured?.bytesReceived ?? -1, numeric: true },
+  { name: "First seen", minor: true, text: (r) => r.first, by: (r) => r.link.firstSeen },
+  { name: "Last seen", minor: true, text: (r) => r.last, by: (r) => r.link.lastSeen },
+];
+
+export class LinkTable {
+  #rows = [];
+  #most = page;
+  #columns = [];
+  #selected = new Set();
+  filter = [];
+  sort = "";
+
+  /** root holds the table and its tools; on has select(key) and sort(text). */
+  constructor(root, on) {
+    this.on = on;
+    this.table = root.querySelector("table");
+    this.body = root.querySelector("tbody");
+    this.counted = root.querySelector("#table-count");
+    this.more = root.querySelector("#more");
+    this.more.onclick = () => {
+      this.#most += 5 * page;
+      this.#render();
+    };
+    this.body.addEventListener("click", (e) => this.#choose(e));
+    this.body.addEventListener("keydown", (e) => {
+      if (e.key === "Enter" || e.key === " ") this.#choose(e);
+      else if (e.key === "ArrowDown") e.target.closest("tr").nextElementSibling?.focus();
+      else if (e.key === "ArrowUp") e.target.closest("tr").previousElementSibling?.focus();
+      else return;
+      e.preventDefault();
+    });
+  }
+
+  /** fill takes links between nodes, of which select shows those with all words of filter, in the order of sort, such as "Port" or "-Port". */
+  fill({ links, nodes }, { filter, sort, now, columns: which }) {
+    this.#columns = columns.filter((c) => !c.minor || which === "all");
+    const byID = new Map(nodes.map((n) => [n.id, n]));
+    this.#rows = links.map((link) => rowOf(link, byID, now));
+    this.filter = filter.toLowerCase().split(/\s+/).filter(Boolean);
+    this.sort = sort;
+  }
+
+  /** select shows the rows, marks those of links by their keys, and brings the first of these into sight. */
+  select(keys, scroll) {
+    this.#selected = new Set(keys);
+    const index = this.#shown().findIndex((r) => this.#selected.has(r.key));
+    if (index >= this.#most) this.#most = index + page;
+    this.#render();
+    if (scroll && index >= 0) this.body.children[index]?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** text is the table as it is shown, for a spreadsheet. */
+  text() {
+    const lines = this.#shown().map((r) => this.#columns.map((c) => c.text(r).replace(/[\t\n\r]/g, " ")).join("\t"));
+    return [this.#columns.map((c) => c.name).join("\t"), ...lines].join("\n") + "\n";
+  }
+
+  #shown() {
+    const rows = this.#rows.filter((r) => this.filter.every((word) => r.searched.includes(word)));
+    const name = this.sort.replace(/^-/, "");
+    const column = columns.find((c) => c.name === name);
+    if (!column) return rows;
+    const by = column.by || column.text, sign = this.sort.startsWith("-") ? -1 : 1;
+    return rows.sort((a, b) => sign * compare(by(a), by(b)));
+  }
+
+  #sortBy(name) {
+    this.on.sort(this.sort === name ? "-" + name : this.sort === "-" + name ? "" : name);
+  }
+
+  #choose(e) {
+    const row = e.target.closest("tr");
+    if (row) this.on.select(row.dataset.key);
+  }
+
+  #render() {
+    const rows = this.#shown();
+    const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.key : "";
+    this.body.replaceChildren(...rows.slice(0, this.#most).map((r) => this.#row(r)));
+    (this.body.querySelector(".selected") || this.body.firstElementChild)?.setAttribute("tabindex", "0");
+    if (focused) [...this.body.children].find((row) => row.dataset.key === focused)?.focus({ preventScroll: true });
+    const left = rows.length - this.#most;
+    this.more.hidden = left <= 0;
+    this.more.textContent = `${number(Math.max(0, left))} more: show the next`;
+    write(this.counted, rows.length === this.#rows.length ? count(rows.length, "link") : `${number(rows.length)} of ${count(this.#rows.length, "link")}`);
+    this.#renderHead();
+  }
+
+  #renderHead() {
+    const row = this.table.querySelector("thead tr");
+    if (row.children.length !== this.#columns.length) {
+      row.replaceChildren(...this.#columns.map((c) => html("th", { scope: "col", className: c.numeric ? "numeric" : "" },
+        html("button", { type: "button", title: `Sort by ${c.name.toLowerCase()}`, onclick: () => this.#sortBy(c.name) }, c.short || c.name))));
+    }
+    this.#columns.forEach((c, i) => {
+      const sorted = this.sort.replace(/^-/, "") === c.name;
+      sorted ? row.children[i].setAttribute("aria-sort", this.sort.startsWith("-") ? "descending" : "ascending") : row.children[i].removeAttribute("aria-sort");
+    });
+  }
+
+  #row(r) {
+    const selected = this.#selected.has(r.key);
+    const classes = [r.link.live ? "live" : "past", r.isNew ? "new" : "", r.link.evidence === "both" ? "" : "half", selected ? "selected" : ""];
+    return html("tr", { tabIndex: -1, className: classes.filter(Boolean).join(" "), ...(selected && { "aria-current": "true" }), dataset: { key: r.key } },
+      this.#columns.map((c) => html("td", { className: c.numeric ? "numeric" : "", title: c.title?.(r) ?? "" }, c.text(r))));
+  }
+}
+
+function rowOf(link, byID, now) {
+  const client = byID.get(link.client), server = byID.get(link.server);
+  const title = (n) => [nameOf(n), n.image, n.host && `on ${n.host}`].filter(Boolean).join(", ");
+  return {
+    link, key: keyOf(link), client: nameOf(client), server: nameOf(server), clientTitle: title(client), serverTitle: title(server),
+    isNew: !!link.fresh, first: ago(link.firstSeen, now), last: ago(link.lastSeen, now),
+    searched: [title(client), client.project, title(server), server.project, link.port, link.via, link.evidence, link.live ? "live" : "past"].join(" ").toLowerCase(),
+  };
+}

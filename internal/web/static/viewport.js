@@ -1,0 +1,198 @@
+// Moving and scaling the drawing with pointer, wheel and fingers. It is a layer of its own that the compositor moves as a whole;
+// only after it was scaled it is drawn anew, to be sharp.
+
+const least = 0.04, most = 3;
+const narrow = 600, legible = 0.75;
+const steady = 200; // ms without a move, after which the drawing stands still
+
+export class Viewport {
+  #x = 0;
+  #y = 0;
+  #scale = 1;
+  #size = { w: 1, h: 1 };
+  #pointers = new Map();
+  #moved = false;
+  #rest = 0;
+  #sharp = 0; // the scale for which the layer was drawn
+  #waiting = null;
+
+  /** frame shows a part of drawing, which lies in it. onMove is called after each move, onRest when somebody has moved it. */
+  constructor(frame, drawing, onMove, onRest) {
+    Object.assign(this, { frame, drawing, onMove, onRest });
+    this.#frameSize = { w: frame.clientWidth, h: frame.clientHeight };
+    frame.addEventListener("wheel", (e) => this.#wheel(e), { passive: false });
+    frame.addEventListener("pointerdown", (e) => this.#down(e));
+    frame.addEventListener("pointermove", (e) => this.#move(e));
+    for (const type of ["pointerup", "pointercancel"]) frame.addEventListener(type, (e) => this.#up(e));
+    frame.addEventListener("click", (e) => this.#moved && e.stopImmediatePropagation(), { capture: true });
+    new ResizeObserver(() => this.#resized()).observe(frame);
+  }
+
+  #frameSize = { w: 0, h: 0 };
+
+  /** #resized keeps what is in the middle of the frame there. */
+  #resized() {
+    const { clientWidth: w, clientHeight: h } = this.frame;
+    this.#x += (w - this.#frameSize.w) / 2;
+    this.#y += (h - this.#frameSize.h) / 2;
+    this.#frameSize = { w, h };
+    this.#apply();
+  }
+
+  get scale() { return this.#scale; }
+
+  /** look is what of the drawing is in the middle and how large, as a text that look takes back. */
+  get look() {
+    const { clientWidth: w, clientHeight: h } = this.frame;
+    return [Math.round((w / 2 - this.#x) / this.#scale), Math.round((h / 2 - this.#y) / this.#scale), this.#scale.toFixed(3)].join(",");
+  }
+
+  set look(text) {
+    const [x, y, scale] = text.split(",").map(Number);
+    this.#scale = Math.min(most, Math.max(least, scale));
+    this.#center(x, y);
+  }
+
+  /** resize takes note of how large the drawing is, at the scale 1. */
+  resize(size) {
+    this.#size = size;
+    this.drawing.setAttribute("width", size.w);
+    this.drawing.setAttribute("height", size.h);
+  }
+
+  /** fit shows all of it, and makes little larger only as far as the frame is large. */
+  fit() {
+    const { clientWidth: w, clientHeight: h } = this.frame;
+    const largest = Math.min(2.2, Math.max(1.25, w / 1100));
+    this.#scale = Math.max(least, Math.min(largest, w / this.#size.w, h / this.#size.h));
+    this.#center(this.#size.w / 2, this.#size.h / 2);
+  }
+
+  /** #center brings a point of the drawing into the middle of the frame. */
+  #center(x, y) {
+    this.#frameSize = { w: this.frame.clientWidth, h: this.frame.clientHeight };
+    this.#x = this.#frameSize.w / 2 - x * this.#scale;
+    this.#y = this.#frameSize.h / 2 - y * this.#scale;
+    this.#apply();
+    this.#settle();
+  }
+
+  /** begin shows all of it or, on a screen as narrow as a telephone's, so much from the left as can be read. */
+  begin() {
+    this.fit();
+    if (this.frame.clientWidth > narrow || this.#scale > legible) return;
+    this.zoom(legible / this.#scale, { x: 0, y: this.frame.clientHeight / 2 });
+  }
+
+  /** show brings a place into the middle, large enough to be read. */
+  show(place) {
+    this.#scale = Math.max(this.#scale, 0.8);
+    this.#center(place.x + place.w / 2, place.y + place.h / 2);
+  }
+
+  /** reveal moves as little as it takes to have a place in sight. */
+  reveal(place) {
+    const { clientWidth: w, clientHeight: h } = this.frame;
+    const [left, top] = [place.x * this.#scale + this.#x, place.y * this.#scale + this.#y];
+    const [right, bottom] = [left + place.w * this.#scale, top + place.h * this.#scale];
+    this.pan(left < 0 ? 20 - left : right > w ? w - 20 - right : 0, top < 0 ? 20 - top : bottom > h ? h - 20 - bottom : 0);
+  }
+
+  pan(dx, dy) {
+    this.#x += dx;
+    this.#y += dy;
+    this.#moving();
+  }
+
+  /** zoom scales around a point of the frame, the middle if none is given. */
+  zoom(factor, at = { x: this.frame.clientWidth / 2, y: this.frame.clientHeight / 2 }) {
+    const scale = Math.min(most, Math.max(least, this.#scale * factor));
+    this.#x = at.x - ((at.x - this.#x) * scale) / this.#scale;
+    this.#y = at.y - ((at.y - this.#y) * scale) / this.#scale;
+    this.#scale = scale;
+    this.#moving();
+  }
+
+  #wheel(e) {
+    e.preventDefault();
+    const step = e.deltaMode === 1 ? 30 : 1; // lines
+    if (e.shiftKey) this.pan(-(e.deltaX || e.deltaY) * step, 0);
+    else this.zoom(Math.exp(-e.deltaY * step * (e.ctrlKey ? 0.01 : 0.0015)), this.#at(e));
+  }
+
+  #at(e) {
+    const frame = this.frame.getBoundingClientRect();
+    return { x: e.clientX - frame.left, y: e.clientY - frame.top };
+  }
+
+  #down(e) {
+    if (e.button !== 0) return;
+    if (!this.#pointers.size) this.#moved = false;
+    this.#pointers.set(e.pointerId, { ...this.#at(e), start: this.#at(e) });
+  }
+
+  #up(e) {
+    this.#pointers.delete(e.pointerId);
+    setTimeout(() => (this.#moved = false)); // after the click that may follow
+  }
+
+  #move(e) {
+    const before = this.#pointers.get(e.pointerId);
+    if (!before) return;
+    if (!e.buttons) return this.#up(e); // it was released where the page does not see it
+    const now = this.#at(e);
+    if (!this.#moved && Math.hypot(now.x - before.start.x, now.y - before.start.y) < 4) return;
+    if (!this.#moved) this.frame.setPointerCapture(e.pointerId); // not before it is more than a click
+    this.#moved = true;
+    const other = [...this.#pointers].find(([id]) => id !== e.pointerId)?.[1];
+    if (other) {
+      const distance = (p) => Math.max(1, Math.hypot(p.x - other.x, p.y - other.y));
+      this.zoom(distance(now) / distance(before), { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 });
+    }
+    const share = other ? 0.5 : 1;
+    this.pan((now.x - before.x) * share, (now.y - before.y) * share);
+    Object.assign(before, now);
+  }
+
+  /** whenStill does something when the drawing does not move; of several things only the last. */
+  whenStill(action) {
+    if (this.#rest) this.#waiting = action;
+    else action();
+  }
+
+  #apply() {
+    this.#keepInSight();
+    this.drawing.style.transform = `translate(${this.#x}px, ${this.#y}px) scale(${this.#scale})`;
+    this.onMove();
+  }
+
+  #moving() {
+    this.#apply();
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => {
+      this.#settle();
+      this.onRest();
+    }, steady);
+  }
+
+  #settle() {
+    clearTimeout(this.#rest);
+    this.#rest = 0;
+    const { style } = this.drawing;
+    if (this.#sharp !== this.#scale) {
+      this.#sharp = this.#scale;
+      style.willChange = "";
+      requestAnimationFrame(() => (style.willChange = "transform"));
+    }
+    const action = this.#waiting;
+    this.#waiting = null;
+    action?.();
+  }
+
+  /** #keepInSight leaves some of the drawing in the frame, whatever is done. */
+  #keepInSight() {
+    const keep = 60, { clientWidth: w, clientHeight: h } = this.frame;
+    this.#x = Math.min(w - keep, Math.max(keep - this.#size.w * this.#scale, this.#x));
+    this.#y = Math.min(h - keep, Math.max(keep - this.#size.h * this.#scale, this.#y));
+  }
+}

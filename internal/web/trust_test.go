@@ -1,0 +1,350 @@
+package web_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"image/png"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	engine "github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/web"
+	"github.com/PabloL007/outpost/internal/web/webtest"
+)
+
+const hostile = `<img src=x onerror="window.broken = 1">`
+
+// TestForeignTextIsText has markup in each name that comes from elsewhere. The browser complains of an image that it looks
+// for and of a script that it is kept from running.
+func TestForeignTextIsText(t *testing.T) {
+	evil := container(hostile+"host", hostile, hostile)
+	evil.Image, evil.Service, evil.Reason = hostile+":1", hostile, hostile
+	evil.Details.Networks[0].Name, evil.Details.Listening[0].Process, evil.Details.Method = hostile, hostile, hostile
+	other := graph.Node{ID: "external/" + hostile, Kind: graph.KindExternal, Name: hostile + `"]; -->`}
+	g := mapOf([]graph.Node{evil, other}, []graph.Link{link(other, evil, 80, 1)},
+		graph.Target{Target: hostile, Host: hostile, State: graph.StateStale, Reason: hostile})
+	p, _ := open(t, g, "?since=1h&select="+strings.ReplaceAll("container/"+hostile+"host/"+hostile+"-"+hostile, " ", "%20"))
+	for what, text := range map[string]string{
+		"panel": panelText(p), "table": strings.Join(p.Texts("#table td"), " "), "filters": strings.Join(p.Texts("[name=image] option"), " "),
+	} {
+		expect(t, what, text, hostile)
+	}
+	p.Point(".node .name", p.Texts(".node .name")[0])
+	p.Until(`!document.querySelector("#tip").hidden`)
+	for _, warning := range p.Texts(".warning") {
+		p.ClickText(".warning", warning)
+		expect(t, warning, panelText(p), hostile)
+	}
+	p.Press("/")
+	p.Press("img")
+	p.Until(`document.querySelectorAll("#found [role=option]").length === 2`)
+	p.Choose("[name=group]", "project")
+	saveAll(t, p)
+	for _, tag := range []string{"img:not([alt=''])", "[onerror]", "svg image", "svg script"} {
+		if found := p.Texts(tag); len(found) > 0 {
+			t.Errorf("%d of %s", len(found), tag)
+		}
+	}
+	if webtest.Eval[bool](p, "window.broken === 1") {
+		t.Error("markup was run")
+	}
+}
+
+// saveAll saves what is shown in each form.
+func saveAll(t *testing.T, p *webtest.Page) map[string][]byte {
+	t.Helper()
+	saved := make(map[string][]byte)
+	for form, end := range map[string]string{"png": ".png", "svg": ".svg", "dot": ".dot", "mermaid": ".mmd", "csv": ".csv", "json": ".json"} {
+		saved[form] = p.Downloaded(end, func() {
+			p.Click("#save summary")
+			p.Click("[data-form=" + form + "]")
+		})
+	}
+	return saved
+}
+
+func TestSaving(t *testing.T) {
+	p, _ := open(t, shop(), "?project=batch")
+	saved := saveAll(t, p)
+	picture, err := png.Decode(bytes.NewReader(saved["png"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	colours := make(map[string]bool)
+	for y := range picture.Bounds().Dy() {
+		for x := range picture.Bounds().Dx() {
+			colours[fmt.Sprint(picture.At(x, y))] = true
+		}
+	}
+	if width := picture.Bounds().Dx(); width < 400 || len(colours) < 20 {
+		t.Errorf("PNG: %d pixels wide, %d colours", width, len(colours))
+	}
+	for decoder := xml.NewDecoder(bytes.NewReader(saved["svg"])); ; {
+		if _, err := decoder.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal("SVG: ", err)
+		}
+	}
+	expect(t, "SVG", string(saved["svg"]), "batch-job", "shop-web", "8080 ×3", ":8000", "fill: rgb(", "<title>Outpost")
+	if strings.Contains(string(saved["svg"]), "var(") || strings.Contains(string(saved["svg"]), "shop-db") {
+		t.Error("SVG: a variable, or a node that is not shown")
+	}
+	expect(t, "DOT", string(saved["dot"]), `[label="batch-job"]`, `n1 -> n0 [label="8080 ×3", style=dashed];`)
+	expect(t, "Mermaid", string(saved["mermaid"]), "flowchart LR", `["batch-job"]`, `-.->|"8080 ×3"|`)
+	rows, err := csv.NewReader(bytes.NewReader(saved["csv"])).ReadAll()
+	if err != nil || len(rows) != 2 || rows[1][2] != "batch-job" {
+		t.Errorf("CSV: %q, %v", rows, err)
+	}
+	expect(t, "JSON", string(saved["json"]), `"id": "container/two/batch-job"`, `"port": 8080`)
+}
+
+// TestPageShowsWhatTheServerAnswers holds the page's views and forms against the server's, where both have them.
+func TestPageShowsWhatTheServerAnswers(t *testing.T) {
+	g := shop()
+	g.Nodes[0].Name = `=1+1 "quoted", \back` + "\tslash"
+	g.Nodes = append(g.Nodes, fleet(40).Nodes...)
+	g.Links = append(g.Links, fleet(40).Links...)
+	g = mapOf(g.Nodes, g.Links)
+	p, _ := open(t, g, "?group=none")
+	for _, query := range []string{
+		"", "external=hide", "external=group", "project=shop", "project=shop&depth=2", "host=two", "host=one&project=shop", "project=shop1&depth=3",
+		"group=service", "group=project", "group=host", "group=image", "group=project&external=group", "host=one&group=service",
+	} {
+		for form, path := range map[string]string{"json": "graph", "dot": "graph.dot", "mermaid": "graph.mmd", "csv": "graph.csv"} {
+			difference := webtest.Eval[string](p, fmt.Sprintf(`(async () => {
+				const { parse, shownOf } = await import("./view.js"), { writers } = await import("./save.js");
+				const all = await (await fetch("../v1/graph")).json();
+				const answer = await (await fetch("../v1/%s?%s")).text();
+				const sorted = (v) => v && typeof v === "object" && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort().map(([k, w]) => [k, sorted(w)])) : Array.isArray(v) ? v.map(sorted) : v;
+				const plain = (text) => %q === "json" ? JSON.stringify(sorted(JSON.parse(text)), null, 1) : text;
+				const view = { ...parse(%[2]q), group: new URLSearchParams(%[2]q).get("group") || "none" };
+				const got = plain(writers[%[3]q](shownOf(all, view, Date.now()), all)).split("\n"), want = plain(answer).split("\n");
+				const at = got.findIndex((line, i) => line !== want[i]);
+				return at < 0 && got.length === want.length ? "" : "line " + at + ": " + got[at] + " — server: " + want[at];
+			})()`, path, query, form))
+			if difference != "" {
+				t.Errorf("%s of ?%s: %s", form, query, difference)
+			}
+		}
+	}
+}
+
+// TestPolicy shows that the browser is told to keep foreign script out, and that these tests would notice some.
+func TestPolicy(t *testing.T) {
+	p, _ := open(t, shop(), "")
+	webtest.Eval[bool](p, `(() => {
+		const script = document.createElement("script");
+		script.textContent = "window.broken = 1";
+		document.body.append(script);
+		document.body.insertAdjacentHTML("beforeend", "<p style='color: red'></p><img src='data:,' onerror='window.broken = 1'>");
+		return true;
+	})()`)
+	p.Until(`document.querySelector("img[onerror]").complete`)
+	if complaints := p.Complaints(); len(complaints) < 3 || webtest.Eval[bool](p, "window.broken === 1") {
+		t.Errorf("script in the markup: %q", complaints)
+	}
+	webtest.Eval[bool](p, `fetch("http://192.0.2.1/").then(() => true, () => false)`)
+	if complaints := p.Complaints(); !strings.Contains(strings.Join(complaints, " "), "Content Security Policy") {
+		t.Errorf("a request to elsewhere: %q", complaints)
+	}
+}
+
+func TestTroubles(t *testing.T) {
+	g := shop()
+	stale := container("four", "", "gone")
+	stale.Stale = true
+	g.Nodes = append(g.Nodes, stale)
+	g.Targets = append(g.Targets, graph.Target{Target: "four:9057", Host: "four", State: graph.StateStale, Reason: "no answer within 30s", LastAnswer: began()})
+	p, _ := open(t, mapOf(g.Nodes, g.Links, g.Targets...), "")
+	same(t, "warnings", p.Texts(".warning"), "2 of 4 targets do not answer", "1 container not wholly read")
+	p.ClickText(".warning", "2 of 4 targets do not answer")
+	expect(t, "targets", panelText(p), "three:9057: failed", "nothing listens there", "can this host reach it?", "four:9057: stale", "no answer within 30s", "OUTPOST_STALE_AFTER", "one:9057 (one)")
+	p.Shot("targets")
+	p.ClickText(".warning", "1 container not wholly read")
+	expect(t, "unread", panelText(p), "sealed", "the image has no cat", "Mount the host's /proc to see this image: -v /proc:/host/proc:ro")
+	same(t, "signs", webtest.Eval[[]string](p, `[...document.querySelectorAll(".node.unread .name, .node.stale .name")].map((n) => n.textContent).sort()`), "gone", "sealed")
+	p.ClickText("#panel button.link", "sealed")
+	p.Until(`document.querySelector(".node.selected .name").textContent === "sealed"`)
+}
+
+func TestEmptyStates(t *testing.T) {
+	daemon := func(nodes ...graph.Node) graph.Graph {
+		g := mapOf(append([]graph.Node{}, nodes...), []graph.Link{})
+		g.Role, g.Targets = graph.RoleDaemon, []graph.Target{}
+		return g
+	}
+	noTargets := mapOf([]graph.Node{}, []graph.Link{})
+	noTargets.Targets = []graph.Target{}
+	noneAnswers := mapOf([]graph.Node{}, []graph.Link{}, graph.Target{Target: "one:9057", State: graph.StateFailed, Reason: "nothing listens there"})
+	served, address := serve(t, daemon())
+	p := webtest.Start(t).Open(address, 1000, 700)
+	for _, test := range []struct {
+		name  string
+		graph graph.Graph
+		err   error
+		says  []string
+	}{
+		{"no-containers", daemon(), nil, []string{"No containers run here", "docker run -d"}},
+		{"no-links", daemon(container("one", "", "alone")), nil, []string{"No links yet", "open one, and wait"}},
+		{"no-targets", noTargets, nil, []string{"No targets", "outpost map host1", "OUTPOST_TARGETS"}},
+		{"none-answers", noneAnswers, nil, []string{"None of the targets answers", "See why"}},
+	} {
+		served.set(test.graph, test.err)
+		p.Until(fmt.Sprintf(`document.querySelector("#empty:not([hidden])")?.innerText.includes(%q)`, test.says[0]))
+		expect(t, test.name, webtest.Eval[string](p, `document.querySelector("#empty").innerText`), test.says...)
+		p.Shot(test.name)
+	}
+	served.set(shop(), nil)
+	p.Until(`document.querySelector(".node") && document.querySelector("#empty").hidden`)
+	p.Choose("[name=port]", "1")
+	p.Until(`document.querySelector("#empty h2")?.textContent === "All is hidden"`)
+	p.Click("#empty button")
+	p.Until(`document.querySelectorAll(".node").length === 9`)
+
+	served.set(graph.Graph{}, engine.ErrUnreachable)
+	p.Until(`document.querySelector("#freshness").textContent.includes("Outpost does not answer: the container engine cannot be reached")`)
+	same(t, "what was said last stays", []string{fmt.Sprint(len(names(p)))}, "9")
+	for _, complaint := range p.Complaints() {
+		if !strings.Contains(complaint, "503") { // which the browser always says
+			t.Error(complaint)
+		}
+	}
+	served.set(shop(), nil)
+	p.Until(`document.querySelector("#freshness").textContent.startsWith("live")`)
+	_ = p.Complaints()
+}
+
+// TestSizesAndThemes looks at the page in the sizes of a telephone to a wall: nothing is wider than the page, and all can be reached.
+func TestSizesAndThemes(t *testing.T) {
+	_, address := serve(t, shop())
+	browser := webtest.Start(t)
+	var p *webtest.Page
+	for _, scheme := range []string{"light", "dark"} {
+		for _, size := range [][2]int64{{360, 740}, {768, 1024}, {1400, 850}, {3840, 2160}} {
+			p = browser.Open(address, size[0], size[1])
+			p.Prefer(scheme)
+			p.Until(`document.querySelector(".node")`)
+			if small := webtest.Eval[[]string](p, `["#map", ".links"].filter((s) => document.querySelector(s).offsetHeight < 150)`); len(small) > 0 {
+				t.Errorf("%s at %d: too low to be of use: %q", scheme, size[0], small)
+			}
+			if outside := webtest.Eval[[]string](p, `[...document.querySelectorAll("header *, .status *, .tools *, .zoom *, #map, .scroll, #filters-fold summary")].filter((e) => {
+				const r = e.getBoundingClientRect();
+				return r.width && !e.closest(".visually-hidden, [hidden], .menu > div") && (r.left < -1 || r.right > innerWidth + 1 || r.bottom > innerHeight + 1);
+			}).map((e) => e.outerHTML.slice(0, 80))`); len(outside) > 0 {
+				t.Errorf("%s at %d: outside of the page: %q", scheme, size[0], outside)
+			}
+			if webtest.Eval[float64](p, "document.documentElement.scrollWidth") > float64(size[0]) {
+				t.Errorf("%s at %d: wider than the page", scheme, size[0])
+			}
+			p.Shot(fmt.Sprintf("%s-%d", scheme, size[0]))
+		}
+		for selector, least := range map[string]float64{".node .name": 4.5, ".node .small": 4.5, ".labels .label text": 4.5, "#counts": 4.5, ".warning": 4.5, "#table td": 4.5, "tr.past td": 4.5, ".plate text": 4.5} {
+			if ratio := webtest.Eval[float64](p, fmt.Sprintf(contrast, selector)); ratio < least {
+				t.Errorf("%s: contrast of %s is %.1f", scheme, selector, ratio)
+			}
+		}
+	}
+	ground := `getComputedStyle(document.body).backgroundColor`
+	dark := webtest.Eval[string](p, ground)
+	p.Click("#theme")
+	if light := webtest.Eval[string](p, ground); light == dark {
+		t.Error("the button for light does nothing")
+	}
+}
+
+// contrast is the ratio of WCAG 2 between the colour of a text and that behind it.
+const contrast = `(() => {
+	const text = document.querySelector(%q);
+	const behind = text.closest(".node")?.querySelector(".body") || text.closest(".plate")?.querySelector("rect") || text;
+	const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+	const light = (colour) => {
+		canvas.fillStyle = colour;
+		canvas.fillRect(0, 0, 1, 1);
+		const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+		return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+	};
+	let ground = behind, colour;
+	do { colour = ground instanceof SVGElement && ground !== text ? getComputedStyle(ground).fill : ground instanceof SVGElement ? getComputedStyle(text).stroke : getComputedStyle(ground).backgroundColor; ground = ground.parentElement; } while (colour === "rgba(0, 0, 0, 0)");
+	const a = light(text instanceof SVGElement ? getComputedStyle(text).fill : getComputedStyle(text).color), b = light(colour);
+	return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+})()`
+
+// TestReadersOfScreens looks for names of what can be used.
+func TestReadersOfScreens(t *testing.T) {
+	p, _ := open(t, shop(), "")
+	if nameless := webtest.Eval[[]string](p, `[...document.querySelectorAll("button, input, select, [role=button], [tabindex='0']:not(tr)")].filter((e) =>
+		!(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.[0]?.textContent.trim())).map((e) => e.outerHTML.slice(0, 100))`); len(nameless) > 0 {
+		t.Errorf("without a name: %q", nameless)
+	}
+	if twice := webtest.Eval[[]string](p, `[...document.querySelectorAll("[id]")].map((e) => e.id).filter((id, i, all) => all.indexOf(id) !== i)`); len(twice) > 0 {
+		t.Errorf("IDs that there are twice: %q", twice)
+	}
+	for _, selector := range []string{"html[lang]", "main", "h1", "table caption", "th[scope=col]", "#counts[role=status]", "#said[aria-live]", "a.skip[href='#table']"} {
+		if len(p.Texts(selector)) == 0 {
+			t.Errorf("no %s", selector)
+		}
+	}
+}
+
+// TestVendored holds the libraries against their checksums, which are those of the published files.
+func TestVendored(t *testing.T) {
+	list, err := os.ReadFile("vendor.sha256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make(map[string]string)
+	for lines := bufio.NewScanner(bytes.NewReader(list)); lines.Scan(); {
+		sum, name, _ := strings.Cut(lines.Text(), "  ")
+		want[name] = sum
+	}
+	got := make(map[string]string)
+	vendored := os.DirFS("static/vendor")
+	if err := fs.WalkDir(vendored, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		body, err := fs.ReadFile(vendored, name)
+		sum := sha256.Sum256(body)
+		got[name] = hex.EncodeToString(sum[:])
+		if served, _, ok := web.File("vendor/" + name); !ok || !bytes.Equal(served, body) {
+			t.Errorf("%s is not served", name)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(got, want) || len(got) == 0 {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	for name := range got {
+		if strings.HasSuffix(name, ".js") && !slices.Contains(slices.Collect(maps.Keys(got)), strings.TrimSuffix(name, ".esm.js")+".LICENSE.txt") {
+			t.Errorf("%s has no licence beside it", name)
+		}
+	}
+}
+
+func TestFile(t *testing.T) {
+	for name, want := range map[string]string{"": "text/html; charset=utf-8", "main.js": "text/javascript; charset=utf-8", "page.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"} {
+		if body, got, ok := web.File(name); !ok || got != want || len(body) == 0 {
+			t.Errorf("%q: %d bytes of %q, %v", name, len(body), got, ok)
+		}
+	}
+	for _, name := range []string{"none.js", "vendor", "vendor/", "../web.go", "/main.js", "static/main.js", "..", "index.html/"} {
+		if _, _, ok := web.File(name); ok {
+			t.Errorf("%q is a file", name)
+		}
+	}
+}

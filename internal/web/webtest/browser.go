@@ -1,0 +1,331 @@
+// Package webtest drives the map page in a real Chromium, as people do: with pointer and keys. Whatever the browser complains
+// of meanwhile fails the test.
+package webtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// patience is how long the browser may take for one step: much longer than it does, on a machine that does much else.
+const patience = 20 * time.Second
+
+// Browser is a Chromium without a window.
+type Browser struct {
+	t         testing.TB
+	ctx       context.Context
+	downloads string
+}
+
+// Start starts a browser, which ends with the test. Without Chromium the test ends here.
+func Start(t testing.TB) *Browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip("no chromium: ", err)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(patience),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	allocator, end := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
+	ctx, shut := chromedp.NewContext(allocator, chromedp.WithErrorf(t.Logf))
+	t.Cleanup(func() {
+		shut()
+		end()
+	})
+	b := &Browser{t, ctx, t.TempDir()}
+	behavior := browser.SetDownloadBehaviorParams{Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: b.downloads}
+	if _, err := chromedp.CallBrowser(ctx, browser.SetDownloadBehavior, behavior); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Page is a tab of a browser.
+type Page struct {
+	t      testing.TB
+	ctx    context.Context
+	origin string
+
+	downloads string
+
+	mu         sync.Mutex
+	complaints []string
+}
+
+// Open opens an address in a new tab of a size in pixels.
+func (b *Browser) Open(address string, width, height int64) *Page {
+	b.t.Helper()
+	return b.OpenWith("", address, width, height)
+}
+
+// OpenWith is Open with a script that is run before any of the page's own.
+func (b *Browser) OpenWith(script, address string, width, height int64) *Page {
+	b.t.Helper()
+	at, err := url.Parse(address)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p := &Page{t: b.t, origin: at.Scheme + "://" + at.Host + "/", downloads: b.downloads}
+	ctx, shut := chromedp.NewContext(b.ctx, chromedp.WithListener(p.listen))
+	p.ctx = ctx
+	b.t.Cleanup(func() {
+		shut()
+		for _, complaint := range p.Complaints() {
+			b.t.Error("the browser complains: ", complaint)
+		}
+	})
+	if err := chromedp.Do(ctx); err != nil { // the tab lasts as long as the context that it is opened with
+		b.t.Fatal(err)
+	}
+	if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+		b.t.Fatal(err)
+	}
+	p.do(chromedp.EmulateViewport(width, height), chromedp.Navigate(address))
+	return p
+}
+
+// listen keeps what is wrong: messages on the console, exceptions, what the Content-Security-Policy forbade, dialogs, and
+// requests to elsewhere.
+func (p *Page) listen(event any) {
+	switch e := event.(type) {
+	case *runtime.EventConsoleAPICalled:
+		var words []string
+		for _, arg := range e.Args {
+			words = append(words, string(arg.Value)+arg.Description)
+		}
+		p.complain("console." + string(e.Type) + ": " + strings.Join(words, " "))
+	case *runtime.EventExceptionThrown:
+		text := e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			text += " " + e.ExceptionDetails.Exception.Description
+		}
+		p.complain(text)
+	case *log.EventEntryAdded:
+		p.complain(string(e.Entry.Level) + ": " + e.Entry.Text + " " + e.Entry.URL)
+	case *page.EventJavascriptDialogOpening:
+		p.complain("dialog: " + e.Message)
+	case *network.EventRequestWillBeSent:
+		own := strings.HasPrefix(e.Request.URL, p.origin) || strings.HasPrefix(e.Request.URL, "blob:"+p.origin)
+		if !own && e.Request.URL != "about:blank" {
+			p.complain("request to " + e.Request.URL)
+		}
+	}
+}
+
+func (p *Page) complain(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.complaints = append(p.complaints, what)
+}
+
+// Complaints returns what the browser complained of since it was asked last.
+func (p *Page) Complaints() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	complaints := p.complaints
+	p.complaints = nil
+	return complaints
+}
+
+// do takes steps, in order.
+func (p *Page) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// get takes a step and returns what it comes to.
+func get[T any](p *Page, step chromedp.Action[T]) T {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, step)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return value
+}
+
+// Eval returns what an expression, or the promise that it is, comes to.
+func Eval[T any](p *Page, expression string) T {
+	p.t.Helper()
+	return get(p, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+// Prefer tells the page that its reader prefers "light" or "dark".
+func (p *Page) Prefer(scheme string) {
+	p.t.Helper()
+	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
+	if _, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Until waits until an expression is true.
+func (p *Page) Until(expression string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if Eval[bool](p, "Boolean("+expression+")") {
+			return
+		}
+	}
+	p.Shot("failed-" + strings.ReplaceAll(p.t.Name(), "/", "-"))
+	p.t.Fatalf("never true: %s\n%.3000s\n%q", expression, Eval[string](p, "document.body.innerText"), p.Complaints())
+}
+
+// Click clicks what a selector finds.
+func (p *Page) Click(selector string) {
+	p.t.Helper()
+	p.do(chromedp.Click(chromedp.CSS(selector)))
+}
+
+// ClickText clicks the element of a selector, an SVG one too, that has exactly a text, in its middle and with the pointer.
+func (p *Page) ClickText(selector, text string) {
+	p.t.Helper()
+	x, y := p.middle(selector, text)
+	p.do(chromedp.MouseClickXY(x, y))
+}
+
+func (p *Page) middle(selector, text string) (x, y float64) {
+	p.t.Helper()
+	at := Eval[struct{ X, Y float64 }](p, fmt.Sprintf(`(() => {
+		const found = [...document.querySelectorAll(%q)].find((e) => e.textContent.trim() === %q);
+		if (!found) return { X: -1, Y: -1 };
+		const r = (found.closest(".node") || found).getBoundingClientRect();
+		return { X: r.x + r.width / 2, Y: r.y + r.height / 2 };
+	})()`, selector, text))
+	if at.X < 0 {
+		p.t.Fatalf("no %s is called %q", selector, text)
+	}
+	return at.X, at.Y
+}
+
+// Press presses keys: letters of a text one after the other, or one of chromedp's kb.
+func (p *Page) Press(keys ...string) {
+	p.t.Helper()
+	for _, key := range keys {
+		if strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
+			p.do(chromedp.KeyEvent(key))
+			continue
+		}
+		for _, letter := range key {
+			p.key(string(letter))
+		}
+	}
+}
+
+// key presses the key of a letter as a keyboard does: where the page wants the key for itself, nothing is typed.
+func (p *Page) key(letter string) {
+	p.t.Helper()
+	down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: letter, Text: letter, UnmodifiedText: letter}
+	up := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyUp, Key: letter}
+	for _, event := range []input.DispatchKeyEventParams{down, up} {
+		if _, err := chromedp.Call(p.ctx, input.DispatchKeyEvent, event); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// Choose sets a field to a value, as somebody who types or picks it.
+func (p *Page) Choose(selector, value string) {
+	p.t.Helper()
+	if !Eval[bool](p, fmt.Sprintf(`(() => {
+		const field = document.querySelector(%q);
+		field.value = %q;
+		field.dispatchEvent(new Event("input", { bubbles: true }));
+		return field.value === %[2]q;
+	})()`, selector, value)) {
+		p.t.Fatalf("%s has no %q", selector, value)
+	}
+}
+
+// Texts returns the texts of all elements that a selector finds.
+func (p *Page) Texts(selector string) []string {
+	p.t.Helper()
+	return Eval[[]string](p, fmt.Sprintf(`[...document.querySelectorAll(%q)].map((e) => e.textContent)`, selector))
+}
+
+// Downloaded returns the file that do makes the browser save, whose name ends so.
+func (p *Page) Downloaded(end string, do func()) []byte {
+	p.t.Helper()
+	pattern := filepath.Join(p.downloads, "*"+end)
+	do()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			content, err := os.ReadFile(found[0])
+			if err := errors.Join(err, os.Remove(found[0])); err != nil {
+				p.t.Fatal(err)
+			}
+			return content
+		}
+	}
+	p.t.Fatalf("nothing was saved as *%s", end)
+	return nil
+}
+
+// Shot writes a picture of the page to .build/screens of the module, for people to look at.
+func (p *Page) Shot(name string) {
+	p.t.Helper()
+	output, err := exec.CommandContext(p.ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	directory := filepath.Join(strings.TrimSpace(string(output)), ".build", "screens")
+	shot := get(p, chromedp.CaptureScreenshot())
+	if err := errors.Join(os.MkdirAll(directory, 0o755), os.WriteFile(filepath.Join(directory, name+".png"), shot, 0o600)); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Point moves the pointer to the element of a selector that has exactly a text.
+func (p *Page) Point(selector, text string) {
+	p.t.Helper()
+	x, y := p.middle(selector, text)
+	p.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, x, y))
+}
+
+// ClickLine clicks the middle of a line of the map, by its ID.
+func (p *Page) ClickLine(id string) {
+	p.t.Helper()
+	at := Eval[struct{ X, Y float64 }](p, fmt.Sprintf(`(() => {
+		const path = [...document.querySelectorAll(".label")].find((l) => l.dataset.id === %q).querySelector(".reach");
+		const at = path.getPointAtLength(path.getTotalLength() * 0.2).matrixTransform(path.getScreenCTM());
+		return { X: at.x, Y: at.y };
+	})()`, id))
+	p.do(chromedp.MouseClickXY(at.X, at.Y))
+}
+
+// Drag moves the pointer from the middle of what a selector finds by so much, in steps, with its button held down.
+func (p *Page) Drag(selector string, dx, dy float64, steps int) {
+	p.t.Helper()
+	at := Eval[struct{ X, Y float64 }](p, fmt.Sprintf(`(() => {
+		const r = document.querySelector(%q).getBoundingClientRect();
+		return { X: r.x + r.width / 2, Y: r.y + r.height / 2 };
+	})()`, selector))
+	p.do(chromedp.DragAndDropXY(at.X, at.Y, at.X+dx, at.Y+dy, steps))
+}
