@@ -29,15 +29,22 @@ func detailsOf(c snapshot.ContainerDocument) *Details {
 		Listening: make([]snapshot.ListenerDocument, len(c.Listening)),
 	}
 	for i, u := range c.Unused {
-		d.Unused[i] = snapshot.UnusedDocument{Method: u.Method, Reason: clip(u.Reason)}
+		d.Unused[i] = snapshot.UnusedDocument{Method: collect.Method(clip(string(u.Method))), Reason: clip(u.Reason)}
 	}
 	for i, n := range c.Networks {
 		d.Networks[i] = snapshot.NetworkDocument{ID: clip(n.ID), Name: clip(n.Name), Addresses: listed(n.Addresses), Gateways: listed(n.Gateways)}
 	}
 	for i, l := range c.Listening {
-		d.Listening[i] = snapshot.ListenerDocument{Endpoint: l.Endpoint, Published: listed(l.Published), Process: clip(l.Process)}
+		d.Listening[i] = snapshot.ListenerDocument{Endpoint: clipped(l.Endpoint), Published: listed(l.Published), Process: clip(l.Process)}
+		for j, at := range d.Listening[i].Published {
+			d.Listening[i].Published[j] = clipped(at)
+		}
 	}
 	return d
+}
+
+func clipped(at snapshot.Endpoint) snapshot.Endpoint {
+	return snapshot.Endpoint{Address: clip(at.Address), Port: at.Port}
 }
 
 // listed returns a copy that is never nil.

@@ -29,6 +29,7 @@ const hostile = `<img src=x onerror="window.broken = 1">`
 // TestForeignTextIsText has markup in each name that comes from elsewhere. The browser complains of an image that it looks
 // for and of a script that it is kept from running.
 func TestForeignTextIsText(t *testing.T) {
+	t.Parallel()
 	evil := container(hostile+"host", hostile, hostile)
 	evil.Image, evil.Service, evil.Reason = hostile+":1", hostile, hostile
 	evil.Details.Networks[0].Name, evil.Details.Listening[0].Process, evil.Details.Method = hostile, hostile, hostile
@@ -76,6 +77,7 @@ func saveAll(t *testing.T, p *webtest.Page) map[string][]byte {
 }
 
 func TestSaving(t *testing.T) {
+	t.Parallel()
 	p, _ := open(t, shop(), "?project=batch")
 	saved := saveAll(t, p)
 	picture, err := png.Decode(bytes.NewReader(saved["png"]))
@@ -113,6 +115,7 @@ func TestSaving(t *testing.T) {
 
 // TestPageShowsWhatTheServerAnswers holds the page's views and forms against the server's, where both have them.
 func TestPageShowsWhatTheServerAnswers(t *testing.T) {
+	t.Parallel()
 	g := shop()
 	g.Nodes[0].Name = `=1+1 "quoted", \back` + "\tslash"
 	g.Nodes = append(g.Nodes, fleet(40).Nodes...)
@@ -144,6 +147,7 @@ func TestPageShowsWhatTheServerAnswers(t *testing.T) {
 
 // TestPolicy shows that the browser is told to keep foreign script out, and that these tests would notice some.
 func TestPolicy(t *testing.T) {
+	t.Parallel()
 	p, _ := open(t, shop(), "")
 	webtest.Eval[bool](p, `(() => {
 		const script = document.createElement("script");
@@ -163,6 +167,7 @@ func TestPolicy(t *testing.T) {
 }
 
 func TestTroubles(t *testing.T) {
+	t.Parallel()
 	g := shop()
 	stale := container("four", "", "gone")
 	stale.Stale = true
@@ -181,6 +186,7 @@ func TestTroubles(t *testing.T) {
 }
 
 func TestEmptyStates(t *testing.T) {
+	t.Parallel()
 	daemon := func(nodes ...graph.Node) graph.Graph {
 		g := mapOf(append([]graph.Node{}, nodes...), []graph.Link{})
 		g.Role, g.Targets = graph.RoleDaemon, []graph.Target{}
@@ -229,6 +235,7 @@ func TestEmptyStates(t *testing.T) {
 
 // TestSizesAndThemes looks at the page in the sizes of a telephone to a wall: nothing is wider than the page, and all can be reached.
 func TestSizesAndThemes(t *testing.T) {
+	t.Parallel()
 	_, address := serve(t, shop())
 	browser := webtest.Start(t)
 	var p *webtest.Page
@@ -284,6 +291,7 @@ const contrast = `(() => {
 
 // TestReadersOfScreens looks for names of what can be used.
 func TestReadersOfScreens(t *testing.T) {
+	t.Parallel()
 	p, _ := open(t, shop(), "")
 	if nameless := webtest.Eval[[]string](p, `[...document.querySelectorAll("button, input, select, [role=button], [tabindex='0']:not(tr)")].filter((e) =>
 		!(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.[0]?.textContent.trim())).map((e) => e.outerHTML.slice(0, 100))`); len(nameless) > 0 {

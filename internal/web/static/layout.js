@@ -2,8 +2,11 @@
 // scale 1; a place is {x, y, w, h} of the left upper corner and the size.
 import dagre from "./vendor/dagre-3.1.3.esm.js";
 
-/** pad is the room within a box around what is in it, and title that above it. */
-export const pad = 14, title = 22;
+const pad = 14; // within a box around what is in it
+
+/** title is the height of what stands above that. */
+export const title = 22;
+
 const gap = 16; // between what is above each other
 const between = 84; // columns: a line's label has room there
 const margin = 24; // around all

@@ -38,10 +38,14 @@ function failed(reason) {
   draw(true);
 }
 
-/** keep changes the view, and the address with it. */
+const address = () => location.pathname + (query(view) ? "?" + query(view) : "");
+let writing = 0;
+
+/** keep changes the view, and soon the address with it: browsers do not take a new one at each step of a slider. */
 function keep(changes) {
   view = { ...view, ...changes };
-  history.replaceState(null, "", location.pathname + (query(view) ? "?" + query(view) : ""));
+  clearTimeout(writing);
+  writing = setTimeout(() => history.replaceState(null, "", address()), 200);
 }
 
 /** arranging are the parts of a view with which the map is laid out anew: they show other nodes in another order. */
@@ -229,7 +233,7 @@ function pause(paused = !source.paused) {
 
 async function save(kind) {
   $("save").open = false;
-  if (kind === "address") return copied(location.href);
+  if (kind === "address") return copied(new URL(address(), location.href).href);
   const [type, end] = types[kind];
   let content;
   if (kind === "png") content = await pngOf(map.whole(drawingOf)).catch(() => null);

@@ -8,7 +8,7 @@ const ways = { direct: "at the server's own address", published: "at a port that
 const methods = { sockdiag: "netlink in its network namespace", procfs: "the host's /proc", exec: "a command in the container", none: "not at all" };
 
 /** remedyOf says what would let all of a node be seen. With the host's /proc each container can be read that does not restart. */
-export function remedyOf({ name, reason, details }) {
+function remedyOf({ name, reason, details }) {
   if (!reason) return "";
   if (/restarting/.test(reason)) return `See why it restarts: docker logs ${name}`;
   if (details?.method === "none" || details?.method === "exec") {

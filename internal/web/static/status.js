@@ -43,7 +43,7 @@ export function emptyState(graph, shown, failure, on) {
   const code = (text) => html("pre", {}, text);
   if (!graph) return failure ? say("Outpost does not answer", `${failure}.`, "It is asked again every few seconds. Does it still run, and does the engine?") : say("Asking Outpost…");
   const containers = graph.nodes.filter((n) => n.kind === "container" && !n.past);
-  if (graph.role === "mapper" && !graph.targets.length) return say("No targets", "Say which daemons to poll, as arguments or in OUTPOST_TARGETS, for example:", code("outpost map host1 host2:9057 dns:tasks.outpost:9057"));
+  if (graph.role === "mapper" && !graph.targets.length) return say("No targets", "Say which daemons to poll, as arguments or in OUTPOST_TARGETS. In a file that is named there is none now. For example:", code("outpost map host1 host2:9057 dns:tasks.outpost:9057"));
   if (graph.role === "mapper" && !graph.nodes.length && graph.targets.every((t) => t.state === "pending")) return say("Asking the targets…");
   if (graph.role === "mapper" && !graph.nodes.length && graph.targets.every((t) => t.state !== "ok")) {
     return say("None of the targets answers", button("See why", () => on.panel("targets")));

@@ -2,7 +2,7 @@
 import { idOf, isUnnamed } from "./names.js";
 
 /** mostNodes is how many nodes are shown before they are put together. */
-export const mostNodes = 60;
+const mostNodes = 60;
 
 /** slack is how many more or fewer it takes to change that while a map is looked at. */
 const slack = 8;
@@ -42,7 +42,7 @@ export function parse(query) {
 }
 
 /** sinceTime is the time in milliseconds from which on links are new; NaN if that is not asked for. */
-export function sinceTime({ since }, now) {
+function sinceTime({ since }, now) {
   const [, n, unit] = since.match(/^(\d+)([mh])$/) || [];
   return n ? now - n * { m: 60_000, h: 3_600_000 }[unit] : Date.parse(since);
 }

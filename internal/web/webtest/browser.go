@@ -26,7 +26,7 @@ import (
 )
 
 // patience is how long the browser may take for one step: much longer than it does, on a machine that does much else.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Browser is a Chromium without a window.
 type Browser struct {
