@@ -40,7 +40,7 @@ func (h *handler) fail(w http.ResponseWriter, err error) {
 }
 
 func (h *handler) notFound(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path+"/" == pagePath {
+	if r.URL.Path+"/" == pagePath { // as people type it
 		toPage(w, r)
 		return
 	}

@@ -90,13 +90,14 @@ function folded(children, lines, size) {
 
 /** enclose arranges what is in a box and gives the box its size. */
 function enclose(box, quick) {
-  const inner = arrange(box, quick);
+  const { w, h } = arrange(box, quick);
+  const outer = surround({ x: 0, y: 0, w, h: Math.max(h, box.plates * 24) });
   for (const c of box.children) {
-    c.x += pad;
-    c.y += title + pad / 2;
+    c.x -= outer.x;
+    c.y -= outer.y;
   }
-  box.w = inner.w + 2 * pad;
-  box.h = Math.max(inner.h, box.plates * 24) + title + 1.5 * pad;
+  box.w = outer.w;
+  box.h = outer.h;
 }
 
 /** layered is dagre's layout. */
@@ -274,7 +275,8 @@ export function placeNew(items, lines, places) {
 
 function placeOne(item, items, lines, places, boxes) {
   const known = item.boxes.filter((id) => places.has(id)), fresh = item.boxes.filter((id) => !places.has(id));
-  const size = { w: item.w + fresh.length * 2 * pad, h: item.h + fresh.length * (title + 1.5 * pad) };
+  const { w, h } = fresh.reduce(surround, { x: 0, y: 0, w: item.w, h: item.h });
+  const size = { w, h };
   const standing = [...boxes.keys()].filter((id) => places.has(id));
   const placed = [...places].filter(([id]) => !isBox(id)); // of those who are not shown now too: they may come back
   const homes = new Map(items.map((i) => [i.id, i.boxes]));
@@ -300,7 +302,7 @@ function placeOne(item, items, lines, places, boxes) {
 function settleNew(item, fresh, place, places) {
   for (const id of fresh) {
     places.set(id, place);
-    place = { x: place.x + pad, y: place.y + title + pad / 2, w: place.w - 2 * pad, h: place.h - title - 1.5 * pad };
+    place = inside(place);
   }
   places.set(item.id, place);
 }
@@ -330,12 +332,12 @@ function* spots(item, { w, h }, known, lines, places) {
     const x = a === item.id ? other.x - between - w : other.x + other.w + between;
     for (let i = 0; i < 24; i++) yield { x, y: other.y + (other.h - h) / 2 + (i % 2 ? 1 : -1) * Math.ceil(i / 2) * (item.h + gap) };
   }
-  const box = places.get(known[known.length - 1]);
+  const box = places.get(known.at(-1));
   if (box) {
-    for (const y of [box.y + title + pad / 2, box.y + box.h - pad + gap]) {
+    for (const y of [inside(box).y, box.y + box.h - pad + gap]) {
       for (let x = box.x + pad; x + w <= box.x + box.w; x += w + gap) yield { x, y };
     }
-    yield { x: box.x + box.w, y: box.y + title + pad / 2 };
+    yield { x: box.x + box.w, y: inside(box).y };
   }
   const all = extent([...places.values()]);
   for (let x = margin; x < all.w; x += w + gap) yield { x, y: all.h };
@@ -344,6 +346,9 @@ function* spots(item, { w, h }, known, lines, places) {
 
 /** surround is a box around a place. */
 const surround = (p) => ({ x: p.x - pad, y: p.y - title - pad / 2, w: p.w + 2 * pad, h: p.h + title + 1.5 * pad });
+
+/** inside is the place in a box that surrounds it. */
+const inside = (box) => ({ x: box.x + pad, y: box.y + title + pad / 2, w: box.w - 2 * pad, h: box.h - title - 1.5 * pad });
 
 function union(a, b) {
   const x = Math.min(a.x, b.x), y = Math.min(a.y, b.y);

@@ -1,7 +1,7 @@
 // The page: an answer of the server and a view of it, and what people do to the view. All that is drawn follows from these two.
 import { copy, html, renew, write } from "./html.js";
 import { MapDrawing } from "./map.js";
-import { clock, count, nameOf, number } from "./names.js";
+import { clock, count, linkText, nameOf, number } from "./names.js";
 import { linePanel, nodePanel, targetsPanel, unreadPanel } from "./panel.js";
 import { describe, pictureOf } from "./picture.js";
 import { download, drawingOf, pngOf, types, writers } from "./save.js";
@@ -117,10 +117,13 @@ function panel(name) {
   $("panel").focus();
 }
 
+const withID = (list, id) => [...new Set([...list, id])];
+const without = (list, ...ids) => list.filter((id) => !ids.includes(id));
+
 function open(node) {
   const id = node.id || node;
   const onMap = $("map").contains(document.activeElement);
-  change({ open: [...new Set([...view.open, id])], closed: view.closed.filter((c) => c !== id), select: "" });
+  change({ open: withID(view.open, id), closed: without(view.closed, id), select: "" });
   if (onMap) $("map").focus();
   say(`Opened: ${count(picture.nodes.length, "node")} now`);
 }
@@ -129,11 +132,11 @@ function open(node) {
 function close(box) {
   const id = box.closes || box;
   const opened = view.open.includes(id);
-  change({ open: view.open.filter((o) => o !== id), closed: opened ? view.closed : [...new Set([...view.closed, id])], select: "" });
+  change({ open: without(view.open, id), closed: opened ? view.closed : withID(view.closed, id), select: "" });
 }
 
 function clear() {
-  change({ ...Object.fromEntries(filters.map((name) => [name, initial[name]])), closed: [], open: view.open.filter((id) => id !== "external") });
+  change({ ...Object.fromEntries(filters.map((name) => [name, initial[name]])), ...forget("external"), closed: [] });
 }
 
 function neighbours(id) {
@@ -145,8 +148,7 @@ function jump(id) {
   const node = graph.nodes.find((n) => n.id === id);
   if (!shown.into.has(id)) clear();
   for (let i = 0; i < 4 && !picture.byID.has(id); i++) {
-    const holding = [shown.into.get(id), ...groupsHolding(node)];
-    change({ open: [...new Set([...view.open, ...holding.slice(0, 1)])], closed: view.closed.filter((c) => !holding.includes(c)) });
+    change({ open: withID(view.open, shown.into.get(id)), closed: without(view.closed, ...groupsHolding(node)) });
   }
   select("node", id);
   map.show(id);
@@ -170,7 +172,7 @@ function tipOf(kind, thing) {
   if (kind === "line") {
     const name = (id) => nameOf(picture.byID.get(id).node);
     return [html("b", {}, `${name(thing.from)} → ${name(thing.to)}`), ...lines(thing.links.slice(0, 8).map((l) =>
-      `port ${l.port}, ${l.via}, ` + (l.live ? count(l.connections, "connection") : "past") + (l.evidence === "both" ? "" : `, seen by the ${l.evidence} only`))),
+      linkText(l, time) + (l.evidence === "both" ? "" : `, seen by the ${l.evidence} only`))),
       ...lines([thing.links.length > 8 && `and ${number(thing.links.length - 8)} more`])];
   }
   const { node } = thing;
@@ -275,7 +277,7 @@ form.addEventListener("input", (e) => {
 /** forget is what a field takes back of the groups that were opened and closed. */
 function forget(name) {
   if (name === "group") return { open: [], closed: [] };
-  return name === "external" ? { open: view.open.filter((id) => id !== "external"), closed: view.closed.filter((id) => id !== "external") } : {};
+  return name === "external" ? { open: without(view.open, "external"), closed: without(view.closed, "external") } : {};
 }
 
 $("clear").onclick = clear;

@@ -1,6 +1,7 @@
 // The map: an SVG drawing of a picture, with what is pointed at and what is selected.
 import { hang, labelled, curve, pathOf } from "./geometry.js";
 import { extent, layout, placeNew, title } from "./layout.js";
+import { isGroup } from "./names.js";
 import { describe } from "./picture.js";
 import { Layer, svg } from "./svg.js";
 import { Viewport } from "./viewport.js";
@@ -141,7 +142,7 @@ export class MapDrawing {
     const target = this.#target(e);
     if (!target) this.on.select("", "");
     else if (target.kind === "box") this.on.close(target.thing);
-    else if (target.kind === "node" && target.thing.node.members !== undefined) this.on.open(target.thing.node);
+    else if (target.kind === "node" && isGroup(target.thing.node)) this.on.open(target.thing.node);
     else if (target.kind === "plate") this.on.select("node", [...target.thing.to][0]);
     else this.on.select(target.kind, target.id);
   }

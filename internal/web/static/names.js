@@ -63,6 +63,10 @@ export function ago(time, now) {
   return `${Math.round(seconds / 3600)} h ago`;
 }
 
+/** linkText says of a link what it is, but for its ends. */
+export const linkText = (l, now) =>
+  `port ${l.port}, ${l.via}, ` + (l.live ? (l.uncounted ? "live then" : count(l.connections, "connection")) : `past, last seen ${ago(l.lastSeen, now)}`);
+
 /** bytes writes an amount of data. */
 export function bytes(n) {
   const units = ["B", "kB", "MB", "GB", "TB"];

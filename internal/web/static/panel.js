@@ -1,6 +1,6 @@
 // The side panel: what is known of a node, a line, the targets, or what could not be read.
 import { button, html } from "./html.js";
-import { ago, bytes, count, endpoint, isGroup, nameOf, number } from "./names.js";
+import { ago, bytes, count, endpoint, isGroup, linkText, nameOf, number } from "./names.js";
 import { groupsHolding } from "./view.js";
 
 const seenBy = { both: "both halves were seen", client: "only the client's half was seen", server: "only the server's half was seen" };
@@ -65,8 +65,6 @@ function linkList(heading, links, otherOf, now, on) {
     links.length > 100 && html("p", {}, `and ${number(links.length - 100)} more, in the table`),
   ];
 }
-
-const linkText = (l, now) => `port ${l.port}, ${l.via}, ` + (l.live ? (l.uncounted ? "live then" : count(l.connections, "connection")) : `past, last seen ${ago(l.lastSeen, now)}`);
 
 /** linePanel tells of the links of a line. */
 export function linePanel(line, { nodes }, now, on) {

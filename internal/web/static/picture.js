@@ -49,10 +49,11 @@ function flagsOf(node) {
 }
 
 /** boxesAround are the IDs of the boxes that a node is in, the outermost first. */
-function boxesAround({ kind, host, project, members }) {
+function boxesAround(node) {
+  const { kind, host, project } = node;
   const inProject = project && kind !== "project";
   if (!host || kind === "ambiguous") return inProject ? [`box ${idOf("project", project)}`] : [];
-  if (members !== undefined && kind === "host") return [];
+  if (isGroup(node) && kind === "host") return [];
   const outer = `box ${idOf("host", host)}`;
   return inProject ? [outer, `${outer} ${idOf("project", project)}`] : [outer];
 }

@@ -10,6 +10,7 @@ export class Viewport {
   #y = 0;
   #scale = 1;
   #size = { w: 1, h: 1 };
+  #frameSize = { w: 0, h: 0 };
   #pointers = new Map();
   #moved = false;
   #rest = 0;
@@ -27,8 +28,6 @@ export class Viewport {
     frame.addEventListener("click", (e) => this.#moved && e.stopImmediatePropagation(), { capture: true });
     new ResizeObserver(() => this.#resized()).observe(frame);
   }
-
-  #frameSize = { w: 0, h: 0 };
 
   /** #resized keeps what is in the middle of the frame there. */
   #resized() {

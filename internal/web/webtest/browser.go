@@ -211,18 +211,27 @@ func (p *Page) ClickText(selector, text string) {
 	p.do(chromedp.MouseClickXY(x, y))
 }
 
+// middle returns where the middle of the element of a selector that has exactly a text is on the page.
 func (p *Page) middle(selector, text string) (x, y float64) {
 	p.t.Helper()
-	at := Eval[struct{ X, Y float64 }](p, fmt.Sprintf(`(() => {
-		const found = [...document.querySelectorAll(%q)].find((e) => e.textContent.trim() === %q);
-		if (!found) return { X: -1, Y: -1 };
-		const r = (found.closest(".node") || found).getBoundingClientRect();
-		return { X: r.x + r.width / 2, Y: r.y + r.height / 2 };
-	})()`, selector, text))
-	if at.X < 0 {
+	x, y, ok := p.middleOf(fmt.Sprintf(`[...document.querySelectorAll(%q)].map((e) => e.textContent.trim() === %q && (e.closest(".node") || e)).find(Boolean)`, selector, text))
+	if !ok {
 		p.t.Fatalf("no %s is called %q", selector, text)
 	}
-	return at.X, at.Y
+	return x, y
+}
+
+// middleOf returns where the middle of an element is, and whether there is such an element.
+func (p *Page) middleOf(element string) (x, y float64, ok bool) {
+	p.t.Helper()
+	at := Eval[struct {
+		X, Y float64
+		OK   bool
+	}](p, fmt.Sprintf(`(() => {
+		const r = (%s)?.getBoundingClientRect();
+		return r ? { X: r.x + r.width / 2, Y: r.y + r.height / 2, OK: true } : { OK: false };
+	})()`, element))
+	return at.X, at.Y, at.OK
 }
 
 // Press presses keys: letters of a text one after the other, or one of chromedp's kb.
@@ -309,7 +318,7 @@ func (p *Page) Point(selector, text string) {
 	p.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, x, y))
 }
 
-// ClickLine clicks the middle of a line of the map, by its ID.
+// ClickLine clicks a line of the map near its client, by its ID.
 func (p *Page) ClickLine(id string) {
 	p.t.Helper()
 	at := Eval[struct{ X, Y float64 }](p, fmt.Sprintf(`(() => {
@@ -323,9 +332,9 @@ func (p *Page) ClickLine(id string) {
 // Drag moves the pointer from the middle of what a selector finds by so much, in steps, with its button held down.
 func (p *Page) Drag(selector string, dx, dy float64, steps int) {
 	p.t.Helper()
-	at := Eval[struct{ X, Y float64 }](p, fmt.Sprintf(`(() => {
-		const r = document.querySelector(%q).getBoundingClientRect();
-		return { X: r.x + r.width / 2, Y: r.y + r.height / 2 };
-	})()`, selector))
-	p.do(chromedp.DragAndDropXY(at.X, at.Y, at.X+dx, at.Y+dy, steps))
+	x, y, ok := p.middleOf(fmt.Sprintf("document.querySelector(%q)", selector))
+	if !ok {
+		p.t.Fatalf("no %s", selector)
+	}
+	p.do(chromedp.DragAndDropXY(x, y, x+dx, y+dy, steps))
 }
