@@ -271,6 +271,30 @@ func TestLongAnswerInDrips(t *testing.T) {
 	}
 }
 
+// A long answer may take longer than the patience with it, as long as it comes.
+func TestLongAnswerThatComes(t *testing.T) {
+	const part, parts, patience = 1 << 16, 12, 2 * time.Second
+	coming := serving(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"version":1,"padding":"`)
+		for range parts {
+			_, _ = w.Write(bytes.Repeat([]byte(" "), part))
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(patience / (parts / 2))
+		}
+		_, _ = io.WriteString(w, `"}`)
+	})
+	c := newClient()
+	c.memory = newMemory(4<<20, part, 1, patience)
+	started := time.Now()
+	if _, err := c.ask(t.Context(), coming, answer{}); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(started); took < patience {
+		t.Errorf("it took %s, less than the patience with it", took)
+	}
+}
+
 // Long answers wait for each other, and none of the others for them.
 func TestLongAnswersShareMemory(t *testing.T) {
 	wait := make(chan struct{})

@@ -16,7 +16,8 @@ const (
 	// they wait for each other and none of the others for them.
 	smallAnswer = 1 << 20
 	longAtOnce  = 2
-	// longPatience is how long a long answer may take from then on: one that comes in drips would keep others out.
+	// longPatience is how long a long answer may take for each smallAnswer of bytes from then on: one that comes in drips
+	// would keep others out, one from a busy host takes its time.
 	longPatience = 5 * time.Second
 )
 
@@ -24,7 +25,7 @@ const (
 type memory struct {
 	most, small int64
 	slots       *semaphore.Weighted
-	patience    time.Duration // with a long answer
+	patience    time.Duration // with small bytes of a long answer
 }
 
 func newMemory(most, small, longAtOnce int64, patience time.Duration) *memory {
@@ -42,7 +43,8 @@ type boundedReader struct {
 	cancel context.CancelFunc
 	body   io.Reader
 	read   int64
-	long   *time.Timer // ends a long answer that takes too long
+	long   *time.Timer // ends a long answer that comes too slowly
+	due    int64       // how much must have been read before it does
 }
 
 // Read fails where the answer is too long, and waits until it may be long.
@@ -55,13 +57,17 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 		if err := r.slots.Acquire(r.ctx, 1); err != nil {
 			return 0, err
 		}
-		r.long = time.AfterFunc(r.patience, r.cancel)
+		r.long, r.due = time.AfterFunc(r.patience, r.cancel), r.read+r.small
 	}
 	if r.long != nil {
 		allowed = r.most
 	}
 	n, err := r.body.Read(p[:min(int64(len(p)), allowed-r.read)])
 	r.read += int64(n)
+	if r.long != nil && r.read >= r.due {
+		r.long.Reset(r.patience)
+		r.due = r.read + r.small
+	}
 	return n, err
 }
 
