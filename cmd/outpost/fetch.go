@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/PabloL007/outpost/internal/config"
 )
 
 const (
@@ -15,15 +18,26 @@ const (
 	fetchLimit   = 256 << 20 // bytes
 )
 
-// fetch asks for a document.
-func fetch(ctx context.Context, url string, document any) error {
+// fetch asks the daemon or mapper at an address for a document, with the credentials that are for it: tokens are those of
+// the path of a file.
+func fetch(ctx context.Context, c config.Config, tokens config.File, url string, document any) error {
+	transport, err := transportOf(c, string(tokens), func(t *tls.Config) http.RoundTripper {
+		return &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: t}
+	})
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
+	client := &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // with credentials to elsewhere
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}

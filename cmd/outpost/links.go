@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/config"
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/mapper"
@@ -77,15 +78,19 @@ func links(ctx context.Context, args []string, c config.Config, stdout io.Writer
 	if err != nil {
 		return err
 	}
-	from := o.from
+	from, tokens := o.from, c.TargetToken
 	if from == "" {
-		from = "http://" + c.Listen.Reachable()
+		scheme, err := access.Scheme(string(c.WebConfig))
+		if err != nil {
+			return fmt.Errorf("links: %w", err)
+		}
+		from, tokens = scheme+"://"+c.Listen.Reachable(), cmp.Or(c.TargetToken, c.TokenFile)
 	}
 	var drawn graph.Graph
-	err = fetch(ctx, strings.TrimRight(from, "/")+"/v1/graph?"+o.query.Encode(), &drawn)
+	err = fetch(ctx, c, tokens, strings.TrimRight(from, "/")+"/v1/graph?"+o.query.Encode(), &drawn)
 	switch {
 	case err == nil && drawn.Version != graph.Version:
-		return fmt.Errorf("links: %s answers in version %d, not %d", from, drawn.Version, graph.Version)
+		return fmt.Errorf("links: %s answers in version %d, not %d", hostOf(from), drawn.Version, graph.Version)
 	case errors.Is(err, syscall.ECONNREFUSED) && o.from == "":
 		drawn, err = drawHere(ctx, c)
 		drawn = o.view.Of(drawn, time.Now())

@@ -54,6 +54,15 @@ func checkURL(text string) error {
 	return nil
 }
 
+// hostOf returns an address's host, without a password.
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
 // ls prints a snapshot: one taken here, or by the daemon of --from.
 func ls(ctx context.Context, args []string, c config.Config, stdout io.Writer) error {
 	o, err := parseLs(args)
@@ -74,7 +83,7 @@ func ls(ctx context.Context, args []string, c config.Config, stdout io.Writer) e
 
 func take(ctx context.Context, o lsOptions, c config.Config) (snapshot.Document, error) {
 	if o.from != "" {
-		return fetchSnapshot(ctx, o.from, o.filter)
+		return fetchSnapshot(ctx, c, o.from, o.filter)
 	}
 	here, err := assemble(ctx, c, zerolog.Nop()) // what cannot be read is in the answer
 	if err != nil {
@@ -88,13 +97,13 @@ func take(ctx context.Context, o lsOptions, c config.Config) (snapshot.Document,
 }
 
 // fetchSnapshot asks a daemon.
-func fetchSnapshot(ctx context.Context, from string, filter snapshot.Filter) (document snapshot.Document, err error) {
+func fetchSnapshot(ctx context.Context, c config.Config, from string, filter snapshot.Filter) (document snapshot.Document, err error) {
 	query := url.Values{"container": {filter.Container}, "project": {filter.Project}}
-	if err := fetch(ctx, strings.TrimRight(from, "/")+"/v1/snapshot?"+query.Encode(), &document); err != nil {
+	if err := fetch(ctx, c, c.TargetToken, strings.TrimRight(from, "/")+"/v1/snapshot?"+query.Encode(), &document); err != nil {
 		return document, fmt.Errorf("ls: %w", err)
 	}
 	if document.Version != snapshot.Version {
-		return document, fmt.Errorf("ls: %s answers in version %d, not %d", from, document.Version, snapshot.Version)
+		return document, fmt.Errorf("ls: %s answers in version %d, not %d", hostOf(from), document.Version, snapshot.Version)
 	}
 	return document, nil
 }

@@ -31,6 +31,8 @@ Usage:
                        [--group container|service|project|host|image]
   outpost diff A B     print which links are gone, new or changed in file B, both written by links --json;
                        exit with 1 if any is
+  outpost doctor       say in plain words what can be seen here, way by way, and what is missing; exit with 1 if
+                       something of a container is
   outpost healthcheck  exit with 0 if the daemon of this host's configuration lives
   outpost version      print the version
 
@@ -57,7 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return fail(stderr, statusFailed, err)
 		}
 		return statusOK
-	case "serve", "map", "healthcheck", "ls", "links", "diff":
+	case "serve", "map", "healthcheck", "doctor", "ls", "links", "diff":
 	default:
 		return fail(stderr, statusUsage, fmt.Errorf("unknown command %q; see outpost --help", command))
 	}
@@ -68,7 +70,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	switch command {
 	case "healthcheck":
-		err = healthcheck(ctx, configuration.Listen.Reachable())
+		err = healthcheck(ctx, configuration)
+	case "doctor":
+		err = doctor(ctx, configuration, stdout)
 	case "ls":
 		err = ls(ctx, args, configuration, stdout)
 	case "links":
@@ -83,7 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return fail(stderr, statusUsage, err)
 	}
-	if errors.Is(err, errDiffer) {
+	if errors.Is(err, errDiffer) || errors.Is(err, errUnwell) { // all is said
 		return statusFailed
 	}
 	if err != nil {

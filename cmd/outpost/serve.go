@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/api"
 	"github.com/PabloL007/outpost/internal/config"
 	"github.com/PabloL007/outpost/internal/mapper"
@@ -29,7 +30,11 @@ const (
 
 // serve answers requests until ctx ends.
 func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
-	log, err := newLogger(c.LogLevel, stderr)
+	log, err := newLogger(c, stderr)
+	if err != nil {
+		return err
+	}
+	guard, err := newGuard(c, log)
 	if err != nil {
 		return err
 	}
@@ -54,7 +59,7 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 	}()
 	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Str("engine", o.engine.Address()).
 		Interface("interfaces", c.Interfaces).Int("workers", int(c.Workers)).Msg("Serving")
-	return serveUntil(ctx, api.NewServer(handler), listener, unworkable, log)
+	return serveUntil(ctx, api.NewServer(handler), guard, listener, unworkable, log)
 }
 
 // serveMap polls daemons and answers with their map until ctx ends.
@@ -71,12 +76,21 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	log, err := newLogger(c.LogLevel, stderr)
+	log, err := newLogger(c, stderr)
+	if err != nil {
+		return err
+	}
+	guard, err := newGuard(c, log)
+	if err != nil {
+		return err
+	}
+	transport, err := targetTransport(c)
 	if err != nil {
 		return err
 	}
 	m := mapper.New(mapper.Options{
-		Targets: targets, Interval: time.Duration(c.Interval), StaleAfter: time.Duration(c.StaleAfter), Naming: names,
+		Targets: targets, Interval: time.Duration(c.Interval), StaleAfter: time.Duration(c.StaleAfter),
+		Transport: transport, Naming: names,
 	}, mapper.NewWindow(time.Duration(c.Window)), log)
 	handler := api.New(api.Options{
 		Map: m, Metrics: metrics.OfMapper(versionOf(), m.Latest, int(c.MetricsMaxLinks)), Version: versionOf(), Log: log,
@@ -92,12 +106,16 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 		stop()
 		running.Wait()
 	}()
-	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Strs("targets", texts).
+	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Strs("targets", mapper.Texts(targets)).
 		Dur("interval_ms", time.Duration(c.Interval)).Msg("Serving")
-	return serveUntil(ctx, api.NewServer(handler), listener, nil, log)
+	return serveUntil(ctx, api.NewServer(handler), guard, listener, nil, log)
 }
 
+// listen opens what is served on, and the profiles beside it.
 func listen(ctx context.Context, c config.Config) (net.Listener, error) {
+	if err := serveProfiles(ctx, string(c.Pprof)); err != nil {
+		return nil, err
+	}
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", string(c.Listen))
 	if err != nil {
@@ -106,10 +124,11 @@ func listen(ctx context.Context, c config.Config) (net.Listener, error) {
 	return listener, nil
 }
 
-// serveUntil serves until ctx ends or there is a reason for which that is of no use.
-func serveUntil(ctx context.Context, server *http.Server, listener net.Listener, unworkable <-chan error, log zerolog.Logger) (err error) {
+// serveUntil serves those whom guard lets in until ctx ends or there is a reason for which that is of no use.
+func serveUntil(ctx context.Context, server *http.Server, guard *access.Guard, listener net.Listener, unworkable <-chan error, log zerolog.Logger) (err error) {
+	warnIfOpen(guard, listener.Addr(), log)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- guard.Serve(listener, server) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
@@ -134,12 +153,15 @@ func closeWithin(ctx context.Context, timeout time.Duration, closing func(contex
 }
 
 // newLogger returns the log, with what is to be said of the configuration in it.
-func newLogger(level config.LogLevel, stderr io.Writer) (zerolog.Logger, error) {
-	parsed, err := zerolog.ParseLevel(string(level))
+func newLogger(c config.Config, stderr io.Writer) (zerolog.Logger, error) {
+	level, err := zerolog.ParseLevel(string(c.LogLevel))
 	if err != nil {
 		return zerolog.Logger{}, fmt.Errorf("log level: %w", err)
 	}
-	log := zerolog.New(stderr).Level(parsed).With().Timestamp().Logger()
+	if c.LogFormat == "console" {
+		stderr = zerolog.ConsoleWriter{Out: stderr, NoColor: true, TimeFormat: time.RFC3339}
+	}
+	log := zerolog.New(stderr).Level(level).With().Timestamp().Logger()
 	for _, name := range config.Unknown(os.Environ()) {
 		log.Warn().Str("variable", name).Msg("Unknown variable: it has no effect")
 	}

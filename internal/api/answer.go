@@ -105,7 +105,6 @@ func (h *handler) broken(w http.ResponseWriter, err error) {
 
 func (h *handler) write(w http.ResponseWriter, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Add("Vary", "Accept-Encoding") // also where it is not compressed
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil { //nolint:gosec // no browser takes it for anything else than it is said to be

@@ -22,7 +22,6 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Security-Policy", web.Policy)
-	w.Header().Set("Referrer-Policy", "no-referrer") // the view is in the address
 	h.conditional(w, r, contentType, body, etagOf(body, ""))
 }
 

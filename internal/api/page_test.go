@@ -57,8 +57,7 @@ func TestPage(t *testing.T) {
 	} {
 		response, body := ask(t, server, "GET", path, "Accept-Encoding", "gzip")
 		for name, want := range map[string]string{
-			"Content-Type": contentType, "Content-Encoding": "gzip", "Content-Security-Policy": web.Policy, "Referrer-Policy": "no-referrer",
-			"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache",
+			"Content-Type": contentType, "Content-Encoding": "gzip", "Content-Security-Policy": web.Policy, "Cache-Control": "no-cache",
 		} {
 			if got := response.Header.Get(name); got != want {
 				t.Errorf("%s: %s %q, want %q", path, name, got, want)

@@ -19,6 +19,11 @@ type Config struct {
 	Collector       Collector       `envconfig:"OUTPOST_COLLECTOR" default:"auto" desc:"how to read socket tables: auto, sockdiag, procfs or exec"`
 	Proc            Proc            `envconfig:"OUTPOST_PROC" shown:"/host/proc, or /proc" desc:"where the host's /proc is mounted"`
 	Listen          Listen          `envconfig:"OUTPOST_LISTEN" default:":9057" desc:"address and port to serve on"`
+	WebConfig       File            `envconfig:"OUTPOST_WEB_CONFIG" shown:"no TLS, no users" desc:"file with TLS, client certificates and users, in the format of Prometheus's exporter-toolkit"`
+	TokenFile       File            `envconfig:"OUTPOST_TOKEN_FILE" shown:"no token" desc:"file with the tokens of those who may ask, one in each line"`
+	Hosts           Hosts           `envconfig:"OUTPOST_HOSTS" shown:"looked at on loopback" desc:"names under which this server may be asked, comma-separated, beside localhost and its addresses"`
+	CORSOrigins     CORSOrigins     `envconfig:"OUTPOST_CORS_ORIGINS" shown:"none" desc:"pages of other servers that may read the answers in a browser, comma-separated, such as https://grafana.example"`
+	RateLimit       RateLimit       `envconfig:"OUTPOST_RATE_LIMIT" default:"200" desc:"how many requests a second each client's address may make, from 1 to 1000000, or off"`
 	Timeout         Timeout         `envconfig:"OUTPOST_TIMEOUT" default:"5s" desc:"how long to wait for an answer about one container, from 10ms to 10m"`
 	SampleInterval  SampleInterval  `envconfig:"OUTPOST_SAMPLE_INTERVAL" shown:"5s, 15s or off" desc:"how often connections are looked at between requests, from 1s to 1h, or off: by default 5s by sockdiag, 15s by procfs, and off by exec"`
 	Window          Window          `envconfig:"OUTPOST_WINDOW" default:"1h" desc:"how long a link that is past stays in the map, from 1m to 168h"`
@@ -27,8 +32,14 @@ type Config struct {
 	Targets         Targets         `envconfig:"OUTPOST_TARGETS" shown:"none" desc:"of outpost map: daemons to poll, comma-separated: host[:port], http://…, dns:NAME:PORT or file:PATH"`
 	Interval        Interval        `envconfig:"OUTPOST_INTERVAL" default:"10s" desc:"of outpost map: how often each daemon is polled, from 1s to 1h"`
 	StaleAfter      StaleAfter      `envconfig:"OUTPOST_STALE_AFTER" default:"5m" desc:"of outpost map: how long a daemon that does not answer stays in the map, from 1s to 168h"`
+	TargetToken     File            `envconfig:"OUTPOST_TARGET_TOKEN_FILE" shown:"no token" desc:"file with the token that daemons are shown, by outpost map and --from"`
+	TargetCA        File            `envconfig:"OUTPOST_TARGET_CA_FILE" shown:"the machine's" desc:"file with the certificates by which those of daemons are signed"`
+	TargetCert      File            `envconfig:"OUTPOST_TARGET_CERT_FILE" shown:"none" desc:"file with the certificate that daemons are shown"`
+	TargetKey       File            `envconfig:"OUTPOST_TARGET_KEY_FILE" shown:"none" desc:"file with its key"`
+	Pprof           Pprof           `envconfig:"OUTPOST_PPROF" shown:"off" desc:"loopback address and port to serve Go's profiles on, such as 127.0.0.1:6060"`
 	Workers         Workers         `envconfig:"WORKERS" shown:"min(10, 2*cores+1)" desc:"how many containers are read at once"`
 	LogLevel        LogLevel        `envconfig:"LOG_LEVEL" default:"INFO" desc:"DEBUG, INFO, WARNING, ERROR or CRITICAL"`
+	LogFormat       LogFormat       `envconfig:"LOG_FORMAT" default:"json" desc:"json, or console for people"`
 
 	// What follows is read by the Docker client itself; here it is checked and explained.
 	DockerHost       DockerHost       `envconfig:"DOCKER_HOST" shown:"unix:///var/run/docker.sock" desc:"address of the engine"`

@@ -198,13 +198,7 @@ type Targets []string
 
 // Decode reads a comma-separated list; what a target may be is for others to say.
 func (t *Targets) Decode(value string) error {
-	*t = nil
-	for text := range strings.SplitSeq(value, ",") {
-		if text = strings.TrimSpace(text); text != "" {
-			*t = append(*t, text)
-		}
-	}
-	return nil
+	return decodeList(t, value, func(text string) (string, error) { return text, nil })
 }
 
 // Workers is how many containers are read at once.
@@ -247,6 +241,19 @@ func (l *LogLevel) Decode(value string) error {
 	default:
 		return errors.New("DEBUG, INFO, WARNING, ERROR or CRITICAL")
 	}
+	return nil
+}
+
+// LogFormat is the form of the log.
+type LogFormat string
+
+// Decode reads a name.
+func (f *LogFormat) Decode(value string) error {
+	value = cmp.Or(value, "json")
+	if value != "json" && value != "console" {
+		return errors.New("json or console")
+	}
+	*f = LogFormat(value)
 	return nil
 }
 

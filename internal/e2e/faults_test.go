@@ -192,7 +192,7 @@ func TestSocketProxyWithoutExec(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	path := filepath.Join(t.TempDir(), "proxy.sock")
-	serveSocket(t, path, getOnly(t))
+	serveSocket(t, path, newFilter(t, reads))
 	// In a container without the host's /proc, nothing but exec could read others.
 	l.run("outpost", "-p", "127.0.0.1:"+l.port(1)+":9057", "-v", path+":/var/run/docker.sock", "-e", interfaces, outpostImage(t))
 	o := l.answering("outpost", l.firstPort+1)
@@ -207,9 +207,9 @@ func TestSocketProxyWithoutExec(t *testing.T) {
 	}
 }
 
-// getOnly passes GET on to the engine and answers 403 to the rest.
-func getOnly(t testing.TB) http.Handler {
-	engine := &httputil.ReverseProxy{
+// passOn passes requests on to the engine.
+func passOn(t testing.TB) http.Handler {
+	return &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
 		FlushInterval: -1, // events at once
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -217,13 +217,6 @@ func getOnly(t testing.TB) http.Handler {
 			return dialer.DialContext(ctx, "unix", engineSocket(t))
 		}},
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			http.Error(w, "<html><body><h1>403 Forbidden</h1></body></html>", http.StatusForbidden)
-			return
-		}
-		engine.ServeHTTP(w, r)
-	})
 }
 
 // The engine is not there when the daemon starts, comes, goes and comes again.

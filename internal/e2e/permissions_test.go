@@ -18,7 +18,7 @@ func unprivileged(t *testing.T, variables ...string) *outpost {
 		t.Skip("only root becomes another user")
 	}
 	socket := filepath.Join(sharedDirectory(t), "engine.sock")
-	serveSocket(t, socket, getOnly(t))
+	serveSocket(t, socket, newFilter(t, reads))
 	if err := os.Chmod(socket, 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestForcedMethodBeforeTheEngine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "engine.sock")
 	o := start(t, "OUTPOST_COLLECTOR=exec", "DOCKER_HOST=unix://"+path)
 	eventually(t, func() bool { return o.timesLogged("does not answer") == 1 })
-	serveSocket(t, path, getOnly(t))
+	serveSocket(t, path, newFilter(t, reads))
 	o.expectUnworkable("OUTPOST_COLLECTOR=exec does not work: exec not permitted")
 }
 

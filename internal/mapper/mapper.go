@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,8 @@ type Options struct {
 	Targets []Target
 	// Interval is how often each daemon is asked, and StaleAfter how long one that does not answer stays in the map.
 	Interval, StaleAfter time.Duration
+	// Transport makes the requests; that of NewTransport if it is nil.
+	Transport http.RoundTripper
 	// Naming gives names to external addresses; it may be nil.
 	Naming graph.Naming
 }
@@ -74,7 +77,7 @@ type target struct {
 // New returns a mapper. It polls while it runs.
 func New(options Options, window *Window, log zerolog.Logger) *Mapper {
 	return &Mapper{
-		Options: options, client: newClient(), window: window, log: log,
+		Options: options, client: newClient(options.Transport), window: window, log: log,
 		patience: patience,
 		targets:  make(map[string]*target),
 	}

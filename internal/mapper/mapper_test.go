@@ -284,7 +284,7 @@ func TestLongAnswerThatComes(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, `"}`)
 	})
-	c := newClient()
+	c := newClient(nil)
 	c.memory = newMemory(4<<20, part, 1, patience)
 	started := time.Now()
 	if _, err := c.ask(t.Context(), coming, answer{}); err != nil {

@@ -3,6 +3,7 @@ package mapper
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,14 +50,25 @@ type client struct {
 	memory *memory
 }
 
-func newClient() *client {
+// NewTransport returns what makes a mapper's requests: it keeps a connection to each daemon, and no hostile one can make it
+// take more memory than its share. A proxy of the environment is not for it.
+func NewTransport(c *tls.Config) http.RoundTripper {
+	return &http.Transport{
+		MaxIdleConnsPerHost:    1,
+		IdleConnTimeout:        10 * time.Minute,
+		MaxResponseHeaderBytes: 64 << 10,
+		TLSClientConfig:        c,
+		TLSHandshakeTimeout:    10 * time.Second,
+	}
+}
+
+func newClient(transport http.RoundTripper) *client {
+	if transport == nil {
+		transport = NewTransport(nil)
+	}
 	return &client{
 		http: &http.Client{
-			Transport: &http.Transport{
-				MaxIdleConnsPerHost:    1,
-				IdleConnTimeout:        10 * time.Minute,
-				MaxResponseHeaderBytes: 64 << 10,
-			},
+			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		memory: newMemory(maxAnswer, smallAnswer, longAtOnce, longPatience),

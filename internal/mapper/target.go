@@ -52,6 +52,15 @@ func ParseTargets(texts []string) ([]Target, error) {
 	return targets, nil
 }
 
+// Texts returns what targets are called, without passwords.
+func Texts(targets []Target) []string {
+	texts := make([]string, len(targets))
+	for i, target := range targets {
+		texts[i] = target.text
+	}
+	return texts
+}
+
 func parseTarget(text string) (Target, error) {
 	if path, ok := strings.CutPrefix(text, "file:"); ok && path != "" {
 		return Target{text, (&file{path: path}).find}, nil
@@ -72,11 +81,11 @@ func parseInFile(text string) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	return Target{text, func(context.Context) ([]address, error) { return []address{a}, nil }}, nil
+	return Target{a.name, func(context.Context) ([]address, error) { return []address{a}, nil }}, nil
 }
 
 func parseAddress(text string) (address, error) {
-	wrong := fmt.Errorf("target %q: want a host, host:port, http://… or https://…, dns:NAME:PORT or file:PATH", text)
+	wrong := fmt.Errorf("target %q: want a host, host:port, http://… or https://…, dns:NAME:PORT or file:PATH", withoutUser(text))
 	if strings.Contains(text, "://") {
 		u, err := url.Parse(text)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
@@ -95,6 +104,14 @@ func parseAddress(text string) (address, error) {
 	}
 	at := net.JoinHostPort(host, port)
 	return address{at, "http://" + at}, nil
+}
+
+// withoutUser returns a text without what may be a password in it.
+func withoutUser(text string) string {
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		return "…" + text[at:]
+	}
+	return text
 }
 
 func validPort(port string) bool {

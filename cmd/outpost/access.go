@@ -1,0 +1,50 @@
+package main
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+
+	"github.com/rs/zerolog"
+
+	"github.com/PabloL007/outpost/internal/access"
+	"github.com/PabloL007/outpost/internal/config"
+	"github.com/PabloL007/outpost/internal/mapper"
+)
+
+// newGuard returns what lets those in who may ask.
+func newGuard(c config.Config, log zerolog.Logger) (*access.Guard, error) {
+	guard, err := access.New(access.Options{
+		WebConfig: string(c.WebConfig), TokenFile: string(c.TokenFile),
+		Hosts: c.Hosts, Origins: c.CORSOrigins, Rate: int(c.RateLimit), Log: log,
+	})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return guard, nil
+}
+
+// warnIfOpen says what to do where everybody may ask.
+func warnIfOpen(guard *access.Guard, listening net.Addr, log zerolog.Logger) {
+	tcp, ok := listening.(*net.TCPAddr)
+	if guard.Closed() || ok && tcp.IP.IsLoopback() {
+		return
+	}
+	log.Warn().Stringer("address", listening).Msg("Everybody who reaches this address can read who talks to whom here: " +
+		"set OUTPOST_TOKEN_FILE or OUTPOST_WEB_CONFIG, or let nobody else reach it (OUTPOST_LISTEN=127.0.0.1:9057, docker run -p 127.0.0.1:9057:9057)")
+}
+
+// targetTransport returns what asks daemons, with the credentials that are for them.
+func targetTransport(c config.Config) (http.RoundTripper, error) {
+	return transportOf(c, string(c.TargetToken), mapper.NewTransport)
+}
+
+func transportOf(c config.Config, token string, base func(*tls.Config) http.RoundTripper) (http.RoundTripper, error) {
+	transport, err := access.Credentials{
+		Token: token, CA: string(c.TargetCA), Certificate: string(c.TargetCert), Key: string(c.TargetKey),
+	}.Transport(base)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return transport, nil
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof" //nolint:gosec // what it registers by itself is not served
+	"time"
+)
+
+// serveProfiles serves Go's profiles on an address of their own until ctx ends, if there is one.
+func serveProfiles(ctx context.Context, address string) error {
+	if address == "" {
+		return nil
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("profiles: %w", err)
+	}
+	routes := http.NewServeMux()
+	routes.HandleFunc("/debug/pprof/", pprof.Index)
+	routes.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	routes.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	routes.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	routes.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	server := &http.Server{Handler: routes, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }() // it ends when it is closed
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	return nil
+}

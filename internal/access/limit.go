@@ -1,0 +1,46 @@
+package access
+
+import (
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/httprate"
+)
+
+const (
+	// requestsAtOnce bounds how many requests are answered at the same time, and connectionsAtOnce how many clients hold a
+	// connection, each of which takes a descriptor.
+	requestsAtOnce    = 256
+	connectionsAtOnce = 512
+)
+
+// limited answers no more than so many requests at once, nor more of one client than its rate.
+func (g *Guard) limited(next http.Handler) http.Handler {
+	slots := make(chan struct{}, requestsAtOnce)
+	capped := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+			next.ServeHTTP(w, r)
+		default:
+			w.Header().Set("Retry-After", "1")
+			refuse(w, http.StatusServiceUnavailable, "too many requests at once")
+		}
+	})
+	if g.Rate == 0 {
+		return capped
+	}
+	return httprate.LimitBy(g.Rate, time.Second, clientOf,
+		httprate.WithResponseHeaders(httprate.ResponseHeaders{RetryAfter: "Retry-After"}),
+		httprate.WithLimitHandler(func(w http.ResponseWriter, _ *http.Request) {
+			refuse(w, http.StatusTooManyRequests, "too many requests: ask less often, or see OUTPOST_RATE_LIMIT")
+		}),
+	)(capped)
+}
+
+// clientOf returns a client's address, of IPv6 the network. What a header says of it is not believed.
+func clientOf(r *http.Request) (string, error) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return httprate.CanonicalizeIP(host), err
+}

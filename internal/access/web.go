@@ -1,0 +1,87 @@
+package access
+
+import (
+	"fmt"
+	stdlog "log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/rs/zerolog"
+	"go.yaml.in/yaml/v2"
+	"golang.org/x/net/netutil"
+)
+
+// checkWebConfig returns what is wrong with a web configuration and the files that it names.
+func checkWebConfig(path string) error {
+	if err := web.Validate(path); err != nil {
+		return fmt.Errorf("web configuration %s: %w", path, err)
+	}
+	return nil
+}
+
+// readWebConfig reads a web configuration, which the library reads for itself again and shows nobody; an empty one if there
+// is no path.
+func readWebConfig(path string) (config web.Config, err error) {
+	if path == "" {
+		return config, nil
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // whoever starts the program says which
+	if err != nil {
+		return config, err
+	}
+	return config, yaml.UnmarshalStrict(text, &config)
+}
+
+// Scheme returns "https" if a web configuration has a certificate, and "http" else.
+func Scheme(path string) (string, error) {
+	config, err := readWebConfig(path)
+	if err != nil {
+		return "", fmt.Errorf("web configuration: %w", err)
+	}
+	if config.TLSConfig.IsEnabled() {
+		return "https", nil
+	}
+	return "http", nil
+}
+
+// Serve serves what server does to those who may ask, until the server is shut down.
+func (g *Guard) Serve(listener net.Listener, server *http.Server) error {
+	app := server.Handler
+	listener = netutil.LimitListener(listener, connectionsAtOnce)
+	server.ErrorLog = stdlog.New(debugWriter{g.Log}, "", 0)
+	if g.WebConfig == "" {
+		server.Handler = g.before(app, app)
+		return server.Serve(listener)
+	}
+	// The library wraps the handler when it is about to serve, and lets no path be open.
+	wrapped := &firstAccept{Listener: listener, before: func() { server.Handler = g.before(server.Handler, app) }}
+	// It says the same at each request while its file cannot be read.
+	seldom := g.Log.Level(max(zerolog.ErrorLevel, g.Log.GetLevel())).Sample(&zerolog.BurstSampler{Burst: 1, Period: time.Hour})
+	return web.Serve(wrapped, server, &web.FlagConfig{WebConfigFile: &g.WebConfig}, slog.New(zerolog.NewSlogHandler(seldom)))
+}
+
+// firstAccept does something before the first connection is accepted.
+type firstAccept struct {
+	net.Listener
+	once   sync.Once
+	before func()
+}
+
+func (l *firstAccept) Accept() (net.Conn, error) {
+	l.once.Do(l.before)
+	return l.Listener.Accept()
+}
+
+// debugWriter takes what the server says of clients' failures, such as handshakes that nobody finished.
+type debugWriter struct{ log zerolog.Logger }
+
+func (w debugWriter) Write(line []byte) (int, error) {
+	w.log.Debug().Str("reason", strings.TrimSpace(string(line))).Msg("A client failed")
+	return len(line), nil
+}

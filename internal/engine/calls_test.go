@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/client"
+	"github.com/google/go-cmp/cmp"
+)
+
+// calls are all methods of the Docker module's client that are called, each with what it asks of the engine; with nothing
+// those that ask nothing. Every other package is kept from the module by a linter.
+var calls = map[string]string{
+	"ContainerList":        "GET /containers/json",
+	"ContainerInspect":     "GET /containers/{id}/json",
+	"Events":               "GET /events",
+	"Info":                 "GET /info",
+	"ServerVersion":        "GET /version",
+	"ContainerExecCreate":  "POST /containers/{id}/exec",
+	"ContainerExecAttach":  "POST /exec/{id}/start",
+	"ContainerExecInspect": "GET /exec/{id}/json",
+
+	"Close": "", "ClientVersion": "", "DaemonHost": "", "HTTPClient": "",
+}
+
+func TestCalls(t *testing.T) {
+	methods := make(map[string]bool)
+	for method := range reflect.TypeFor[*client.Client]().Methods() {
+		methods[method.Name] = true
+	}
+	called := make(map[string]string)
+	paths, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(node ast.Node) bool {
+			if selector, ok := node.(*ast.SelectorExpr); ok && methods[selector.Sel.Name] {
+				called[selector.Sel.Name] = calls[selector.Sel.Name]
+			}
+			return true
+		})
+	}
+	if diff := cmp.Diff(calls, called); diff != "" {
+		t.Errorf("what is called is not what is listed here and in the README (-listed +called):\n%s", diff)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, disclosed, _ := strings.Cut(string(readme), "\n## Full disclosure\n")
+	disclosed, _, _ = strings.Cut(disclosed, "\n## ")
+	for method, asks := range calls {
+		if _, path, _ := strings.Cut(asks, " "); !strings.Contains(disclosed, path) {
+			t.Errorf("%s: the README does not disclose %s", method, asks)
+		}
+	}
+}
