@@ -30,6 +30,7 @@ var (
 	tools  string                          // name of an image with busybox and peer
 	bare   string                          // name of an image with peer alone, as /peer
 	image  func() (name string, err error) // builds the daemon's image, once
+	ship   func() (path string, err error) // builds the daemon as it is released, once
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -65,10 +66,13 @@ func run(m *testing.M) int {
 
 func prepare(ctx context.Context, shared *lab.Lab, directory string) error {
 	binary = filepath.Join(directory, "outpost")
-	build := exec.CommandContext(ctx, "go", append([]string{"build", "-o", binary}, append(buildFlags, "github.com/PabloL007/outpost/cmd/outpost")...)...)
-	if output, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w: %s", err, output)
+	if err := build(ctx, binary, buildFlags); err != nil {
+		return err
 	}
+	ship = sync.OnceValues(func() (string, error) {
+		path := filepath.Join(directory, "released")
+		return path, build(ctx, path, releaseFlags)
+	})
 	files, err := lab.Tools(ctx)
 	if err != nil {
 		return err
@@ -78,7 +82,7 @@ func prepare(ctx context.Context, shared *lab.Lab, directory string) error {
 	}
 	image = sync.OnceValues(func() (string, error) {
 		name := shared.Name("outpost")
-		build := exec.CommandContext(ctx, filepath.Join("..", "..", ".ci", "image"), name, imageVersion, shared.Label())
+		build := exec.CommandContext(ctx, filepath.Join("..", "..", ".ci", "image"), name, imageVersion(), shared.Label())
 		if output, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("image: %w: %s", err, output)
 		}
@@ -88,8 +92,35 @@ func prepare(ctx context.Context, shared *lab.Lab, directory string) error {
 	return err
 }
 
-// imageVersion is the version that the daemon in the image says it has.
-const imageVersion = "v0.0.0-e2e"
+// releaseFlags build the daemon as it is released.
+var releaseFlags = []string{"-trimpath", "-ldflags=-s -w"}
+
+func build(ctx context.Context, path string, flags []string) error {
+	command := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", path}, flags...), "github.com/PabloL007/outpost/cmd/outpost")...)
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w: %s", err, output)
+	}
+	return nil
+}
+
+// released is the path of the daemon as it is released: the race detector makes it some ten times as slow and as large, so
+// that its limits of time and memory are others.
+func released(t testing.TB) string {
+	t.Helper()
+	path, err := ship()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// imageVersion is the version that the daemon in the image says it has: that of `make image`, which may have built it.
+func imageVersion() string {
+	if version := os.Getenv("VERSION"); version != "" {
+		return version
+	}
+	return "v0.0.0-e2e"
+}
 
 // newLab returns a lab of the test's own that is empty again after it. Without an engine the test ends here.
 func newLab(t testing.TB) *testLab {

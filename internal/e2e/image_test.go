@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -43,8 +44,8 @@ func (l *testLab) answering(part string, port int) *outpost {
 func TestImage(t *testing.T) {
 	l := newLab(t)
 	name := outpostImage(t)
-	if got := l.docker("run", "--rm", "--label", l.Label(), name, "version"); got != imageVersion {
-		t.Errorf("version %q, want %q", got, imageVersion)
+	if got := l.docker("run", "--rm", "--label", l.Label(), name, "version"); got != imageVersion() {
+		t.Errorf("version %q, want %q", got, imageVersion())
 	}
 	// Nothing but the binary is in it.
 	container := l.docker("create", "--label", l.Label(), name)
@@ -241,6 +242,7 @@ func TestWaysToRun(t *testing.T) {
 			if c := s.of(t, l.Name("well")); c.Method != method {
 				t.Errorf("read by %s, want %s; unused %v", c.Method, method, c.Unused)
 			}
+			l.examined(i)
 			if i == 0 {
 				if len(l.execs()) == 0 {
 					t.Error("no command was run, or none is seen")
@@ -267,6 +269,28 @@ func TestWaysToRun(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// examined holds what the doctor says in one of the four ways against what is missing there.
+func (l *testLab) examined(way int) {
+	l.t.Helper()
+	// The owners of user's sockets cannot be told in any way.
+	output, err := exec.CommandContext(l.t.Context(), "docker", "exec", l.Name("outpost"), "/outpost", "doctor").CombinedOutput()
+	if failed, ok := errors.AsType[*exec.ExitError](err); !ok || failed.ExitCode() != 1 {
+		l.t.Errorf("the doctor finds nothing: %v", err)
+	}
+	said := string(output)
+	for part, ways := range map[string][]int{
+		"engine ": {0, 1, 2, 3}, "API 1.": {0, 1, 2, 3}, "containers that run: 6": {0, 1, 2, 3}, "set OUTPOST_TOKEN_FILE or OUTPOST_WEB_CONFIG": {0, 1, 2, 3},
+		"-v /proc:/host/proc:ro or --pid host": {0}, "the image has no cat": {0}, "the container is paused": {0},
+		"procfs      works": {1, 2, 3}, "exec        not needed": {1, 2, 3},
+		"it would add netlink for every container": {0, 1, 2}, "--cap-add SYS_PTRACE --cap-add SYS_ADMIN": {0, 1, 2}, "SYS_ADMIN are missing": {1, 2},
+		"sockdiag    works\n": {3}, "CAP_DAC_READ_SEARCH": {1, 2, 3},
+	} {
+		if strings.Contains(said, part) != slices.Contains(ways, way) {
+			l.t.Errorf("way %d: %q is to be said in %v alone:\n%s", way+1, part, ways, said)
+		}
 	}
 }
 

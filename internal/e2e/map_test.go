@@ -188,6 +188,7 @@ func hostname(t testing.TB) string {
 
 // A hundred times a thousand connections of 5 ms each, from one container to a port of another each time: at least 99 of
 // the hundred are on the map of a mapper that polls as often as it does by default, by either way to read that needs no command.
+// Both are as they are released: their limits of time are not meant for the race detector.
 func TestShortLivedConnections(t *testing.T) {
 	const runs, atOnce, least = 100, 50, 99
 	l := newLab(t)
@@ -201,8 +202,8 @@ func TestShortLivedConnections(t *testing.T) {
 
 	maps := make(map[string]*outpost)
 	for _, method := range []string{"sockdiag", "procfs"} {
-		daemon := start(t, "OUTPOST_COLLECTOR="+method)
-		maps[method] = startMap(t, []string{daemon.target()}, "OUTPOST_INTERVAL=10s")
+		daemon := startCommand(t, exec.Command(released(t)), "OUTPOST_COLLECTOR="+method) //nolint:noctx // it is ended with SIGTERM
+		maps[method] = startCommand(t, exec.Command(released(t), "map", daemon.target())) //nolint:noctx // the same
 	}
 	var visits errgroup.Group
 	visits.SetLimit(atOnce)

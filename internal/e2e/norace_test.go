@@ -2,5 +2,4 @@
 
 package e2e
 
-// buildFlags build the daemon as it is released.
-var buildFlags = []string{"-trimpath", "-ldflags=-s -w"}
+var buildFlags = releaseFlags

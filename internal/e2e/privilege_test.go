@@ -63,7 +63,9 @@ func (f *filter) expect(t *testing.T, passed, refused []string) {
 }
 
 // reads reports whether a call is one that changes nothing.
-func reads(call string) bool { return strings.HasPrefix(call, "GET ") || strings.HasPrefix(call, "HEAD ") }
+func reads(call string) bool {
+	return strings.HasPrefix(call, "GET ") || strings.HasPrefix(call, "HEAD ")
+}
 
 // least is what a socket proxy has to let through for everything but commands. HEAD is not among it.
 var least = []string{"GET /_ping", "GET /containers/json", "GET /containers/{id}/json", "GET /events", "GET /version"}

@@ -1,0 +1,207 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/PabloL007/outpost/internal/access/accesstest"
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+// fileOf writes a file of the test's own, and returns its path.
+func fileOf(t testing.TB, lines ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// outputOf runs the binary to its end.
+func outputOf(t testing.TB, variables []string, args ...string) (output string, status int) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), binary, args...)
+	command.Env = append(os.Environ(), variables...)
+	printed, err := command.CombinedOutput()
+	if command.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(printed), command.ProcessState.ExitCode()
+}
+
+// A daemon and a mapper that both want a token and a certificate, with everything that asks them.
+func TestAccess(t *testing.T) {
+	l := newLab(t)
+	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
+	l.peer("client", nil, "dial:2:"+l.address("it")+":80")
+	servers, clients := accesstest.NewAuthority(t), accesstest.NewAuthority(t)
+	certificate, key := servers.Issue("server")
+	own, ownKey := clients.Issue("mapper")
+	token := fileOf(t, "a-token-of-more-than-16-characters")
+	guarded := []string{"OUTPOST_TOKEN_FILE=" + token, "OUTPOST_WEB_CONFIG=" + fileOf(t, "tls_server_config:",
+		"  cert_file: "+certificate, "  key_file: "+key, "  client_ca_file: "+clients.File, "  client_auth_type: RequireAndVerifyClientCert")}
+	credentials := []string{
+		"OUTPOST_TARGET_TOKEN_FILE=" + token, "OUTPOST_TARGET_CA_FILE=" + servers.File,
+		"OUTPOST_TARGET_CERT_FILE=" + own, "OUTPOST_TARGET_KEY_FILE=" + ownKey,
+	}
+	daemon := start(t, append(guarded, interfaces)...)
+	url := strings.Replace(daemon.url, "http://", "https://", 1)
+
+	for name, test := range map[string]struct {
+		variables []string
+		state     graph.State
+		reason    string
+	}{
+		"all":            {credentials, graph.StateOK, ""},
+		"no token":       {credentials[1:], graph.StateFailed, "it answers 401 Unauthorized: a token is wanted"},
+		"no certificate": {credentials[:2], graph.StateFailed, "certificate required"},
+		"no authority":   {credentials[:1], graph.StateFailed, "x509: certificate signed by unknown authority"},
+	} {
+		m := startMap(t, []string{url}, test.variables...)
+		eventually(t, func() bool { return m.graph("").Targets[0].State != graph.StatePending })
+		if got := m.graph("").Targets[0]; got.State != test.state || !strings.Contains(got.Reason, test.reason) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	// A mapper that is guarded itself is asked by the same credentials.
+	m := startMap(t, []string{url}, append(guarded, credentials...)...)
+	mapper := strings.Replace(m.url, "http://", "https://", 1)
+	eventually(t, func() bool {
+		output, _ := outputOf(t, credentials, "links", "--from", mapper)
+		return strings.Contains(output, l.Name("client"))
+	})
+	for _, args := range [][]string{{"links", "--from", url}, {"ls", "--from", url}, {"links"}} {
+		variables := append(append([]string{"OUTPOST_LISTEN=" + strings.TrimPrefix(url, "https://")}, guarded...), credentials...)
+		if output, status := outputOf(t, variables, args...); status != 0 || !strings.Contains(output, l.Name("it")) {
+			t.Errorf("%q: %d %s", args, status, output)
+		}
+		if output, status := outputOf(t, variables[:3], args...); status != 1 || strings.Contains(output, l.Name("it")) {
+			t.Errorf("%q without credentials: %d %s", args, status, output)
+		}
+	}
+	if output, status := outputOf(t, append(guarded, "OUTPOST_LISTEN="+strings.TrimPrefix(url, "https://")), "healthcheck"); status != 0 {
+		t.Errorf("healthcheck: %d %s", status, output)
+	}
+}
+
+// Where everybody may ask, that is said once, with what to do; where nobody else can or may, it is not.
+func TestOpenIsAWarning(t *testing.T) {
+	newLab(t)
+	const warning = "Everybody who reaches this address can read"
+	for name, test := range map[string]struct {
+		variables []string
+		times     int
+	}{
+		"loopback": {nil, 0},
+		"beyond":   {[]string{"OUTPOST_LISTEN=0.0.0.0:0"}, 1},
+		"a token":  {[]string{"OUTPOST_LISTEN=0.0.0.0:0", "OUTPOST_TOKEN_FILE=" + fileOf(t, strings.Repeat("x", 16))}, 0},
+	} {
+		for _, o := range []*outpost{start(t, test.variables...), startMap(t, []string{"127.0.0.1:1"}, test.variables...)} {
+			if n := o.timesLogged(warning); n != test.times {
+				t.Errorf("%s: said %d times:\n%s", name, n, o.logged())
+			}
+		}
+	}
+}
+
+// Passwords in targets stay out of everything that is printed.
+func TestPasswordsStaySecret(t *testing.T) {
+	newLab(t)
+	const secret = "of-nobody-else"
+	m := startMap(t, []string{"http://user:" + secret + "@127.0.0.1:1/"}, "LOG_LEVEL=DEBUG")
+	eventually(t, func() bool { return m.graph("").Targets[0].State == graph.StateFailed })
+	for name, text := range map[string]string{"log": m.logged(), "map": m.get("/v1/graph").body, "metrics": m.get("/metrics").body} {
+		if strings.Contains(text, secret) {
+			t.Errorf("in the %s: %s", name, text)
+		}
+	}
+	for _, args := range [][]string{{"map", "http://user:" + secret + "@host?x"}, {"ls", "--from", "http://user:" + secret + "@127.0.0.1:1"}} {
+		if output, status := outputOf(t, nil, args...); status == 0 || strings.Contains(output, secret) {
+			t.Errorf("%q: %d %s", args, status, output)
+		}
+	}
+}
+
+// The log for machines is JSON with time, level and message in each line, the one for people is text; what containers are
+// called steers no terminal.
+func TestLogFormats(t *testing.T) {
+	l := newLab(t)
+	l.run("scratch", bare, "/peer", "listen:tcp4:0.0.0.0:80")
+	machines := start(t, execOnly)
+	machines.connections()
+	for _, line := range strings.Split(machines.logged(), "\n") {
+		var entry struct{ Time, Level, Message string }
+		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time == "" || entry.Level == "" || entry.Message == "" {
+			t.Errorf("%v: %s", err, line)
+		}
+	}
+	address := regexp.MustCompile(`address=(\S+)`)
+	stderr, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stderr.Close() }()
+	people := exec.CommandContext(t.Context(), binary)
+	people.Env = append(os.Environ(), "OUTPOST_LISTEN=127.0.0.1:0", "LOG_FORMAT=console", execOnly)
+	people.Stderr = stderr
+	people.Cancel = func() error { return people.Process.Signal(os.Interrupt) }
+	if err := people.Start(); err != nil {
+		t.Fatal(err)
+	}
+	logged := func() string {
+		text, err := os.ReadFile(stderr.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	eventually(t, func() bool { return strings.Contains(logged(), "Serving") })
+	o := &outpost{t: t, url: "http://" + address.FindStringSubmatch(logged())[1]}
+	o.connections()
+	eventually(t, func() bool { return strings.Contains(logged(), "WRN The container could not be read completely") })
+	if text := logged(); strings.ContainsAny(text, "\x1b{") {
+		t.Errorf("%q", text)
+	}
+	if err := people.Cancel(); err != nil {
+		t.Error(err)
+	}
+	if err := people.Wait(); err != nil {
+		t.Errorf("%v: %s", err, logged())
+	}
+}
+
+// Profiles are served where that is asked for, and nowhere else.
+func TestProfiles(t *testing.T) {
+	l := newLab(t)
+	address := "127.0.0.1:" + l.port(0)
+	o := start(t, "OUTPOST_PPROF="+address)
+	if a := o.get("/debug/pprof/"); a.status != http.StatusNotFound {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "http://"+address+"/debug/pprof/goroutine?debug=1", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(body), "goroutine profile: total") {
+		t.Errorf("%v %d %.100s", err, response.StatusCode, body)
+	}
+	if output, status := outputOf(t, []string{fmt.Sprint("OUTPOST_PPROF=0.0.0.0:", l.port(1))}); status != 2 || !strings.Contains(output, "a loopback address") {
+		t.Errorf("%d %s", status, output)
+	}
+}
