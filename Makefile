@@ -53,15 +53,10 @@ bench-web: ## how fast the page opens and moves, in Chromium
 	go test -run '^$$' -bench Page -benchtime 5x -timeout 20m ./internal/web | tee .build/bench-web.txt
 
 fuzz: ## each decoder of foreign bytes, for FUZZTIME
-	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procnet
-	go test -run '^$$' -fuzz FuzzSockstat -fuzztime $(FUZZTIME) ./internal/procnet
-	go test -run '^$$' -fuzz FuzzAddresses -fuzztime $(FUZZTIME) ./internal/procnet
-	go test -run '^$$' -fuzz FuzzMPTCP6 -fuzztime $(FUZZTIME) ./internal/procnet
-	go test -run '^$$' -fuzz FuzzDecoder -fuzztime $(FUZZTIME) ./internal/procfd
-	go test -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME) ./internal/sockdiag
-	go test -run '^$$' -fuzz FuzzIDsIn -fuzztime $(FUZZTIME) ./internal/hostproc
-	go test -run '^$$' -fuzz FuzzDemultiplex -fuzztime $(FUZZTIME) ./internal/engine
-	go test -run '^$$' -fuzz FuzzLink -fuzztime $(FUZZTIME) ./internal/graph
+	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' internal | sed 's|/[^/]*_test.go:[0-9]*:func | |' | sort | while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$package" || exit 1; \
+	done
 
 web-vendor: ## the page's libraries, fetched again with npm and held against their checksums
 	rm -rf .build/vendor

@@ -411,3 +411,15 @@ func listenAlone(ctx context.Context, network, address string, mptcp, wantTCP6 b
 	}
 	return nil
 }
+
+func FuzzStatus(f *testing.F) {
+	f.Add("Name:\toutpost\nCapEff:\t00000000a80425fb\n")
+	f.Add("CapEff:\tffffffffffffffffffff\n")
+	f.Add("CapEff:")
+	f.Fuzz(func(t *testing.T, status string) {
+		if capabilities, err := decodeCapabilities(status); err == nil && capabilities != 0 && !strings.Contains(status, "CapEff:") {
+			t.Errorf("%x of %q", capabilities, status)
+		}
+		hides(strings.Split(status, ","), 1, []int{2})
+	})
+}

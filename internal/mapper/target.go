@@ -99,10 +99,10 @@ func parseAddress(text string) (address, error) {
 	} else if err != nil {
 		host, port, err = text, defaultPort, nil
 	}
-	if err != nil || host == "" || strings.ContainsAny(host, " /\\@?#%") || !validPort(port) {
+	at := net.JoinHostPort(host, port)
+	if u, parsed := url.Parse("http://" + at); err != nil || host == "" || !validPort(port) || parsed != nil || u.Host != at || u.User != nil || strings.Contains(host, "%") {
 		return address{}, wrong
 	}
-	at := net.JoinHostPort(host, port)
 	return address{at, "http://" + at}, nil
 }
 

@@ -1,0 +1,72 @@
+package mapper
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+// Whatever a daemon answers, in either format, is an error or a map that can be told.
+func FuzzAnswer(f *testing.F) {
+	whole, err := json.Marshal(document("h"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole, false)
+	f.Add([]byte(`[{"name":"/a","artefact":"i","listening":[{"address":"192.0.2.1","port":80},{"address":"0.0.0.0","port":81}],"established":[{"address":"::1","port":1}]}]`), true)
+	f.Add([]byte(`{"version":2}`), false)
+	f.Add([]byte(`{"version":1,"host":{"addresses":[""]},"containers":{}}`), false)
+	f.Add([]byte(`[{},{},null]`), true)
+	f.Fuzz(func(t *testing.T, text []byte, old bool) {
+		format := formatSnapshot
+		if old {
+			format = formatConnections
+		}
+		document, err := decode(bytes.NewReader(text), format)
+		if err != nil {
+			if words := inWords(t.Context(), err).Error(); words == "" || strings.ContainsAny(words, "\x00\n") {
+				t.Errorf("%q", words)
+			}
+			return
+		}
+		host := graph.NewHost(document, netip.Addr{}, nil, time.Now())
+		if err := graph.WriteJSON(&bytes.Buffer{}, graph.Of([]graph.Source{{Target: "foreign", Host: host, State: graph.StateOK}}, nil)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A target, which may stand in a file that somebody else writes, is an error or an address without a password in its name.
+func FuzzTarget(f *testing.F) {
+	for _, text := range []string{"host", "host:80", "[::1]:80", "http://user:secret@host/path/", "https://host", "dns:name:80", "::1", "http://%", "a@b"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.HasPrefix(text, "dns:") {
+			_, _ = parseInFile(text) // what is behind a name, a name server tells
+			return
+		}
+		target, err := parseInFile(text)
+		if err != nil {
+			return
+		}
+		found, err := target.find(t.Context())
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%v, %v", found, err)
+		}
+		u, err := url.Parse(found[0].url + "/v1/snapshot")
+		if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" {
+			t.Errorf("%q is asked at %q: %v", text, found[0].url, err)
+			return
+		}
+		if password, ok := u.User.Password(); ok && len(password) > 5 && !strings.Contains(u.Redacted(), password) && strings.Contains(found[0].name, password) {
+			t.Errorf("%q is called %q", text, found[0].name)
+		}
+	})
+}
