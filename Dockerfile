@@ -9,7 +9,7 @@ RUN go mod download
 COPY cmd cmd
 COPY internal internal
 ARG VERSION
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /outpost ./cmd/outpost
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /outpost ./cmd/outpost
 
 FROM scratch
 COPY --from=build /outpost /outpost

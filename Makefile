@@ -2,20 +2,22 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 IMAGE ?= outpost
 GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BENCHSTAT := go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
-GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+CYCLONEDX := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
 FUZZTIME ?= 30s
+BUILD ?= .build
 DAGRE := 3.1.3
 
-.PHONY: help build run demo demo-down test lint bench bench-web fuzz web-vendor image dist engine clean
+.PHONY: help build run demo demo-down test lint bench bench-web fuzz vuln sbom web-vendor image dist engine clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## the binary, in .build
-	$(GO_BUILD) -o .build/outpost ./cmd/outpost
+	$(GO_BUILD) -o $(BUILD)/outpost ./cmd/outpost
 
 run: build ## the daemon, on this machine's engine
-	.build/outpost
+	$(BUILD)/outpost
 
 demo: image ## containers that talk to each other, and what Outpost says of them
 	go run ./internal/demo up $(IMAGE)
@@ -57,6 +59,13 @@ fuzz: ## each decoder of foreign bytes, for FUZZTIME
 		echo "$$package $$target"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$package" || exit 1; \
 	done
+
+vuln: ## known vulnerabilities in what is called; .ci/vuln-accepted names those that do no harm
+	.ci/vuln
+
+sbom: ## what the binary is made of, as a CycloneDX document in .build
+	mkdir -p .build
+	$(CYCLONEDX) app -json -std -licenses -noserial -main cmd/outpost -output .build/outpost.cdx.json .
 
 web-vendor: ## the page's libraries, fetched again with npm and held against their checksums
 	rm -rf .build/vendor

@@ -1,0 +1,85 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The binary that `make build` makes here and the one of the image, compiled in another place by another copy of the
+// toolchain with no cache in common, are the same to the last byte.
+func TestReproducible(t *testing.T) {
+	l := newLab(t)
+	container := l.docker("create", "--label", l.Label(), outpostImage(t))
+	ofImage := filepath.Join(t.TempDir(), "outpost")
+	l.docker("cp", container+":/outpost", ofImage)
+	directory := t.TempDir()
+	if output, err := exec.CommandContext(t.Context(), "make", "-C", "../..", "build", "VERSION="+imageVersion(), "BUILD="+directory).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	one, err := os.ReadFile(ofImage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := os.ReadFile(filepath.Join(directory, "outpost"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(one) == 0 || !bytes.Equal(one, other) {
+		t.Errorf("binaries of %d and %d bytes differ", len(one), len(other))
+	}
+}
+
+// A database with two vulnerabilities in what is called, of which one is accepted, and with one in what is not called.
+func TestVulnerabilities(t *testing.T) {
+	database := t.TempDir()
+	entry := func(id, path, symbol string) {
+		t.Helper()
+		text := `{"schema_version":"1.3.1","id":"` + id + `","modified":"2026-01-01T00:00:00Z","published":"2026-01-01T00:00:00Z","summary":"s","details":"d",` +
+			`"affected":[{"package":{"name":"github.com/docker/docker","ecosystem":"Go"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}],` +
+			`"ecosystem_specific":{"imports":[{"path":"` + path + `","symbols":["` + symbol + `"]}]}}],"database_specific":{"url":"https://vuln.example/` + id + `"}}`
+		put(t, filepath.Join(database, "ID", id+".json"), text)
+	}
+	entry("GO-2026-0001", "github.com/docker/docker/client", "Client.ContainerList")
+	entry("GO-2026-0002", "github.com/docker/docker/client", "Client.ContainerInspect")
+	entry("GO-2026-0003", "github.com/docker/docker/client", "Client.ContainerKill")
+	ids := func(format string) string {
+		var entries []string
+		for _, id := range []string{"GO-2026-0001", "GO-2026-0002", "GO-2026-0003"} {
+			entries = append(entries, strings.ReplaceAll(format, "ID", id))
+		}
+		return "[" + strings.Join(entries, ",") + "]"
+	}
+	put(t, filepath.Join(database, "index", "db.json"), `{"modified":"2026-01-01T00:00:00Z"}`)
+	put(t, filepath.Join(database, "index", "vulns.json"), ids(`{"id":"ID","modified":"2026-01-01T00:00:00Z"}`))
+	put(t, filepath.Join(database, "index", "modules.json"), `[{"path":"github.com/docker/docker","vulns":`+ids(`{"id":"ID","modified":"2026-01-01T00:00:00Z"}`)+`}]`)
+
+	command := exec.CommandContext(t.Context(), "../../.ci/vuln", "file://"+database)
+	command.Env = append(os.Environ(), "ACCEPTED="+fileOf(t, "GO-2026-0001  for a reason", "GO-2026-0003", "GO-2026-0004  for another"))
+	output, err := command.CombinedOutput()
+	if err == nil {
+		t.Error("what is not accepted fails nothing")
+	}
+	for line, said := range map[string]bool{
+		"vuln: accepted: GO-2026-0001  for a reason\n": true, "vuln: GO-2026-0002 is not accepted\n": true,
+		"vuln: GO-2026-0003 is not accepted\n": false, "panic": false,
+	} {
+		if strings.Contains(string(output), line) != said {
+			t.Errorf("%q is to be said: %v\n%s", line, said, output)
+		}
+	}
+}
+
+// put writes a file, and makes its directory.
+func put(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
