@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/rs/zerolog"
 
 	"github.com/PabloL007/outpost/internal/access"
@@ -126,6 +127,7 @@ func listen(ctx context.Context, c config.Config) (net.Listener, error) {
 
 // serveUntil serves those whom guard lets in until ctx ends or there is a reason for which that is of no use.
 func serveUntil(ctx context.Context, server *http.Server, guard *access.Guard, listener net.Listener, unworkable <-chan error, log zerolog.Logger) (err error) {
+	keepWithinMemory()
 	warnIfOpen(guard, listener.Addr(), log)
 	served := make(chan error, 1)
 	go func() { served <- guard.Serve(listener, server) }()
@@ -144,6 +146,13 @@ func serveUntil(ctx context.Context, server *http.Server, guard *access.Guard, l
 		return fmt.Errorf("serve: %w", err)
 	}
 	return err
+}
+
+// keepWithinMemory has garbage collected more often rather than pass the limit of memory that the process's cgroup has. What
+// is not garbage, such as the stacks and the binary, needs some of it too.
+func keepWithinMemory() {
+	const ratio = 0.8
+	_, _ = memlimit.Set(memlimit.WithRatio(ratio)) // where the limit cannot be read it is as if there were none
 }
 
 func closeWithin(ctx context.Context, timeout time.Duration, closing func(context.Context) error) error {

@@ -6,14 +6,25 @@ import (
 	"time"
 
 	"github.com/go-chi/httprate"
+	"golang.org/x/sys/unix"
 )
 
 const (
-	// requestsAtOnce bounds how many requests are answered at the same time, and connectionsAtOnce how many clients hold a
-	// connection, each of which takes a descriptor.
-	requestsAtOnce    = 256
-	connectionsAtOnce = 512
+	// requestsAtOnce bounds how many requests are answered at the same time, and mostConnections how many clients hold a
+	// connection.
+	requestsAtOnce  = 256
+	mostConnections = 512
 )
+
+// connectionsAtOnce is how many clients may hold a connection: a quarter of the descriptors that there are is theirs at the
+// most, the rest is for what they ask about.
+func connectionsAtOnce() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 4*mostConnections {
+		return mostConnections
+	}
+	return max(1, int(limit.Cur/4)) //nolint:gosec // it is small
+}
 
 // limited answers no more than so many requests at once, nor more of one client than its rate.
 func (g *Guard) limited(next http.Handler) http.Handler {

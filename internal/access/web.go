@@ -53,7 +53,7 @@ func Scheme(path string) (string, error) {
 // Serve serves what server does to those who may ask, until the server is shut down.
 func (g *Guard) Serve(listener net.Listener, server *http.Server) error {
 	app := server.Handler
-	listener = netutil.LimitListener(listener, connectionsAtOnce)
+	listener = netutil.LimitListener(listener, connectionsAtOnce())
 	server.ErrorLog = stdlog.New(debugWriter{g.Log}, "", 0)
 	if g.WebConfig == "" {
 		server.Handler = g.before(app, app)

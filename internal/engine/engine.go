@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -69,10 +70,16 @@ func (e *Engine) renew() error {
 
 func (e *Engine) client() *client.Client { return e.current.Load().Client }
 
+// keepConnections has the client keep as many connections as there are calls at once, each of bounded answers.
 func keepConnections(parallel int) client.Opt {
 	return func(c *client.Client) error {
 		if transport, ok := c.HTTPClient().Transport.(*http.Transport); ok {
 			transport.MaxIdleConns, transport.MaxIdleConnsPerHost = parallel, parallel
+			dial := transport.DialContext
+			if dial == nil {
+				dial = (&net.Dialer{}).DialContext
+			}
+			transport.DialContext = bounded(dial)
 		}
 		return nil
 	}

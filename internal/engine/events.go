@@ -40,7 +40,7 @@ func (e *Engine) Follow(ctx context.Context, since time.Time, started func(), ch
 func (e *Engine) Past(ctx context.Context, since, until time.Time) ([]words.Event, error) {
 	var past []words.Event
 	err := e.events(ctx, events.ListOptions{Since: stamp(since), Until: stamp(until)}, func() {}, func(event words.Event) { past = append(past, event) })
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) && !errors.Is(err, words.ErrUnreachable) { // and not of a connection that was broken off
 		err = nil
 	}
 	return past, err

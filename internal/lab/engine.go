@@ -171,15 +171,21 @@ func (e *Engine) launch(ctx context.Context, address netip.Prefix) error {
 		_, err = stdin.Write([]byte("\n"))
 	}
 	_ = stdin.Close() // which ends the script if it was not told to go on
-	e.ended = make(chan struct{})
-	go func() {
-		_ = e.daemon.Wait() // how it ended is in its log
-		close(e.ended)
-	}()
+	e.wait()
 	if err != nil {
 		<-e.ended
 	}
 	return err
+}
+
+// wait has ended tell when the daemon has ended.
+func (e *Engine) wait() {
+	daemon, ended := e.daemon, make(chan struct{})
+	e.ended = ended
+	go func() {
+		_ = daemon.Wait() // how it ended is in its log
+		close(ended)
+	}()
 }
 
 // answers waits until the engine does.

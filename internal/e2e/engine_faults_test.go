@@ -1,0 +1,222 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/lab"
+)
+
+// A real engine is killed, and started again: its containers end with it, or it finds them again.
+func TestEngineKilled(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, "10.77.0.71/24", lab.EngineOptions{})
+	e.peer("it", []string{"-p", "8080:80", "--restart", "always"}, "listen:tcp4:0.0.0.0:80")
+	o := e.start("OUTPOST_INTERFACES=10.77.0.71")
+	whole := complete(e.Name("it"), []string{"10.77.0.71 8080"}, nil)
+	o.recovers(whole)
+	before := o.usage()
+	p := poll(o, 3, func(*answer, time.Time, time.Time) error { return nil })
+	for range 2 {
+		restart, err := e.Kill()
+		if err != nil {
+			t.Fatal(err)
+		}
+		down := p.so().unavailable
+		eventually(t, func() bool { return p.so().unavailable > down })
+		if err := restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Ready(t.Context(), "it"); err != nil {
+			t.Fatal(err)
+		}
+		o.recovers(whole)
+	}
+	t.Log(p.end())
+	t.Logf("%+v, %+v", before, o.returned(before))
+}
+
+// A real engine is frozen for a minute.
+func TestEngineFrozen(t *testing.T) {
+	t.Parallel()
+	const frozen = time.Minute
+	e := newEngine(t, "10.77.0.72/24", lab.EngineOptions{})
+	e.peer("it", []string{"-p", "8080:80"}, "listen:tcp4:0.0.0.0:80")
+	o := e.start("OUTPOST_INTERFACES=10.77.0.72")
+	whole := complete(e.Name("it"), []string{"10.77.0.72 8080"}, nil)
+	o.recovers(whole)
+	before := o.usage()
+	p := poll(o, 3, exactly(e.Name("it"), []string{"10.77.0.72 8080"}, nil))
+	if err := e.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(frozen)
+	seen := p.so()
+	if err := e.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	o.recovers(whole)
+	tally := p.end()
+	t.Log(tally)
+	if seen.unavailable == 0 {
+		t.Errorf("nobody was told: %s", seen)
+	}
+	t.Logf("%+v, %+v", before, o.returned(before))
+}
+
+// faulty is an engine that does as it is told to.
+type faulty struct {
+	well  http.Handler
+	fault atomic.Pointer[http.HandlerFunc] // nil where there is none
+}
+
+func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if fault := f.fault.Load(); fault != nil {
+		(*fault)(w, r)
+		return
+	}
+	f.well.ServeHTTP(w, r)
+}
+
+// back has an engine whose clock shows an hour less all at once.
+func back(t testing.TB) http.Handler {
+	proxy, ok := passOn(t).(*httputil.ReverseProxy)
+	if !ok {
+		t.Fatal("no proxy")
+	}
+	proxy.ModifyResponse = func(r *http.Response) error {
+		if !strings.HasSuffix(r.Request.URL.Path, "/info") {
+			return nil
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return err
+		}
+		now, past := time.Now().UTC().Format("2006-01-02T15:"), time.Now().UTC().Add(-time.Hour).Format("2006-01-02T15:")
+		body = bytes.ReplaceAll(body, []byte(`"SystemTime":"`+now), []byte(`"SystemTime":"`+past))
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		r.Header.Set("Content-Length", fmt.Sprint(len(body)))
+		return nil
+	}
+	return proxy
+}
+
+// An engine that answers 500, garbage, a byte a second or by another clock: to each request there is an answer in time, and
+// when it is well again, so is Outpost.
+func TestFaultyEngine(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
+	engine := &faulty{well: passOn(t)}
+	path := filepath.Join(t.TempDir(), "engine.sock")
+	serveSocket(t, path, engine)
+	o := start(t, interfaces, "DOCKER_HOST=unix://"+path)
+	whole := complete(l.Name("it"), l.on(0), nil)
+	o.recovers(whole)
+	before := o.usage()
+	for _, fault := range []struct {
+		name    string
+		handler http.HandlerFunc
+		harms   bool // the answer cannot be whole
+	}{
+		{"500", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"message":"no"}`, http.StatusInternalServerError) }, true},
+		{"garbage", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte{0xff, '{', 0}, 10_000)) }, true},
+		{"JSON of another kind", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `[{"Id":1},null,[]]`) }, true},
+		{"drips", func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				_, _ = io.WriteString(w, " ")
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(time.Second)
+			}
+		}, true},
+		{"an endless list", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "[")
+			for r.Context().Err() == nil {
+				if _, err := io.WriteString(w, strings.Repeat(`{"Id":"`+strings.Repeat("a", 64)+`","Labels":{"a":"`+strings.Repeat("b", 2000)+`"}},`, 100)); err != nil {
+					return
+				}
+			}
+		}, true},
+		{"breaks off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
+		{"clock set back", back(t).ServeHTTP, false},
+	} {
+		engine.fault.Store(&fault.handler)
+		p := poll(o, 2, exactly(l.Name("it"), l.on(0), nil))
+		time.Sleep(5 * time.Second)
+		tally := p.end()
+		t.Logf("%s: %s", fault.name, tally)
+		if (tally.unavailable+tally.incomplete > 0) != fault.harms {
+			t.Errorf("%s: %s\n%s", fault.name, tally, o.logged())
+		}
+		engine.fault.Store(nil)
+		o.recovers(whole)
+	}
+	t.Logf("%+v, %+v", before, o.returned(before))
+}
+
+// Half of the containers restart all the time: the other half is told completely.
+func TestRestartingContainers(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	const each = 4
+	var judges []judge
+	for i := range each {
+		l.peer(fmt.Sprint("well", i), []string{"-p", l.port(i) + ":80"}, "listen:tcp4:0.0.0.0:80")
+		judges = append(judges, complete(l.Name(fmt.Sprint("well", i)), l.on(i), nil))
+		l.run(fmt.Sprint("restarting", i), "--restart", "always", tools, "sleep", "0.2")
+	}
+	o := start(t, interfaces)
+	o.connections()
+	before := o.usage()
+	p := poll(o, 3, func(a *answer, began, ended time.Time) error {
+		for _, judge := range judges {
+			if err := judge(a, began, ended); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	time.Sleep(15 * time.Second)
+	tally := p.end()
+	t.Log(tally)
+	if tally.unavailable > 0 || tally.requests == 0 {
+		t.Errorf("%s\n%s", tally, o.logged())
+	}
+	t.Logf("%+v, %+v", before, o.returned(before))
+}
+
+// The disk on which the log is written is full.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.run("scratch", bare, "/peer", "listen:tcp4:0.0.0.0:80") // of which there is something to log
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = full.Close() }()
+	o := at(t, l.firstPort)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := runInto(ctx, t, full, "OUTPOST_LISTEN=127.0.0.1:"+l.port(0), execOnly, "LOG_LEVEL=DEBUG")
+	eventually(t, func() bool { _, err := o.ask("/healthz"); return err == nil })
+	for range 5 {
+		if a := o.connections(); !a.incomplete(l.Name("scratch")) {
+			t.Errorf("%v %s", a.header, a.body)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

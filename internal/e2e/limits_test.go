@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// runInto runs the daemon until ctx ends, with its log in a file, and returns what tells how it ended.
+func runInto(ctx context.Context, t testing.TB, stderr *os.File, variables ...string) (ended <-chan error) {
+	t.Helper()
+	command := exec.CommandContext(ctx, binary)
+	command.Env = append(os.Environ(), variables...)
+	command.Stderr = stderr
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		err := command.Wait()
+		if ctx.Err() != nil && command.ProcessState.ExitCode() == 0 {
+			err = nil // it was told to end
+		}
+		done <- err
+	}()
+	return done
+}
+
+// Few descriptors, and clients that hold all that they can: who asks is answered, and nothing is lost for good.
+func TestDescriptorsUsedUp(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	const containers, descriptors = 8, 160
+	const idlers = descriptors / 4 * 3 / 2 // a quarter of the descriptors is for clients
+	for i := range containers {
+		l.run(fmt.Sprint("it", i), "--network", "none", tools, "peer", "listen:tcp4:0.0.0.0:80")
+	}
+	limited := exec.Command("sh", "-c", fmt.Sprintf("ulimit -n %d; exec %s", descriptors, binary)) //nolint:noctx // it is ended with SIGTERM
+	o := startCommand(t, limited, interfaces)
+	judges := func(a *answer, began, ended time.Time) error {
+		for i := range containers {
+			if err := exactly(l.Name(fmt.Sprint("it", i)), nil, nil)(a, began, ended); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	o.recovers(judges)
+	before := o.usage()
+	var dialer net.Dialer
+	var idle []net.Conn
+	for range idlers {
+		conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(o.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		idle = append(idle, conn)
+	}
+	p := poll(o, 4, judges)
+	time.Sleep(25 * time.Second) // each idle one is closed after 10 s
+	tally := p.end()
+	t.Log(tally)
+	if tally.requests == tally.unavailable {
+		t.Errorf("%s\n%s", tally, o.logged())
+	}
+	for _, conn := range idle {
+		_ = conn.Close()
+	}
+	o.recovers(judges)
+	t.Logf("%+v, %+v", before, o.returned(before))
+}
+
+// The image is given 64 MiB, and asked by ten at once about 20,000 sockets.
+func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	const connections = 10_000
+	l.peer("server", nil, "listen:tcp4:0.0.0.0:80")
+	l.peer("client", nil, fmt.Sprintf("dial:%d:%s:80", connections, l.address("server")))
+	l.run("outpost", "--memory", "64m", "--memory-swap", "64m", "-p", "127.0.0.1:"+l.port(0)+":9057", "-v", engineSocket(t)+":/var/run/docker.sock",
+		"-v", "/proc:/host/proc:ro", outpostImage(t))
+	o := l.answering("outpost", l.firstPort)
+	p := poll(o, 10, func(a *answer, _, _ time.Time) error {
+		if n := len(a.containers["/"+l.Name("client")].Established); n != connections {
+			return fmt.Errorf("%d connections", n)
+		}
+		return nil
+	})
+	for limit := time.Now().Add(15 * time.Second); time.Now().Before(limit); {
+		for _, route := range []string{"/v1/snapshot", "/v1/graph", "/metrics"} {
+			if a := o.get(route); a.status != 200 {
+				t.Errorf("%s: %d", route, a.status)
+			}
+		}
+	}
+	t.Log(p.end())
+	if state := l.docker("inspect", "-f", "{{.State.OOMKilled}} {{.RestartCount}} {{.State.Running}}", l.Name("outpost")); state != "false 0 true" {
+		t.Errorf("%s\n%s", state, l.logs("outpost"))
+	}
+}

@@ -1,0 +1,198 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// deadline is within what every request ends: a collection that runs, and the next, each with an engine that does not
+// answer its list in 10 s.
+const deadline = 40 * time.Second
+
+// judge returns what is wrong with an answer to a request that was made between two moments.
+type judge func(a *answer, began, ended time.Time) error
+
+// pollers ask for /connections again and again, ten of them no more often than a client may.
+type pollers struct {
+	t     testing.TB
+	o     *outpost
+	judge judge
+	stop  chan struct{}
+	group sync.WaitGroup
+
+	mu    sync.Mutex
+	tally tally
+}
+
+// tally is what pollers saw.
+type tally struct {
+	requests, incomplete int
+	unavailable          int // 503, with a reason
+	slowest              time.Duration
+	wrong                []string
+}
+
+func (t tally) String() string {
+	return fmt.Sprintf("%d requests, %d of them 503, %d incomplete, %d wrong, the slowest %s",
+		t.requests, t.unavailable, t.incomplete, len(t.wrong), t.slowest.Round(time.Millisecond))
+}
+
+// poll starts pollers of a daemon, whose answers are judged.
+func poll(o *outpost, n int, judge judge) *pollers {
+	p := &pollers{t: o.t, o: o, judge: judge, stop: make(chan struct{})}
+	for range n {
+		p.group.Go(p.run)
+	}
+	return p
+}
+
+func (p *pollers) run() {
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-time.After(60 * time.Millisecond):
+			p.ask()
+		}
+	}
+}
+
+func (p *pollers) ask() {
+	began := time.Now()
+	a, err := p.o.ask("/connections")
+	ended := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tally.requests++
+	p.tally.slowest = max(p.tally.slowest, ended.Sub(began))
+	switch {
+	case err != nil:
+	case a.status == http.StatusServiceUnavailable && strings.Contains(a.body, `{"error":"`):
+		p.tally.unavailable++
+		return
+	case a.status != http.StatusOK:
+		err = fmt.Errorf("%d %s", a.status, a.body)
+	default:
+		if a.header.Get("Outpost-Incomplete") != "" {
+			p.tally.incomplete++
+		}
+		err = p.judge(a, began, ended)
+	}
+	if ended.Sub(began) > deadline {
+		err = fmt.Errorf("it took %s", ended.Sub(began))
+	}
+	if err != nil && len(p.tally.wrong) < 20 {
+		p.tally.wrong = append(p.tally.wrong, fmt.Sprintf("%s after %s: %v", began.Format("15:04:05.000"), ended.Sub(began), err))
+	}
+}
+
+// so returns what was seen so far.
+func (p *pollers) so() tally {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tally
+}
+
+// end stops the pollers, and fails the test for every wrong answer.
+func (p *pollers) end() tally {
+	p.t.Helper()
+	close(p.stop)
+	p.group.Wait()
+	if len(p.tally.wrong) > 0 {
+		p.t.Errorf("%s:\n%s\n%s", p.tally, strings.Join(p.tally.wrong, "\n"), p.o.logged())
+	}
+	return p.tally
+}
+
+// exactly judges that a container is known completely, or said not to be, and listens and is connected as it is known to.
+func exactly(name string, listening, established []string) judge {
+	return func(a *answer, _, _ time.Time) error {
+		c, ok := a.containers["/"+name]
+		switch {
+		case !ok:
+			return fmt.Errorf("%s is not listed", name)
+		case a.incomplete(name):
+			return nil
+		case fmt.Sprint(c.Listening) != fmt.Sprint(listening) || fmt.Sprint(c.Established) != fmt.Sprint(established):
+			return fmt.Errorf("%s: %v, want %v and %v", name, c, listening, established)
+		}
+		return nil
+	}
+}
+
+// complete judges as exactly does, and that the container is known completely.
+func complete(name string, listening, established []string) judge {
+	return func(a *answer, began, ended time.Time) error {
+		if a.incomplete(name) {
+			return fmt.Errorf("%s is incomplete", name)
+		}
+		return exactly(name, listening, established)(a, began, ended)
+	}
+}
+
+// usage is what a daemon takes.
+type usage struct{ goroutines, descriptors, resident int } // the last in KiB
+
+// usage returns what the daemon takes when nobody asks it any more.
+func (o *outpost) usage() usage {
+	o.t.Helper()
+	http.DefaultClient.CloseIdleConnections()
+	time.Sleep(time.Second) // for the daemon to notice
+	metrics := o.get("/metrics").body
+	value := func(name string) int {
+		_, rest, _ := strings.Cut(metrics, "\n"+name+" ")
+		text, _, _ := strings.Cut(rest, "\n")
+		number, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			o.t.Fatalf("%s is %q", name, text)
+		}
+		return int(number)
+	}
+	return usage{value("go_goroutines"), value("process_open_fds"), value("process_resident_memory_bytes") >> 10}
+}
+
+// returned holds what the daemon takes against what it took before: no more but for what a garbage collector and a pool of
+// connections to the engine leave.
+func (o *outpost) returned(before usage) usage {
+	o.t.Helper()
+	const fewDescriptors, fewGoroutines = 12, 24 // of connections that are kept to the engine, with two goroutines each
+	after := o.usage()
+	for limit := time.Now().Add(20 * time.Second); after.descriptors > before.descriptors+fewDescriptors || after.goroutines > before.goroutines+fewGoroutines; after = o.usage() {
+		if time.Now().After(limit) {
+			o.t.Errorf("before %+v, after %+v", before, after)
+			break
+		}
+	}
+	if after.resident > before.resident*3/2+48<<10 {
+		o.t.Errorf("memory in KiB: before %d, after %d", before.resident, after.resident)
+	}
+	return after
+}
+
+// recovers waits for a whole answer, no longer than an interval of usual pollers.
+func (o *outpost) recovers(whole judge) {
+	o.t.Helper()
+	const interval = 15 * time.Second
+	var last string
+	for limit := time.Now().Add(interval); ; time.Sleep(100 * time.Millisecond) {
+		began := time.Now()
+		a := o.get("/connections")
+		if a.status == http.StatusOK {
+			err := whole(a, began, time.Now())
+			if err == nil {
+				return
+			}
+			last = err.Error()
+		} else {
+			last = a.body
+		}
+		if time.Now().After(limit) {
+			o.t.Fatalf("it does not recover: %s\n%s", last, o.logged())
+		}
+	}
+}

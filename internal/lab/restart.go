@@ -1,0 +1,54 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+)
+
+// Freeze stops the engine's daemon where it is, until Thaw; what runs in its containers goes on.
+func (e *Engine) Freeze() error { return e.daemon.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen daemon go on.
+func (e *Engine) Thaw() error { return e.daemon.Process.Signal(syscall.SIGCONT) }
+
+// Kill kills the engine's daemon without a word, and returns what starts it again in the same namespaces.
+func (e *Engine) Kill() (restart func(context.Context) error, err error) {
+	var namespaces []*os.File
+	for _, name := range []string{"net", "mnt"} {
+		file, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", e.daemon.Process.Pid, name))
+		if err != nil {
+			return nil, err
+		}
+		namespaces = append(namespaces, file)
+	}
+	if err := e.daemon.Process.Kill(); err != nil {
+		return nil, err
+	}
+	<-e.ended
+	return func(ctx context.Context) error {
+		err := errors.Join(e.startIn(ctx, namespaces), namespaces[0].Close(), namespaces[1].Close())
+		return errors.Join(err, e.answers(ctx))
+	}, nil
+}
+
+// startIn starts the daemon in a network and a mount namespace.
+func (e *Engine) startIn(ctx context.Context, namespaces []*os.File) error {
+	log, err := os.OpenFile(filepath.Join(e.directory, "log"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }() // the daemon has its own descriptor
+	e.daemon = exec.CommandContext(context.WithoutCancel(ctx), "nsenter", "--net=/proc/self/fd/3", "--mount=/proc/self/fd/4", "--",
+		"dockerd", "--config-file", filepath.Join(e.directory, "daemon.json"))
+	e.daemon.ExtraFiles, e.daemon.Stderr = namespaces, log
+	if err := e.daemon.Start(); err != nil {
+		return err
+	}
+	e.wait()
+	return nil
+}
