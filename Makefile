@@ -6,9 +6,10 @@ CYCLONEDX := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
 FUZZTIME ?= 30s
 BUILD ?= .build
+SOAK ?= 10m
 DAGRE := 3.1.3
 
-.PHONY: help build run demo demo-down test lint bench bench-web fuzz vuln sbom web-vendor image dist engine clean
+.PHONY: help build run demo demo-down test lint bench bench-web fuzz soak vuln sbom web-vendor image dist engine clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -30,7 +31,7 @@ demo-down: ## removes what the demo made and started
 test: ## all tests, with the race detector; end to end where an engine answers
 	.ci/engine start test
 	go test -race -timeout 15m $$(go list ./... | grep -Ev '/internal/(e2e|web)$$')
-	VERSION=$(VERSION) go test -race -timeout 20m -p 1 ./internal/e2e ./internal/web # by themselves: each takes the whole machine
+	VERSION=$(VERSION) go test -race -timeout 20m -p 1 -parallel 4 ./internal/e2e ./internal/web # by themselves: each takes the whole machine
 	go vet -C internal/procnet/procfsbench ./...
 
 lint: ## the linters of .golangci.yml
@@ -59,6 +60,9 @@ fuzz: ## each decoder of foreign bytes, for FUZZTIME
 		echo "$$package $$target"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$package" || exit 1; \
 	done
+
+soak: engine ## load and faults for SOAK, and what came of it
+	SOAK=$(SOAK) go test -count 1 -timeout 2h -v -run '^Test(Soak|ManyContainersComeAndGo)$$' ./internal/e2e
 
 vuln: ## known vulnerabilities in what is called; .ci/vuln-accepted names those that do no harm
 	.ci/vuln

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // what it registers by itself is not served
+	"net/http/pprof" // what it registers by itself is not served
 	"time"
 )
 

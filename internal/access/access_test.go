@@ -145,7 +145,7 @@ func (s served) ask(client *http.Client, method, path string, headers ...string)
 }
 
 // expect holds the status of an answer against what it should be, and what comes with it.
-func (s served) expect(status int, path string, headers ...string) *http.Response {
+func (s served) expect(status int, path string, headers ...string) http.Header {
 	s.t.Helper()
 	response, body := s.get(http.DefaultClient, path, headers...)
 	if response.StatusCode != status || status == http.StatusOK && body != "answer" {
@@ -159,7 +159,7 @@ func (s served) expect(status int, path string, headers ...string) *http.Respons
 			s.t.Errorf("%s %q: %d has no %s", path, headers, response.StatusCode, name)
 		}
 	}
-	return response
+	return response.Header
 }
 
 // refused is expect for an answer in the form of all errors.
@@ -260,7 +260,7 @@ func TestUsers(t *testing.T) {
 	for _, authorization := range []string{"", basic("a", "wrong"), basic("b", "of a"), "Bearer " + token, "Basic"} {
 		s.expect(http.StatusUnauthorized, "/connections", "Authorization", authorization)
 	}
-	if got := s.expect(http.StatusOK, "/connections", "Authorization", basic("a", "of a")).Header.Get("Strict-Transport-Security"); got != "max-age=1" {
+	if got := s.expect(http.StatusOK, "/connections", "Authorization", basic("a", "of a")).Get("Strict-Transport-Security"); got != "max-age=1" {
 		t.Errorf("Strict-Transport-Security: %q", got)
 	}
 	s.expectHealthOpen()
@@ -468,21 +468,23 @@ func TestHostElsewhere(t *testing.T) {
 		s := served{t: t, url: "http://" + listener.Addr().String()}
 		s.expect(test.status, "/connections", "Host", "outpost.corp.example")
 		_ = server.Close()
-		<-done
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	}
 }
 
 func TestOrigins(t *testing.T) {
 	const allowed = "Access-Control-Allow-Origin"
 	none := serve(t, access.Options{})
-	if got := none.expect(http.StatusOK, "/connections", "Origin", "https://evil.example").Header.Get(allowed); got != "" {
+	if got := none.expect(http.StatusOK, "/connections", "Origin", "https://evil.example").Get(allowed); got != "" {
 		t.Errorf("%s: %s", allowed, got)
 	}
 	s := serve(t, access.Options{Origins: []string{"https://grafana.example"}, TokenFile: file(t, token)})
 	for origin, want := range map[string]string{"https://grafana.example": "https://grafana.example", "https://evil.example": "", "null": ""} {
-		response := s.expect(http.StatusOK, "/connections", "Origin", origin, "Authorization", "Bearer "+token)
-		if got := response.Header.Get(allowed); got != want || response.Header.Get("Access-Control-Allow-Credentials") != "" {
-			t.Errorf("%s: %v", origin, response.Header)
+		header := s.expect(http.StatusOK, "/connections", "Origin", origin, "Authorization", "Bearer "+token)
+		if got := header.Get(allowed); got != want || header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %v", origin, header)
 		}
 	}
 	preflight, _ := s.ask(http.DefaultClient, http.MethodOptions, "/connections", "Origin", "https://grafana.example",

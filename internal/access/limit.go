@@ -23,7 +23,7 @@ func connectionsAtOnce() int {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 4*mostConnections {
 		return mostConnections
 	}
-	return max(1, int(limit.Cur/4)) //nolint:gosec // it is small
+	return max(1, int(limit.Cur/4))
 }
 
 // limited answers no more than so many requests at once, nor more of one client than its rate.

@@ -139,7 +139,7 @@ func TestLogFormats(t *testing.T) {
 	l.run("scratch", bare, "/peer", "listen:tcp4:0.0.0.0:80")
 	machines := start(t, execOnly)
 	machines.connections()
-	for _, line := range strings.Split(machines.logged(), "\n") {
+	for line := range strings.SplitSeq(machines.logged(), "\n") {
 		var entry struct{ Time, Level, Message string }
 		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time == "" || entry.Level == "" || entry.Message == "" {
 			t.Errorf("%v: %s", err, line)

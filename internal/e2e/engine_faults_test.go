@@ -129,8 +129,12 @@ func TestFaultyEngine(t *testing.T) {
 		handler http.HandlerFunc
 		harms   bool // the answer cannot be whole
 	}{
-		{"500", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"message":"no"}`, http.StatusInternalServerError) }, true},
-		{"garbage", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte{0xff, '{', 0}, 10_000)) }, true},
+		{"500", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"message":"no"}`, http.StatusInternalServerError)
+		}, true},
+		{"garbage", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(bytes.Repeat([]byte{0xff, '{', 0}, 10_000))
+		}, true},
 		{"JSON of another kind", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `[{"Id":1},null,[]]`) }, true},
 		{"drips", func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
