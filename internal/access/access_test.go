@@ -116,12 +116,12 @@ func hash(t testing.TB, password string) string {
 }
 
 // get asks for a path, with headers given as name and value; one of Host sets that.
-func (s served) get(client *http.Client, path string, headers ...string) (*http.Response, string) {
+func (s served) get(client *http.Client, path string, headers ...string) (reply, string) {
 	s.t.Helper()
 	return s.ask(client, http.MethodGet, path, headers...)
 }
 
-func (s served) ask(client *http.Client, method, path string, headers ...string) (*http.Response, string) {
+func (s served) ask(client *http.Client, method, path string, headers ...string) (reply, string) {
 	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, http.NoBody)
 	if err != nil {
@@ -141,7 +141,13 @@ func (s served) ask(client *http.Client, method, path string, headers ...string)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return response, string(body)
+	return reply{response.StatusCode, response.Header}, string(body)
+}
+
+// reply is an answer without its body.
+type reply struct {
+	StatusCode int
+	Header     http.Header
 }
 
 // expect holds the status of an answer against what it should be, and what comes with it.
@@ -163,7 +169,7 @@ func (s served) expect(status int, path string, headers ...string) http.Header {
 }
 
 // refused is expect for an answer in the form of all errors.
-func (s served) refused(status int, reason, path string, headers ...string) *http.Response {
+func (s served) refused(status int, reason, path string, headers ...string) reply {
 	s.t.Helper()
 	response, body := s.get(http.DefaultClient, path, headers...)
 	var told struct{ Error string }

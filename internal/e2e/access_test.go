@@ -48,8 +48,8 @@ func TestAccess(t *testing.T) {
 	certificate, key := servers.Issue("server")
 	own, ownKey := clients.Issue("mapper")
 	token := fileOf(t, "a-token-of-more-than-16-characters")
-	guarded := []string{"OUTPOST_TOKEN_FILE=" + token, "OUTPOST_WEB_CONFIG=" + fileOf(t, "tls_server_config:",
-		"  cert_file: "+certificate, "  key_file: "+key, "  client_ca_file: "+clients.File, "  client_auth_type: RequireAndVerifyClientCert")}
+	web := written(t, "web.yaml", "server.pem", certificate, "server.key", key, "clients.pem", clients.File)
+	guarded := []string{"OUTPOST_TOKEN_FILE=" + token, "OUTPOST_WEB_CONFIG=" + web}
 	credentials := []string{
 		"OUTPOST_TARGET_TOKEN_FILE=" + token, "OUTPOST_TARGET_CA_FILE=" + servers.File,
 		"OUTPOST_TARGET_CERT_FILE=" + own, "OUTPOST_TARGET_KEY_FILE=" + ownKey,
@@ -57,17 +57,20 @@ func TestAccess(t *testing.T) {
 	daemon := start(t, append(guarded, interfaces)...)
 	url := strings.Replace(daemon.url, "http://", "https://", 1)
 
+	user := strings.Replace(url, "https://", "https://alice:PASSWORD@", 1)
 	for name, test := range map[string]struct {
+		url       string
 		variables []string
 		state     graph.State
 		reason    string
 	}{
-		"all":            {credentials, graph.StateOK, ""},
-		"no token":       {credentials[1:], graph.StateFailed, "it answers 401 Unauthorized: a token is wanted"},
-		"no certificate": {credentials[:2], graph.StateFailed, "certificate required"},
-		"no authority":   {credentials[:1], graph.StateFailed, "x509: certificate signed by unknown authority"},
+		"all":            {url, credentials, graph.StateOK, ""},
+		"a user":         {user, credentials[1:], graph.StateOK, ""},
+		"no token":       {url, credentials[1:], graph.StateFailed, "it answers 401 Unauthorized"},
+		"no certificate": {url, credentials[:2], graph.StateFailed, "certificate required"},
+		"no authority":   {url, credentials[:1], graph.StateFailed, "x509: certificate signed by unknown authority"},
 	} {
-		m := startMap(t, []string{url}, test.variables...)
+		m := startMap(t, []string{test.url}, test.variables...)
 		eventually(t, func() bool { return m.graph("").Targets[0].State != graph.StatePending })
 		if got := m.graph("").Targets[0]; got.State != test.state || !strings.Contains(got.Reason, test.reason) {
 			t.Errorf("%s: %+v", name, got)
