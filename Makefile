@@ -31,7 +31,7 @@ demo-down: ## removes what the demo made and started
 test: ## all tests, with the race detector; end to end where an engine answers
 	.ci/engine start test
 	go test -race -timeout 15m $$(go list ./... | grep -Ev '/internal/(e2e|web)$$')
-	VERSION=$(VERSION) go test -race -timeout 20m -p 1 -parallel 4 ./internal/e2e ./internal/web # by themselves: each takes the whole machine
+	VERSION=$(VERSION) go test -race -timeout 30m -p 1 -parallel 4 ./internal/e2e ./internal/web # by themselves: each takes the whole machine
 	go vet -C internal/procnet/procfsbench ./...
 
 lint: ## the linters of .golangci.yml

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/PabloL007/outpost/internal/access"
@@ -46,8 +47,9 @@ func healthcheck(ctx context.Context, c config.Config) error {
 	return nil
 }
 
-// wantsCertificate reports whether a daemon turned a client away in the TLS handshake: it lives.
+// wantsCertificate reports whether a daemon turned a client away because it showed no certificate: it lives.
 func wantsCertificate(err error) bool {
 	failed, ok := errors.AsType[*net.OpError](err)
-	return ok && failed.Op == "remote error"
+	return ok && failed.Op == "remote error" && // as crypto/tls writes the alerts 116 and 42
+		(strings.HasSuffix(failed.Error(), "certificate required") || strings.HasSuffix(failed.Error(), "bad certificate"))
 }

@@ -7,9 +7,12 @@ import (
 	"net/http"
 	"net/http/pprof" // what it registers by itself is not served
 	"time"
+
+	"github.com/PabloL007/outpost/internal/access"
 )
 
-// serveProfiles serves Go's profiles on an address of their own until ctx ends, if there is one.
+// serveProfiles serves Go's profiles on an address of their own until ctx ends, if there is one; but the command line, in which
+// targets may have passwords.
 func serveProfiles(ctx context.Context, address string) error {
 	if address == "" {
 		return nil
@@ -21,11 +24,10 @@ func serveProfiles(ctx context.Context, address string) error {
 	}
 	routes := http.NewServeMux()
 	routes.HandleFunc("/debug/pprof/", pprof.Index)
-	routes.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	routes.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	routes.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	routes.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Handler: routes, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: access.Local(routes), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }() // it ends when it is closed
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	return nil

@@ -33,6 +33,7 @@ type Options struct {
 type Guard struct {
 	Options
 	tokens *tokens // nil where there are none
+	closed bool    // by the web configuration, at the start
 }
 
 // New returns a guard. An error names a file that cannot be read or is not of its format.
@@ -41,6 +42,11 @@ func New(options Options) (*Guard, error) {
 	if err := checkWebConfig(options.WebConfig); err != nil {
 		return nil, err
 	}
+	config, err := readWebConfig(options.WebConfig)
+	if err != nil {
+		return nil, err
+	}
+	g.closed = closes(config)
 	if options.TokenFile != "" {
 		g.tokens = &tokens{path: options.TokenFile, log: options.Log}
 		if err := g.tokens.read(); err != nil {
@@ -51,21 +57,19 @@ func New(options Options) (*Guard, error) {
 }
 
 // Closed reports whether those who do not prove who they are are turned away.
-func (g *Guard) Closed() bool {
-	web, err := readWebConfig(g.WebConfig)
-	demanded := []string{"RequireAndVerifyClientCert", "RequireAnyClientCert", "RequireClientCert"}
-	return g.tokens != nil || err != nil || len(web.Users) > 0 || slices.Contains(demanded, web.TLSConfig.ClientAuth)
-}
+func (g *Guard) Closed() bool { return g.tokens != nil || g.closed }
 
 // open are the paths that tell only how Outpost itself is: whoever watches over it need not be let in for that.
 var open = []string{"/healthz", "/readyz", "/api/health"}
 
-// before stands before app. library is what lets those of the web configuration through to app.
-func (g *Guard) before(library, app http.Handler) http.Handler {
-	closed := g.limited(g.identified(library, app))
+// before stands before everything. library is what lets those of the web configuration through, and inner what is behind it;
+// app is what is served without more ado.
+func (g *Guard) before(library, inner, app http.Handler) http.Handler {
+	closed := g.limited(g.identified(atMost(guessesAtOnce, library), inner))
+	health := atMost(healthAtOnce, app)
 	chosen := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if slices.Contains(open, r.URL.Path) {
-			app.ServeHTTP(w, r)
+			health.ServeHTTP(w, r)
 			return
 		}
 		closed.ServeHTTP(w, r)
@@ -75,22 +79,38 @@ func (g *Guard) before(library, app http.Handler) http.Handler {
 
 // identified lets those through who have a token. A browser asks its user for a name and a password: there, the token is
 // the password, of any name that is no user's.
-func (g *Guard) identified(library, app http.Handler) http.Handler {
+func (g *Guard) identified(library, inner http.Handler) http.Handler {
 	if g.tokens == nil {
-		return library
+		return g.confirmed(library)
 	}
+	users := g.confirmed(library)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.tokens.hold(credential(r)) {
-			app.ServeHTTP(w, r)
+			inner.ServeHTTP(w, r)
 			return
 		}
-		web, err := readWebConfig(g.WebConfig)
-		if err != nil || len(web.Users) > 0 {
-			library.ServeHTTP(w, r) // which lets nobody else through
+		if config, err := readWebConfig(g.WebConfig); err == nil && len(config.Users) == 0 {
+			w.Header().Set("WWW-Authenticate", `Basic realm="outpost", charset="UTF-8"`)
+			refuse(w, http.StatusUnauthorized, "a token is wanted: Authorization: Bearer TOKEN")
 			return
 		}
-		w.Header().Set("WWW-Authenticate", `Basic realm="outpost", charset="UTF-8"`)
-		refuse(w, http.StatusUnauthorized, "a token is wanted: Authorization: Bearer TOKEN")
+		users.ServeHTTP(w, r)
+	})
+}
+
+// confirmed turns everybody away while the web configuration, which is read again and again, demands less than it did at the
+// start, as while it is written anew: the library would let everybody through. It stands before the library and behind it.
+func (g *Guard) confirmed(next http.Handler) http.Handler {
+	if !g.Closed() || g.WebConfig == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		config, err := readWebConfig(g.WebConfig)
+		if err != nil || g.closed && !closes(config) || g.tokens != nil && len(config.Users) == 0 {
+			refuse(w, http.StatusServiceUnavailable, "the web configuration is not as it was at the start: nobody is let in")
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -102,6 +122,12 @@ func credential(r *http.Request) string {
 	}
 	_, password, _ := r.BasicAuth()
 	return password
+}
+
+// Local guards what is served on loopback alone: no page of anybody's reads it by another name (see addressed).
+func Local(next http.Handler) http.Handler {
+	g := &Guard{}
+	return g.secured(g.addressed(next))
 }
 
 // secured says to browsers what they may do with an answer: nothing but show it, as what it is, to those who asked for it.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -225,21 +226,29 @@ func TestToken(t *testing.T) {
 	s.expect(http.StatusOK, "/connections", "Authorization", "Bearer "+newToken)
 	write(t, path, newToken)
 	s.expect(http.StatusUnauthorized, "/connections", "Authorization", "Bearer "+token)
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
+	for what, spoil := range map[string]func(){
+		"emptied": func() { write(t, path) },
+		"wrong":   func() { write(t, path, newToken, "short") },
+		"removed": func() {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		said := s.log.count("cannot be read again")
+		spoil()
+		for range 3 {
+			s.expect(http.StatusUnauthorized, "/connections", "Authorization", "Bearer "+newToken)
+			s.expect(http.StatusUnauthorized, "/connections", "Authorization", "Bearer short")
+			s.expect(http.StatusUnauthorized, "/connections", "Authorization", "Bearer ")
+		}
+		if n := s.log.count("cannot be read again") - said; n != 1 {
+			t.Errorf("%s: the log says so %d times", what, n)
+		}
+		write(t, path, newToken)
 		s.expect(http.StatusOK, "/connections", "Authorization", "Bearer "+newToken)
-		s.expect(http.StatusUnauthorized, "/connections", "Authorization", "Bearer "+token)
 	}
-	if n := s.log.count("cannot be read again"); n != 1 {
-		t.Errorf("the log says %d times that the tokens cannot be read", n)
-	}
-	write(t, path, "short")
-	s.expect(http.StatusOK, "/connections", "Authorization", "Bearer "+newToken)
-	s.expect(http.StatusUnauthorized, "/connections", "Authorization", "Bearer short")
-	write(t, path, token)
-	s.expect(http.StatusOK, "/connections", "Authorization", "Bearer "+token)
+	s.expectHealthOpen()
 }
 
 func TestFilesThatAreNone(t *testing.T) {
@@ -273,14 +282,15 @@ func TestUsers(t *testing.T) {
 	write(t, path, "basic_auth_users:", "  b: "+hash(t, "of b"))
 	s.expect(http.StatusUnauthorized, "/connections", "Authorization", basic("a", "of a"))
 	s.expect(http.StatusOK, "/connections", "Authorization", basic("b", "of b"))
-	write(t, path, "nonsense")
-	for range 3 {
-		s.expect(http.StatusInternalServerError, "/connections", "Authorization", basic("b", "of b"))
+	for _, content := range []string{"nonsense", "", "basic_auth_users: {}"} {
+		write(t, path, content)
+		for _, authorization := range []string{basic("b", "of b"), ""} {
+			s.refused(http.StatusServiceUnavailable, "nobody is let in", "/connections", "Authorization", authorization)
+		}
+		s.expectHealthOpen()
 	}
-	if n := s.log.count("Unable to parse"); n != 1 {
-		t.Errorf("the log says %d times that the file is wrong", n)
-	}
-	s.expectHealthOpen()
+	write(t, path, "basic_auth_users:", "  b: "+hash(t, "of b"))
+	s.expect(http.StatusOK, "/connections", "Authorization", basic("b", "of b"))
 }
 
 func TestTokenBesideUsers(t *testing.T) {
@@ -291,7 +301,7 @@ func TestTokenBesideUsers(t *testing.T) {
 	s.expect(http.StatusUnauthorized, "/connections", "Authorization", basic("a", "wrong"))
 	s.expect(http.StatusUnauthorized, "/connections")
 	write(t, path, "nonsense")
-	s.expect(http.StatusInternalServerError, "/connections")
+	s.expect(http.StatusServiceUnavailable, "/connections")
 	write(t, path, "")
 	for _, authorization := range []string{"", basic("a", "of a")} {
 		s.expect(http.StatusUnauthorized, "/connections", "Authorization", authorization)
@@ -302,16 +312,17 @@ func TestClosed(t *testing.T) {
 	authority := accesstest.NewAuthority(t)
 	certificate, key := authority.Issue("server")
 	tlsConfig := []string{"tls_server_config:", "  cert_file: " + certificate, "  key_file: " + key}
-	demanding := append(tlsConfig, "  client_ca_file: "+authority.File, "  client_auth_type: RequireAndVerifyClientCert")
+	demanding := append(slices.Clone(tlsConfig), "  client_ca_file: "+authority.File, "  client_auth_type: RequireAndVerifyClientCert")
 	for name, test := range map[string]struct {
 		access.Options
 		closed bool
 	}{
-		"nothing":      {access.Options{}, false},
-		"TLS":          {access.Options{WebConfig: file(t, tlsConfig...)}, false},
-		"certificates": {access.Options{WebConfig: file(t, demanding...)}, true},
-		"users":        {access.Options{WebConfig: file(t, "basic_auth_users:", "  a: "+hash(t, "of a"))}, true},
-		"token":        {access.Options{TokenFile: file(t, token)}, true},
+		"nothing":         {access.Options{}, false},
+		"TLS":             {access.Options{WebConfig: file(t, tlsConfig...)}, false},
+		"certificates":    {access.Options{WebConfig: file(t, demanding...)}, true},
+		"any certificate": {access.Options{WebConfig: file(t, append(slices.Clone(tlsConfig), "  client_auth_type: RequireAnyClientCert")...)}, false},
+		"users":           {access.Options{WebConfig: file(t, "basic_auth_users:", "  a: "+hash(t, "of a"))}, true},
+		"token":           {access.Options{TokenFile: file(t, token)}, true},
 	} {
 		guard, err := access.New(test.Options)
 		if err != nil {

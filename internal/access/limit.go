@@ -10,9 +10,12 @@ import (
 )
 
 const (
-	// requestsAtOnce bounds how many requests are answered at the same time, and mostConnections how many clients hold a
+	// requestsAtOnce bounds how many requests are answered at the same time, guessesAtOnce how many passwords are tried, which
+	// takes long, healthAtOnce how many of those who need not prove who they are, and mostConnections how many clients hold a
 	// connection.
 	requestsAtOnce  = 256
+	guessesAtOnce   = 256
+	healthAtOnce    = 16
 	mostConnections = 512
 )
 
@@ -26,10 +29,10 @@ func connectionsAtOnce() int {
 	return max(1, int(limit.Cur/4))
 }
 
-// limited answers no more than so many requests at once, nor more of one client than its rate.
-func (g *Guard) limited(next http.Handler) http.Handler {
-	slots := make(chan struct{}, requestsAtOnce)
-	capped := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// atMost answers no more than so many requests at once.
+func atMost(n int, next http.Handler) http.Handler {
+	slots := make(chan struct{}, n)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
@@ -39,15 +42,19 @@ func (g *Guard) limited(next http.Handler) http.Handler {
 			refuse(w, http.StatusServiceUnavailable, "too many requests at once")
 		}
 	})
+}
+
+// limited answers no more of one client than its rate.
+func (g *Guard) limited(next http.Handler) http.Handler {
 	if g.Rate == 0 {
-		return capped
+		return next
 	}
 	return httprate.LimitBy(g.Rate, time.Second, clientOf,
 		httprate.WithResponseHeaders(httprate.ResponseHeaders{RetryAfter: "Retry-After"}),
 		httprate.WithLimitHandler(func(w http.ResponseWriter, _ *http.Request) {
 			refuse(w, http.StatusTooManyRequests, "too many requests: ask less often, or see OUTPOST_RATE_LIMIT")
 		}),
-	)(capped)
+	)(next)
 }
 
 // clientOf returns a client's address, of IPv6 the network. What a header says of it is not believed.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/net/http/httpguts"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -24,7 +26,8 @@ const (
 )
 
 // tokens are those of a file, one in each line, so that a new one can be handed out before the old one ends. The file is
-// read again when it has changed; while it cannot be read, what it held last counts.
+// read again when it has changed. While it is not there or holds none, nobody is let in; a lack of descriptors alone changes
+// nothing.
 type tokens struct {
 	path string
 	log  zerolog.Logger
@@ -43,9 +46,12 @@ func (t *tokens) hold(text string) bool {
 	reason := ""
 	if err := t.read(); err != nil {
 		reason = err.Error()
+		if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) {
+			t.hashes, t.changed = nil, time.Time{}
+		}
 	}
 	if reason != t.failed && reason != "" {
-		t.log.Error().Str("reason", reason).Msg("The tokens cannot be read again; those read last count")
+		t.log.Error().Str("reason", reason).Int("tokens", len(t.hashes)).Msg("The tokens cannot be read again")
 	}
 	t.failed = reason
 	hash, found := sha256.Sum256([]byte(text)), 0 // of equal length, whatever the text's

@@ -38,6 +38,13 @@ func readWebConfig(path string) (config web.Config, err error) {
 	return config, yaml.UnmarshalStrict(text, &config)
 }
 
+// closes reports whether a web configuration turns away those who do not prove who they are. A certificate that nobody
+// vouches for proves nothing.
+func closes(config web.Config) bool {
+	vouched := config.TLSConfig.ClientCAs != "" || config.TLSConfig.ClientCAsText != ""
+	return len(config.Users) > 0 || vouched && config.TLSConfig.ClientAuth == "RequireAndVerifyClientCert"
+}
+
 // Scheme returns "https" if a web configuration has a certificate, and "http" else.
 func Scheme(path string) (string, error) {
 	config, err := readWebConfig(path)
@@ -53,14 +60,16 @@ func Scheme(path string) (string, error) {
 // Serve serves what server does to those who may ask, until the server is shut down.
 func (g *Guard) Serve(listener net.Listener, server *http.Server) error {
 	app := server.Handler
+	capped := atMost(requestsAtOnce, app)
 	listener = netutil.LimitListener(listener, connectionsAtOnce())
 	server.ErrorLog = stdlog.New(debugWriter{g.Log}, "", 0)
 	if g.WebConfig == "" {
-		server.Handler = g.before(app, app)
+		server.Handler = g.before(capped, capped, app)
 		return server.Serve(listener)
 	}
 	// The library wraps the handler when it is about to serve, and lets no path be open.
-	wrapped := &firstAccept{Listener: listener, before: func() { server.Handler = g.before(server.Handler, app) }}
+	server.Handler = g.confirmed(capped)
+	wrapped := &firstAccept{Listener: listener, before: func() { server.Handler = g.before(server.Handler, capped, app) }}
 	// It says the same at each request while its file cannot be read.
 	seldom := g.Log.Level(max(zerolog.ErrorLevel, g.Log.GetLevel())).Sample(&zerolog.BurstSampler{Burst: 1, Period: time.Hour})
 	return web.Serve(wrapped, server, &web.FlagConfig{WebConfigFile: &g.WebConfig}, slog.New(zerolog.NewSlogHandler(seldom)))

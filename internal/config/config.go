@@ -54,6 +54,9 @@ func FromEnvironment() (Config, error) {
 	var c Config
 	err := envconfig.Process("", &c)
 	if wrong, ok := errors.AsType[*envconfig.ParseError](err); ok {
+		if wrong.TypeName == reflect.TypeFor[File]().String() { // a token in place of its file is a usual mistake
+			return Config{}, fmt.Errorf("%s: want %w", wrong.KeyName, wrong.Err)
+		}
 		return Config{}, fmt.Errorf("%s=%q: want %w", wrong.KeyName, wrong.Value, wrong.Err)
 	}
 	if err != nil {

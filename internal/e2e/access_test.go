@@ -128,7 +128,7 @@ func TestPasswordsStaySecret(t *testing.T) {
 			t.Errorf("in the %s: %s", name, text)
 		}
 	}
-	for _, args := range [][]string{{"map", "http://user:" + secret + "@host?x"}, {"ls", "--from", "http://user:" + secret + "@127.0.0.1:1"}} {
+	for _, args := range [][]string{{"map", "http://user:" + secret + "@host?x"}, {"ls", "--from", "http://user:" + secret + "@127.0.0.1:1"}, {"ls", "--from", "user:" + secret + "@127.0.0.1"}, {"map", "http://user:1/" + secret + "@host"}} {
 		if output, status := outputOf(t, nil, args...); status == 0 || strings.Contains(output, secret) {
 			t.Errorf("%q: %d %s", args, status, output)
 		}
@@ -203,6 +203,17 @@ func TestProfiles(t *testing.T) {
 	_ = response.Body.Close()
 	if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(body), "goroutine profile: total") {
 		t.Errorf("%v %d %.100s", err, response.StatusCode, body)
+	}
+	for path, host := range map[string]string{"/debug/pprof/cmdline": "localhost", "/debug/pprof/": "evil.example"} {
+		request.URL.Path, request.URL.RawQuery, request.Host = path, "", host
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusMisdirectedRequest && response.StatusCode != http.StatusNotFound {
+			t.Errorf("%s of %s: %d", path, host, response.StatusCode)
+		}
 	}
 	if output, status := outputOf(t, []string{fmt.Sprint("OUTPOST_PPROF=0.0.0.0:", l.port(1))}); status != 2 || !strings.Contains(output, "a loopback address") {
 		t.Errorf("%d %s", status, output)

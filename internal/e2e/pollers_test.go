@@ -72,6 +72,8 @@ func (p *pollers) ask() {
 	p.tally.slowest = max(p.tally.slowest, ended.Sub(began))
 	switch {
 	case err != nil:
+	case ended.Sub(began) > deadline:
+		err = fmt.Errorf("it took %s", ended.Sub(began))
 	case a.status == http.StatusServiceUnavailable && strings.Contains(a.body, `{"error":"`):
 		p.tally.unavailable++
 		return
@@ -82,9 +84,6 @@ func (p *pollers) ask() {
 			p.tally.incomplete++
 		}
 		err = p.judge(a, began, ended)
-	}
-	if ended.Sub(began) > deadline {
-		err = fmt.Errorf("it took %s", ended.Sub(began))
 	}
 	if err != nil && len(p.tally.wrong) < 20 {
 		p.tally.wrong = append(p.tally.wrong, fmt.Sprintf("%s after %s: %v", began.Format("15:04:05.000"), ended.Sub(began), err))

@@ -158,7 +158,10 @@ func (m *Mapper) discover(ctx context.Context, polls *sync.WaitGroup) {
 	for name, a := range found {
 		t := m.targets[name]
 		if t != nil && !t.gone {
-			continue
+			if t.url == a.url {
+				continue
+			}
+			t.cancel() // its password is another one now
 		}
 		if t == nil {
 			t = &target{}

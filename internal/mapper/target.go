@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -88,7 +89,7 @@ func parseAddress(text string) (address, error) {
 	wrong := fmt.Errorf("target %q: want a host, host:port, http://… or https://…, dns:NAME:PORT or file:PATH", withoutUser(text))
 	if strings.Contains(text, "://") {
 		u, err := url.Parse(text)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Contains(u.Path, "@") || u.RawQuery != "" || u.Fragment != "" {
 			return address{}, wrong
 		}
 		return address{u.Redacted(), strings.TrimRight(text, "/")}, nil
@@ -185,6 +186,9 @@ func findAll(ctx context.Context, targets []Target) (found []address, missing ma
 	return found, missing
 }
 
+// comment is the rest of a line; a # in a password begins none.
+var comment = regexp.MustCompile(`(^|\s)#.*`)
+
 func (f *file) read() error {
 	info, err := os.Stat(f.path)
 	if err != nil {
@@ -201,8 +205,8 @@ func (f *file) read() error {
 	var targets []Target
 	lines := bufio.NewScanner(opened)
 	for number := 1; lines.Scan() && len(targets) < maxTargets; number++ {
-		text, _, _ := strings.Cut(lines.Text(), "#")
-		if text = strings.TrimSpace(text); text == "" {
+		text := strings.TrimSpace(comment.ReplaceAllString(lines.Text(), ""))
+		if text == "" {
 			continue
 		}
 		target, err := parseInFile(text)
