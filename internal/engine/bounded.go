@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -8,7 +9,7 @@ import (
 )
 
 // maxAnswer is how long an answer of the engine may be, in bytes: a list has some 2 KB for a container. A stream of events
-// that is longer ends, and is followed anew.
+// that is longer ends, and is followed anew. What a command prints is bounded by those who read it, as it comes.
 const maxAnswer = 32 << 20
 
 // dialer opens a connection.
@@ -28,12 +29,13 @@ func bounded(dial dialer) dialer {
 // boundedConn is a connection on which one request is answered after the other.
 type boundedConn struct {
 	net.Conn
-	read atomic.Int64 // since something was asked
+	read    atomic.Int64 // since something was asked
+	streams atomic.Bool  // what a command prints
 }
 
 func (c *boundedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if c.read.Add(int64(n)) > maxAnswer {
+	if c.read.Add(int64(n)) > maxAnswer && !c.streams.Load() {
 		return 0, fmt.Errorf("the engine's answer is longer than %d MiB", maxAnswer>>20)
 	}
 	return n, err
@@ -41,6 +43,9 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 
 func (c *boundedConn) Write(p []byte) (int, error) {
 	c.read.Store(0)
+	if bytes.Contains(p, []byte("\r\nUpgrade: tcp\r\n")) { // as the client asks for a command's streams
+		c.streams.Store(true)
+	}
 	return c.Conn.Write(p)
 }
 
