@@ -65,6 +65,12 @@ func (l *log) count(part string) int {
 
 func serve(t testing.TB, options access.Options) served {
 	t.Helper()
+	return serveAt(t, options, func(listener net.Listener) net.Listener { return listener })
+}
+
+// serveAt is serve on a listener that becomes another.
+func serveAt(t testing.TB, options access.Options, at func(net.Listener) net.Listener) served {
+	t.Helper()
 	s := served{t: t, log: &log{}}
 	options.Log = zerolog.New(s.log).Level(zerolog.InfoLevel)
 	guard, err := access.New(options)
@@ -82,7 +88,7 @@ func serve(t testing.TB, options access.Options) served {
 	}
 	server := &http.Server{Handler: app, ReadHeaderTimeout: time.Minute}
 	done := make(chan error, 1)
-	go func() { done <- guard.Serve(listener, server) }()
+	go func() { done <- guard.Serve(at(listener), server) }()
 	t.Cleanup(func() {
 		_ = server.Close()
 		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
@@ -470,24 +476,8 @@ func TestHostElsewhere(t *testing.T) {
 		hosts  []string
 		status int
 	}{{nil, http.StatusOK}, {[]string{"outpost.example"}, http.StatusMisdirectedRequest}} {
-		guard, err := access.New(access.Options{Hosts: test.hosts})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var config net.ListenConfig
-		listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := &http.Server{Handler: app, ReadHeaderTimeout: time.Minute}
-		done := make(chan error, 1)
-		go func() { done <- guard.Serve(beyond{listener}, server) }()
-		s := served{t: t, url: "http://" + listener.Addr().String()}
+		s := serveAt(t, access.Options{Hosts: test.hosts}, func(listener net.Listener) net.Listener { return beyond{listener} })
 		s.expect(test.status, "/connections", "Host", "outpost.corp.example")
-		_ = server.Close()
-		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-			t.Error(err)
-		}
 	}
 }
 
