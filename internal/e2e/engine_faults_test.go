@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -120,7 +121,8 @@ func TestFaultyEngine(t *testing.T) {
 	engine := &faulty{well: passOn(t)}
 	path := filepath.Join(t.TempDir(), "engine.sock")
 	serveSocket(t, path, engine)
-	o := start(t, interfaces, "DOCKER_HOST=unix://"+path)
+	// Without a limit Go gives back what an endless list took only after minutes.
+	o := startCommand(t, exec.Command(released(t)), interfaces, "DOCKER_HOST=unix://"+path, "GOMEMLIMIT=48MiB") //nolint:noctx // it is ended with SIGTERM
 	whole := complete(l.Name("it"), l.on(0), nil)
 	o.recovers(whole)
 	before := o.usage()

@@ -31,8 +31,9 @@ func (e *Engine) Kill() (restart func(context.Context) error, err error) {
 	}
 	<-e.ended
 	return func(ctx context.Context) error {
-		err := errors.Join(e.startIn(ctx, namespaces), namespaces[0].Close(), namespaces[1].Close())
-		return errors.Join(err, e.answers(ctx))
+		// One that finds the killed one's containerd while it dies too ends itself.
+		err := retry(ctx, func() error { return errors.Join(e.startIn(ctx, namespaces), e.answers(ctx)) })
+		return errors.Join(err, namespaces[0].Close(), namespaces[1].Close())
 	}, nil
 }
 
