@@ -9,7 +9,6 @@ import (
 
 	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/config"
-	"github.com/PabloL007/outpost/internal/mapper"
 )
 
 // newGuard returns what lets those in who may ask.
@@ -34,14 +33,10 @@ func warnIfOpen(guard *access.Guard, listening net.Addr, log zerolog.Logger) {
 		"set OUTPOST_TOKEN_FILE or OUTPOST_WEB_CONFIG, or let nobody else reach it (OUTPOST_LISTEN=127.0.0.1:9057, docker run -p 127.0.0.1:9057:9057)")
 }
 
-// targetTransport returns what asks daemons, with the credentials that are for them.
-func targetTransport(c config.Config) (http.RoundTripper, error) {
-	return transportOf(c, string(c.TargetToken), mapper.NewTransport)
-}
-
-func transportOf(c config.Config, token string, base func(*tls.Config) http.RoundTripper) (http.RoundTripper, error) {
+// transportOf returns what asks daemons, with the credentials that are for them and a token of a file.
+func transportOf(c config.Config, token config.File, base func(*tls.Config) http.RoundTripper) (http.RoundTripper, error) {
 	transport, err := access.Credentials{
-		Token: token, CA: string(c.TargetCA), Certificate: string(c.TargetCert), Key: string(c.TargetKey),
+		Token: string(token), CA: string(c.TargetCA), Certificate: string(c.TargetCert), Key: string(c.TargetKey),
 	}.Transport(base)
 	if err != nil {
 		return nil, usageError{err}

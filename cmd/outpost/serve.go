@@ -31,11 +31,7 @@ const (
 
 // serve answers requests until ctx ends.
 func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
-	log, err := newLogger(c, stderr)
-	if err != nil {
-		return err
-	}
-	guard, err := newGuard(c, log)
+	log, guard, err := prepare(c, stderr)
 	if err != nil {
 		return err
 	}
@@ -77,15 +73,11 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	log, err := newLogger(c, stderr)
+	log, guard, err := prepare(c, stderr)
 	if err != nil {
 		return err
 	}
-	guard, err := newGuard(c, log)
-	if err != nil {
-		return err
-	}
-	transport, err := targetTransport(c)
+	transport, err := transportOf(c, c.TargetToken, mapper.NewTransport)
 	if err != nil {
 		return err
 	}
@@ -159,6 +151,16 @@ func closeWithin(ctx context.Context, timeout time.Duration, closing func(contex
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return closing(ctx)
+}
+
+// prepare returns the log, and what lets those in who may ask.
+func prepare(c config.Config, stderr io.Writer) (zerolog.Logger, *access.Guard, error) {
+	log, err := newLogger(c, stderr)
+	if err != nil {
+		return log, nil, err
+	}
+	guard, err := newGuard(c, log)
+	return log, guard, err
 }
 
 // newLogger returns the log, with what is to be said of the configuration in it.

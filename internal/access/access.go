@@ -83,18 +83,20 @@ func (g *Guard) identified(library, inner http.Handler) http.Handler {
 	if g.tokens == nil {
 		return g.confirmed(library)
 	}
-	users := g.confirmed(library)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.tokens.hold(credential(r)) {
 			inner.ServeHTTP(w, r)
 			return
 		}
-		if config, err := readWebConfig(g.WebConfig); err == nil && len(config.Users) == 0 {
+		switch config, err := readWebConfig(g.WebConfig); {
+		case err != nil:
+			refuseAll(w)
+		case len(config.Users) == 0:
 			w.Header().Set("WWW-Authenticate", `Basic realm="outpost", charset="UTF-8"`)
 			refuse(w, http.StatusUnauthorized, "a token is wanted: Authorization: Bearer TOKEN")
-			return
+		default:
+			library.ServeHTTP(w, r)
 		}
-		users.ServeHTTP(w, r)
 	})
 }
 
@@ -107,11 +109,15 @@ func (g *Guard) confirmed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		config, err := readWebConfig(g.WebConfig)
 		if err != nil || g.closed && !closes(config) || g.tokens != nil && len(config.Users) == 0 {
-			refuse(w, http.StatusServiceUnavailable, "the web configuration is not as it was at the start: nobody is let in")
+			refuseAll(w)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func refuseAll(w http.ResponseWriter) {
+	refuse(w, http.StatusServiceUnavailable, "the web configuration is not as it was at the start: nobody is let in")
 }
 
 // credential returns a request's token, or what may be one.

@@ -16,12 +16,17 @@ type File string
 
 // Decode checks that the file is there.
 func (f *File) Decode(value string) error {
+	return decodeFile(f, value, "the path of a file that is there")
+}
+
+// decodeFile reads the path of a file that is there, or none; form says what it is to be.
+func decodeFile[T ~string](into *T, value, form string) error {
 	if value != "" {
 		if info, err := os.Stat(value); err != nil || info.IsDir() {
-			return errors.New("the path of a file that is there")
+			return errors.New(form)
 		}
 	}
-	*f = File(value)
+	*into = T(value)
 	return nil
 }
 
@@ -75,16 +80,20 @@ type RateLimit int
 
 // Decode reads a number, or off.
 func (r *RateLimit) Decode(value string) error {
-	const most = 1_000_000
 	if value == "off" {
 		*r = 0
 		return nil
 	}
-	n, err := strconv.Atoi(cmp.Or(value, "200"))
-	if err != nil || n < 1 || n > most {
-		return errors.New("a whole number from 1 to 1000000, or off")
+	return decodeNumber(r, cmp.Or(value, "200"), 1, 1_000_000, "a whole number from 1 to 1000000, or off")
+}
+
+// decodeNumber reads a whole number within bounds; form says which are accepted.
+func decodeNumber[T ~int](into *T, value string, least, most int, form string) error {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least || n > most {
+		return errors.New(form)
 	}
-	*r = RateLimit(n)
+	*into = T(n)
 	return nil
 }
 

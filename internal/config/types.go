@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -170,13 +169,7 @@ type Names string
 
 // Decode checks that the file is there.
 func (n *Names) Decode(value string) error {
-	if value != "" {
-		if info, err := os.Stat(value); err != nil || info.IsDir() {
-			return errors.New("a file with a network and a name in each line, such as 192.0.2.0/24 payments")
-		}
-	}
-	*n = Names(value)
-	return nil
+	return decodeFile(n, value, "a file with a network and a name in each line, such as 192.0.2.0/24 payments")
 }
 
 // MetricsMaxLinks is how many series of connections there are at most.
@@ -184,13 +177,7 @@ type MetricsMaxLinks int
 
 // Decode reads a number.
 func (m *MetricsMaxLinks) Decode(value string) error {
-	const most = 1_000_000
-	n, err := strconv.Atoi(cmp.Or(value, "2000"))
-	if err != nil || n < 0 || n > most {
-		return fmt.Errorf("a whole number from 0 to %d", most)
-	}
-	*m = MetricsMaxLinks(n)
-	return nil
+	return decodeNumber(m, cmp.Or(value, "2000"), 0, 1_000_000, "a whole number from 0 to 1000000")
 }
 
 // Targets are the daemons that a mapper polls.
@@ -209,17 +196,11 @@ func defaultWorkers() Workers { return Workers(min(10, 2*runtime.NumCPU()+1)) }
 
 // Decode reads a number.
 func (w *Workers) Decode(value string) error {
-	const most = 1000
 	if value == "" {
 		*w = defaultWorkers()
 		return nil
 	}
-	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 || n > most {
-		return fmt.Errorf("a whole number from 1 to %d", most)
-	}
-	*w = Workers(n)
-	return nil
+	return decodeNumber(w, value, 1, 1000, "a whole number from 1 to 1000")
 }
 
 // LogLevel is the least level that is logged, in lower case.

@@ -20,11 +20,7 @@ import (
 // fileOf writes a file of the test's own, and returns its path.
 func fileOf(t testing.TB, lines ...string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return put(t, filepath.Join(t.TempDir(), "file"), strings.Join(lines, "\n"))
 }
 
 // outputOf runs the binary to its end.
@@ -154,13 +150,9 @@ func TestLogFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = stderr.Close() }()
-	people := exec.CommandContext(t.Context(), binary)
-	people.Env = append(os.Environ(), "OUTPOST_LISTEN=127.0.0.1:0", "LOG_FORMAT=console", execOnly)
-	people.Stderr = stderr
-	people.Cancel = func() error { return people.Process.Signal(os.Interrupt) }
-	if err := people.Start(); err != nil {
-		t.Fatal(err)
-	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := runInto(ctx, t, stderr, "OUTPOST_LISTEN=127.0.0.1:0", "LOG_FORMAT=console", execOnly)
 	logged := func() string {
 		text, err := os.ReadFile(stderr.Name())
 		if err != nil {
@@ -175,10 +167,8 @@ func TestLogFormats(t *testing.T) {
 	if text := logged(); strings.ContainsAny(text, "\x1b{") {
 		t.Errorf("%q", text)
 	}
-	if err := people.Cancel(); err != nil {
-		t.Error(err)
-	}
-	if err := people.Wait(); err != nil {
+	cancel()
+	if err := <-ended; err != nil {
 		t.Errorf("%v: %s", err, logged())
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httputil"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,7 +43,7 @@ func TestEngineKilled(t *testing.T) {
 		o.recovers(whole)
 	}
 	t.Log(p.end())
-	t.Logf("%+v, %+v", before, o.returned(before))
+	o.returned(before)
 }
 
 // A real engine is frozen for a minute.
@@ -72,7 +71,7 @@ func TestEngineFrozen(t *testing.T) {
 	if seen.unavailable == 0 {
 		t.Errorf("nobody was told: %s", seen)
 	}
-	t.Logf("%+v, %+v", before, o.returned(before))
+	o.returned(before)
 }
 
 // faulty is an engine that does as it is told to.
@@ -91,10 +90,7 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // back has an engine whose clock shows an hour less all at once.
 func back(t testing.TB) http.Handler {
-	proxy, ok := passOn(t).(*httputil.ReverseProxy)
-	if !ok {
-		t.Fatal("no proxy")
-	}
+	proxy := passOn(t)
 	proxy.ModifyResponse = func(r *http.Response) error {
 		if !strings.HasSuffix(r.Request.URL.Path, "/info") {
 			return nil
@@ -167,7 +163,7 @@ func TestFaultyEngine(t *testing.T) {
 		engine.fault.Store(nil)
 		o.recovers(whole)
 	}
-	t.Logf("%+v, %+v", before, o.returned(before))
+	o.returned(before)
 }
 
 // Half of the containers restart all the time: the other half is told completely.
@@ -184,21 +180,14 @@ func TestRestartingContainers(t *testing.T) {
 	o := start(t, interfaces)
 	o.connections()
 	before := o.usage()
-	p := poll(o, 3, func(a *answer, began, ended time.Time) error {
-		for _, judge := range judges {
-			if err := judge(a, began, ended); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	p := poll(o, 3, all(judges...))
 	time.Sleep(15 * time.Second)
 	tally := p.end()
 	t.Log(tally)
 	if tally.unavailable > 0 || tally.requests == 0 {
 		t.Errorf("%s\n%s", tally, o.logged())
 	}
-	t.Logf("%+v, %+v", before, o.returned(before))
+	o.returned(before)
 }
 
 // The disk on which the log is written is full.

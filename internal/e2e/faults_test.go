@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -208,7 +207,7 @@ func TestSocketProxyWithoutExec(t *testing.T) {
 }
 
 // passOn passes requests on to the engine.
-func passOn(t testing.TB) http.Handler {
+func passOn(t testing.TB) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
 		FlushInterval: -1, // events at once
@@ -245,57 +244,15 @@ func TestEngineComesAndGoes(t *testing.T) {
 	}
 	unavailable()
 	// exec hijacks connections, so the stand-in passes bytes on instead of requests.
-	stop := forwardSocket(t, path)
+	w := newWire(t, path)
 	available()
-	stop()
+	w.close()
 	unavailable()
-	forwardSocket(t, path)
+	newWire(t, path)
 	available()
 	if down, up := o.timesLogged("does not answer"), o.timesLogged("answers again"); down != 2 || up != 2 {
 		t.Errorf("logged %d times as down, %d as up:\n%s", down, up, o.logged())
 	}
-}
-
-// forwardSocket passes connections to path on to the engine's socket until the test or stop ends it.
-func forwardSocket(t testing.TB, path string) (stop func()) {
-	t.Helper()
-	var config net.ListenConfig
-	listener, err := config.Listen(t.Context(), "unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go forward(ctx, client, engineSocket(t))
-		}
-	}()
-	stop = func() {
-		cancel()
-		_ = listener.Close()
-	}
-	t.Cleanup(stop)
-	return stop
-}
-
-func forward(ctx context.Context, client net.Conn, socket string) {
-	defer func() { _ = client.Close() }()
-	var dialer net.Dialer
-	engine, err := dialer.DialContext(ctx, "unix", socket)
-	if err != nil {
-		return
-	}
-	defer func() { _ = engine.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = client.Close(); _ = engine.Close() })()
-	go func() {
-		_, _ = io.Copy(engine, client)
-		_ = engine.Close()
-	}()
-	_, _ = io.Copy(client, engine)
 }
 
 // Containers come and go while the daemon is polled: every answer is a list, and the one that stays is in it.

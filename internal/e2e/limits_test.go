@@ -38,20 +38,14 @@ func TestDescriptorsUsedUp(t *testing.T) {
 	l := newLab(t)
 	const containers, descriptors = 8, 160
 	const idlers = descriptors / 4 * 3 / 2 // a quarter of the descriptors is for clients
+	var judges []judge
 	for i := range containers {
+		judges = append(judges, exactly(l.Name(fmt.Sprint("it", i)), nil, nil))
 		l.run(fmt.Sprint("it", i), "--network", "none", tools, "peer", "listen:tcp4:0.0.0.0:80")
 	}
 	limited := exec.Command("sh", "-c", fmt.Sprintf("ulimit -n %d; exec %s", descriptors, binary)) //nolint:noctx // it is ended with SIGTERM
 	o := startCommand(t, limited, interfaces)
-	judges := func(a *answer, began, ended time.Time) error {
-		for i := range containers {
-			if err := exactly(l.Name(fmt.Sprint("it", i)), nil, nil)(a, began, ended); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	o.recovers(judges)
+	o.recovers(all(judges...))
 	before := o.usage()
 	var dialer net.Dialer
 	var idle []net.Conn
@@ -62,7 +56,7 @@ func TestDescriptorsUsedUp(t *testing.T) {
 		}
 		idle = append(idle, conn)
 	}
-	p := poll(o, 4, judges)
+	p := poll(o, 4, all(judges...))
 	time.Sleep(25 * time.Second) // each idle one is closed after 10 s
 	tally := p.end()
 	t.Log(tally)
@@ -72,8 +66,8 @@ func TestDescriptorsUsedUp(t *testing.T) {
 	for _, conn := range idle {
 		_ = conn.Close()
 	}
-	o.recovers(judges)
-	t.Logf("%+v, %+v", before, o.returned(before))
+	o.recovers(all(judges...))
+	o.returned(before)
 }
 
 // The image is given 64 MiB, and asked by ten at once about 20,000 sockets.

@@ -134,6 +134,18 @@ func complete(name string, listening, established []string) judge {
 	}
 }
 
+// all judges by each of some judges.
+func all(judges ...judge) judge {
+	return func(a *answer, began, ended time.Time) error {
+		for _, judge := range judges {
+			if err := judge(a, began, ended); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 // usage is what a daemon takes.
 type usage struct{ goroutines, descriptors, resident int } // the last in KiB
 
@@ -157,7 +169,7 @@ func (o *outpost) usage() usage {
 
 // returned holds what the daemon takes against what it took before: no more but for what a garbage collector and a pool of
 // connections to the engine leave.
-func (o *outpost) returned(before usage) usage {
+func (o *outpost) returned(before usage) {
 	o.t.Helper()
 	const fewDescriptors, fewGoroutines = 12, 24 // of connections that are kept to the engine, with two goroutines each
 	after := o.usage()
@@ -170,7 +182,7 @@ func (o *outpost) returned(before usage) usage {
 	if after.resident > before.resident*3/2+48<<10 {
 		o.t.Errorf("memory in KiB: before %d, after %d", before.resident, after.resident)
 	}
-	return after
+	o.t.Logf("it took %+v before, %+v after (memory in KiB)", before, after)
 }
 
 // recovers waits for a whole answer, no longer than an interval of usual pollers.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,18 +72,6 @@ func pauseFor(ctx context.Context, duration time.Duration) error {
 	}
 }
 
-// all judges by each of some judges.
-func all(judges ...judge) judge {
-	return func(a *answer, began, ended time.Time) error {
-		for _, judge := range judges {
-			if err := judge(a, began, ended); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
 // Containers are started and removed while ten clients poll, 500 of them where SOAK is set, which takes an engine minutes:
 // each answer has those that ran, and not those that were gone.
 func TestManyContainersComeAndGo(t *testing.T) {
@@ -115,139 +101,7 @@ func TestManyContainersComeAndGo(t *testing.T) {
 	if tally.unavailable > 0 {
 		t.Errorf("%s\n%s", tally, o.logged())
 	}
-	t.Logf("%+v, %+v", before, o.returned(before))
-}
-
-// wire passes bytes between the daemon and the engine, and can be made to fail as a wire does.
-type wire struct {
-	t      testing.TB
-	socket string
-
-	mu       sync.Mutex
-	refuses  bool
-	garbles  bool
-	gate     chan struct{} // closed where bytes pass
-	carriers map[net.Conn]struct{}
-}
-
-func newWire(t testing.TB, path string) *wire {
-	t.Helper()
-	w := &wire{t: t, socket: engineSocket(t), gate: make(chan struct{}), carriers: make(map[net.Conn]struct{})}
-	close(w.gate)
-	var config net.ListenConfig
-	listener, err := config.Listen(t.Context(), "unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() { w.carry(client) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		w.thaw()
-		w.cut()
-		running.Wait()
-	})
-	return w
-}
-
-func (w *wire) carry(client net.Conn) {
-	defer func() { _ = client.Close() }()
-	w.mu.Lock()
-	refuses, garbles := w.refuses, w.garbles
-	w.mu.Unlock()
-	if garbles {
-		_, _ = io.WriteString(client, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n\x00\xff[{]")
-	}
-	if refuses || garbles {
-		return
-	}
-	var dialer net.Dialer
-	engine, err := dialer.DialContext(context.Background(), "unix", w.socket)
-	if err != nil {
-		return
-	}
-	defer func() { _ = engine.Close() }()
-	w.mu.Lock()
-	w.carriers[client], w.carriers[engine] = struct{}{}, struct{}{}
-	w.mu.Unlock()
-	var both sync.WaitGroup
-	both.Go(func() { w.copy(engine, client) })
-	both.Go(func() { w.copy(client, engine) })
-	both.Wait()
-	w.mu.Lock()
-	delete(w.carriers, client)
-	delete(w.carriers, engine)
-	w.mu.Unlock()
-}
-
-func (w *wire) copy(to, from net.Conn) {
-	defer func() { _, _ = to.Close(), from.Close() }()
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buffer)
-		w.mu.Lock()
-		gate := w.gate
-		w.mu.Unlock()
-		<-gate
-		if n > 0 {
-			if _, failed := to.Write(buffer[:n]); failed != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// cut breaks all connections off, that of the events too.
-func (w *wire) cut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for conn := range w.carriers {
-		_ = conn.Close()
-	}
-}
-
-func (w *wire) freeze() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.gate = make(chan struct{})
-}
-
-func (w *wire) thaw() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	select {
-	case <-w.gate:
-	default:
-		close(w.gate)
-	}
-}
-
-func (w *wire) set(refuses, garbles bool) {
-	w.mu.Lock()
-	w.refuses, w.garbles = refuses, garbles
-	w.mu.Unlock()
-	w.cut()
-}
-
-// faults are those of the wire, each of which lasts as long as it is given.
-func (w *wire) faults() map[string]func(time.Duration) {
-	return map[string]func(time.Duration){
-		"engine refuses": func(d time.Duration) { w.set(true, false); time.Sleep(d); w.set(false, false) },
-		"engine garbles": func(d time.Duration) { w.set(false, true); time.Sleep(d); w.set(false, false) },
-		"engine frozen":  func(d time.Duration) { w.freeze(); time.Sleep(d); w.thaw() },
-		"stream cut":     func(time.Duration) { w.cut() },
-	}
+	o.returned(before)
 }
 
 // For as long as SOAK says, by default a short while: containers and connections come and go, ten poll, the event stream is
@@ -319,9 +173,8 @@ func TestSoak(t *testing.T) {
 	}
 	tally := p.end()
 	o.recovers(judge)
-	after := o.returned(before)
-	t.Logf("%s: %s; %d containers and %d connections came and went; %d faults\nat its start %+v, at its end %+v (KiB)",
-		duration, tally, passed.Load(), visits.Load(), made, before, after)
+	t.Logf("%s: %s; %d containers and %d connections came and went; %d faults", duration, tally, passed.Load(), visits.Load(), made)
+	o.returned(before)
 	if made == 0 || passed.Load() == 0 || visits.Load() == 0 || tally.requests == tally.unavailable {
 		t.Error("nothing was tried")
 	}
@@ -332,7 +185,8 @@ func soakFaults(ctx context.Context, w *wire, every time.Duration) (made int) {
 	const longest = 3 * time.Second
 	faults := w.faults()
 	for {
-		for _, fault := range faults { // in any order
+		rand.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+		for _, fault := range faults {
 			if errors.Is(pauseFor(ctx, every/2), context.DeadlineExceeded) {
 				return made
 			}

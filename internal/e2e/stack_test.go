@@ -34,11 +34,7 @@ func example(t testing.TB, name string) string {
 // written writes an example to a file, with replacements given as old, new, …
 func written(t testing.TB, name string, replacements ...string) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(strings.NewReplacer(replacements...).Replace(example(t, name))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return put(t, filepath.Join(t.TempDir(), name), strings.NewReplacer(replacements...).Replace(example(t, name)))
 }
 
 // The README's Docker Swarm stack on two hosts: a daemon on each, one mapper that finds them, and links over an overlay

@@ -73,8 +73,8 @@ func TestVulnerabilities(t *testing.T) {
 	}
 }
 
-// put writes a file, and makes its directory.
-func put(t testing.TB, path, text string) {
+// put writes a file, makes its directory, and returns its path.
+func put(t testing.TB, path, text string) string {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		t.Fatal(err)
@@ -82,4 +82,5 @@ func put(t testing.TB, path, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return path
 }
