@@ -81,7 +81,7 @@ func TestManyContainersComeAndGo(t *testing.T) {
 		containers = 500
 	}
 	l.peer("stays", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
-	o := start(t, interfaces)
+	o := startCommand(t, exec.Command(released(t)), interfaces) //nolint:noctx // it is ended with SIGTERM
 	o.connections()
 	before := o.usage()
 	lives := &ledger{entries: make(map[string]entry)}
