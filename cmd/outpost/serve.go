@@ -44,7 +44,7 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 	own := mapper.NewOwn(o, o.names, mapper.NewWindow(time.Duration(c.Window)))
 	o.metrics.Map(own.Latest, int(c.MetricsMaxLinks))
 	handler := api.New(api.Options{Source: o, Map: own, Metrics: o.metrics.Handler(), Version: versionOf(), Log: log})
-	listener, err := listen(ctx, c)
+	listener, err := listen(ctx, c, guard, log)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 	handler := api.New(api.Options{
 		Map: m, Metrics: metrics.OfMapper(versionOf(), m.Latest, int(c.MetricsMaxLinks)), Version: versionOf(), Log: log,
 	})
-	listener, err := listen(ctx, c)
+	listener, err := listen(ctx, c, guard, log)
 	if err != nil {
 		return err
 	}
@@ -104,8 +104,9 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 	return serveUntil(ctx, api.NewServer(handler), guard, listener, nil, log)
 }
 
-// listen opens what is served on, and the profiles beside it.
-func listen(ctx context.Context, c config.Config) (net.Listener, error) {
+// listen opens what is served on, and the profiles beside it, and warns where everybody may ask: that is said before
+// the line that says that it is served, for those who wait for that.
+func listen(ctx context.Context, c config.Config, guard *access.Guard, log zerolog.Logger) (net.Listener, error) {
 	if err := serveProfiles(ctx, string(c.Pprof)); err != nil {
 		return nil, err
 	}
@@ -114,13 +115,13 @@ func listen(ctx context.Context, c config.Config) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	warnIfOpen(guard, listener.Addr(), log)
 	return listener, nil
 }
 
 // serveUntil serves those whom guard lets in until ctx ends or there is a reason for which that is of no use.
 func serveUntil(ctx context.Context, server *http.Server, guard *access.Guard, listener net.Listener, unworkable <-chan error, log zerolog.Logger) (err error) {
 	keepWithinMemory()
-	warnIfOpen(guard, listener.Addr(), log)
 	served := make(chan error, 1)
 	go func() { served <- guard.Serve(listener, server) }()
 	select {
