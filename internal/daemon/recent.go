@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -30,6 +31,7 @@ type past struct {
 	snapshot.Container // as it was read last
 	read               time.Time
 	connections        map[ends]remembered
+	most               int                  // connections that the map has had, and has room for
 	listened           map[uint16]time.Time // when there was a listener last, by port
 }
 
@@ -104,6 +106,7 @@ func (p *past) update(c *snapshot.Container, now time.Time, most int) {
 			p.connections[key] = remembered{*connection, now}
 		}
 	}
+	p.most = max(p.most, len(p.connections))
 	var ended []snapshot.Connection
 	for key, connection := range p.connections {
 		switch {
@@ -114,8 +117,19 @@ func (p *past) update(c *snapshot.Container, now time.Time, most int) {
 			ended = append(ended, connection.Connection)
 		}
 	}
+	p.shrink()
 	if len(ended) > 0 { // the list is shared with whoever was told of it before
 		c.Connections = append(slices.Clone(c.Connections), ended...)
 		slices.SortFunc(c.Connections, snapshot.CompareConnections)
+	}
+}
+
+// shrink gives back the room of many connections of which few are left: a map of Go's keeps it.
+func (p *past) shrink() {
+	const few, share = 64, 4
+	if p.most > few && len(p.connections) < p.most/share {
+		smaller := make(map[ends]remembered, len(p.connections))
+		maps.Copy(smaller, p.connections)
+		p.connections, p.most = smaller, len(smaller)
 	}
 }

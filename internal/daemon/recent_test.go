@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -107,4 +108,33 @@ func TestRememberedConnectionsAreBounded(t *testing.T) {
 			t.Errorf("%d are held, %d counted", held, r.count)
 		}
 	}
+}
+
+// What many connections took is given back when they are forgotten, though the container goes on.
+func TestForgottenConnectionsTakeNoMemory(t *testing.T) {
+	const many = 50_000
+	r := newRecent()
+	held := func() int {
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return int(stats.HeapAlloc) >> 10
+	}
+	r.add(connected(collect.Exec), false, noon)
+	before := held()
+	func() {
+		var connections []snapshot.Connection
+		for i := range many {
+			connections = append(connections, connection(i+1, socket.Established))
+		}
+		r.add(connected(collect.Exec, connections...), false, noon)
+	}()
+	if during := held(); during < before+many*100>>10 {
+		t.Errorf("%d KiB are held with %d connections, %d without", during, many, before)
+	}
+	r.add(connected(collect.Exec, connection(1, socket.Established)), false, noon.Add(2*time.Minute))
+	if after := held(); after > before+256 {
+		t.Errorf("%d KiB are held, %d before", after, before)
+	}
+	runtime.KeepAlive(r)
 }
