@@ -29,7 +29,7 @@ type Config struct {
 	Window          Window          `envconfig:"OUTPOST_WINDOW" default:"1h" desc:"how long a link that is past stays in the map, from 1m to 168h"`
 	Names           Names           `envconfig:"OUTPOST_NAMES" shown:"none" desc:"file of names for external addresses: a network such as 192.0.2.0/24 and a name in each line"`
 	MetricsMaxLinks MetricsMaxLinks `envconfig:"OUTPOST_METRICS_MAX_LINKS" default:"2000" desc:"how many series of outpost_link_connections there are at most, from 0 to 1000000"`
-	Targets         Targets         `envconfig:"OUTPOST_TARGETS" shown:"none" desc:"of outpost map: daemons to poll, comma-separated: host[:port], http://…, dns:NAME:PORT or file:PATH"`
+	Targets         Targets         `envconfig:"OUTPOST_TARGETS" shown:"none" desc:"of outpost map: daemons to poll, comma-separated: host[:port], http://…, dns:[https://]NAME:PORT or file:PATH"`
 	Interval        Interval        `envconfig:"OUTPOST_INTERVAL" default:"10s" desc:"of outpost map: how often each daemon is polled, from 1s to 1h"`
 	StaleAfter      StaleAfter      `envconfig:"OUTPOST_STALE_AFTER" default:"5m" desc:"of outpost map: how long a daemon that does not answer stays in the map, from 1s to 168h"`
 	TargetToken     File            `envconfig:"OUTPOST_TARGET_TOKEN_FILE" shown:"no token" desc:"file with the token that daemons are shown, by outpost map and --from"`

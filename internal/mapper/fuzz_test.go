@@ -44,16 +44,16 @@ func FuzzAnswer(f *testing.F) {
 
 // A target, which may stand in a file that somebody else writes, is an error or an address without a password in its name.
 func FuzzTarget(f *testing.F) {
-	for _, text := range []string{"host", "host:80", "[::1]:80", "http://user:secret@host/path/", "https://host", "dns:name:80", "::1", "http://%", "a@b"} {
+	for _, text := range []string{"host", "host:80", "[::1]:80", "http://user:secret@host/path/", "https://host", "dns:name:80", "dns:https://user:secret@name:80/path", "::1", "http://%", "a@b"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if strings.HasPrefix(text, "dns:") {
-			_, _ = parseInFile(text) // what is behind a name, a name server tells
-			return
-		}
 		target, err := parseInFile(text)
 		if err != nil {
+			return
+		}
+		if address, ok := strings.CutPrefix(text, "dns:"); ok { // what is behind a name, a name server tells
+			expectRedacted(t, address, target.text)
 			return
 		}
 		found, err := target.find(t.Context())
@@ -65,8 +65,18 @@ func FuzzTarget(f *testing.F) {
 			t.Errorf("%q is asked at %q: %v", text, found[0].url, err)
 			return
 		}
-		if password, ok := u.User.Password(); ok && len(password) > 5 && !strings.Contains(u.Redacted(), password) && strings.Contains(found[0].name, password) {
-			t.Errorf("%q is called %q", text, found[0].name)
-		}
+		expectRedacted(t, found[0].url, found[0].name)
 	})
+}
+
+// expectRedacted holds that what a target is called has not its password in it.
+func expectRedacted(t *testing.T, target, called string) {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		return // a host and a port
+	}
+	if password, ok := u.User.Password(); ok && len(password) > 5 && !strings.Contains(u.Redacted(), password) && strings.Contains(called, password) {
+		t.Errorf("%q is called %q", target, called)
+	}
 }

@@ -158,10 +158,10 @@ func (m *Mapper) discover(ctx context.Context, polls *sync.WaitGroup) {
 	for name, a := range found {
 		t := m.targets[name]
 		if t != nil && !t.gone {
-			if t.url == a.url {
+			if t.address == a {
 				continue
 			}
-			t.cancel() // its password is another one now
+			t.cancel() // its password is another one now, or its certificate's name
 		}
 		if t == nil {
 			t = &target{}
@@ -170,7 +170,7 @@ func (m *Mapper) discover(ctx context.Context, polls *sync.WaitGroup) {
 		polling, cancel := context.WithCancel(ctx)
 		t.address, t.cancel, t.gone, t.reason = a, cancel, false, ""
 		m.changed = true
-		polls.Go(func() { m.poll(polling, t, a.url) })
+		polls.Go(func() { m.poll(polling, t, a) })
 	}
 }
 
@@ -193,12 +193,12 @@ func (m *Mapper) lookUp(ctx context.Context) (found map[string]address, missing 
 }
 
 // poll asks a daemon again and again until ctx ends.
-func (m *Mapper) poll(ctx context.Context, t *target, url string) {
+func (m *Mapper) poll(ctx context.Context, t *target, at address) {
 	failures := 0
 	wait := time.Duration(rand.Int64N(int64(min(firstPolls, m.Interval)))) //nolint:gosec // no secret
 	for pause(ctx, wait) == nil {
 		asking, cancel := context.WithTimeout(ctx, m.patience)
-		got, err := m.client.ask(asking, url, m.last(t))
+		got, err := m.client.ask(asking, at, m.last(t))
 		cancel()
 		if ctx.Err() != nil {
 			return

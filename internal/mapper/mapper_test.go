@@ -3,6 +3,8 @@ package mapper
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,6 +23,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/PabloL007/outpost/internal/access/accesstest"
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
@@ -262,7 +265,7 @@ func TestLongAnswerInDrips(t *testing.T) {
 	options := Options{Targets: targetsOf(t, dripping), Interval: time.Hour, StaleAfter: time.Hour}
 	m := New(options, NewWindow(time.Hour), zerolog.Nop())
 	m.client.memory = newMemory(4<<20, 1<<16, 1, 100*time.Millisecond)
-	_, err := m.client.ask(t.Context(), dripping, answer{})
+	_, err := m.client.ask(t.Context(), address{url: dripping}, answer{})
 	if err == nil || err.Error() != "its long answer came too slowly" {
 		t.Errorf("%v", err)
 	}
@@ -287,7 +290,7 @@ func TestLongAnswerThatComes(t *testing.T) {
 	c := newClient(nil)
 	c.memory = newMemory(4<<20, part, 1, patience)
 	started := time.Now()
-	if _, err := c.ask(t.Context(), coming, answer{}); err != nil {
+	if _, err := c.ask(t.Context(), address{url: coming}, answer{}); err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(started); took < patience {
@@ -440,6 +443,43 @@ func TestTargetsBehindAName(t *testing.T) {
 	}
 }
 
+// Behind a name, the certificates are of the name; with a target of an address, they are not of that.
+func TestTargetsBehindANameWithTLS(t *testing.T) {
+	authority := accesstest.NewAuthority(t)
+	certificate, err := tls.LoadX509KeyPair(authority.IssueToName("localhost"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != "secret" || r.URL.Path != "/outpost/v1/snapshot" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		answerWith(t, w, document("h"))
+	}))
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	signers, err := os.ReadFile(authority.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(signers)
+	at := strings.TrimPrefix(server.URL, "https://")
+	_, port, _ := strings.Cut(at, ":")
+	m := running(t, Options{
+		Targets:   targetsOf(t, "dns:https://user:secret@localhost:"+port+"/outpost/", server.URL),
+		Transport: NewTransport(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}),
+	}, 5*time.Second)
+	g := until(t, m, func(g graph.Graph) bool {
+		return stateOf(g, "https://user:xxxxx@"+at+"/outpost").State == graph.StateOK && stateOf(g, server.URL).State == graph.StateFailed
+	})
+	if got := stateOf(g, server.URL); !strings.Contains(got.Reason, "x509: ") {
+		t.Errorf("%+v", got)
+	}
+}
+
 // What was drawn before all daemons were asked is not remembered: here, what a host is called that later turns out to have a
 // clone.
 func TestNothingIsRememberedBeforeAllWereAsked(t *testing.T) {
@@ -483,7 +523,7 @@ func TestParseTargets(t *testing.T) {
 			t.Errorf("%s: %s, %v; want %s", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "host:", "host:0", "host:http", "a b", "ftp://host", "http://", "http://host?q=1", "dns:name", "dns::80", "dns:name:0", "file:", "host/path"} {
+	for _, text := range []string{"", "host:", "host:0", "host:http", "a b", "ftp://host", "http://", "http://host?q=1", "dns:name", "dns:https://name", "dns:ftp://name:80", "dns:file:80:80", "dns::80", "dns:name:0", "file:", "host/path"} {
 		if targets, err := ParseTargets([]string{text}); err == nil {
 			t.Errorf("%q is taken: %+v", text, targets)
 		}

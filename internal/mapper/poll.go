@@ -50,17 +50,33 @@ type client struct {
 	memory *memory
 }
 
+// handshakeTimeout bounds how long a connection with TLS may take until requests can be made on it.
+const handshakeTimeout = 10 * time.Second
+
 // NewTransport returns what makes a mapper's requests: it keeps a connection to each daemon, and no hostile one can make it
 // take more memory than its share. A proxy of the environment is not for it.
+//
+// The certificate of a daemon that is one of several behind a name has to be of that name.
 func NewTransport(c *tls.Config) http.RoundTripper {
 	return &http.Transport{
+		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			named := new(tls.Config)
+			if c != nil {
+				named = c.Clone()
+			}
+			named.ServerName, _ = ctx.Value(certified{}).(string)
+			ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+			defer cancel()
+			return (&tls.Dialer{Config: named}).DialContext(ctx, network, address)
+		},
 		MaxIdleConnsPerHost:    1,
 		IdleConnTimeout:        10 * time.Minute,
 		MaxResponseHeaderBytes: 64 << 10,
-		TLSClientConfig:        c,
-		TLSHandshakeTimeout:    10 * time.Second,
 	}
 }
+
+// certified is the key of the name that a certificate has to be of, in the context of a request; empty, it is the URL's.
+type certified struct{}
 
 func newClient(transport http.RoundTripper) *client {
 	if transport == nil {
@@ -79,10 +95,11 @@ func (c *client) close() { c.http.CloseIdleConnections() }
 
 // ask asks a daemon for its snapshot or, if it knows none, for its connections. last is what it answered before, without
 // the document. The error is in words that a person understands.
-func (c *client) ask(ctx context.Context, url string, last answer) (answer, error) {
-	got, err := c.get(ctx, url+"/v1/snapshot", formatSnapshot, last)
+func (c *client) ask(ctx context.Context, at address, last answer) (answer, error) {
+	ctx = context.WithValue(ctx, certified{}, at.host)
+	got, err := c.get(ctx, at.url+"/v1/snapshot", formatSnapshot, last)
 	if _, none := errors.AsType[noSuchPathError](err); none { // it may have learnt it since
-		return c.get(ctx, url+"/connections", formatConnections, last)
+		return c.get(ctx, at.url+"/connections", formatConnections, last)
 	}
 	return got, err
 }

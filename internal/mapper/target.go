@@ -37,10 +37,11 @@ type Target struct {
 type address struct {
 	name string // as it is shown
 	url  string // without a slash at its end
+	host string // that its certificate is of; empty: the URL's
 }
 
-// ParseTargets reads targets: host, host:port, http://… or https://…, dns:NAME:PORT for every address behind a name, and
-// file:PATH for a file with one target in a line.
+// ParseTargets reads targets: host, host:port, http://… or https://…, dns:NAME:PORT or dns:https://NAME:PORT for every
+// address behind a name, and file:PATH for a file with one target in a line.
 func ParseTargets(texts []string) ([]Target, error) {
 	targets := make([]Target, 0, len(texts))
 	for _, text := range texts {
@@ -72,17 +73,25 @@ func parseTarget(text string) (Target, error) {
 // parseInFile reads a target as it may stand in a file, which names no other files.
 func parseInFile(text string) (Target, error) {
 	if name, ok := strings.CutPrefix(text, "dns:"); ok {
-		host, port, err := net.SplitHostPort(name)
-		if err != nil || host == "" || !validPort(port) {
-			return Target{}, fmt.Errorf("target %q: want dns:NAME:PORT, such as dns:tasks.outpost:9057", text)
-		}
-		return Target{text, (&behind{host: host, port: port, resolver: net.DefaultResolver}).find}, nil
+		return parseBehind(name)
 	}
 	a, err := parseAddress(text)
 	if err != nil {
 		return Target{}, err
 	}
 	return Target{a.name, func(context.Context) ([]address, error) { return []address{a}, nil }}, nil
+}
+
+// parseBehind reads what stands behind dns:, of which every address is asked as that of the name is.
+func parseBehind(text string) (Target, error) {
+	a, err := parseAddress(text)
+	if err == nil {
+		var u *url.URL
+		if u, err = url.Parse(a.url); err == nil && u.Port() != "" && (a.url == "http://"+text || strings.Contains(text, "://")) {
+			return Target{"dns:" + a.name, (&behind{url: u, resolver: net.DefaultResolver}).find}, nil
+		}
+	}
+	return Target{}, fmt.Errorf("target %q: want dns:NAME:PORT or dns:https://NAME:PORT, such as dns:tasks.outpost:9057", "dns:"+withoutUser(text))
 }
 
 func parseAddress(text string) (address, error) {
@@ -92,7 +101,7 @@ func parseAddress(text string) (address, error) {
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Contains(u.Path, "@") || u.RawQuery != "" || u.Fragment != "" {
 			return address{}, wrong
 		}
-		return address{u.Redacted(), strings.TrimRight(text, "/")}, nil
+		return address{u.Redacted(), strings.TrimRight(text, "/"), ""}, nil
 	}
 	host, port, err := net.SplitHostPort(text)
 	if addr, parsed := netip.ParseAddr(strings.Trim(text, "[]")); parsed == nil {
@@ -104,7 +113,7 @@ func parseAddress(text string) (address, error) {
 	if u, parsed := url.Parse("http://" + at); err != nil || host == "" || !validPort(port) || parsed != nil || u.Host != at || u.User != nil || strings.Contains(host, "%") {
 		return address{}, wrong
 	}
-	return address{at, "http://" + at}, nil
+	return address{at, "http://" + at, ""}, nil
 }
 
 // withoutUser returns a text without what may be a password in it.
@@ -120,24 +129,25 @@ func validPort(port string) bool {
 	return err == nil && n > 0
 }
 
-// behind is every address behind a name.
+// behind is every address behind a URL's name.
 type behind struct {
-	host, port string
-	resolver   *net.Resolver
-	last       []address
+	url      *url.URL
+	resolver *net.Resolver
+	last     []address
 }
 
 func (b *behind) find(ctx context.Context) ([]address, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	addrs, err := b.resolver.LookupNetIP(ctx, "ip", b.host)
+	addrs, err := b.resolver.LookupNetIP(ctx, "ip", b.url.Hostname())
 	if err != nil {
-		return b.last, fmt.Errorf("%s cannot be looked up: %w", b.host, err)
+		return b.last, fmt.Errorf("%s cannot be looked up: %w", b.url.Hostname(), err)
 	}
 	found := make([]address, len(addrs))
 	for i, addr := range addrs {
-		at := net.JoinHostPort(addr.Unmap().String(), b.port)
-		found[i] = address{at, "http://" + at}
+		at := *b.url
+		at.Host = net.JoinHostPort(addr.Unmap().String(), b.url.Port())
+		found[i] = address{strings.TrimPrefix(at.Redacted(), "http://"), at.String(), b.url.Hostname()}
 	}
 	b.last = found
 	return found, nil

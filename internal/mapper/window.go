@@ -77,28 +77,39 @@ func (w *Window) Add(now graph.Graph, at time.Time) graph.Graph {
 
 // continues takes over from a link what is remembered of it: since when it is known, and which halves were seen.
 func (w *Window) continues(link, before *graph.Link, at time.Time) {
-	if at.Sub(w.lastSeen(before)) > w.length {
+	if at.Sub(w.lastSeen(before, at)) > w.length {
 		return
 	}
-	if before.FirstSeen.Before(link.FirstSeen) {
-		link.FirstSeen = before.FirstSeen
-	}
+	link.FirstSeen = earlier(before.FirstSeen, link.FirstSeen)
 	if before.Evidence != link.Evidence {
 		link.Evidence = graph.EvidenceBoth
 	}
 }
 
-// lastSeen is when a link of the latest map was seen last.
-func (w *Window) lastSeen(link *graph.Link) time.Time {
-	if present := link.Connections+link.Closed > 0; present && w.confirmed.After(link.LastSeen) {
-		return w.confirmed
+// lastSeen is when a link of the latest map was seen last: now, if the clock says that this is to come, as it does after it
+// was set back.
+func (w *Window) lastSeen(link *graph.Link, now time.Time) time.Time {
+	seen := link.LastSeen
+	if present := link.Connections+link.Closed > 0; present && w.confirmed.After(seen) {
+		seen = w.confirmed
 	}
-	return link.LastSeen
+	if seen.After(now) {
+		return now.UTC()
+	}
+	return seen
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // appendPast adds a link that is not there any more, unless that is too long ago or it was mistaken.
 func (w *Window) appendPast(past []graph.Link, link graph.Link, now graph.Graph, at time.Time) []graph.Link {
-	link.LastSeen = w.lastSeen(&link)
+	link.LastSeen = w.lastSeen(&link, at)
+	link.FirstSeen = earlier(link.FirstSeen, link.LastSeen)
 	if at.Sub(link.LastSeen) > w.length || now.Supersedes(link) {
 		return past
 	}

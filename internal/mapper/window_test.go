@@ -62,6 +62,27 @@ func TestWindow(t *testing.T) {
 	}
 }
 
+// After the clock was set back by two hours, what was seen before is kept for an hour, not for three.
+func TestWindowOfAClockSetBack(t *testing.T) {
+	w := NewWindow(time.Hour)
+	minute := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Minute) }
+	for _, step := range []struct {
+		minute  int
+		servers []string
+		want    []string
+	}{
+		{120, []string{"b", "c"}, []string{"a", "b", "c", "a>b 2 true 120-120", "a>c 2 true 120-120"}},
+		{0, []string{"c"}, []string{"a", "b past", "c", "a>b 0 false 0-0", "a>c 2 true 0-0"}},
+		{50, nil, []string{"a", "b past", "c past", "a>b 0 false 0-0", "a>c 0 false 0-0"}},
+		{70, nil, []string{"a"}},
+	} {
+		got := w.Add(seen(minute(step.minute), step.servers...), minute(step.minute))
+		if diff := cmp.Diff(step.want, described(got)); diff != "" {
+			t.Errorf("minute %d (-want +got):\n%s", step.minute, diff)
+		}
+	}
+}
+
 func TestWindowIsBounded(t *testing.T) {
 	w := NewWindow(time.Hour)
 	w.most = 1000
@@ -70,9 +91,11 @@ func TestWindowIsBounded(t *testing.T) {
 		for i := range w.most / 2 {
 			servers = append(servers, fmt.Sprintf("s%d-%06d", step, i))
 		}
-		w.Add(seen(noon.Add(time.Duration(step)*time.Minute), servers...), noon)
+		at := noon.Add(time.Duration(step) * time.Minute)
+		w.Add(seen(at, servers...), at)
 	}
-	g := w.Add(seen(noon.Add(time.Minute), "x"), noon)
+	end := noon.Add(3 * time.Minute)
+	g := w.Add(seen(end, "x"), end)
 	if len(g.Links) != w.most+1 || g.Forgotten != w.most/2 {
 		t.Errorf("%d links, %d forgotten", len(g.Links), g.Forgotten)
 	}
