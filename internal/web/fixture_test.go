@@ -41,10 +41,16 @@ func (d *drawn) set(g graph.Graph, err error) {
 // serve serves a map as Outpost does, and returns it and the page's address.
 func serve(t testing.TB, g graph.Graph) (served *drawn, address string) {
 	t.Helper()
-	served = &drawn{graph: g}
-	server := httptest.NewServer(api.New(api.Options{Map: served, Metrics: http.NotFoundHandler(), Version: "test", Log: zerolog.Nop()}))
+	served, handler := handlerOf(g)
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return served, server.URL + "/map/"
+}
+
+// handlerOf returns a map, and what serves it as Outpost does.
+func handlerOf(g graph.Graph) (*drawn, http.Handler) {
+	served := &drawn{graph: g}
+	return served, api.New(api.Options{Map: served, Metrics: http.NotFoundHandler(), Version: "test", Log: zerolog.Nop()})
 }
 
 // began is when what is served began.

@@ -13,11 +13,17 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
+
+	"github.com/PabloL007/outpost/internal/access"
+	"github.com/PabloL007/outpost/internal/api"
 	engine "github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/web"
@@ -163,6 +169,40 @@ func TestPolicy(t *testing.T) {
 	webtest.Eval[bool](p, `fetch("http://192.0.2.1/").then(() => true, () => false)`)
 	if complaints := p.Complaints(); !strings.Contains(strings.Join(complaints, " "), "Content Security Policy") {
 		t.Errorf("a request to elsewhere: %q", complaints)
+	}
+}
+
+// A page for which a password is wanted is opened with it as any other, asks with it again and again, and does not pass it on.
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tokens")
+	if err := os.WriteFile(path, []byte("a-token-that-is-long"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	guard, err := access.New(access.Options{TokenFile: path, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served, handler := handlerOf(shop())
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := api.NewServer(handler)
+	t.Cleanup(func() { _ = server.Close() })
+	go func() { _ = guard.Serve(listener, server) }()
+
+	p := webtest.Start(t).Open(fmt.Sprintf("http://me:a-token-that-is-long@%s/map/", listener.Addr()), 1200, 800)
+	p.Until(`document.querySelectorAll(".node").length === 9`)
+	served.set(mapOf([]graph.Node{container("one", "", "alone")}, nil), nil)
+	p.Until(`document.querySelectorAll(".node").length === 1`)
+	webtest.Eval[bool](p, `(navigator.clipboard.writeText = async (text) => { window.copied = text; }, true)`)
+	p.Click("#save summary")
+	p.Click("[data-form=address]")
+	p.Until(`window.copied`)
+	if copied, want := webtest.Eval[string](p, `window.copied`), fmt.Sprintf("http://%s/map/", listener.Addr()); copied != want {
+		t.Errorf("copied %q, want %q", copied, want)
 	}
 }
 

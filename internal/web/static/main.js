@@ -23,7 +23,8 @@ let drawnOnce = false;
 const on = { select, open, close, clear, jump, neighbours, panel, point, moved: (look) => keep({ look }), sort: (sort) => change({ sort }) };
 const map = new MapDrawing($("map"), on);
 const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), sort: on.sort });
-const source = new Source("../v1/graph", { got, failed });
+const base = location.origin + location.pathname; // without a password that it was opened with
+const source = new Source(new URL("../v1/graph", base), { got, failed });
 new Search($("search"), $("found"), () => graph?.nodes || [], on);
 
 function got(answer, at) {
@@ -235,7 +236,7 @@ function pause(paused = !source.paused) {
 
 async function save(kind) {
   $("save").open = false;
-  if (kind === "address") return copied(new URL(address(), location.href).href);
+  if (kind === "address") return copied(new URL(address(), base).href);
   const [type, end] = types[kind];
   let content;
   if (kind === "png") content = await pngOf(map.whole(drawingOf)).catch(() => null);

@@ -66,7 +66,8 @@ func Start(t testing.TB) *Browser {
 type Page struct {
 	t      testing.TB
 	ctx    context.Context
-	origin string
+	origin string // of its own requests
+	opened string // of those made as it is opened, which name the user that its address does
 
 	downloads string
 
@@ -88,6 +89,10 @@ func (b *Browser) OpenWith(script, address string, width, height int64) *Page {
 		b.t.Fatal(err)
 	}
 	p := &Page{t: b.t, origin: at.Scheme + "://" + at.Host + "/", downloads: b.downloads}
+	p.opened = p.origin
+	if at.User != nil {
+		p.opened = at.Scheme + "://" + at.User.String() + "@" + at.Host + "/"
+	}
 	ctx, shut := chromedp.NewContext(b.ctx, chromedp.WithListener(p.listen))
 	p.ctx = ctx
 	b.t.Cleanup(func() {
@@ -127,7 +132,7 @@ func (p *Page) listen(event any) {
 	case *page.EventJavascriptDialogOpening:
 		p.complain("dialog: " + e.Message)
 	case *network.EventRequestWillBeSent:
-		own := strings.HasPrefix(e.Request.URL, p.origin) || strings.HasPrefix(e.Request.URL, "blob:"+p.origin)
+		own := strings.HasPrefix(e.Request.URL, p.origin) || strings.HasPrefix(e.Request.URL, p.opened) || strings.HasPrefix(e.Request.URL, "blob:"+p.origin)
 		if !own && e.Request.URL != "about:blank" {
 			p.complain("request to " + e.Request.URL)
 		}
