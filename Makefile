@@ -62,7 +62,7 @@ fuzz: ## each decoder of foreign bytes, for FUZZTIME
 	done
 
 soak: engine ## load and faults for SOAK, and what came of it
-	SOAK=$(SOAK) go test -count 1 -timeout 2h -v -run '^Test(Soak|ManyContainersComeAndGo)$$' ./internal/e2e
+	SOAK=$(SOAK) go test -count 1 -timeout 2h -parallel 1 -v -run '^Test(Soak|ManyContainersComeAndGo)$$' ./internal/e2e
 
 vuln: ## known vulnerabilities in what is called; .ci/vuln-accepted names those that do no harm
 	.ci/vuln

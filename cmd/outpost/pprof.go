@@ -8,12 +8,14 @@ import (
 	"net/http/pprof" // what it registers by itself is not served
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/PabloL007/outpost/internal/access"
 )
 
 // serveProfiles serves Go's profiles on an address of their own until ctx ends, if there is one; but the command line, in which
 // targets may have passwords.
-func serveProfiles(ctx context.Context, address string) error {
+func serveProfiles(ctx context.Context, address string, log zerolog.Logger) error {
 	if address == "" {
 		return nil
 	}
@@ -30,5 +32,6 @@ func serveProfiles(ctx context.Context, address string) error {
 	server := &http.Server{Handler: access.Local(routes), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }() // it ends when it is closed
 	context.AfterFunc(ctx, func() { _ = server.Close() })
+	log.Info().Stringer("address", listener.Addr()).Msg("Serving profiles")
 	return nil
 }

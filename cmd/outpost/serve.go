@@ -107,7 +107,7 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 // listen opens what is served on, and the profiles beside it, and warns where everybody may ask: that is said before
 // the line that says that it is served, for those who wait for that.
 func listen(ctx context.Context, c config.Config, guard *access.Guard, log zerolog.Logger) (net.Listener, error) {
-	if err := serveProfiles(ctx, string(c.Pprof)); err != nil {
+	if err := serveProfiles(ctx, string(c.Pprof), log); err != nil {
 		return nil, err
 	}
 	var config net.ListenConfig

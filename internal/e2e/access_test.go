@@ -37,6 +37,7 @@ func outputOf(t testing.TB, variables []string, args ...string) (output string, 
 
 // A daemon and a mapper that both want a token and a certificate, with everything that asks them.
 func TestAccess(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	l.peer("client", nil, "dial:2:"+l.address("it")+":80")
@@ -138,7 +139,7 @@ func TestLogFormats(t *testing.T) {
 	l.run("scratch", bare, "/peer", "listen:tcp4:0.0.0.0:80")
 	machines := start(t, execOnly)
 	machines.connections()
-	for line := range strings.SplitSeq(machines.logged(), "\n") {
+	for line := range strings.Lines(machines.logged()) {
 		var entry struct{ Time, Level, Message string }
 		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time == "" || entry.Level == "" || entry.Message == "" {
 			t.Errorf("%v: %s", err, line)
@@ -176,12 +177,11 @@ func TestLogFormats(t *testing.T) {
 // Profiles are served where that is asked for, and nowhere else.
 func TestProfiles(t *testing.T) {
 	l := newLab(t)
-	address := "127.0.0.1:" + l.port(0)
-	o := start(t, "OUTPOST_PPROF="+address)
+	o := start(t, profiled)
 	if a := o.get("/debug/pprof/"); a.status != http.StatusNotFound {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "http://"+address+"/debug/pprof/goroutine?debug=1", http.NoBody)
+	request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, o.serving("Serving profiles")+"/debug/pprof/goroutine?debug=1", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}

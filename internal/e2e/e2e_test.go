@@ -2,7 +2,6 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -236,10 +235,8 @@ type outpost struct {
 	url     string
 	process *os.Process
 	done    chan struct{}
-	status  int // after done
-
-	mu  sync.Mutex
-	log []string
+	status  int    // after done
+	log     string // the path of what it has logged
 }
 
 // start starts a daemon with variables given as "NAME=value" and waits until it serves.
@@ -255,27 +252,20 @@ func startCommand(t testing.TB, command *exec.Cmd, variables ...string) *outpost
 	if environ == nil {
 		environ = os.Environ()
 	}
-	command.Env = append(append(environ, "OUTPOST_LISTEN=127.0.0.1:0"), variables...)
-	stderr, err := command.StderrPipe()
+	// Without samples of the memory, looking at what a daemon holds takes next to none of it.
+	command.Env = append(append(environ, "OUTPOST_LISTEN=127.0.0.1:0", "GODEBUG=memprofilerate=0"), variables...)
+	// What it has logged before it answers is in a file by then; in a pipe it would be on its way.
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = log.Close() }() // the daemon has its own descriptor
+	command.Stderr = log
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	o := &outpost{t: t, process: command.Process, done: make(chan struct{})}
-	address := make(chan string, 1)
+	o := &outpost{t: t, process: command.Process, done: make(chan struct{}), log: log.Name()}
 	go func() {
-		lines := bufio.NewScanner(stderr)
-		for lines.Scan() {
-			o.mu.Lock()
-			o.log = append(o.log, lines.Text())
-			o.mu.Unlock()
-			var entry struct{ Message, Address string }
-			if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Message == "Serving" {
-				address <- entry.Address
-			}
-		}
 		_ = command.Wait() // the status says what went wrong
 		o.status = command.ProcessState.ExitCode()
 		close(o.done)
@@ -285,15 +275,28 @@ func startCommand(t testing.TB, command *exec.Cmd, variables ...string) *outpost
 			t.Errorf("the daemon ended with %d:\n%s", status, o.logged())
 		}
 	})
-	select {
-	case a := <-address:
-		o.url = "http://" + a
-	case <-o.done:
-		t.Fatalf("the daemon ended with %d:\n%s", o.status, o.logged())
-	case <-time.After(20 * time.Second):
-		t.Fatal("the daemon does not serve")
+	for limit := time.Now().Add(20 * time.Second); o.url == ""; o.url = o.serving("Serving") {
+		select {
+		case <-o.done:
+			t.Fatalf("the daemon ended with %d:\n%s", o.status, o.logged())
+		case <-time.After(5 * time.Millisecond):
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("the daemon does not serve:\n%s", o.logged())
+		}
 	}
 	return o
+}
+
+// serving returns where the daemon says that it serves something, or nothing if it has not said so.
+func (o *outpost) serving(message string) (url string) {
+	for line := range strings.Lines(o.logged()) {
+		var entry struct{ Message, Address string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Message == message {
+			return "http://" + entry.Address
+		}
+	}
+	return ""
 }
 
 // end ends the daemon as an engine does, and returns its exit status.
@@ -309,9 +312,15 @@ func (o *outpost) end() int {
 }
 
 func (o *outpost) logged() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return strings.Join(o.log, "\n")
+	o.t.Helper()
+	if o.log == "" { // it runs in a container, which has it
+		return ""
+	}
+	log, err := os.ReadFile(o.log)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return string(log)
 }
 
 // connections is an entry of the answer.

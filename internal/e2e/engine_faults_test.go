@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,12 +23,15 @@ func TestEngineKilled(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, "10.77.0.71/24", lab.EngineOptions{})
 	e.peer("it", []string{"-p", "8080:80", "--restart", "always"}, "listen:tcp4:0.0.0.0:80")
-	o := e.start("OUTPOST_INTERFACES=10.77.0.71")
-	whole := complete(e.Name("it"), []string{"10.77.0.71 8080"}, nil)
+	o := start(t, "DOCKER_HOST="+e.Host(), "OUTPOST_INTERFACES=10.77.0.71", profiled)
+	on := []string{"10.77.0.71 8080"}
+	whole := complete(e.Name("it"), on, nil)
 	o.recovers(whole)
 	before := o.usage()
-	p := poll(o, 3, func(*answer, time.Time, time.Time) error { return nil })
+	var outages outages
+	p := poll(o, 3, outages.judge(exactly(e.Name("it"), on, nil), starting(e.Name("it"), on)))
 	for range 2 {
+		outages.begin()
 		restart, err := e.Kill()
 		if err != nil {
 			t.Fatal(err)
@@ -41,9 +45,45 @@ func TestEngineKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.recovers(whole)
+		outages.end()
 	}
 	t.Log(p.end())
 	o.returned(before)
+}
+
+// outages are when a container may be gone, or be starting.
+type outages struct {
+	mu    sync.Mutex
+	began []time.Time
+	ended []time.Time // the last goes on where there is one less
+}
+
+func (o *outages) begin() { o.mu.Lock(); o.began = append(o.began, time.Now()); o.mu.Unlock() }
+func (o *outages) end()   { o.mu.Lock(); o.ended = append(o.ended, time.Now()); o.mu.Unlock() }
+
+// judge judges by one what was asked outside of them all, and by another the rest.
+func (o *outages) judge(outside, within judge) judge {
+	return func(a *answer, began, ended time.Time) error {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		for i := range o.began {
+			if ended.After(o.began[i]) && (i >= len(o.ended) || began.Before(o.ended[i])) {
+				return within(a, began, ended)
+			}
+		}
+		return outside(a, began, ended)
+	}
+}
+
+// starting judges a container that may be gone, or may not listen yet.
+func starting(name string, listening []string) judge {
+	return func(a *answer, _, _ time.Time) error {
+		c := a.containers["/"+name]
+		if len(c.Established) > 0 || len(c.Listening) > 0 && fmt.Sprint(c.Listening) != fmt.Sprint(listening) {
+			return fmt.Errorf("%s: %v", name, c)
+		}
+		return nil
+	}
 }
 
 // A real engine is frozen for a minute.
@@ -52,7 +92,7 @@ func TestEngineFrozen(t *testing.T) {
 	const frozen = time.Minute
 	e := newEngine(t, "10.77.0.72/24", lab.EngineOptions{})
 	e.peer("it", []string{"-p", "8080:80"}, "listen:tcp4:0.0.0.0:80")
-	o := e.start("OUTPOST_INTERFACES=10.77.0.72")
+	o := start(t, "DOCKER_HOST="+e.Host(), "OUTPOST_INTERFACES=10.77.0.72", profiled)
 	whole := complete(e.Name("it"), []string{"10.77.0.72 8080"}, nil)
 	o.recovers(whole)
 	before := o.usage()
@@ -118,7 +158,7 @@ func TestFaultyEngine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "engine.sock")
 	serveSocket(t, path, engine)
 	// Without a limit Go gives back what an endless list took only after minutes.
-	o := startCommand(t, exec.Command(released(t)), interfaces, "DOCKER_HOST=unix://"+path, "GOMEMLIMIT=48MiB") //nolint:noctx // it is ended with SIGTERM
+	o := startCommand(t, exec.Command(released(t)), interfaces, "DOCKER_HOST=unix://"+path, "GOMEMLIMIT=48MiB", profiled) //nolint:noctx // it is ended with SIGTERM
 	whole := complete(l.Name("it"), l.on(0), nil)
 	o.recovers(whole)
 	before := o.usage()
@@ -177,7 +217,7 @@ func TestRestartingContainers(t *testing.T) {
 		judges = append(judges, complete(l.Name(fmt.Sprint("well", i)), l.on(i), nil))
 		l.run(fmt.Sprint("restarting", i), "--restart", "always", tools, "sleep", "0.2")
 	}
-	o := start(t, interfaces)
+	o := start(t, interfaces, profiled)
 	o.connections()
 	before := o.usage()
 	p := poll(o, 3, all(judges...))

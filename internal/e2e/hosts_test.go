@@ -13,6 +13,7 @@ import (
 
 // The links of LINKS between two hosts: what each sees of a connection to the other's published port.
 func TestTwoHosts(t *testing.T) {
+	t.Parallel()
 	a, b := newEngine(t, "10.77.0.21/24", lab.EngineOptions{}), newEngine(t, "10.77.0.22/24", lab.EngineOptions{})
 	b.peer("server", []string{"-p", "8080:80"}, "listen:tcp4:0.0.0.0:80")
 	a.peer("client", nil, "dial:1:10.77.0.22:8080")

@@ -44,7 +44,7 @@ func TestDescriptorsUsedUp(t *testing.T) {
 		l.run(fmt.Sprint("it", i), "--network", "none", tools, "peer", "listen:tcp4:0.0.0.0:80")
 	}
 	limited := exec.Command("sh", "-c", fmt.Sprintf("ulimit -n %d; exec %s", descriptors, binary)) //nolint:noctx // it is ended with SIGTERM
-	o := startCommand(t, limited, interfaces)
+	o := startCommand(t, limited, interfaces, profiled)
 	o.recovers(all(judges...))
 	before := o.usage()
 	var dialer net.Dialer

@@ -104,6 +104,7 @@ func (e *testEngine) process(instructions ...string) {
 // Every way of LINKS, on three hosts of the same name, with the same addresses on their bridges and containers of the same
 // names: exactly the links that exist.
 func TestMapOfThreeHosts(t *testing.T) {
+	t.Parallel()
 	a, b := newEngine(t, "10.77.0.31/24", lab.EngineOptions{}), newEngine(t, "10.77.0.32/24", lab.EngineOptions{})
 	c := newEngine(t, "10.77.0.33/24", lab.EngineOptions{CgroupV2: true})
 	for _, e := range []*testEngine{a, b, c} {

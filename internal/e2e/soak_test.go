@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,8 +24,18 @@ type ledger struct {
 	entries map[string]entry
 }
 
-// entry is a container's life: it certainly runs from started until leaving, and certainly does not after gone.
-type entry struct{ started, leaving, gone time.Time }
+// entry is a container's life: it is as judged from started until leaving, and certainly not there after gone.
+type entry struct {
+	judge                  judge
+	dialled                int // connections that it holds
+	started, leaving, gone time.Time
+}
+
+func (e *entry) runs(began, ended time.Time) bool {
+	return !e.started.IsZero() && e.started.Before(began) && (e.leaving.IsZero() || e.leaving.After(ended))
+}
+
+func (e *entry) over(began time.Time) bool { return !e.gone.IsZero() && e.gone.Before(began) }
 
 func (l *ledger) note(name string, change func(*entry)) {
 	l.mu.Lock()
@@ -33,32 +45,61 @@ func (l *ledger) note(name string, change func(*entry)) {
 	l.entries[name] = e
 }
 
-// judge holds which containers are listed against which there were.
+// judge holds which containers are listed, and what of them is, against which there were.
 func (l *ledger) judge(a *answer, began, ended time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name, e := range l.entries {
-		_, listed := a.containers["/"+name]
-		if runs := !e.started.IsZero() && e.started.Before(began) && (e.leaving.IsZero() || e.leaving.After(ended)); runs && !listed {
-			return fmt.Errorf("%s runs since %s and is not listed", name, e.started.Format("15:04:05.000"))
+		if e.runs(began, ended) {
+			if err := e.judge(a, began, ended); err != nil {
+				return fmt.Errorf("since %s: %w", e.started.Format("15:04:05.000"), err)
+			}
 		}
-		if !e.gone.IsZero() && e.gone.Before(began) && listed {
+		if _, listed := a.containers["/"+name]; listed && e.over(began) {
 			return fmt.Errorf("%s is gone since %s and listed", name, e.gone.Format("15:04:05.000"))
 		}
 	}
 	return nil
 }
 
-// pass starts a container, lets it live for a moment, and removes it.
-func (l *ledger) pass(ctx context.Context, lab *testLab, part string, life time.Duration, args ...string) error {
-	name := lab.Name(part)
-	if _, err := lab.Run(ctx, part, args...); err != nil {
-		return err
+// dialled is how many connections all of them hold at the least and at the most.
+func (l *ledger) dialled(began, ended time.Time) (least, most int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.entries {
+		if e.runs(began, ended) {
+			least += e.dialled
+		}
+		if !e.over(began) {
+			most += e.dialled
+		}
 	}
-	l.note(name, func(e *entry) { e.started = time.Now() })
-	_ = pauseFor(ctx, life) // it is removed then too
+	return least, most
+}
+
+// pass starts a container, lets it live for a moment, and removes it. It holds so many connections to an address, and listens
+// where it is told to.
+func (l *ledger) pass(ctx context.Context, lab *testLab, part string, life time.Duration, listening []string, dialled int, address string, args ...string) error {
+	name := lab.Name(part)
+	l.note(name, func(e *entry) {
+		e.judge, e.dialled = exactly(name, listening, slices.Repeat([]string{strings.ReplaceAll(address, ":", " ")}, dialled)), dialled
+	})
+	if dialled > 0 {
+		args = append(args, fmt.Sprintf("dial:%d:%s", dialled, address))
+	}
+	whole := context.WithoutCancel(ctx) // a command that is broken off leaves a container that nobody knows
+	_, err := lab.Run(whole, part, args...)
+	if err == nil {
+		err = lab.Ready(whole, part)
+	}
+	if err == nil {
+		l.note(name, func(e *entry) { e.started = time.Now() })
+		_ = pauseFor(ctx, life) // it is removed then too
+	}
 	l.note(name, func(e *entry) { e.leaving = time.Now() })
-	_, err := lab.Docker(context.WithoutCancel(ctx), "rm", "-f", name)
+	if _, removed := lab.Docker(whole, "rm", "-f", name); removed != nil {
+		return errors.Join(err, removed)
+	}
 	l.note(name, func(e *entry) { e.gone = time.Now() })
 	return err
 }
@@ -81,7 +122,7 @@ func TestManyContainersComeAndGo(t *testing.T) {
 		containers = 500
 	}
 	l.peer("stays", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
-	o := startCommand(t, exec.Command(released(t)), interfaces) //nolint:noctx // it is ended with SIGTERM
+	o := startCommand(t, exec.Command(released(t)), interfaces, profiled) //nolint:noctx // it is ended with SIGTERM
 	o.connections()
 	before := o.usage()
 	lives := &ledger{entries: make(map[string]entry)}
@@ -90,7 +131,7 @@ func TestManyContainersComeAndGo(t *testing.T) {
 	churn.SetLimit(atOnce)
 	for i := range containers {
 		churn.Go(func() error {
-			return lives.pass(t.Context(), l, fmt.Sprint("goes", i), 0, "--network", "none", bare, "/peer", "listen:tcp4:0.0.0.0:80")
+			return lives.pass(t.Context(), l, fmt.Sprint("goes", i), 0, nil, 0, "", "--network", "none", bare, "/peer", "listen:tcp4:0.0.0.0:80")
 		})
 	}
 	if err := churn.Wait(); err != nil {
@@ -107,6 +148,7 @@ func TestManyContainersComeAndGo(t *testing.T) {
 // For as long as SOAK says, by default a short while: containers and connections come and go, ten poll, the event stream is
 // cut at random, and there is a fault every now and then. Every answer is held against what the test itself opened.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	duration, every := 30*time.Second, 6*time.Second
 	if text := os.Getenv("SOAK"); text != "" {
 		var err error
@@ -122,19 +164,17 @@ func TestSoak(t *testing.T) {
 	l.peer("client", nil, "dial:5:"+l.address("server")+":80")
 	l.peer("visited", nil, "serve:tcp4:0.0.0.0:81")
 	l.run("visitor", tools, "sleep", "100000")
-	visited := l.address("visited")
+	visited := l.address("visited") + ":81"
 	dialled := l.address("server") + " 80"
-	o := startCommand(t, exec.Command(released(t)), interfaces, "DOCKER_HOST=unix://"+path) //nolint:noctx // it is ended with SIGTERM
-	client := exactly(l.Name("client"), nil, []string{dialled, dialled, dialled, dialled, dialled})
-	server := func(a *answer, _, _ time.Time) error {
-		c, ok := a.containers["/"+l.Name("server")]
-		if !ok || !a.incomplete(l.Name("server")) && (len(c.Established) != 5 || fmt.Sprint(c.Listening) != fmt.Sprint(l.on(0))) {
-			return fmt.Errorf("server: %v", c)
-		}
-		return nil
-	}
+	o := startCommand(t, exec.Command(released(t)), interfaces, profiled, "OUTPOST_WINDOW=1m", "DOCKER_HOST=unix://"+path) //nolint:noctx // it is ended with SIGTERM
 	lives := &ledger{entries: make(map[string]entry)}
-	judge := all(client, server, lives.judge)
+	judge := all(
+		exactly(l.Name("client"), nil, slices.Repeat([]string{dialled}, 5)),
+		accepted(l.Name("server"), l.on(0), "", func(time.Time, time.Time) (int, int) { return 5, 5 }),
+		accepted(l.Name("visited"), nil, l.address("visitor"), lives.dialled),
+		visits(l.Name("visitor"), strings.ReplaceAll(visited, ":", " ")),
+		lives.judge,
+	)
 	o.recovers(judge)
 	for range 20 { // what is made once is made before it is counted
 		o.connections()
@@ -145,25 +185,27 @@ func TestSoak(t *testing.T) {
 	defer cancel()
 	p := poll(o, 10, judge)
 	var load errgroup.Group
-	var passed, visits atomic.Int64
+	var passed, opened atomic.Int64
 	for lane := range 2 {
 		load.Go(func() error {
 			for i := 0; ctx.Err() == nil; i++ {
-				life := time.Duration(rand.IntN(3000)) * time.Millisecond
-				if err := lives.pass(ctx, l, fmt.Sprintf("goes-%d-%d", lane, i), life, tools, "peer", "listen:tcp4:0.0.0.0:80"); err != nil && ctx.Err() == nil {
+				life, dialled := time.Duration(rand.IntN(3000))*time.Millisecond, rand.IntN(6)
+				if err := lives.pass(ctx, l, fmt.Sprintf("goes-%d-%d", lane, i), life, l.on(1+lane), dialled, visited,
+					"-p", l.port(1+lane)+":80", tools, "peer", "listen:tcp4:0.0.0.0:80"); err != nil && ctx.Err() == nil {
 					return err
 				}
 				passed.Add(1)
+				opened.Add(int64(dialled))
 			}
 			return nil
 		})
 	}
 	load.Go(func() error {
 		for ctx.Err() == nil {
-			if _, err := l.Docker(ctx, "exec", l.Name("visitor"), "peer", fmt.Sprintf("visit:100:%s:81", visited), "leave"); err != nil && ctx.Err() == nil {
+			if _, err := l.Docker(ctx, "exec", l.Name("visitor"), "peer", "visit:100:"+visited, "leave"); err != nil && ctx.Err() == nil {
 				return err
 			}
-			visits.Add(100)
+			opened.Add(100)
 		}
 		return nil
 	})
@@ -173,10 +215,42 @@ func TestSoak(t *testing.T) {
 	}
 	tally := p.end()
 	o.recovers(judge)
-	t.Logf("%s: %s; %d containers and %d connections came and went; %d faults", duration, tally, passed.Load(), visits.Load(), made)
+	t.Logf("%s: %s; %d containers and %d connections came and went; %d faults", duration, tally, passed.Load(), opened.Load(), made)
 	o.returned(before)
-	if made == 0 || passed.Load() == 0 || visits.Load() == 0 || tally.requests == tally.unavailable {
+	if made == 0 || passed.Load() == 0 || opened.Load() == 0 || tally.requests == tally.unavailable {
 		t.Error("nothing was tried")
+	}
+}
+
+// accepted judges a container that listens, and is connected to as many clients as it is known to; those at an address that
+// comes and goes are not counted.
+func accepted(name string, listening []string, passing string, count func(began, ended time.Time) (least, most int)) judge {
+	return func(a *answer, began, ended time.Time) error {
+		c, ok := a.containers["/"+name]
+		if ok && a.incomplete(name) {
+			return nil
+		}
+		n := 0
+		for _, client := range c.Established {
+			if client.Address != passing {
+				n++
+			}
+		}
+		if least, most := count(began, ended); !ok || n < least || n > most || fmt.Sprint(c.Listening) != fmt.Sprint(listening) {
+			return fmt.Errorf("%s: %d connections, want %d to %d: %v", name, n, least, most, c)
+		}
+		return nil
+	}
+}
+
+// visits judges a container that listens nowhere, and is connected to one endpoint, or is not.
+func visits(name, at string) judge {
+	return func(a *answer, _, _ time.Time) error {
+		c, ok := a.containers["/"+name]
+		if !ok || len(c.Listening) > 0 || slices.ContainsFunc(c.Established, func(e endpoint) bool { return e.String() != at }) {
+			return fmt.Errorf("%s: %v", name, c)
+		}
+		return nil
 	}
 }
 

@@ -40,6 +40,7 @@ func written(t testing.TB, name string, replacements ...string) (path string) {
 // The README's Docker Swarm stack on two hosts: a daemon on each, one mapper that finds them, and links over an overlay
 // network.
 func TestSwarmStack(t *testing.T) {
+	t.Parallel()
 	a, b := newEngine(t, "10.77.0.41/24", lab.EngineOptions{}), newEngine(t, "10.77.0.42/24", lab.EngineOptions{})
 	engines := []*testEngine{a, b}
 	for _, e := range engines {

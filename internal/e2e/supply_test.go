@@ -12,6 +12,7 @@ import (
 // The binary that `make build` makes here and the one of the image, compiled in another place by another copy of the
 // toolchain with no cache in common, are the same to the last byte.
 func TestReproducible(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	container := l.docker("create", "--label", l.Label(), outpostImage(t))
 	ofImage := filepath.Join(t.TempDir(), "outpost")
