@@ -38,47 +38,45 @@ func described(g graph.Graph) []string {
 	return words
 }
 
+// step is what is linked at a minute, and the map that is drawn of it.
+type step struct {
+	minute  int
+	servers []string
+	want    []string
+}
+
 func TestWindow(t *testing.T) {
-	w := NewWindow(time.Hour)
-	minute := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Minute) }
-	for _, step := range []struct {
-		minute  int
-		servers []string
-		want    []string
-	}{
+	expectSteps(t, []step{
 		{0, []string{"b", "c"}, []string{"a", "b", "c", "a>b 2 true 0-0", "a>c 2 true 0-0"}},
 		{10, []string{"c", "d"}, []string{"a", "b past", "c", "d", "a>b 0 false 0-0", "a>c 2 true 0-10", "a>d 2 true 10-10"}},
 		{20, nil, []string{"a", "b past", "c past", "d past", "a>b 0 false 0-0", "a>c 0 false 0-10", "a>d 0 false 10-10"}},
 		{60, []string{"b"}, []string{"a", "b", "c past", "d past", "a>b 2 true 0-60", "a>c 0 false 0-10", "a>d 0 false 10-10"}},
 		{71, []string{"d"}, []string{"a", "b past", "d", "a>b 0 false 0-60", "a>d 2 true 71-71"}},
-	} {
-		got := w.Add(seen(minute(step.minute), step.servers...), minute(step.minute))
+	})
+}
+
+// After the clock was set back by two hours, what was seen before is kept for an hour, not for three.
+func TestWindowOfAClockSetBack(t *testing.T) {
+	expectSteps(t, []step{
+		{120, []string{"b", "c"}, []string{"a", "b", "c", "a>b 2 true 120-120", "a>c 2 true 120-120"}},
+		{0, []string{"c"}, []string{"a", "b past", "c", "a>b 0 false 0-0", "a>c 2 true 0-0"}},
+		{50, nil, []string{"a", "b past", "c past", "a>b 0 false 0-0", "a>c 0 false 0-0"}},
+		{70, nil, []string{"a"}},
+	})
+}
+
+// expectSteps takes steps with a window of an hour.
+func expectSteps(t *testing.T, steps []step) {
+	t.Helper()
+	w := NewWindow(time.Hour)
+	for _, step := range steps {
+		at := noon.Add(time.Duration(step.minute) * time.Minute)
+		got := w.Add(seen(at, step.servers...), at)
 		if diff := cmp.Diff(step.want, described(got)); diff != "" {
 			t.Errorf("minute %d (-want +got):\n%s", step.minute, diff)
 		}
 		if diff := cmp.Diff(got, w.Latest(), cmpopts.IgnoreUnexported(graph.Graph{})); diff != "" {
 			t.Errorf("minute %d: the latest is another:\n%s", step.minute, diff)
-		}
-	}
-}
-
-// After the clock was set back by two hours, what was seen before is kept for an hour, not for three.
-func TestWindowOfAClockSetBack(t *testing.T) {
-	w := NewWindow(time.Hour)
-	minute := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Minute) }
-	for _, step := range []struct {
-		minute  int
-		servers []string
-		want    []string
-	}{
-		{120, []string{"b", "c"}, []string{"a", "b", "c", "a>b 2 true 120-120", "a>c 2 true 120-120"}},
-		{0, []string{"c"}, []string{"a", "b past", "c", "a>b 0 false 0-0", "a>c 2 true 0-0"}},
-		{50, nil, []string{"a", "b past", "c past", "a>b 0 false 0-0", "a>c 0 false 0-0"}},
-		{70, nil, []string{"a"}},
-	} {
-		got := w.Add(seen(minute(step.minute), step.servers...), minute(step.minute))
-		if diff := cmp.Diff(step.want, described(got)); diff != "" {
-			t.Errorf("minute %d (-want +got):\n%s", step.minute, diff)
 		}
 	}
 }

@@ -1,0 +1,235 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// outpost is a daemon that runs on the host.
+type outpost struct {
+	t       testing.TB
+	url     string
+	process *os.Process
+	done    chan struct{}
+	status  int    // after done
+	log     string // the path of what it has logged
+}
+
+// start starts a daemon with variables given as "NAME=value" and waits until it serves.
+func start(t testing.TB, variables ...string) *outpost {
+	t.Helper()
+	return startCommand(t, exec.Command(binary), variables...) //nolint:noctx // it is ended with SIGTERM
+}
+
+// startCommand is start by a command that becomes the daemon.
+func startCommand(t testing.TB, command *exec.Cmd, variables ...string) *outpost {
+	t.Helper()
+	environ := command.Env
+	if environ == nil {
+		environ = os.Environ()
+	}
+	// Without samples of the memory, looking at what a daemon holds takes next to none of it.
+	command.Env = append(append(environ, "OUTPOST_LISTEN=127.0.0.1:0", "GODEBUG=memprofilerate=0"), variables...)
+	// What it has logged before it answers is in a file by then; in a pipe it would be on its way.
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }() // the daemon has its own descriptor
+	command.Stderr = log
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	o := &outpost{t: t, process: command.Process, done: make(chan struct{}), log: log.Name()}
+	go func() {
+		_ = command.Wait() // the status says what went wrong
+		o.status = command.ProcessState.ExitCode()
+		close(o.done)
+	}()
+	t.Cleanup(func() {
+		if status := o.end(); status != 0 {
+			t.Errorf("the daemon ended with %d:\n%s", status, o.logged())
+		}
+	})
+	for limit := time.Now().Add(20 * time.Second); o.url == ""; o.url = o.serving("Serving") {
+		select {
+		case <-o.done:
+			t.Fatalf("the daemon ended with %d:\n%s", o.status, o.logged())
+		case <-time.After(5 * time.Millisecond):
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("the daemon does not serve:\n%s", o.logged())
+		}
+	}
+	return o
+}
+
+// serving returns where the daemon says that it serves something, or nothing if it has not said so.
+func (o *outpost) serving(message string) (url string) {
+	for line := range strings.Lines(o.logged()) {
+		var entry struct{ Message, Address string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Message == message {
+			return "http://" + entry.Address
+		}
+	}
+	return ""
+}
+
+// end ends the daemon as an engine does, and returns its exit status.
+func (o *outpost) end() int {
+	_ = o.process.Signal(syscall.SIGTERM) // it may have ended by itself
+	select {
+	case <-o.done:
+	case <-time.After(30 * time.Second):
+		_ = o.process.Kill()
+		<-o.done
+	}
+	return o.status
+}
+
+func (o *outpost) logged() string {
+	o.t.Helper()
+	if o.log == "" { // it runs in a container, which has it
+		return ""
+	}
+	log, err := os.ReadFile(o.log)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return string(log)
+}
+
+// connections is an entry of the answer.
+type connections struct {
+	Name        string     `json:"name"`
+	Artefact    string     `json:"artefact"`
+	Listening   []endpoint `json:"listening"`
+	Established []endpoint `json:"established"`
+}
+
+type endpoint struct {
+	Address string `json:"address"`
+	Port    uint16 `json:"port"`
+}
+
+func (e endpoint) String() string { return fmt.Sprintf("%s %d", e.Address, e.Port) }
+
+type answer struct {
+	t          testing.TB
+	status     int
+	header     http.Header
+	body       string
+	containers map[string]connections
+}
+
+// get asks for a path; an error ends the test.
+func (o *outpost) get(path string) *answer {
+	o.t.Helper()
+	a, err := o.ask(path)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return a
+}
+
+// ask asks for a path, and decodes the answer strictly if it is a list.
+func (o *outpost) ask(path string) (*answer, error) {
+	request, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, o.url+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	a := &answer{t: o.t, body: string(body)}
+	if response.StatusCode == http.StatusOK && strings.HasPrefix(a.body, "[") {
+		if a, err = decodeAnswer(o.t, a.body); err != nil {
+			return nil, err
+		}
+	}
+	a.status, a.header = response.StatusCode, response.Header
+	return a, nil
+}
+
+// decodeAnswer decodes a list strictly.
+func decodeAnswer(t testing.TB, body string) (*answer, error) {
+	a := &answer{t: t, body: body, containers: make(map[string]connections)}
+	var list []connections
+	decoder := json.NewDecoder(strings.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&list); err != nil {
+		return nil, fmt.Errorf("%w in %s", err, body)
+	}
+	for _, c := range list {
+		a.containers[c.Name] = c
+	}
+	return a, nil
+}
+
+func (o *outpost) connections() *answer {
+	o.t.Helper()
+	a := o.get("/connections")
+	if a.status != http.StatusOK {
+		o.t.Fatalf("%d %s", a.status, a.body)
+	}
+	return a
+}
+
+// incomplete reports whether the answer says that something of the container is missing.
+func (a *answer) incomplete(name string) bool {
+	for n := range strings.SplitSeq(a.header.Get("Outpost-Incomplete"), ", ") {
+		if n == "/"+name {
+			return true
+		}
+	}
+	return false
+}
+
+// expect holds a complete container against the endpoints that it listens at and those that it is connected to,
+// both as "address port", in the answer's order.
+func (a *answer) expect(name string, listening, established []string) {
+	a.t.Helper()
+	if a.incomplete(name) {
+		a.t.Errorf("%s is incomplete", name)
+	}
+	a.expectKnown(name, listening, established)
+}
+
+// expectPartial is expect for an incomplete container.
+func (a *answer) expectPartial(name string, listening, established []string) {
+	a.t.Helper()
+	if !a.incomplete(name) {
+		a.t.Errorf("%s is not said to be incomplete", name)
+	}
+	a.expectKnown(name, listening, established)
+}
+
+func (a *answer) expectKnown(name string, listening, established []string) {
+	a.t.Helper()
+	c, ok := a.containers["/"+name]
+	if !ok {
+		a.t.Errorf("%s is not listed in %s", name, a.body)
+		return
+	}
+	if got, want := fmt.Sprint(c.Listening), fmt.Sprint(listening); got != want {
+		a.t.Errorf("%s listens at %s, want %s", name, got, want)
+	}
+	if got, want := fmt.Sprint(c.Established), fmt.Sprint(established); got != want {
+		a.t.Errorf("%s is connected to %s, want %s", name, got, want)
+	}
+}
