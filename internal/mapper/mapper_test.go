@@ -443,7 +443,7 @@ func TestTargetsBehindAName(t *testing.T) {
 	}
 }
 
-// Behind a name, the certificates are of the name; with a target of an address, they are not of that.
+// Behind a name, the certificates are of the name; a target of the same address, of which they are not, fails all the same.
 func TestTargetsBehindANameWithTLS(t *testing.T) {
 	authority := accesstest.NewAuthority(t)
 	certificate, err := tls.LoadX509KeyPair(authority.IssueToName("localhost"))

@@ -3,7 +3,6 @@ package mapper
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,34 +48,6 @@ type client struct {
 	http   *http.Client
 	memory *memory
 }
-
-// handshakeTimeout bounds how long a connection with TLS may take until requests can be made on it.
-const handshakeTimeout = 10 * time.Second
-
-// NewTransport returns what makes a mapper's requests: it keeps a connection to each daemon, and no hostile one can make it
-// take more memory than its share. A proxy of the environment is not for it.
-//
-// The certificate of a daemon that is one of several behind a name has to be of that name.
-func NewTransport(c *tls.Config) http.RoundTripper {
-	return &http.Transport{
-		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			named := new(tls.Config)
-			if c != nil {
-				named = c.Clone()
-			}
-			named.ServerName, _ = ctx.Value(certified{}).(string)
-			ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-			defer cancel()
-			return (&tls.Dialer{Config: named}).DialContext(ctx, network, address)
-		},
-		MaxIdleConnsPerHost:    1,
-		IdleConnTimeout:        10 * time.Minute,
-		MaxResponseHeaderBytes: 64 << 10,
-	}
-}
-
-// certified is the key of the name that a certificate has to be of, in the context of a request; empty, it is the URL's.
-type certified struct{}
 
 func newClient(transport http.RoundTripper) *client {
 	if transport == nil {
