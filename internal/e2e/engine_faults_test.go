@@ -29,7 +29,7 @@ func TestEngineKilled(t *testing.T) {
 	o.recovers(whole)
 	before := o.usage()
 	var outages outages
-	p := poll(o, 3, outages.judge(exactly(e.Name("it"), on, nil), starting(e.Name("it"), on)))
+	p := pollThrough(o, 3, outages.judge(whole, starting(e.Name("it"), on)), outages.touch)
 	for range 2 {
 		outages.begin()
 		restart, err := e.Kill()
@@ -49,30 +49,6 @@ func TestEngineKilled(t *testing.T) {
 	}
 	t.Log(p.end())
 	o.returned(before)
-}
-
-// outages are when a container may be gone, or be starting.
-type outages struct {
-	mu    sync.Mutex
-	began []time.Time
-	ended []time.Time // the last goes on where there is one less
-}
-
-func (o *outages) begin() { o.mu.Lock(); o.began = append(o.began, time.Now()); o.mu.Unlock() }
-func (o *outages) end()   { o.mu.Lock(); o.ended = append(o.ended, time.Now()); o.mu.Unlock() }
-
-// judge judges by one what was asked outside of them all, and by another the rest.
-func (o *outages) judge(outside, within judge) judge {
-	return func(a *answer, began, ended time.Time) error {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		for i := range o.began {
-			if ended.After(o.began[i]) && (i >= len(o.ended) || began.Before(o.ended[i])) {
-				return within(a, began, ended)
-			}
-		}
-		return outside(a, began, ended)
-	}
 }
 
 // starting judges a container that may be gone, or may not listen yet.
@@ -116,20 +92,41 @@ func TestEngineFrozen(t *testing.T) {
 
 // faulty is an engine that does as it is told to.
 type faulty struct {
-	well  http.Handler
-	fault atomic.Pointer[http.HandlerFunc] // nil where there is none
+	well http.Handler
+
+	mu    sync.Mutex
+	fault http.HandlerFunc // nil where there is none
+	cut   context.CancelFunc
+	calls context.Context // of all calls until the engine is another one
+}
+
+// become has the engine fail, or nil be well, and breaks off what it was asked before, events too.
+func (f *faulty) become(fault http.HandlerFunc) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cut != nil {
+		f.cut()
+	}
+	f.calls, f.cut = context.WithCancel(context.Background())
+	f.fault = fault
 }
 
 func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if fault := f.fault.Load(); fault != nil {
-		(*fault)(w, r)
+	f.mu.Lock()
+	fault, calls := f.fault, f.calls
+	f.mu.Unlock()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(calls, cancel)()
+	if r = r.WithContext(ctx); fault != nil {
+		fault(w, r)
 		return
 	}
 	f.well.ServeHTTP(w, r)
 }
 
-// back has an engine whose clock shows an hour less all at once.
-func back(t testing.TB) http.Handler {
+// withClock is an engine whose clock is off by so many hours all at once; shown counts how often it was looked at.
+func withClock(t testing.TB, hours int, shown *atomic.Int64) http.HandlerFunc {
 	proxy := passOn(t)
 	proxy.ModifyResponse = func(r *http.Response) error {
 		if !strings.HasSuffix(r.Request.URL.Path, "/info") {
@@ -139,22 +136,28 @@ func back(t testing.TB) http.Handler {
 		if err != nil {
 			return err
 		}
-		now, past := time.Now().UTC().Format("2006-01-02T15:"), time.Now().UTC().Add(-time.Hour).Format("2006-01-02T15:")
-		body = bytes.ReplaceAll(body, []byte(`"SystemTime":"`+now), []byte(`"SystemTime":"`+past))
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-		r.Header.Set("Content-Length", fmt.Sprint(len(body)))
+		const hour = "2006-01-02T15:"
+		now := time.Now().UTC()
+		off := now.Add(time.Duration(hours) * time.Hour)
+		altered := bytes.ReplaceAll(body, []byte(`"SystemTime":"`+now.Format(hour)), []byte(`"SystemTime":"`+off.Format(hour)))
+		if !bytes.Equal(altered, body) {
+			shown.Add(1)
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(altered)), int64(len(altered))
+		r.Header.Set("Content-Length", fmt.Sprint(len(altered)))
 		return nil
 	}
-	return proxy
+	return proxy.ServeHTTP
 }
 
-// An engine that answers 500, garbage, a byte a second or by another clock: to each request there is an answer in time, and
+// An engine that answers 500, garbage, a byte a second or by another clock, as where one's own was set back: to each request there is an answer in time, and
 // when it is well again, so is Outpost.
 func TestFaultyEngine(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	engine := &faulty{well: passOn(t)}
+	engine.become(nil)
 	path := filepath.Join(t.TempDir(), "engine.sock")
 	serveSocket(t, path, engine)
 	// Without a limit Go gives back what an endless list took only after minutes.
@@ -162,6 +165,7 @@ func TestFaultyEngine(t *testing.T) {
 	whole := complete(l.Name("it"), l.on(0), nil)
 	o.recovers(whole)
 	before := o.usage()
+	var clocks atomic.Int64
 	for _, fault := range []struct {
 		name    string
 		handler http.HandlerFunc
@@ -190,18 +194,25 @@ func TestFaultyEngine(t *testing.T) {
 			}
 		}, true},
 		{"breaks off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
-		{"clock set back", back(t).ServeHTTP, false},
+		{"clock set back", withClock(t, -1, &clocks), false},
+		{"clock set forward", withClock(t, 1, &clocks), false},
 	} {
-		engine.fault.Store(&fault.handler)
-		p := poll(o, 2, exactly(l.Name("it"), l.on(0), nil))
+		engine.become(fault.handler)
+		if !fault.harms {
+			o.recovers(whole) // from the break
+		}
+		p := poll(o, 2, whole)
 		time.Sleep(5 * time.Second)
 		tally := p.end()
 		t.Logf("%s: %s", fault.name, tally)
-		if (tally.unavailable+tally.incomplete > 0) != fault.harms {
+		if tally.requests == 0 || fault.harms != (tally.unavailable == tally.requests) || !fault.harms && tally.unavailable > 0 {
 			t.Errorf("%s: %s\n%s", fault.name, tally, o.logged())
 		}
-		engine.fault.Store(nil)
+		engine.become(nil)
 		o.recovers(whole)
+	}
+	if n := clocks.Load(); n < 2 {
+		t.Errorf("the clock was looked at %d times", n)
 	}
 	o.returned(before)
 }
@@ -217,7 +228,7 @@ func TestRestartingContainers(t *testing.T) {
 		judges = append(judges, complete(l.Name(fmt.Sprint("well", i)), l.on(i), nil))
 		l.run(fmt.Sprint("restarting", i), "--restart", "always", tools, "sleep", "0.2")
 	}
-	o := start(t, interfaces, profiled)
+	o := startCommand(t, exec.Command(released(t)), interfaces, profiled) //nolint:noctx // it is ended with SIGTERM
 	o.connections()
 	before := o.usage()
 	p := poll(o, 3, all(judges...))

@@ -22,6 +22,7 @@ type pollers struct {
 	t     testing.TB
 	o     *outpost
 	judge judge
+	may   func(began, ended time.Time) bool // be unavailable
 	stop  chan struct{}
 	group sync.WaitGroup
 
@@ -42,9 +43,14 @@ func (t tally) String() string {
 		t.requests, t.unavailable, t.incomplete, len(t.wrong), t.slowest.Round(time.Millisecond))
 }
 
-// poll starts pollers of a daemon, whose answers are judged.
+// poll starts pollers of a daemon, whose answers are judged; it may be unavailable.
 func poll(o *outpost, n int, judge judge) *pollers {
-	p := &pollers{t: o.t, o: o, judge: judge, stop: make(chan struct{})}
+	return pollThrough(o, n, judge, func(time.Time, time.Time) bool { return true })
+}
+
+// pollThrough is poll, of a daemon that may be unavailable then and there.
+func pollThrough(o *outpost, n int, judge judge, may func(began, ended time.Time) bool) *pollers {
+	p := &pollers{t: o.t, o: o, judge: judge, may: may, stop: make(chan struct{})}
 	for range n {
 		p.group.Go(p.run)
 	}
@@ -74,7 +80,7 @@ func (p *pollers) ask() {
 	case err != nil:
 	case ended.Sub(began) > deadline:
 		err = fmt.Errorf("it took %s", ended.Sub(began))
-	case a.status == http.StatusServiceUnavailable && strings.Contains(a.body, `{"error":"`):
+	case a.status == http.StatusServiceUnavailable && strings.Contains(a.body, `{"error":"`) && p.may(began, ended):
 		p.tally.unavailable++
 		return
 	case a.status != http.StatusOK:
@@ -126,11 +132,18 @@ func exactly(name string, listening, established []string) judge {
 
 // complete judges as exactly does, and that the container is known completely.
 func complete(name string, listening, established []string) judge {
+	return wholly(exactly(name, listening, established), name)
+}
+
+// wholly judges as another does, and that containers are known completely.
+func wholly(judge judge, names ...string) judge {
 	return func(a *answer, began, ended time.Time) error {
-		if a.incomplete(name) {
-			return fmt.Errorf("%s is incomplete", name)
+		for _, name := range names {
+			if a.incomplete(name) {
+				return fmt.Errorf("%s is incomplete", name)
+			}
 		}
-		return exactly(name, listening, established)(a, began, ended)
+		return judge(a, began, ended)
 	}
 }
 
@@ -143,6 +156,38 @@ func all(judges ...judge) judge {
 			}
 		}
 		return nil
+	}
+}
+
+// outages are when something is made to fail, until all is well again.
+type outages struct {
+	mu    sync.Mutex
+	began []time.Time
+	ended []time.Time // one less while the last goes on
+}
+
+func (o *outages) begin() { o.mu.Lock(); o.began = append(o.began, time.Now()); o.mu.Unlock() }
+func (o *outages) end()   { o.mu.Lock(); o.ended = append(o.ended, time.Now()); o.mu.Unlock() }
+
+// touch reports whether there was an outage between two moments.
+func (o *outages) touch(began, ended time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.began {
+		if ended.After(o.began[i]) && (i >= len(o.ended) || began.Before(o.ended[i])) {
+			return true
+		}
+	}
+	return false
+}
+
+// judge judges by one what was asked outside of them all, and by another the rest.
+func (o *outages) judge(outside, within judge) judge {
+	return func(a *answer, began, ended time.Time) error {
+		if o.touch(began, ended) {
+			return within(a, began, ended)
+		}
+		return outside(a, began, ended)
 	}
 }
 

@@ -126,7 +126,7 @@ func TestManyContainersComeAndGo(t *testing.T) {
 	o.connections()
 	before := o.usage()
 	lives := &ledger{entries: make(map[string]entry)}
-	p := poll(o, 10, all(exactly(l.Name("stays"), l.on(0), nil), lives.judge))
+	p := poll(o, 10, all(complete(l.Name("stays"), l.on(0), nil), lives.judge))
 	var churn errgroup.Group
 	churn.SetLimit(atOnce)
 	for i := range containers {
@@ -168,6 +168,7 @@ func TestSoak(t *testing.T) {
 	dialled := l.address("server") + " 80"
 	o := startCommand(t, exec.Command(released(t)), interfaces, profiled, "OUTPOST_WINDOW=1m", "DOCKER_HOST=unix://"+path) //nolint:noctx // it is ended with SIGTERM
 	lives := &ledger{entries: make(map[string]entry)}
+	stay := []string{l.Name("client"), l.Name("server"), l.Name("visited"), l.Name("visitor")}
 	judge := all(
 		exactly(l.Name("client"), nil, slices.Repeat([]string{dialled}, 5)),
 		accepted(l.Name("server"), l.on(0), "", func(time.Time, time.Time) (int, int) { return 5, 5 }),
@@ -175,7 +176,8 @@ func TestSoak(t *testing.T) {
 		visits(l.Name("visitor"), strings.ReplaceAll(visited, ":", " ")),
 		lives.judge,
 	)
-	o.recovers(judge)
+	whole := wholly(judge, stay...)
+	o.recovers(whole)
 	for range 20 { // what is made once is made before it is counted
 		o.connections()
 	}
@@ -183,7 +185,8 @@ func TestSoak(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), duration)
 	defer cancel()
-	p := poll(o, 10, judge)
+	var outages outages
+	p := pollThrough(o, 10, outages.judge(whole, judge), outages.touch)
 	var load errgroup.Group
 	var passed, opened atomic.Int64
 	for lane := range 2 {
@@ -202,19 +205,24 @@ func TestSoak(t *testing.T) {
 	}
 	load.Go(func() error {
 		for ctx.Err() == nil {
-			if _, err := l.Docker(ctx, "exec", l.Name("visitor"), "peer", "visit:100:"+visited, "leave"); err != nil && ctx.Err() == nil {
+			if _, err := l.Docker(ctx, "exec", l.Name("visitor"), "peer", fmt.Sprintf("visit:%d:%s", eachVisit, visited), "leave"); err != nil && ctx.Err() == nil {
 				return err
 			}
-			opened.Add(100)
+			opened.Add(eachVisit)
 		}
 		return nil
 	})
-	made := soakFaults(ctx, w, every)
+	made := soakFaults(ctx, w, every, func(fault func()) {
+		outages.begin()
+		fault()
+		o.recovers(whole)
+		outages.end()
+	})
 	if err := load.Wait(); err != nil {
 		t.Error(err)
 	}
 	tally := p.end()
-	o.recovers(judge)
+	o.recovers(whole)
 	t.Logf("%s: %s; %d containers and %d connections came and went; %d faults", duration, tally, passed.Load(), opened.Load(), made)
 	o.returned(before)
 	if made == 0 || passed.Load() == 0 || opened.Load() == 0 || tally.requests == tally.unavailable {
@@ -243,19 +251,22 @@ func accepted(name string, listening []string, passing string, count func(began,
 	}
 }
 
-// visits judges a container that listens nowhere, and is connected to one endpoint, or is not.
+// visits judges a container that listens nowhere, and is connected to one endpoint, or is not, no more often than it visits.
 func visits(name, at string) judge {
 	return func(a *answer, _, _ time.Time) error {
 		c, ok := a.containers["/"+name]
-		if !ok || len(c.Listening) > 0 || slices.ContainsFunc(c.Established, func(e endpoint) bool { return e.String() != at }) {
+		if !ok || len(c.Listening) > 0 || len(c.Established) > eachVisit || slices.ContainsFunc(c.Established, func(e endpoint) bool { return e.String() != at }) {
 			return fmt.Errorf("%s: %v", name, c)
 		}
 		return nil
 	}
 }
 
+// eachVisit is how many connections, one after the other, a visitor makes at a time.
+const eachVisit = 100
+
 // soakFaults makes faults in turns until ctx ends, and cuts the stream of events at random; it returns how many it made.
-func soakFaults(ctx context.Context, w *wire, every time.Duration) (made int) {
+func soakFaults(ctx context.Context, w *wire, every time.Duration, through func(fault func())) (made int) {
 	const longest = 3 * time.Second
 	faults := w.faults()
 	for {
@@ -265,12 +276,12 @@ func soakFaults(ctx context.Context, w *wire, every time.Duration) (made int) {
 				return made
 			}
 			if rand.IntN(2) == 0 {
-				w.cut()
+				through(w.cut)
 			}
 			if pauseFor(ctx, every/2) != nil {
 				return made
 			}
-			fault(min(longest, every/2))
+			through(func() { fault(min(longest, every/2)) })
 			made++
 		}
 	}

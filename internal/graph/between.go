@@ -92,9 +92,19 @@ func (l *linker) dial(index int32) {
 		return
 	}
 	r.server = l.outside(addr)
-	for _, network := range l.networksOf(place{r.host, r.namespace}) {
+	if network, ok := l.networkOf(place{r.host, r.namespace}, r.local.Addr()); ok {
 		l.unplaced[overlayArrival{network, sourceOf(r.local), r.port}] = index
 	}
+}
+
+// networkOf returns the network on which a namespace has an address.
+func (l *linker) networkOf(at place, addr netip.Addr) (network string, ok bool) {
+	for _, network := range l.networksOf(at) {
+		if owner, ok := l.overlay[networkAddr{network, addr}]; ok && owner == at {
+			return network, true
+		}
+	}
+	return "", false
 }
 
 // overlayAt returns whose an address is on the networks of a namespace, on whichever host.
@@ -212,19 +222,18 @@ func (l *linker) accept(host int32, h half) {
 	l.accepted(l.outside(source), host, h, here.wayFrom(h, false))
 }
 
-// meet confirms a client half that waits for this server half.
+// meet confirms a client half that waits for this server half. Those that are taken wait no more.
 func (l *linker) meet(a arrivals, key arrival, h half) bool {
 	index, ok := a.first[key]
 	if !ok {
 		return false
 	}
-	for _, further := range a.more[key] {
-		if l.reaching[index].taken {
-			index = further
+	for more := a.more[key]; l.reaching[index].taken; more = a.more[key] {
+		if len(more) == 0 {
+			return false
 		}
-	}
-	if l.reaching[index].taken {
-		return false
+		index = more[0]
+		a.first[key], a.more[key] = index, more[1:]
 	}
 	l.confirm(&l.reaching[index], key.server.host, h)
 	return true

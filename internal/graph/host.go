@@ -18,20 +18,20 @@ type Host struct {
 	id, name   string
 	at         time.Time
 	containers []member
-	present    int                  // so many of them; the others have ended
-	ended      []ended              // they, and what else has
-	namespaces []namespace          // the first is the host's own
-	addresses  map[netip.Addr]bool  // the host's, those of its bridges too
-	complete   bool                 // these are all of its addresses
-	gateways   map[netip.Addr]bool  // of its containers' networks
-	reached    map[netip.Addr]int32 // namespace that has a container's address
-	published  map[uint16][]binding // by the host's port
-	publishes  map[service]bool     // whether any host port leads there
-	sets       [][]party            // of containers of which one, it is not known which, owns a socket
-	setOf      map[string]party     // by its members
-	within     []tally              // links whose ends are both here
-	outward    []half               // client halves whose server is elsewhere
-	inward     []half               // server halves whose client is elsewhere
+	present    int                               // so many of them; the others have ended
+	ended      []ended                           // they, and what else has
+	namespaces []namespace                       // the first is the host's own
+	addresses  map[netip.Addr]bool               // the host's, those of its bridges too
+	complete   bool                              // these are all of its addresses
+	gateways   map[netip.Addr]bool               // of its containers' networks
+	reached    map[netip.Addr]int32              // namespace that has a container's address
+	published  map[uint16]map[netip.Addr]binding // by the host's port and address; unspecified: all
+	publishes  map[service]bool                  // whether any host port leads there
+	sets       [][]party                         // of containers of which one, it is not known which, owns a socket
+	setOf      map[string]party                  // by its members
+	within     []tally                           // links whose ends are both here
+	outward    []half                            // client halves whose server is elsewhere
+	inward     []half                            // server halves whose client is elsewhere
 	// Invalid is how many containers and sockets make no sense.
 	Invalid int
 }
@@ -47,15 +47,18 @@ type member struct {
 type namespace struct {
 	members   []party
 	primary   party // who has its addresses
-	listeners map[uint16][]listener
+	listeners listeners
 	networks  []snapshot.NetworkDocument
-	ids       []string // of networks
+	ids       []string // of networks, ascending
 }
+
+// mostNetworks bounds how many networks of a namespace are told apart.
+const mostNetworks = 256
 
 func (n *namespace) join(network snapshot.NetworkDocument) {
 	n.networks = append(n.networks, network)
-	if network.ID != "" {
-		n.ids = append(n.ids, network.ID)
+	if at, joined := slices.BinarySearch(n.ids, network.ID); network.ID != "" && !joined && len(n.ids) < mostNetworks {
+		n.ids = slices.Insert(n.ids, at, network.ID)
 	}
 }
 
@@ -89,7 +92,7 @@ func NewHost(document snapshot.Document, polled netip.Addr, before *Host, at tim
 		addresses: make(map[netip.Addr]bool),
 		gateways:  make(map[netip.Addr]bool),
 		reached:   make(map[netip.Addr]int32),
-		published: make(map[uint16][]binding),
+		published: make(map[uint16]map[netip.Addr]binding),
 		publishes: make(map[service]bool),
 		setOf:     make(map[string]party),
 
@@ -135,14 +138,14 @@ func (h *Host) addAddress(addr netip.Addr) {
 
 // place returns the namespace of each container.
 func (h *Host) place(containers []snapshot.ContainerDocument) []int32 {
-	h.namespaces = []namespace{{primary: hostItself, listeners: make(map[uint16][]listener)}}
+	h.namespaces = []namespace{{primary: hostItself, listeners: make(listeners)}}
 	spaces := make([]int32, len(containers))
 	places := newPlaces(containers)
 	for i, c := range containers {
 		space, ok := places.of(c)
 		if !ok {
 			space = number(len(h.namespaces))
-			h.namespaces = append(h.namespaces, namespace{primary: party(i), listeners: make(map[uint16][]listener)})
+			h.namespaces = append(h.namespaces, namespace{primary: party(i), listeners: make(listeners)})
 			places.set(c, space)
 		}
 		spaces[i] = space
@@ -263,7 +266,7 @@ func (h *Host) remember(before *Host) {
 			continue
 		}
 		h.ended = append(h.ended, e)
-		h.namespaces = append(h.namespaces, namespace{primary: party(number(len(h.containers))), listeners: make(map[uint16][]listener)})
+		h.namespaces = append(h.namespaces, namespace{primary: party(number(len(h.containers))), listeners: make(listeners)})
 		h.containers = append(h.containers, e.container)
 		h.reoccupy(number(len(h.namespaces)-1), e.networks)
 	}

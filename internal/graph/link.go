@@ -183,12 +183,16 @@ func (h *Host) routes(gateways []netip.Addr, addr netip.Addr) bool {
 	return false
 }
 
+// claim takes note that an address is a place's, all of whose claims come together. Of too many places some stand for all:
+// each connection to the address may be to each of them.
 func claim(owners map[netip.Addr]owner, addr netip.Addr, by place) {
 	o, taken := owners[addr]
 	switch {
 	case !taken:
 		o.place = by
-	case o.host != by.host || o.namespace != by.namespace:
+	case o.place == by || len(o.others) == mostCandidates || len(o.others) > 0 && o.others[len(o.others)-1] == by:
+		return
+	default:
 		o.others = append(o.others, by)
 	}
 	owners[addr] = o

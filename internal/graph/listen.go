@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
@@ -17,14 +18,11 @@ const hostItself party = -1
 // hostNamespace is the index of the host's own network namespace.
 const hostNamespace = 0
 
-type listener struct {
-	addr  netip.Addr
-	owner party
-}
+// listeners are who listens at the ports and addresses of a namespace.
+type listeners map[uint16]map[netip.Addr]party
 
 // binding publishes a port of a namespace.
 type binding struct {
-	addr netip.Addr // of the host; unspecified: all
 	service
 	owner party
 }
@@ -39,7 +37,7 @@ func (h *Host) hear(containers []snapshot.ContainerDocument, spaces []int32) {
 				h.Invalid++
 				continue
 			}
-			n.listeners[l.Port] = h.own(n.listeners[l.Port], listener{addr.Unmap(), party(i)})
+			h.own(n.listeners, l.Port, addr.Unmap(), party(i))
 			for _, host := range l.Published {
 				h.publish(host, binding{service: service{spaces[i], l.Port}, owner: party(i)})
 			}
@@ -48,14 +46,14 @@ func (h *Host) hear(containers []snapshot.ContainerDocument, spaces []int32) {
 }
 
 // own adds a listener. Where another container has the same one, it is either's.
-func (h *Host) own(listeners []listener, l listener) []listener {
-	for i, other := range listeners {
-		if other.addr == l.addr {
-			listeners[i].owner = h.either(other.owner, l.owner)
-			return listeners
-		}
+func (h *Host) own(all listeners, port uint16, addr netip.Addr, owner party) {
+	if all[port] == nil {
+		all[port] = make(map[netip.Addr]party)
 	}
-	return append(listeners, l)
+	if other, taken := all[port][addr]; taken {
+		owner = h.either(other, owner)
+	}
+	all[port][addr] = owner
 }
 
 func (h *Host) publish(host snapshot.Endpoint, b binding) {
@@ -64,16 +62,16 @@ func (h *Host) publish(host snapshot.Endpoint, b binding) {
 		h.Invalid++
 		return
 	}
-	b.addr = addr.Unmap()
 	h.publishes[b.service] = true
-	bindings := h.published[host.Port]
-	for i, other := range bindings {
-		if other.addr == b.addr {
-			bindings[i].owner = h.either(other.owner, b.owner)
-			return
-		}
+	if h.published[host.Port] == nil {
+		h.published[host.Port] = make(map[netip.Addr]binding)
 	}
-	h.published[host.Port] = append(bindings, b)
+	at := h.published[host.Port]
+	if other, taken := at[addr.Unmap()]; taken {
+		other.owner = h.either(other.owner, b.owner)
+		b = other
+	}
+	at[addr.Unmap()] = b
 }
 
 // either returns the party of who may be a or b.
@@ -118,10 +116,8 @@ func (h *Host) membersOf(p party) []party {
 func (h *Host) listening(space int32, at netip.AddrPort) (owner party, ok bool) {
 	candidates := h.namespaces[space].listeners[at.Port()]
 	for _, addr := range boundFor(at.Addr()) {
-		for _, l := range candidates {
-			if l.addr == addr {
-				return l.owner, true
-			}
+		if owner, ok := candidates[addr]; ok {
+			return owner, true
 		}
 	}
 	return hostItself, false
@@ -139,10 +135,8 @@ func boundFor(addr netip.Addr) [3]netip.Addr {
 func (h *Host) bound(at netip.AddrPort) (binding, bool) {
 	candidates := h.published[at.Port()]
 	for _, addr := range boundFor(at.Addr()) {
-		for _, b := range candidates {
-			if b.addr == addr {
-				return b, true
-			}
+		if b, ok := candidates[addr]; ok {
+			return b, true
 		}
 	}
 	return binding{}, false
@@ -155,8 +149,22 @@ func (h *Host) near(from, to int32) bool {
 		return true
 	}
 	ids := h.namespaces[to].ids
-	return len(ids) == 0 || len(h.namespaces[from].ids) == 0 ||
-		slices.ContainsFunc(h.namespaces[from].ids, func(id string) bool { return slices.Contains(ids, id) })
+	return len(ids) == 0 || len(h.namespaces[from].ids) == 0 || intersect(h.namespaces[from].ids, ids)
+}
+
+// intersect reports whether two lists, both ascending, have something in common.
+func intersect(a, b []string) bool {
+	for len(a) > 0 && len(b) > 0 {
+		switch order := strings.Compare(a[0], b[0]); {
+		case order == 0:
+			return true
+		case order < 0:
+			a = a[1:]
+		default:
+			b = b[1:]
+		}
+	}
+	return false
 }
 
 // isHost reports whether an address means this host to its own containers and processes.

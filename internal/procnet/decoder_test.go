@@ -317,3 +317,17 @@ func FuzzDecoder(f *testing.F) {
 }
 
 func sameText(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
+
+// Whoever opens connections chooses their ends: rows that differ in the local address alone cost no more than others. (If each
+// were compared with all before it, this would not end.)
+func TestDecoderRowsOfManyLocalAddresses(t *testing.T) {
+	const rows = 300_000
+	var text strings.Builder
+	text.WriteString(header4)
+	for i := range rows {
+		text.WriteString(row4(fmt.Sprintf("%08X:1000", i<<8|0x7F), "0100007F:0050", "06", 0))
+	}
+	if table := decode(t, binary.LittleEndian, text.String()); len(table.Sockets) != rows {
+		t.Errorf("%d sockets", len(table.Sockets))
+	}
+}

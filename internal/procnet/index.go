@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
+	"net/netip"
 
 	"github.com/PabloL007/outpost/internal/socket"
 )
@@ -72,10 +73,14 @@ func same(a, b socket.Socket) bool {
 }
 
 func (x *index) hash(row socket.Socket) uint64 {
-	remote := row.Remote.Addr().As16()
 	ports := uint64(row.Local.Port())<<16 | uint64(row.Remote.Port())
 	h := mix(row.Inode^x.seed, ports)
-	return mix(h^binary.LittleEndian.Uint64(remote[:8]), binary.LittleEndian.Uint64(remote[8:])^x.seed)
+	return x.mixAddr(x.mixAddr(h, row.Remote.Addr()), row.Local.Addr())
+}
+
+func (x *index) mixAddr(h uint64, addr netip.Addr) uint64 {
+	bytes := addr.As16()
+	return mix(h^binary.LittleEndian.Uint64(bytes[:8]), binary.LittleEndian.Uint64(bytes[8:])^x.seed)
 }
 
 // multiplier is 2^64 divided by the golden ratio: odd, with its bits well spread.

@@ -64,13 +64,18 @@ func attributeShared(readings []collect.Reading, indexes []int, result []sockets
 		for _, i := range indexes {
 			switch r := readings[i]; {
 			case allOwnersKnown(r):
-			case !namespace.Host || s.State == socket.Listen && slices.Contains(r.Container.Configured, s.Local.Port()):
+			case !namespace.Host || s.State == socket.Listen && isConfigured(r, s.Local.Port()):
 				result[i].own = append(result[i].own, s)
 			default:
 				result[i].unknown++
 			}
 		}
 	}
+}
+
+func isConfigured(r collect.Reading, port uint16) bool {
+	_, ok := slices.BinarySearch(r.Container.Configured, port)
+	return ok
 }
 
 func allOwnersKnown(r collect.Reading) bool { return r.Owners != nil && r.Owners.Denied == 0 }
@@ -96,47 +101,67 @@ func holdersOf(readings []collect.Reading, indexes []int) map[uint64][]int {
 	return holders
 }
 
-// listeners are listening sockets by port.
-type listeners map[uint16][]socket.Socket
+// listeners are listening sockets by port and address. Whose they are is found out once for all that came through them: a
+// hostile container chooses how many there are of both.
+type listeners map[uint16]map[netip.Addr]*bound
+
+// bound are the listening sockets at one address and port.
+type bound struct {
+	sockets []socket.Socket
+	holders []int // readings, after the first who asked
+	asked   bool
+}
 
 func listenersOf(all []socket.Socket) listeners {
 	l := make(listeners)
 	for _, s := range all {
 		if s.State == socket.Listen {
-			l[s.Local.Port()] = append(l[s.Local.Port()], s)
+			l.add(s)
 		}
 	}
 	return l
 }
 
+func (l listeners) add(s socket.Socket) {
+	port, addr := s.Local.Port(), s.Local.Addr()
+	if l[port] == nil {
+		l[port] = make(map[netip.Addr]*bound)
+	}
+	if l[port][addr] == nil {
+		l[port][addr] = new(bound)
+	}
+	l[port][addr].sockets = append(l[port][addr].sockets, s)
+}
+
 // of returns the listeners that s may have come through, as the kernel looks them up (compute_score of
 // net/ipv4/inet_hashtables.c and net/ipv6/inet6_hashtables.c): those bound to its very address, or else to all addresses
-// of its family, or else, for IPv4, those of IPv6 bound to all addresses.
-func (l listeners) of(s socket.Socket) []socket.Socket {
-	bound := []netip.Addr{s.Local.Addr(), netip.IPv6Unspecified()}
-	if s.Local.Addr().Is4() {
-		bound = slices.Insert(bound, 1, netip.IPv4Unspecified())
+// of its family, or else, for IPv4, those of IPv6 bound to all addresses; nil if there are none.
+func (l listeners) of(s socket.Socket) *bound {
+	at := l[s.Local.Port()]
+	if at == nil {
+		return nil
 	}
-	for _, addr := range bound {
-		var found []socket.Socket
-		for _, listener := range l[s.Local.Port()] {
-			if listener.Local.Addr() == addr {
-				found = append(found, listener)
-			}
-		}
-		if len(found) > 0 {
-			return found
-		}
+	if found := at[s.Local.Addr()]; found != nil {
+		return found
 	}
-	return nil
+	if found := at[netip.IPv4Unspecified()]; found != nil && s.Local.Addr().Is4() {
+		return found
+	}
+	return at[netip.IPv6Unspecified()]
 }
 
 // acceptorsOf returns the holders of the listeners that s may have come through.
 func acceptorsOf(s socket.Socket, listening listeners, holders map[uint64][]int) []int {
-	var owners []int
-	for _, l := range listening.of(s) {
-		owners = append(owners, holders[l.Inode]...)
+	through := listening.of(s)
+	if through == nil {
+		return nil
 	}
-	slices.Sort(owners)
-	return slices.Compact(owners)
+	if !through.asked {
+		for _, l := range through.sockets {
+			through.holders = append(through.holders, holders[l.Inode]...)
+		}
+		slices.Sort(through.holders)
+		through.holders, through.asked = slices.Compact(through.holders), true
+	}
+	return through.holders
 }

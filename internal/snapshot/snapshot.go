@@ -123,10 +123,11 @@ func containerOf(reading collect.Reading, its sockets, interfaces Interfaces) Co
 	c.Namespace = reading.Namespace.ID
 	c.OwnersUnknown = reading.Namespace.Host && ownersUnknown(reading)
 	c.LeftOut.NotItsOwn = len(reading.Namespace.Sockets) - len(its.own) - its.unknown
+	published := publishedOf(reading.Namespace.Published)
 	for _, s := range its.own {
 		switch s.State {
 		case socket.Listen:
-			c.listen(s.Local, processOf(reading, s), reading.Namespace, interfaces)
+			c.listen(s.Local, processOf(reading, s), reading.Namespace.Host, published, interfaces)
 		case socket.Established, socket.TimeWait:
 			c.connect(s, processOf(reading, s), its.listening)
 		default:
@@ -145,16 +146,16 @@ func processOf(reading collect.Reading, s socket.Socket) string {
 	return reading.Owners.Inodes[s.Inode]
 }
 
-// listen adds a listener and its endpoints.
-func (c *Container) listen(local netip.AddrPort, process string, namespace *collect.Namespace, interfaces Interfaces) {
+// listen adds a listener and its endpoints, in the host's namespace or in another one, of which ports are published.
+func (c *Container) listen(local netip.AddrPort, process string, inHost bool, published map[uint16][]netip.AddrPort, interfaces Interfaces) {
 	listener := Listener{Local: local, Process: process}
 	switch {
-	case namespace.Host:
+	case inHost:
 		c.Listening = append(c.Listening, fanOut(local, interfaces)...)
 	case local.Addr().IsLoopback():
 		c.LeftOut.Loopback++
 	default:
-		listener.Published = publishedAt(local.Port(), namespace.Published)
+		listener.Published = slices.Clone(published[local.Port()])
 		if len(listener.Published) == 0 {
 			c.LeftOut.Unpublished++
 		}
@@ -171,7 +172,7 @@ func (c *Container) connect(s socket.Socket, process string, listening listeners
 		c.Established = append(c.Established, s.Remote)
 	}
 	c.Connections = append(c.Connections, Connection{
-		Local: s.Local, Remote: s.Remote, Inbound: len(listening.of(s)) > 0, State: s.State, Process: process, Info: s.Info,
+		Local: s.Local, Remote: s.Remote, Inbound: listening.of(s) != nil, State: s.State, Process: process, Info: s.Info,
 	})
 }
 
@@ -190,15 +191,16 @@ func CompareConnections(a, b Connection) int {
 	return cmp.Or(a.Local.Compare(b.Local), a.Remote.Compare(b.Remote), cmp.Compare(a.State, b.State))
 }
 
-func publishedAt(port uint16, bindings []container.Binding) []netip.AddrPort {
-	var hosts []netip.AddrPort
+// publishedOf returns the host's ends of bindings, ascending, by the port of the namespace.
+func publishedOf(bindings []container.Binding) map[uint16][]netip.AddrPort {
+	published := make(map[uint16][]netip.AddrPort)
 	for _, b := range bindings {
-		if b.Port == port {
-			hosts = append(hosts, b.Host)
-		}
+		published[b.Port] = append(published[b.Port], b.Host)
 	}
-	slices.SortFunc(hosts, netip.AddrPort.Compare)
-	return hosts
+	for _, hosts := range published {
+		slices.SortFunc(hosts, netip.AddrPort.Compare)
+	}
+	return published
 }
 
 // fanOut replaces the unspecified address by the interfaces; it stays where there are none.

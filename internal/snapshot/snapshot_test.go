@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -313,8 +314,8 @@ func TestListenerOfTheFamily(t *testing.T) {
 		"10.0.0.1:80": 1, "[2001:db8::1]:80": 2, "10.0.0.1:81": 3, "[2001:db8::1]:81": 3, "10.0.0.1:82": 4, "[2001:db8::1]:82": 0, "10.0.0.1:83": 0,
 	} {
 		var got uint64
-		if found := both.of(established(local, "10.0.0.9:5000", 9)); len(found) == 1 {
-			got = found[0].Inode
+		if found := both.of(established(local, "10.0.0.9:5000", 9)); found != nil && len(found.sockets) == 1 {
+			got = found.sockets[0].Inode
 		}
 		if got != want {
 			t.Errorf("%s: listener %d, want %d", local, got, want)
@@ -365,5 +366,29 @@ func TestConnectionsDocument(t *testing.T) {
 	}
 	if none, _ := json.Marshal(ConnectionsOf(Snapshot{})); string(none) != "[]" {
 		t.Errorf("no containers: %s", none)
+	}
+}
+
+// A container chooses how many listeners it has on one port, and how many connections came through them: the cost grows with
+// both, not with their product. (If it did, this would not end.)
+func TestManyListenersOnOnePort(t *testing.T) {
+	const many = 200_000
+	var addresses, reused []socket.Socket
+	for i := range many {
+		local := fmt.Sprintf("10.%d.%d.%d:80", i>>16, i>>8&255, i&255)
+		addresses = append(addresses, listen(local, uint64(2*i+1)), established(local, "192.0.2.1:5000", uint64(2*i+2)))
+		remote := fmt.Sprintf("10.%d.%d.%d:5000", i>>16, i>>8&255, i&255)
+		reused = append(reused, listen("0.0.0.0:80", uint64(i+1)), in(socket.TimeWait, established("10.0.0.1:80", remote, 0)))
+	}
+	for _, sockets := range [][]socket.Socket{addresses, reused} {
+		namespace := &collect.Namespace{Sockets: sockets, Shared: true}
+		held := owners(0)
+		for _, s := range sockets {
+			held.Inodes[s.Inode] = ""
+		}
+		got := Of(collect.Result{Readings: []collect.Reading{{Namespace: namespace, Owners: held}, {Namespace: namespace, Owners: owners(0)}}}, Interfaces{})
+		if len(got[0].Listeners) != many || len(got[0].Connections) != many || len(got[1].Connections) != 0 {
+			t.Errorf("%d listeners, %d and %d connections", len(got[0].Listeners), len(got[0].Connections), len(got[1].Connections))
+		}
 	}
 }
