@@ -29,7 +29,7 @@ func serveProfiles(ctx context.Context, address string, log zerolog.Logger) erro
 	routes.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	routes.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	routes.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Handler: access.Local(routes), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: access.Local(routes), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: access.ErrorLog(log)}
 	go func() { _ = server.Serve(listener) }() // it ends when it is closed
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	log.Info().Stringer("address", listener.Addr()).Msg("Serving profiles")

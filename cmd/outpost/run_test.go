@@ -62,6 +62,8 @@ func TestWrongUse(t *testing.T) {
 		line     string
 	}{
 		"unknown command":    {args: []string{"fly"}, status: 2, line: `outpost: unknown command "fly"; see outpost --help`},
+		"a target alone":     {args: []string{"https://alice:secret@host"}, status: 2, line: `outpost: unknown command "…@host"; see outpost --help`},
+		"targets of nothing": {args: []string{"serve", "https://alice:secret@host"}, status: 2, line: `outpost: too many arguments: ["…@host"]; see outpost --help`},
 		"no target":          {args: []string{"map"}, status: 2, line: `outpost: map: no targets: name daemons`},
 		"wrong target":       {args: []string{"map", "dns:name"}, status: 2, line: `outpost: map: target "dns:name": want dns:NAME:PORT or dns:https://NAME:PORT, such as dns:tasks.outpost:9057`},
 		"wrong names":        {args: []string{"map", "a"}, variable: "OUTPOST_NAMES", value: filepath.Join(pems, "wrong"), status: 2, line: `outpost: OUTPOST_NAMES="` + filepath.Join(pems, "wrong") + `": line 1: "payments": want a network and a name`},

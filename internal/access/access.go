@@ -5,7 +5,6 @@ package access
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -65,11 +64,14 @@ var open = []string{"/healthz", "/readyz", "/api/health"}
 // before stands before everything. library is what lets those of the web configuration through, and inner what is behind it;
 // app is what is served without more ado.
 func (g *Guard) before(library, inner, app http.Handler) http.Handler {
-	closed := g.limited(g.identified(atMost(guessesAtOnce, library), inner))
-	health := atMost(healthAtOnce, app)
+	closed := g.limited(g.certified(g.identified(atMost(guessesAtOnce, library), inner)))
+	health := make(map[string]http.Handler) // each by itself: one that waits for the engine keeps no other waiting
+	for _, path := range open {
+		health[path] = atMost(healthAtOnce, app)
+	}
 	chosen := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if slices.Contains(open, r.URL.Path) {
-			health.ServeHTTP(w, r)
+		if h, ok := health[r.URL.Path]; ok {
+			h.ServeHTTP(w, r)
 			return
 		}
 		closed.ServeHTTP(w, r)
@@ -97,6 +99,21 @@ func (g *Guard) identified(library, inner http.Handler) http.Handler {
 		default:
 			library.ServeHTTP(w, r)
 		}
+	})
+}
+
+// certified turns those away who did not have to show a certificate when they connected, and now have to.
+func (g *Guard) certified(next http.Handler) http.Handler {
+	if g.WebConfig == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if config, err := readWebConfig(g.WebConfig); err == nil && demandsCertificate(config) && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0) {
+			w.Header().Set("Connection", "close")
+			refuse(w, http.StatusUnauthorized, "a certificate is wanted: connect again with it")
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -65,11 +65,11 @@ func (l *log) count(part string) int {
 
 func serve(t testing.TB, options access.Options) served {
 	t.Helper()
-	return serveAt(t, options, func(listener net.Listener) net.Listener { return listener })
+	return serveAt(t, options, app, func(listener net.Listener) net.Listener { return listener })
 }
 
-// serveAt is serve on a listener that becomes another.
-func serveAt(t testing.TB, options access.Options, at func(net.Listener) net.Listener) served {
+// serveAt is serve of another app, on a listener that becomes another.
+func serveAt(t testing.TB, options access.Options, app http.Handler, at func(net.Listener) net.Listener) served {
 	t.Helper()
 	s := served{t: t, log: &log{}}
 	options.Log = zerolog.New(s.log).Level(zerolog.InfoLevel)
@@ -420,6 +420,71 @@ func TestCertificatesAreReplaced(t *testing.T) {
 	expect()
 }
 
+// A connection that was made while no certificate was demanded lets nobody in once one is.
+func TestCertificateIsDemandedOfConnections(t *testing.T) {
+	authority := accesstest.NewAuthority(t)
+	certificate, key := authority.Issue("server")
+	own, ownKey := authority.Issue("client")
+	loose := []string{"tls_server_config:", "  cert_file: " + certificate, "  key_file: " + key}
+	path := file(t, loose...)
+	s := serve(t, access.Options{WebConfig: path})
+	without := client(t, access.Credentials{CA: authority.File})
+	expect := func(asking *http.Client, status int) {
+		t.Helper()
+		if response, body := s.get(asking, "/connections"); response.StatusCode != status {
+			t.Errorf("%d %s, want %d", response.StatusCode, body, status)
+		}
+	}
+	expect(without, http.StatusOK)
+	write(t, path, append(loose, "  client_ca_file: "+authority.File, "  client_auth_type: RequireAndVerifyClientCert")...)
+	expect(without, http.StatusUnauthorized)
+	expect(client(t, access.Credentials{CA: authority.File, Certificate: own, Key: ownKey}), http.StatusOK)
+}
+
+// Each of the paths that are open to all has its own share: those who wait for the engine's answer keep nobody from the others.
+func TestHealthByItself(t *testing.T) {
+	begun := make(chan struct{}, 100)
+	s := serveAt(t, access.Options{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/readyz" {
+			begun <- struct{}{}
+			<-r.Context().Done()
+			return
+		}
+		_, _ = io.WriteString(w, "answer")
+	}), func(listener net.Listener) net.Listener { return listener })
+	ctx, cancel := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	for range 16 {
+		waiting.Go(func() {
+			request, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/readyz", http.NoBody)
+			if response, err := http.DefaultClient.Do(request); err == nil {
+				_ = response.Body.Close()
+			}
+		})
+		<-begun
+	}
+	s.expect(http.StatusServiceUnavailable, "/readyz")
+	s.expect(http.StatusOK, "/healthz")
+	cancel()
+	waiting.Wait()
+}
+
+// What the server itself says is in the log by what it means.
+func TestServersOwnWords(t *testing.T) {
+	var written log
+	server := access.ErrorLog(zerolog.New(&written).Level(zerolog.InfoLevel))
+	server.Print("http: TLS handshake error from 192.0.2.1:1: EOF")
+	for range 10 {
+		server.Print("http: Accept error: accept4: too many open files; retrying in 5ms")
+	}
+	server.Print("http: panic serving 192.0.2.1:1: oops\ngoroutine 1 [running]:")
+	for part, want := range map[string]int{"handshake": 0, `"level":"warn"`: 1, `"level":"error"`: 1, "oops": 1} {
+		if n := written.count(part); n != want {
+			t.Errorf("%s: %d times, want %d", part, n, want)
+		}
+	}
+}
+
 func TestCredentialsThatAreNone(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	certificate, _ := accesstest.NewAuthority(t).Issue("mapper")
@@ -476,7 +541,7 @@ func TestHostElsewhere(t *testing.T) {
 		hosts  []string
 		status int
 	}{{nil, http.StatusOK}, {[]string{"outpost.example"}, http.StatusMisdirectedRequest}} {
-		s := serveAt(t, access.Options{Hosts: test.hosts}, func(listener net.Listener) net.Listener { return beyond{listener} })
+		s := serveAt(t, access.Options{Hosts: test.hosts}, app, func(listener net.Listener) net.Listener { return beyond{listener} })
 		s.expect(test.status, "/connections", "Host", "outpost.corp.example")
 	}
 }

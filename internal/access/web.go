@@ -38,11 +38,13 @@ func readWebConfig(path string) (config web.Config, err error) {
 	return config, yaml.UnmarshalStrict(text, &config)
 }
 
-// closes reports whether a web configuration turns away those who do not prove who they are. A certificate that nobody
-// vouches for proves nothing.
-func closes(config web.Config) bool {
+// closes reports whether a web configuration turns away those who do not prove who they are.
+func closes(config web.Config) bool { return len(config.Users) > 0 || demandsCertificate(config) }
+
+// demandsCertificate reports whether clients need a certificate. One that nobody vouches for proves nothing.
+func demandsCertificate(config web.Config) bool {
 	vouched := config.TLSConfig.ClientCAs != "" || config.TLSConfig.ClientCAsText != ""
-	return len(config.Users) > 0 || vouched && config.TLSConfig.ClientAuth == "RequireAndVerifyClientCert"
+	return vouched && config.TLSConfig.ClientAuth == "RequireAndVerifyClientCert"
 }
 
 // Scheme returns "https" if a web configuration has a certificate, and "http" else.
@@ -62,7 +64,7 @@ func (g *Guard) Serve(listener net.Listener, server *http.Server) error {
 	app := server.Handler
 	capped := atMost(requestsAtOnce, app)
 	listener = netutil.LimitListener(listener, connectionsAtOnce())
-	server.ErrorLog = stdlog.New(debugWriter{g.Log}, "", 0)
+	server.ErrorLog = ErrorLog(g.Log)
 	if g.WebConfig == "" {
 		server.Handler = g.before(capped, capped, app)
 		return server.Serve(listener)
@@ -87,10 +89,23 @@ func (l *firstAccept) Accept() (net.Conn, error) {
 	return l.Listener.Accept()
 }
 
-// debugWriter takes what the server says of clients' failures, such as handshakes that nobody finished.
-type debugWriter struct{ log zerolog.Logger }
+// ErrorLog returns what takes a server's own words into a log: of clients' failures, such as handshakes that nobody finished,
+// those who look closely alone want to know; what fails here is for everybody, the same no more than once a minute.
+func ErrorLog(log zerolog.Logger) *stdlog.Logger {
+	return stdlog.New(serverLog{log, log.Sample(&zerolog.BurstSampler{Burst: 1, Period: time.Minute})}, "", 0)
+}
 
-func (w debugWriter) Write(line []byte) (int, error) {
-	w.log.Debug().Str("reason", strings.TrimSpace(string(line))).Msg("A client failed")
+type serverLog struct{ log, seldom zerolog.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	switch { // by the words of net/http
+	case strings.HasPrefix(text, "http: panic"):
+		l.log.Error().Str("reason", text).Msg("A request failed")
+	case strings.HasPrefix(text, "http: Accept error"):
+		l.seldom.Warn().Str("reason", text).Msg("No connection can be accepted; trying again")
+	default:
+		l.log.Debug().Str("reason", text).Msg("A client failed")
+	}
 	return len(line), nil
 }

@@ -82,10 +82,22 @@ func New(options Options) http.Handler {
 // writeTimeout bounds the sending of an answer.
 const writeTimeout = time.Minute
 
+// bodiless does not wait for a body that a client says it sends: no request has one, and one that does not come would hold what
+// answers.
+func bodiless(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			w.Header().Set("Connection", "close")                                            // else the server reads it before it answers
+			defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now()) }() // and else when it has
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // NewServer returns a server of handler that no slow or silent client can hold.
 func NewServer(handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           handler,
+		Handler:           bodiless(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      writeTimeout,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -253,6 +254,37 @@ func TestServerHasAllTimeouts(t *testing.T) {
 	s := NewServer(http.NotFoundHandler())
 	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A body that a client promises and does not send keeps nobody waiting.
+func TestPromisedBody(t *testing.T) {
+	s := some()
+	server := NewServer(New(Options{Source: s, Map: drawn{}, Metrics: http.NotFoundHandler(), Version: "1.2.3", Log: zerolog.Nop()}))
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	for _, header := range []string{"Content-Length: 1000", "Transfer-Encoding: chunked"} {
+		for _, path := range []string{"/v1/snapshot", "/connections", "/healthz", "/v1/graph"} {
+			var dialer net.Dialer
+			conn, err := dialer.DialContext(t.Context(), "tcp", listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.SetDeadline(time.Now().Add(15 * time.Second)) // half of what a body may take
+			if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n", path, header); err != nil {
+				t.Fatal(err)
+			}
+			reply, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(reply), "HTTP/1.1 200 OK") {
+				t.Errorf("%s with %s: %v %.100s", path, header, err, reply)
+			}
+			_ = conn.Close()
+		}
 	}
 }
 

@@ -139,7 +139,7 @@ func (r *round) heldBy(ctx context.Context, m *member, pids []int) (procfd.Owner
 			_ = process.Close()
 		}
 		if err != nil && !vanished(err) {
-			return procfd.Owners{}, err
+			return procfd.Owners{}, fmt.Errorf("looking at its processes: %w", err)
 		}
 	}
 	if errors.Is(r.obstacle(), hostproc.ErrHidden) { // who knows how many there are

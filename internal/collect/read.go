@@ -103,8 +103,8 @@ func (r *round) dump(ctx context.Context, p *hostproc.Process) (tables, error) {
 		if errors.Is(err, fs.ErrPermission) {
 			return tables{}, r.lacks("to enter its network namespace", err, hostproc.SysPtrace, hostproc.SysAdmin)
 		}
-		if err != nil {
-			return tables{}, err
+		if err != nil { // whose words name the process, which may be another the next time
+			return tables{}, fmt.Errorf("entering its network namespace: %w", err)
 		}
 		defer func() { _ = namespace.Close() }()
 	}

@@ -20,7 +20,7 @@ type journal struct {
 	mu         sync.Mutex
 	engineDown bool
 	last       map[string]string   // what was logged last, by subject
-	unused     map[string]bool     // methods and why they could not be used
+	unused     map[string]*unused  // by method and why it could not be used
 	incomplete map[string]*history // by container ID
 }
 
@@ -30,12 +30,18 @@ type history struct {
 	logged  map[string]time.Time // when which reasons were logged
 }
 
-// repeatAfter is how long the same reasons of the same container are not logged again after it was complete
-// meanwhile: a container that keeps crashing would else fill the log.
+// unused is a method that could not be used for a reason.
+type unused struct {
+	now    bool
+	logged time.Time
+}
+
+// repeatAfter is how long the same reasons of the same container, or for not using a method, are not logged again after all was
+// well meanwhile: a container that keeps crashing would else fill the log.
 const repeatAfter = time.Hour
 
 func newJournal(log zerolog.Logger) *journal {
-	return &journal{log: log, last: make(map[string]string), unused: make(map[string]bool), incomplete: make(map[string]*history)}
+	return &journal{log: log, last: make(map[string]string), unused: make(map[string]*unused), incomplete: make(map[string]*history)}
 }
 
 // engine notes whether the engine answered.
@@ -66,7 +72,7 @@ func (j *journal) found(findings collect.Findings) {
 	for _, report := range findings.Reports {
 		line.Stringer(string(report.Method), report)
 		if report.Works < report.Tried && report.Method != collect.Exec {
-			j.unused[unusedKey(report.Method, report.Missing.Reason)] = true
+			j.unused[unusedKey(report.Method, report.Missing.Reason)] = &unused{now: true, logged: time.Now()}
 		}
 	}
 	owners := "works"
@@ -129,20 +135,33 @@ func (j *journal) methods(containers []snapshot.Container) {
 	for _, c := range containers {
 		for _, u := range c.Unused {
 			key := unusedKey(u.Method, u.Reason)
-			if !now[key] && !j.unused[key] {
+			if !now[key] && j.isNew(key) {
 				j.log.Warn().Str("method", string(u.Method)).Str("reason", u.String()).Str("instead", string(c.Method)).
 					Str("container", c.ID).Msg("A better way to read socket tables cannot be used")
 			}
 			now[key] = true
 		}
 	}
-	for key := range j.unused {
-		if !now[key] {
+	for key, before := range j.unused {
+		switch {
+		case !now[key] && before.now:
+			before.now = false
 			method, reason, _ := strings.Cut(key, ": ")
 			j.log.Info().Str("method", method).Str("reason", reason).Msg("No container is kept from a better way any more for this reason")
+		case !now[key] && time.Since(before.logged) > repeatAfter:
+			delete(j.unused, key)
 		}
 	}
-	j.unused = now
+}
+
+// isNew notes that a method cannot be used, and reports whether that is to be logged.
+func (j *journal) isNew(key string) bool {
+	before, known := j.unused[key]
+	if known && (before.now || time.Since(before.logged) < repeatAfter) {
+		return false // and nothing is said when that is over
+	}
+	j.unused[key] = &unused{now: true, logged: time.Now()}
+	return true
 }
 
 // containers notes the outcome of a collection.

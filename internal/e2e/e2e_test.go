@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,10 +88,13 @@ func prepare(ctx context.Context, shared *lab.Lab, directory string) error {
 }
 
 // releaseFlags build the daemon as it is released.
-var releaseFlags = []string{"-trimpath", "-ldflags=-s -w"}
+var releaseFlags = []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
 
 func build(ctx context.Context, path string, flags []string) error {
 	command := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", path}, flags...), "github.com/PabloL007/outpost/cmd/outpost")...)
+	if !slices.Contains(flags, "-race") { // which needs it
+		command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	}
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w: %s", err, output)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -215,6 +216,17 @@ type Target struct {
 	LastAnswer time.Time `json:"lastAnswer,omitzero"`
 	// Unattributed is how many of its connections are in no link, because it does not tell which end is the client's.
 	Unattributed int `json:"unattributed"`
+}
+
+// figures are what may be another at each poll.
+var figures = regexp.MustCompile(`[0-9]+`)
+
+// Cause returns what of a target's reason is the same each time it has the same cause, and that nobody else said: of its words
+// those before a quotation or a colon, and no figures.
+func Cause(reason string) string {
+	reason, _, _ = strings.Cut(reason, ": ")
+	reason, _, _ = strings.Cut(reason, ` "`)
+	return figures.ReplaceAllString(reason, "N")
 }
 
 // Source is a host that is asked, and what became of it.

@@ -143,11 +143,11 @@ func (m *Mapper) discover(ctx context.Context, polls *sync.WaitGroup) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for text, reason := range missing {
-		if m.missing[text] != reason {
+		if !sameCause(m.missing[text], reason) {
 			m.log.Warn().Str("target", text).Str("reason", reason).Msg("Targets cannot be looked up")
 		}
 	}
-	m.changed = m.changed || !maps.Equal(m.missing, missing)
+	m.changed = m.changed || !maps.EqualFunc(m.missing, missing, sameCause)
 	m.missing = missing
 	for name, t := range m.targets {
 		if _, ok := found[name]; !ok && !t.gone {
@@ -242,8 +242,8 @@ func (m *Mapper) note(t *target, got answer, err error) {
 	if err != nil {
 		reason = err.Error()
 	}
-	m.changed = m.changed || !t.asked || reason != t.reason || err == nil && !got.unchanged
-	if t.reason != reason || !t.asked {
+	m.changed = m.changed || !t.asked || !sameCause(reason, t.reason) || err == nil && !got.unchanged
+	if !t.asked || !sameCause(reason, t.reason) {
 		m.logTarget(t, reason)
 	}
 	t.asked, t.reason, m.polled = true, reason, now
@@ -256,6 +256,9 @@ func (m *Mapper) note(t *target, got answer, err error) {
 		t.document = snapshot.Document{} // the host is what is left of it
 	}
 }
+
+// sameCause reports whether two reasons are one: what a daemon says of itself may be another at each poll.
+func sameCause(a, b string) bool { return graph.Cause(a) == graph.Cause(b) }
 
 func (m *Mapper) logTarget(t *target, reason string) {
 	if reason == "" {

@@ -258,6 +258,46 @@ func Test100MiB(t *testing.T) {
 	until(t, m, func(g graph.Graph) bool { return stateOf(g, tooLong).Reason == "its answer is longer than 64 MiB" })
 }
 
+// What a daemon says of its troubles may be another at each poll: it is logged once, and the map stays as it is.
+func TestWordsThatChange(t *testing.T) {
+	var asked atomic.Int32
+	url := serving(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = fmt.Fprintf(w, `{"error":"trouble %d at %x"}`, asked.Add(1), time.Now().UnixNano())
+	})
+	var log logged
+	m := New(Options{Targets: targetsOf(t, url), Interval: 20 * time.Millisecond, StaleAfter: time.Hour}, NewWindow(time.Hour), zerolog.New(&log))
+	run(t, m)
+	g := until(t, m, func(g graph.Graph) bool { return stateOf(g, url).State == graph.StateFailed })
+	for asked.Load() < 5 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if n := strings.Count(log.String(), "does not answer as it should"); n != 1 {
+		t.Errorf("%d times:\n%s", n, log.String())
+	}
+	if cause := graph.Cause(stateOf(g, url).Reason); cause != "it answers N Internal Server Error" {
+		t.Errorf("%q", cause)
+	}
+}
+
+// logged is a log that may be read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // A long answer that comes in drips keeps no other out.
 func TestLongAnswerInDrips(t *testing.T) {
 	never := make(chan struct{})

@@ -110,7 +110,7 @@ func (c *client) get(ctx context.Context, url, format string, last answer) (got 
 	case response.StatusCode/100 == 3:
 		return answer{}, fmt.Errorf("it redirects to %.200q, which is not followed: give that address", response.Header.Get("Location"))
 	case response.StatusCode != http.StatusOK:
-		return answer{}, fmt.Errorf("it answers %s%s", response.Status, reasonIn(body))
+		return answer{}, fmt.Errorf("it answers %d %s%s", response.StatusCode, http.StatusText(response.StatusCode), reasonIn(body))
 	}
 	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind != "application/json" {
 		return answer{}, fmt.Errorf("it answers %.100q, which is not JSON", response.Header.Get("Content-Type"))
@@ -217,8 +217,11 @@ func inWords(ctx context.Context, err error) error {
 		return errors.New("its long answer came too slowly")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return errors.New("nothing listens there")
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
 		return errors.New("it broke off its answer")
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok { // without the ports of the connection
+		err = op.Err
 	}
 	return errors.New(strings.ToValidUTF8(fmt.Sprintf("%.300s", err.Error()), "?"))
 }

@@ -40,7 +40,7 @@ func newLinks(latest func() graph.Graph, most int) *links {
 		forgotten:    desc("outpost_links_forgotten_total", "Past links that were dropped before their time to bound memory."),
 		targetUp:     desc("outpost_target_up", "1 if the target answered the last time.", "target"),
 		targetState:  desc("outpost_target_state", "1 for the state that the target is in.", "target", "state"),
-		targetReason: desc("outpost_target_reason", "1, with what is wrong with the target in words; absent if nothing is.", "target", "reason"),
+		targetReason: desc("outpost_target_reason", "1, with what is wrong with the target in words, N for each figure; absent if nothing is.", "target", "reason"),
 		targetAnswer: desc("outpost_target_last_answer_timestamp_seconds", "When the target answered last.", "target"),
 	}
 }
@@ -77,7 +77,7 @@ func (l *links) Collect(figures chan<- prometheus.Metric) {
 			gauge(l.targetState, boolean(target.State == state), name, string(state))
 		}
 		if target.Reason != "" {
-			gauge(l.targetReason, 1, name, strings.ToValidUTF8(target.Reason, "?"))
+			gauge(l.targetReason, 1, name, strings.ToValidUTF8(graph.Cause(target.Reason), "?"))
 		}
 		if !target.LastAnswer.IsZero() {
 			gauge(l.targetAnswer, float64(target.LastAnswer.UnixMilli())/1000, name)
