@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/PabloL007/outpost/internal/config"
+	"github.com/PabloL007/outpost/internal/mapper"
 )
 
 // Exit statuses.
@@ -48,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		command, args = args[0], args[1:]
 	}
 	if len(args) > 0 && !slices.Contains([]string{"ls", "map", "links", "diff"}, command) {
-		return fail(stderr, statusUsage, fmt.Errorf("too many arguments: %q; see outpost --help", withoutUsers(args)))
+		return fail(stderr, statusUsage, fmt.Errorf("too many arguments: %q; see outpost --help", mapper.WithoutUser(strings.Join(args, " "))))
 	}
 	switch command {
 	case "version", "--version":
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return statusOK
 	case "serve", "map", "healthcheck", "doctor", "ls", "links", "diff":
 	default:
-		return fail(stderr, statusUsage, fmt.Errorf("unknown command %q; see outpost --help", withoutUsers([]string{command})[0]))
+		return fail(stderr, statusUsage, fmt.Errorf("unknown command %q; see outpost --help", mapper.WithoutUser(command)))
 	}
 
 	configuration, err := config.FromEnvironment()
@@ -103,15 +104,4 @@ type usageError struct{ error }
 func fail(stderr io.Writer, status int, err error) int {
 	_, _ = fmt.Fprintln(stderr, "outpost:", err)
 	return status
-}
-
-// withoutUsers returns arguments without what may be a password in them.
-func withoutUsers(args []string) []string {
-	shown := slices.Clone(args)
-	for i, arg := range shown {
-		if at := strings.LastIndexByte(arg, '@'); at >= 0 {
-			shown[i] = "…" + arg[at:]
-		}
-	}
-	return shown
 }

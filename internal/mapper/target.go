@@ -91,11 +91,11 @@ func parseBehind(text string) (Target, error) {
 			return Target{"dns:" + a.name, (&behind{url: u, resolver: net.DefaultResolver}).find}, nil
 		}
 	}
-	return Target{}, fmt.Errorf("target %q: want dns:NAME:PORT or dns:https://NAME:PORT, such as dns:tasks.outpost:9057", "dns:"+withoutUser(text))
+	return Target{}, fmt.Errorf("target %q: want dns:NAME:PORT or dns:https://NAME:PORT, such as dns:tasks.outpost:9057", "dns:"+WithoutUser(text))
 }
 
 func parseAddress(text string) (address, error) {
-	wrong := fmt.Errorf("target %q: want a host, host:port, http://… or https://…, dns:NAME:PORT or file:PATH", withoutUser(text))
+	wrong := fmt.Errorf("target %q: want a host, host:port, http://… or https://…, dns:NAME:PORT or file:PATH", WithoutUser(text))
 	if strings.Contains(text, "://") {
 		u, err := url.Parse(text)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Contains(u.Path, "@") || u.RawQuery != "" || u.Fragment != "" {
@@ -116,8 +116,8 @@ func parseAddress(text string) (address, error) {
 	return address{at, "http://" + at, ""}, nil
 }
 
-// withoutUser returns a text without what may be a password in it.
-func withoutUser(text string) string {
+// WithoutUser returns a text without what may be a password in it.
+func WithoutUser(text string) string {
 	if at := strings.LastIndexByte(text, '@'); at >= 0 {
 		return "…" + text[at:]
 	}

@@ -36,6 +36,9 @@ func (t *transports) of(name string) *http.Transport {
 	if made, ok := t.byName[name]; ok {
 		return made
 	}
+	if len(t.byName) >= maxTargets { // names that were targets once
+		clear(t.byName)
+	}
 	named := t.config.Clone() // nil of nil
 	if name != "" {
 		if named == nil {
