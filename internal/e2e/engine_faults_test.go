@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,7 +22,7 @@ func TestEngineKilled(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, "10.77.0.71/24", lab.EngineOptions{})
 	e.peer("it", []string{"-p", "8080:80", "--restart", "always"}, "listen:tcp4:0.0.0.0:80")
-	o := start(t, "DOCKER_HOST="+e.Host(), "OUTPOST_INTERFACES=10.77.0.71", profiled)
+	o := startReleased(t, "DOCKER_HOST="+e.Host(), "OUTPOST_INTERFACES=10.77.0.71", profiled)
 	on := []string{"10.77.0.71 8080"}
 	whole := complete(e.Name("it"), on, nil)
 	o.recovers(whole)
@@ -68,7 +67,7 @@ func TestEngineFrozen(t *testing.T) {
 	const frozen = time.Minute
 	e := newEngine(t, "10.77.0.72/24", lab.EngineOptions{})
 	e.peer("it", []string{"-p", "8080:80"}, "listen:tcp4:0.0.0.0:80")
-	o := start(t, "DOCKER_HOST="+e.Host(), "OUTPOST_INTERFACES=10.77.0.72", profiled)
+	o := startReleased(t, "DOCKER_HOST="+e.Host(), "OUTPOST_INTERFACES=10.77.0.72", profiled)
 	whole := complete(e.Name("it"), []string{"10.77.0.72 8080"}, nil)
 	o.recovers(whole)
 	before := o.usage()
@@ -161,7 +160,7 @@ func TestFaultyEngine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "engine.sock")
 	serveSocket(t, path, engine)
 	// Without a limit Go gives back what an endless list took only after minutes.
-	o := startCommand(t, exec.Command(released(t)), interfaces, "DOCKER_HOST=unix://"+path, "GOMEMLIMIT=48MiB", profiled) //nolint:noctx // it is ended with SIGTERM
+	o := startReleased(t, interfaces, "DOCKER_HOST=unix://"+path, "GOMEMLIMIT=48MiB", profiled)
 	whole := complete(l.Name("it"), l.on(0), nil)
 	o.recovers(whole)
 	before := o.usage()
@@ -228,7 +227,7 @@ func TestRestartingContainers(t *testing.T) {
 		judges = append(judges, complete(l.Name(fmt.Sprint("well", i)), l.on(i), nil))
 		l.run(fmt.Sprint("restarting", i), "--restart", "always", tools, "sleep", "0.2")
 	}
-	o := startCommand(t, exec.Command(released(t)), interfaces, profiled) //nolint:noctx // it is ended with SIGTERM
+	o := startReleased(t, interfaces, profiled)
 	o.connections()
 	before := o.usage()
 	p := poll(o, 3, all(judges...))

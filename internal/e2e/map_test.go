@@ -203,7 +203,7 @@ func TestShortLivedConnections(t *testing.T) {
 
 	maps := make(map[string]*outpost)
 	for _, method := range []string{"sockdiag", "procfs"} {
-		daemon := startCommand(t, exec.Command(released(t)), "OUTPOST_COLLECTOR="+method) //nolint:noctx // it is ended with SIGTERM
+		daemon := startReleased(t, "OUTPOST_COLLECTOR="+method)
 		maps[method] = startCommand(t, exec.Command(released(t), "map", daemon.target())) //nolint:noctx // the same
 	}
 	var visits errgroup.Group

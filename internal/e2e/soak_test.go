@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -122,7 +121,7 @@ func TestManyContainersComeAndGo(t *testing.T) {
 		containers = 500
 	}
 	l.peer("stays", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
-	o := startCommand(t, exec.Command(released(t)), interfaces, profiled) //nolint:noctx // it is ended with SIGTERM
+	o := startReleased(t, interfaces, profiled)
 	o.connections()
 	before := o.usage()
 	lives := &ledger{entries: make(map[string]entry)}
@@ -166,7 +165,7 @@ func TestSoak(t *testing.T) {
 	l.run("visitor", tools, "sleep", "100000")
 	visited := l.address("visited") + ":81"
 	dialled := l.address("server") + " 80"
-	o := startCommand(t, exec.Command(released(t)), interfaces, profiled, "OUTPOST_WINDOW=1m", "DOCKER_HOST=unix://"+path) //nolint:noctx // it is ended with SIGTERM
+	o := startReleased(t, interfaces, profiled, "OUTPOST_WINDOW=1m", "DOCKER_HOST=unix://"+path)
 	lives := &ledger{entries: make(map[string]entry)}
 	stay := []string{l.Name("client"), l.Name("server"), l.Name("visited"), l.Name("visitor")}
 	judge := all(
