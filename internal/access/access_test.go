@@ -65,8 +65,10 @@ func (l *log) count(part string) int {
 
 func serve(t testing.TB, options access.Options) served {
 	t.Helper()
-	return serveAt(t, options, app, func(listener net.Listener) net.Listener { return listener })
+	return serveAt(t, options, app, asIs)
 }
+
+func asIs(listener net.Listener) net.Listener { return listener }
 
 // serveAt is serve of another app, on a listener that becomes another.
 func serveAt(t testing.TB, options access.Options, app http.Handler, at func(net.Listener) net.Listener) served {
@@ -451,7 +453,7 @@ func TestHealthByItself(t *testing.T) {
 			return
 		}
 		_, _ = io.WriteString(w, "answer")
-	}), func(listener net.Listener) net.Listener { return listener })
+	}), asIs)
 	ctx, cancel := context.WithCancel(t.Context())
 	var waiting sync.WaitGroup
 	for range 16 {

@@ -149,8 +149,8 @@ func withClock(t testing.TB, hours int, shown *atomic.Int64) http.HandlerFunc {
 	return proxy.ServeHTTP
 }
 
-// An engine that answers 500, garbage, a byte a second or by another clock, as where one's own was set back: to each request there is an answer in time, and
-// when it is well again, so is Outpost.
+// An engine that answers 500, garbage, a byte a second or by another clock, as where one's own was set back: to each request
+// there is an answer in time, and when it is well again, so is Outpost.
 func TestFaultyEngine(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
