@@ -101,9 +101,6 @@ func startProcess(t *testing.T, name string, join int, addresses string) (pid in
 	t.Cleanup(func() {
 		_ = stdin.Close()
 		_ = child.Wait()
-		if err := os.Remove(cgroup); err != nil && !errors.Is(err, os.ErrNotExist) {
-			t.Error(err)
-		}
 	})
 	if err := os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte(fmt.Sprint(child.Process.Pid)), 0); err != nil {
 		t.Fatal(err)
@@ -114,7 +111,7 @@ func startProcess(t *testing.T, name string, join int, addresses string) (pid in
 	return child.Process.Pid
 }
 
-// cgroupOf makes a cgroup of that name, of version 2 or of version 1's controller pids.
+// cgroupOf makes a cgroup of that name, of version 2 or of version 1's controller pids, and removes it after the test.
 func cgroupOf(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(hostproc.CgroupFS, name)
@@ -124,6 +121,17 @@ func cgroupOf(t *testing.T, name string) string {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		// A process may be waited for before the kernel has taken it out of its cgroup (cgroup_task_dead of
+		// kernel/cgroup/cgroup.c, since Linux 6.18).
+		err := os.Remove(path)
+		for deadline := time.Now().Add(10 * time.Second); errors.Is(err, unix.EBUSY) && time.Now().Before(deadline); err = os.Remove(path) {
+			time.Sleep(time.Millisecond)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
 	return path
 }
 
