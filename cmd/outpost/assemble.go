@@ -30,7 +30,6 @@ type outpost struct {
 	engine    *engine.Engine
 	inventory *inventory.Inventory
 	collector *collect.Collector
-	sampling  *collect.Collector
 	log       zerolog.Logger
 }
 
@@ -54,12 +53,10 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 	collector := collect.New(life, containers, docker, options)
 	sampling := collector
 	if c.SampleInterval <= 0 && !c.Collector.Forced() { // nobody asked for commands to be run between requests
-		options.Methods = []collect.Method{collect.Sockdiag, collect.Procfs}
-		sampling = collect.New(life, containers, docker, options)
+		sampling = collector.By(collect.Sockdiag, collect.Procfs)
 	}
 	return &outpost{
 		names:     names,
-		sampling:  sampling,
 		Daemon:    daemon.New(collector, sampling, hostEngine{docker, containers}, c.Interfaces, measures, log),
 		metrics:   measures,
 		engine:    docker,
@@ -224,7 +221,7 @@ func cannotWork(findings collect.Findings) error {
 
 // close ends the calls to the engine that are still under way.
 func (o *outpost) close(life context.Context) error {
-	for _, closing := range []func(context.Context) error{o.collector.Close, o.sampling.Close, o.Close} {
+	for _, closing := range []func(context.Context) error{o.collector.Close, o.Close} {
 		if err := closeWithin(life, closeTimeout, closing); err != nil {
 			o.log.Warn().Err(err).Msg("Ended without waiting for the engine")
 		}

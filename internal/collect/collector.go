@@ -92,6 +92,16 @@ func New(life context.Context, inventory Inventory, engine Engine, options Optio
 	}
 }
 
+// By returns a collector that uses no other methods than these. It makes no call that hangs with c already, and is closed
+// with it.
+func (c *Collector) By(methods ...Method) *Collector {
+	options := c.Options
+	options.Methods = methods
+	return &Collector{
+		Options: options, inventory: c.inventory, pending: c.pending, failures: c.failures, settled: newSettled(), executor: c.executor, decoders: c.decoders,
+	}
+}
+
 // Close ends the calls to the engine that are still under way and waits for them, no longer than ctx.
 func (c *Collector) Close(ctx context.Context) error { return c.pending.close(ctx) }
 

@@ -183,8 +183,8 @@ func TestFaultsOfOneContainer(t *testing.T) {
 			container: enginetest.Container{Exec: answers(enginetest.Exec{StartStatus: http.StatusInternalServerError, Message: "boom"})},
 			reason:    "exec failed", execs: 1,
 		},
-		{name: "exec hangs", container: enginetest.Container{Exec: answers(enginetest.Exec{Hangs: hang})}, reason: "exec: no answer within 1s", execs: 1},
-		{name: "inspect hangs", container: enginetest.Container{InspectHangs: true}, reason: "inspect: no answer within 1s"},
+		{name: "exec hangs", container: enginetest.Container{Exec: answers(enginetest.Exec{Hangs: hang})}, reason: "exec: no answer in time", execs: 1},
+		{name: "inspect hangs", container: enginetest.Container{InspectHangs: true}, reason: "inspect: no answer in time"},
 		{name: "paused", container: enginetest.Container{State: "paused"}, reason: "paused"},
 		{name: "restarting", container: enginetest.Container{State: "restarting"}, reason: "restarting"},
 		{
@@ -315,7 +315,7 @@ func TestHungExecIsLeftAloneUntilItEnds(t *testing.T) {
 	}})
 	c := newCollector(t)
 	for range 3 {
-		if r := collected(t, c)["/it"]; reasons(r) != "exec: no answer within 1s" {
+		if r := collected(t, c)["/it"]; reasons(r) != "exec: no answer in time" {
 			t.Fatalf("reasons %q", reasons(r))
 		}
 	}

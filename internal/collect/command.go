@@ -12,23 +12,33 @@ import (
 // byCommand reads tables by a command in one of the members. As long as one does not answer, the next is asked after
 // half of the time that is left, so that those that hang take no longer together than a single one may. Toward the end
 // no more are: what then remains of the time is too short for an answer.
-func (r *round) byCommand(ctx context.Context, members []*member) (tables, error) {
+func (r *round) byCommand(ctx context.Context, members []*member) (got tables, err error) {
 	leave, err := r.pending.enter(ctx)
 	if err != nil {
 		return tables{}, err
 	}
 	defer leave()
-	asked := commands{round: r, deadline: time.Now().Add(r.Timeout), answers: make(chan commandAnswer, len(members))}
-	ctx, cancel := context.WithCancel(ctx)
-	defer asked.running.Wait()
-	defer cancel()
-	return asked.ask(ctx, members)
+	err = r.executing.during(func(deadline time.Time) (err error) {
+		asked := commands{
+			round: r, deadline: deadline, tooShort: time.Until(deadline) / shortest, answers: make(chan commandAnswer, len(members)),
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer asked.running.Wait()
+		defer cancel()
+		got, err = asked.ask(ctx, members)
+		return err
+	})
+	return got, err
 }
+
+// shortest is the part of the time below which no other member is asked beside those that do not answer.
+const shortest = 8
 
 // commands are those that run for one namespace.
 type commands struct {
 	*round
 	deadline time.Time
+	tooShort time.Duration // for an answer
 	answers  chan commandAnswer
 	running  sync.WaitGroup
 }
@@ -64,13 +74,10 @@ func (c *commands) ask(ctx context.Context, members []*member) (best tables, fir
 	return best, firstErr
 }
 
-// shortest is the part of the time below which no other member is asked beside those that do not answer.
-const shortest = 8
-
 // next waits for an answer or, if there is another member to ask, for half of the time that is left.
 func (c *commands) next(another bool) (answer commandAnswer, ok bool) {
 	var late <-chan time.Time
-	if another && time.Until(c.deadline) > c.Timeout/shortest {
+	if another && time.Until(c.deadline) > c.tooShort {
 		timer := time.NewTimer(time.Until(c.deadline) / 2)
 		defer timer.Stop()
 		late = timer.C
@@ -96,7 +103,7 @@ func (c *commands) tablesFrom(ctx context.Context, m *member) (tables, error) {
 		return tables{}, err
 	}
 	which := call{kindExec, m.Container.ID}
-	return answered(ctx, c.pending, patience{c.Timeout, c.deadline}, which, func(ctx context.Context) (tables, error) {
+	return answered(ctx, c.pending, c.deadline, which, func(ctx context.Context) (tables, error) {
 		return c.executor.tables(ctx, m.Container)
 	})
 }
@@ -105,7 +112,7 @@ func (r *round) ownersByCommand(ctx context.Context, m *member) (procfd.Owners, 
 	if err := executable(m); err != nil {
 		return procfd.Owners{}, err
 	}
-	return await(ctx, r.pending, r.Timeout, call{kindExec, m.Container.ID}, func(ctx context.Context) (procfd.Owners, error) {
+	return await(ctx, r.pending, r.executing, call{kindExec, m.Container.ID}, func(ctx context.Context) (procfd.Owners, error) {
 		return r.executor.owners(ctx, m.Container)
 	})
 }

@@ -72,40 +72,43 @@ func (p *pending) close(ctx context.Context) error {
 // unansweredError is the error of a call that has not ended in time, or that was not made because an earlier
 // one has not ended.
 type unansweredError struct {
-	call    call
-	timeout time.Duration
+	call   call
+	detail string
 }
 
-func (e *unansweredError) Error() string {
-	return fmt.Sprintf("%s: no answer within %v", e.call.kind, e.timeout)
+func (e *unansweredError) Error() string { return e.problem().String() }
+
+// problem has the same reason however long the call was waited for.
+func (e *unansweredError) problem() Problem {
+	return Problem{Reason: e.call.kind + ": no answer in time", Detail: e.detail}
 }
 
-// await makes a call as soon as there is a slot, and waits for it, at most for timeout.
-func await[T any](ctx context.Context, p *pending, timeout time.Duration, which call, ask func(context.Context) (T, error)) (T, error) {
-	var none T
+// await makes a call as soon as there is a slot, and waits for it as long as there is patience.
+func await[T any](ctx context.Context, p *pending, patience *patience, which call, ask func(context.Context) (T, error)) (answer T, err error) {
 	if p.isLeft(which) {
-		return none, &unansweredError{which, timeout}
+		return answer, &unansweredError{which, leftDetail}
 	}
 	leave, err := p.enter(ctx)
 	if err != nil {
-		return none, err
+		return answer, err
 	}
 	defer leave()
-	return answered(ctx, p, patience{timeout, time.Now().Add(timeout)}, which, ask)
+	err = patience.during(func(deadline time.Time) error {
+		answer, err = answered(ctx, p, deadline, which, ask)
+		return err
+	})
+	return answer, err
 }
 
-// patience is how long a call may take, and when those who wait for it stop to, which may be earlier.
-type patience struct {
-	timeout  time.Duration
-	deadline time.Time
-}
+const leftDetail = "an earlier call has not ended"
 
-// answered makes a call and waits for it. The caller has a slot.
-func answered[T any](ctx context.Context, p *pending, patience patience, which call, ask func(context.Context) (T, error)) (T, error) {
+// answered makes a call and waits for it until the deadline. The caller has a slot.
+func answered[T any](ctx context.Context, p *pending, deadline time.Time, which call, ask func(context.Context) (T, error)) (T, error) {
 	var none T
-	timer := time.NewTimer(time.Until(patience.deadline))
+	patience := time.Until(deadline)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	late := &unansweredError{which, patience.timeout}
+	late := &unansweredError{which, fmt.Sprintf("waited for %v", patience.Round(time.Millisecond))}
 	type outcome struct {
 		value T
 		err   error
@@ -145,7 +148,7 @@ func (p *pending) begin(ctx context.Context, timer <-chan time.Time, late *unans
 			return mine, err
 		}
 		if p.isLeft(late.call) {
-			return nil, late
+			return nil, &unansweredError{late.call, leftDetail}
 		}
 		select {
 		case <-other.ended:

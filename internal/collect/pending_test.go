@@ -16,7 +16,7 @@ func TestCloseWhileCallsAreMade(t *testing.T) {
 	for range 8 {
 		callers.Go(func() {
 			for {
-				_, err := await(t.Context(), p, time.Minute, call{kindExec, "it"}, func(ctx context.Context) (int, error) {
+				_, err := await(t.Context(), p, newPatience(time.Minute, 4), call{kindExec, "it"}, func(ctx context.Context) (int, error) {
 					select {
 					case <-ctx.Done():
 						return 0, ctx.Err()
@@ -40,7 +40,7 @@ func TestCloseWhileCallsAreMade(t *testing.T) {
 func TestCloseWaitsNoLongerThanAsked(t *testing.T) {
 	p := newPending(t.Context(), 1)
 	stubborn := make(chan struct{})
-	_, err := await(t.Context(), p, time.Millisecond, call{kindExec, "it"}, func(context.Context) (int, error) {
+	_, err := await(t.Context(), p, newPatience(time.Millisecond, 1), call{kindExec, "it"}, func(context.Context) (int, error) {
 		<-stubborn
 		return 0, nil
 	})
@@ -66,7 +66,7 @@ func TestOneCallAtATime(t *testing.T) {
 		var callers sync.WaitGroup
 		for range 3 {
 			callers.Go(func() {
-				_, err := await(t.Context(), p, time.Minute, call{kindExec, "it"}, func(context.Context) (int, error) {
+				_, err := await(t.Context(), p, newPatience(time.Minute, 4), call{kindExec, "it"}, func(context.Context) (int, error) {
 					running++
 					most = max(most, running)
 					time.Sleep(time.Second)

@@ -23,11 +23,12 @@ func (p Problem) String() string {
 // problemOf puts an error into a problem's words.
 func problemOf(err error) Problem {
 	var failed *explainedError
+	var late *unansweredError
 	switch {
 	case errors.As(err, &failed):
 		return failed.Problem
-	case unanswered(err):
-		return Problem{Reason: err.Error()}
+	case errors.As(err, &late):
+		return late.problem()
 	}
 	operation, detail, ok := strings.Cut(err.Error(), ": ")
 	switch {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -145,32 +144,17 @@ func TestLogFormats(t *testing.T) {
 			t.Errorf("%v: %s", err, line)
 		}
 	}
-	address := regexp.MustCompile(`address=(\S+)`)
-	stderr, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
+	people := start(t, execOnly, "LOG_FORMAT=console")
+	people.connections()
+	eventually(t, func() bool {
+		return strings.Contains(people.logged(), "WRN The container could not be read completely")
+	})
+	if err := people.process.Signal(os.Interrupt); err != nil { // as people end it
 		t.Fatal(err)
 	}
-	defer func() { _ = stderr.Close() }()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	ended := runInto(ctx, t, stderr, "OUTPOST_LISTEN=127.0.0.1:0", "LOG_FORMAT=console", execOnly)
-	logged := func() string {
-		text, err := os.ReadFile(stderr.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text)
-	}
-	eventually(t, func() bool { return strings.Contains(logged(), "Serving") })
-	o := &outpost{t: t, url: "http://" + address.FindStringSubmatch(logged())[1]}
-	o.connections()
-	eventually(t, func() bool { return strings.Contains(logged(), "WRN The container could not be read completely") })
-	if text := logged(); strings.ContainsAny(text, "\x1b{") {
-		t.Errorf("%q", text)
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Errorf("%v: %s", err, logged())
+	<-people.done
+	if text := people.logged(); people.status != 0 || strings.ContainsAny(text, "\x1b{") {
+		t.Errorf("%d %q", people.status, text)
 	}
 }
 

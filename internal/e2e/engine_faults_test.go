@@ -3,16 +3,20 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/PabloL007/outpost/internal/lab"
 )
@@ -216,6 +220,71 @@ func TestFaultyEngine(t *testing.T) {
 	o.returned(before)
 }
 
+// hangsOnMany is an engine that lists so many containers more, and hangs on each of them.
+func hangsOnMany(t testing.TB, n int) http.HandlerFunc {
+	var more strings.Builder
+	for i := range n {
+		fmt.Fprintf(&more, `,{"Id":"%064x","Names":["/hangs%d"],"Image":"hangs","State":"running"}`, i+1, i)
+	}
+	proxy := passOn(t)
+	proxy.ModifyResponse = func(r *http.Response) error {
+		if !strings.HasSuffix(r.Request.URL.Path, "/containers/json") {
+			return nil
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return err
+		}
+		list := strings.TrimSuffix(strings.TrimSpace(string(body)), "]") + more.String() + "]"
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(list)), int64(len(list))
+		r.Header.Set("Content-Length", fmt.Sprint(len(list)))
+		return nil
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/containers/"+strings.Repeat("0", 32)) {
+			<-r.Context().Done()
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}
+}
+
+// An engine lists containers and hangs on a hundred of them: they are listed in time, as incomplete, and the one that it
+// answers for is told.
+func TestEngineHangsOnMany(t *testing.T) {
+	t.Parallel()
+	const hang = 100
+	l := newLab(t)
+	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
+	engine := &faulty{well: passOn(t)}
+	engine.become(nil)
+	path := filepath.Join(t.TempDir(), "engine.sock")
+	serveSocket(t, path, engine)
+	o := startReleased(t, interfaces, "DOCKER_HOST=unix://"+path, profiled)
+	whole := complete(l.Name("it"), l.on(0), nil)
+	o.recovers(whole)
+	before := o.usage()
+	engine.become(hangsOnMany(t, hang))
+	listed := func(a *answer, _, _ time.Time) error {
+		for i := range hang {
+			if name := fmt.Sprint("hangs", i); !a.incomplete(name) {
+				return fmt.Errorf("%s is not listed, or not incomplete", name)
+			}
+		}
+		return nil
+	}
+	p := pollThrough(o, 3, all(exactly(l.Name("it"), l.on(0), nil), listed), func(time.Time, time.Time) bool { return false })
+	time.Sleep(25 * time.Second) // the first ones take their time
+	tally := p.end()
+	t.Log(tally)
+	if tally.requests < 10 {
+		t.Errorf("only %d requests", tally.requests)
+	}
+	engine.become(nil)
+	o.recovers(whole)
+	o.returned(before)
+}
+
 // Half of the containers restart all the time: the other half is told completely.
 func TestRestartingContainers(t *testing.T) {
 	t.Parallel()
@@ -240,28 +309,63 @@ func TestRestartingContainers(t *testing.T) {
 	o.returned(before)
 }
 
-// The disk on which the log is written is full.
+// smallDisk returns a log on a disk of its own, of one MiB, and what fills and empties the disk. It is gone with those who
+// have them open.
+func smallDisk(t testing.TB) (log, filler *os.File) {
+	t.Helper()
+	at := t.TempDir()
+	if err := unix.Mount("disk", at, "tmpfs", 0, "size=1m"); err != nil {
+		t.Fatal(err)
+	}
+	open := func(name string) *os.File {
+		fd, err := unix.Open(filepath.Join(at, name), unix.O_CREAT|unix.O_RDWR|unix.O_APPEND|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			t.Error(err)
+		}
+		file := os.NewFile(uintptr(fd), fmt.Sprintf("/proc/self/fd/%d", fd))
+		t.Cleanup(func() { _ = file.Close() })
+		return file
+	}
+	log, filler = open("log"), open("filler")
+	if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
+		t.Fatal(err)
+	}
+	return log, filler
+}
+
+// The disk on which the log is written is full for a while.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.run("scratch", bare, "/peer", "listen:tcp4:0.0.0.0:80") // of which there is something to log
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
+	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
+	log, filler := smallDisk(t)
+	command := exec.Command(released(t)) //nolint:noctx // it is ended with SIGTERM
+	command.Stderr = log
+	o := startCommand(t, command, interfaces, execOnly, "LOG_LEVEL=DEBUG", profiled)
+	right := func(a *answer, began, ended time.Time) error {
+		if !a.incomplete(l.Name("scratch")) {
+			return fmt.Errorf("%v %s", a.header, a.body)
+		}
+		return complete(l.Name("it"), l.on(0), nil)(a, began, ended)
+	}
+	o.recovers(right)
+	before := o.usage()
+	if _, err := filler.Write(make([]byte, 1<<20)); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	full := len(o.logged())
+	p := pollThrough(o, 3, right, func(time.Time, time.Time) bool { return false })
+	time.Sleep(5 * time.Second)
+	t.Log(p.end())
+	if grown := len(o.logged()) - full; grown >= 4096 {
+		t.Errorf("%d bytes more were written", grown)
+	}
+	if err := filler.Truncate(0); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = full.Close() }()
-	o := at(t, l.firstPort)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	ended := runInto(ctx, t, full, "OUTPOST_LISTEN=127.0.0.1:"+l.port(0), execOnly, "LOG_LEVEL=DEBUG")
-	eventually(t, func() bool { _, err := o.ask("/healthz"); return err == nil })
-	for range 5 {
-		if a := o.connections(); !a.incomplete(l.Name("scratch")) {
-			t.Errorf("%v %s", a.header, a.body)
-		}
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	full = len(o.logged())
+	eventually(t, func() bool { return o.connections().status == http.StatusOK && len(o.logged()) > full })
+	o.recovers(right)
+	o.returned(before)
 }

@@ -1,10 +1,8 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -14,27 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// runInto runs the daemon until ctx ends, with its log in a file, and returns what tells how it ended.
-func runInto(ctx context.Context, t testing.TB, stderr *os.File, variables ...string) (ended <-chan error) {
-	t.Helper()
-	command := exec.CommandContext(ctx, binary)
-	command.Env = append(os.Environ(), variables...)
-	command.Stderr = stderr
-	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() {
-		err := command.Wait()
-		if ctx.Err() != nil && command.ProcessState.ExitCode() == 0 {
-			err = nil // it was told to end
-		}
-		done <- err
-	}()
-	return done
-}
 
 // Few descriptors, clients that hold all that they can, and then no more than a few for what is asked: who asks is answered,
 // what could not be read is told, and nothing is lost for good.

@@ -36,7 +36,7 @@ func startReleased(t testing.TB, variables ...string) *outpost {
 	return startCommand(t, exec.Command(released(t)), variables...) //nolint:noctx // it is ended with SIGTERM
 }
 
-// startCommand is start by a command that becomes the daemon.
+// startCommand is start by a command that becomes the daemon. It may have a file for the log.
 func startCommand(t testing.TB, command *exec.Cmd, variables ...string) *outpost {
 	t.Helper()
 	environ := command.Env
@@ -46,12 +46,15 @@ func startCommand(t testing.TB, command *exec.Cmd, variables ...string) *outpost
 	// Without samples of the memory, looking at what a daemon holds takes next to none of it.
 	command.Env = append(append(environ, "OUTPOST_LISTEN=127.0.0.1:0", "GODEBUG=memprofilerate=0"), variables...)
 	// What it has logged before it answers is in a file by then; in a pipe it would be on its way.
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
+	log, given := command.Stderr.(*os.File)
+	if !given {
+		var err error
+		if log, err = os.Create(filepath.Join(t.TempDir(), "log")); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = log.Close() }() // the daemon has its own descriptor
+		command.Stderr = log
 	}
-	defer func() { _ = log.Close() }() // the daemon has its own descriptor
-	command.Stderr = log
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +88,9 @@ func (o *outpost) serving(message string) (url string) {
 		var entry struct{ Message, Address string }
 		if json.Unmarshal([]byte(line), &entry) == nil && entry.Message == message {
 			return "http://" + entry.Address
+		}
+		if _, forPeople, ok := strings.Cut(line, " INF "+message+" address="); ok {
+			return "http://" + strings.Fields(forPeople)[0]
 		}
 	}
 	return ""

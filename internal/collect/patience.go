@@ -1,0 +1,57 @@
+package collect
+
+import (
+	"sync"
+	"time"
+)
+
+// patience is how long a round waits for calls of one kind. The more time was spent on calls that were not answered, the
+// less the next one gets, so that however many hang they take little longer than two of them; but never less than the
+// others take, several times over, so that an engine that is slow is not taken for one that hangs.
+type patience struct {
+	timeout time.Duration // of a single call
+	atOnce  int
+
+	mu      sync.Mutex
+	spent   time.Duration // on calls that were not answered, of all that are made at once
+	slowest time.Duration // of the answers
+}
+
+const (
+	// patienceCalls is how many calls' time, of those that are made at once, what is not answered may take.
+	patienceCalls = 2
+	// leastShare is the part of its time that each call gets.
+	leastShare = 32
+	// slower is how many times as long as the slowest answer any other may take.
+	slower = 4
+)
+
+func newPatience(timeout time.Duration, atOnce int) *patience {
+	return &patience{timeout: timeout, atOnce: atOnce}
+}
+
+// during makes a call of which it is told until when it may take.
+func (p *patience) during(call func(deadline time.Time) error) error {
+	began := time.Now()
+	err := call(began.Add(p.share()))
+	p.note(time.Since(began), err)
+	return err
+}
+
+// share returns how long the next call may take.
+func (p *patience) share() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	calls := time.Duration(patienceCalls * p.atOnce)
+	return min(p.timeout, max(p.timeout-p.spent/calls, p.timeout/leastShare, slower*p.slowest))
+}
+
+func (p *patience) note(took time.Duration, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if unanswered(err) {
+		p.spent += took
+	} else {
+		p.slowest = max(p.slowest, took)
+	}
+}
