@@ -31,8 +31,8 @@ type Options struct {
 // Guard lets those in who may ask.
 type Guard struct {
 	Options
-	tokens *tokens // nil where there are none
-	closed bool    // by the web configuration, at the start
+	tokens  *tokens // nil where there are none
+	demands demands // of the web configuration, at the start
 }
 
 // New returns a guard. An error names a file that cannot be read or is not of its format.
@@ -45,7 +45,7 @@ func New(options Options) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.closed = closes(config)
+	g.demands = demandsOf(config)
 	if options.TokenFile != "" {
 		g.tokens = &tokens{path: options.TokenFile, log: options.Log}
 		if err := g.tokens.read(); err != nil {
@@ -56,7 +56,7 @@ func New(options Options) (*Guard, error) {
 }
 
 // Closed reports whether those who do not prove who they are are turned away.
-func (g *Guard) Closed() bool { return g.tokens != nil || g.closed }
+func (g *Guard) Closed() bool { return g.tokens != nil || g.demands != demands{} }
 
 // open are the paths that tell only how Outpost itself is: whoever watches over it need not be let in for that.
 var open = []string{"/healthz", "/readyz", "/api/health"}
@@ -93,7 +93,7 @@ func (g *Guard) identified(library, inner http.Handler) http.Handler {
 		switch config, err := readWebConfig(g.WebConfig); {
 		case err != nil:
 			refuseAll(w)
-		case len(config.Users) == 0:
+		case !demandsOf(config).users:
 			w.Header().Set("WWW-Authenticate", `Basic realm="outpost", charset="UTF-8"`)
 			refuse(w, http.StatusUnauthorized, "a token is wanted: Authorization: Bearer TOKEN")
 		default:
@@ -108,7 +108,7 @@ func (g *Guard) certified(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if config, err := readWebConfig(g.WebConfig); err == nil && demandsCertificate(config) && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0) {
+		if config, err := readWebConfig(g.WebConfig); err == nil && demandsOf(config).certificate && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0) {
 			w.Header().Set("Connection", "close")
 			refuse(w, http.StatusUnauthorized, "a certificate is wanted: connect again with it")
 			return
@@ -125,7 +125,7 @@ func (g *Guard) confirmed(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		config, err := readWebConfig(g.WebConfig)
-		if err != nil || g.closed && !closes(config) || g.tokens != nil && len(config.Users) == 0 {
+		if now := demandsOf(config); err != nil || now.lessThan(g.demands) || g.tokens != nil && !now.users {
 			refuseAll(w)
 			return
 		}

@@ -234,6 +234,16 @@ func TestToken(t *testing.T) {
 	s.expect(http.StatusOK, "/connections", "Authorization", "Bearer "+newToken)
 	write(t, path, newToken)
 	s.expect(http.StatusUnauthorized, "/connections", "Authorization", "Bearer "+token)
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, token[:len(token)-1]+"x") // as long, and as if it were as old
+	if err := os.Chtimes(path, before.ModTime(), before.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	s.expect(http.StatusUnauthorized, "/connections", "Authorization", "Bearer "+newToken)
+	write(t, path, newToken)
 	for what, spoil := range map[string]func(){
 		"emptied": func() { write(t, path) },
 		"wrong":   func() { write(t, path, newToken, "short") },
@@ -394,6 +404,39 @@ func TestMutualTLS(t *testing.T) {
 		}
 		if err == nil {
 			_ = response.Body.Close()
+		}
+	}
+}
+
+// While the web configuration demands less than it did, be it one of two things, nobody is let in.
+func TestEachDemandStays(t *testing.T) {
+	servers, clients := accesstest.NewAuthority(t), accesstest.NewAuthority(t)
+	certificate, key := servers.Issue("server")
+	tls := []string{"tls_server_config:", "  cert_file: " + certificate, "  key_file: " + key}
+	certificates := append(slices.Clone(tls), "  client_ca_file: "+clients.File, "  client_auth_type: RequireAndVerifyClientCert")
+	users := []string{"basic_auth_users:", "  a: " + hash(t, "of a")}
+	path := file(t, slices.Concat(certificates, users)...)
+	s := serve(t, access.Options{WebConfig: path})
+	own, ownKey := clients.Issue("mapper")
+	proven := client(t, access.Credentials{CA: servers.File, Certificate: own, Key: ownKey})
+	for _, test := range []struct {
+		config []string
+		status int
+	}{
+		{slices.Concat(certificates, users), http.StatusOK},
+		{certificates, http.StatusServiceUnavailable}, // as where the rest has not been written yet
+		{slices.Concat(tls, users), http.StatusServiceUnavailable},
+		{slices.Concat(certificates, users), http.StatusOK},
+	} {
+		write(t, path, test.config...)
+		for _, authorization := range []string{basic("a", "of a"), ""} {
+			status := test.status
+			if authorization == "" && status == http.StatusOK {
+				status = http.StatusUnauthorized
+			}
+			if got, body := s.get(proven, "/connections", "Authorization", authorization); got.StatusCode != status {
+				t.Errorf("%q, %q: %d %s", test.config, authorization, got.StatusCode, body)
+			}
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 	"unicode"
 
 	"github.com/rs/zerolog"
@@ -26,17 +25,15 @@ const (
 )
 
 // tokens are those of a file, one in each line, so that a new one can be handed out before the old one ends. The file is
-// read again when it has changed. While it is not there or holds none, nobody is let in; a lack of descriptors alone changes
+// read each time: neither its time nor its size tells for certain that it is another one. While it is not there or holds none, nobody is let in; a lack of descriptors alone changes
 // nothing.
 type tokens struct {
 	path string
 	log  zerolog.Logger
 
-	mu      sync.Mutex
-	changed time.Time
-	size    int64
-	hashes  [][sha256.Size]byte
-	failed  string // why the file could not be read the last time
+	mu     sync.Mutex
+	hashes [][sha256.Size]byte
+	failed string // why the file could not be read the last time
 }
 
 // hold reports whether text is a token, in a time that tells nothing of how much of it is right.
@@ -47,7 +44,7 @@ func (t *tokens) hold(text string) bool {
 	if err := t.read(); err != nil {
 		reason = err.Error()
 		if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) {
-			t.hashes, t.changed = nil, time.Time{}
+			t.hashes = nil
 		}
 	}
 	if reason != t.failed && reason != "" {
@@ -62,18 +59,11 @@ func (t *tokens) hold(text string) bool {
 }
 
 func (t *tokens) read() error {
-	info, err := os.Stat(t.path)
-	if err != nil {
-		return fmt.Errorf("tokens: %w", err)
-	}
-	if info.ModTime().Equal(t.changed) && info.Size() == t.size {
-		return nil
-	}
 	list, err := readTokens(t.path)
 	if err != nil {
 		return err
 	}
-	t.hashes, t.changed, t.size = nil, info.ModTime(), info.Size()
+	t.hashes = nil
 	for _, token := range list {
 		t.hashes = append(t.hashes, sha256.Sum256([]byte(token)))
 	}

@@ -38,13 +38,18 @@ func readWebConfig(path string) (config web.Config, err error) {
 	return config, yaml.UnmarshalStrict(text, &config)
 }
 
-// closes reports whether a web configuration turns away those who do not prove who they are.
-func closes(config web.Config) bool { return len(config.Users) > 0 || demandsCertificate(config) }
+// demands are what clients have to prove by a web configuration: that they are one of its users, and that somebody vouches
+// for them, by a certificate.
+type demands struct{ users, certificate bool }
 
-// demandsCertificate reports whether clients need a certificate. One that nobody vouches for proves nothing.
-func demandsCertificate(config web.Config) bool {
+// demandsOf returns what a web configuration demands. A certificate that nobody vouches for proves nothing.
+func demandsOf(config web.Config) demands {
 	vouched := config.TLSConfig.ClientCAs != "" || config.TLSConfig.ClientCAsText != ""
-	return vouched && config.TLSConfig.ClientAuth == "RequireAndVerifyClientCert"
+	return demands{users: len(config.Users) > 0, certificate: vouched && config.TLSConfig.ClientAuth == "RequireAndVerifyClientCert"}
+}
+
+func (d demands) lessThan(others demands) bool {
+	return others.users && !d.users || others.certificate && !d.certificate
 }
 
 // Scheme returns "https" if a web configuration has a certificate, and "http" else.

@@ -18,7 +18,7 @@ func (r *round) byCommand(ctx context.Context, members []*member) (got tables, e
 		return tables{}, err
 	}
 	defer leave()
-	err = r.executing.during(func(deadline time.Time) (err error) {
+	err = r.patience.during(func(deadline time.Time) (err error) {
 		asked := commands{
 			round: r, deadline: deadline, tooShort: time.Until(deadline) / shortest, answers: make(chan commandAnswer, len(members)),
 		}
@@ -51,8 +51,8 @@ type commandAnswer struct {
 
 func (c *commands) ask(ctx context.Context, members []*member) (best tables, firstErr error) {
 	waitedFor := 0
-	for waitedFor > 0 || len(members) > 0 && time.Until(c.deadline) > 0 {
-		if len(members) > 0 && time.Until(c.deadline) > 0 {
+	for another := true; another || waitedFor > 0; another = len(members) > 0 && time.Until(c.deadline) > 0 {
+		if another {
 			c.start(ctx, members[0])
 			members = members[1:]
 			waitedFor++
@@ -112,7 +112,7 @@ func (r *round) ownersByCommand(ctx context.Context, m *member) (procfd.Owners, 
 	if err := executable(m); err != nil {
 		return procfd.Owners{}, err
 	}
-	return await(ctx, r.pending, r.executing, call{kindExec, m.Container.ID}, func(ctx context.Context) (procfd.Owners, error) {
+	return await(ctx, r.pending, r.patience, call{kindExec, m.Container.ID}, func(ctx context.Context) (procfd.Owners, error) {
 		return r.executor.owners(ctx, m.Container)
 	})
 }

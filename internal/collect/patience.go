@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// patience is how long a round waits for calls of one kind. The more time was spent on calls that were not answered, the
+// patience is how long a round waits for calls to the engine. The more time was spent on calls that were not answered, the
 // less the next one gets, so that however many hang they take little longer than two of them; but never less than the
-// others take, several times over, so that an engine that is slow is not taken for one that hangs.
+// others take, several times over, within reason: an engine that is slow is not taken for one that hangs.
 type patience struct {
 	timeout time.Duration // of a single call
 	atOnce  int
@@ -20,10 +20,10 @@ type patience struct {
 const (
 	// patienceCalls is how many calls' time, of those that are made at once, what is not answered may take.
 	patienceCalls = 2
-	// leastShare is the part of its time that each call gets.
-	leastShare = 32
-	// slower is how many times as long as the slowest answer any other may take.
-	slower = 4
+	// slower is how many times as long as the slowest answer any other may take, in any case no less than the least part of
+	// its time, and no more than the most.
+	slower      = 4
+	least, most = 32, 8
 )
 
 func newPatience(timeout time.Duration, atOnce int) *patience {
@@ -43,7 +43,7 @@ func (p *patience) share() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	calls := time.Duration(patienceCalls * p.atOnce)
-	return min(p.timeout, max(p.timeout-p.spent/calls, p.timeout/leastShare, slower*p.slowest))
+	return max(p.timeout-p.spent/calls, p.timeout/least, min(slower*p.slowest, p.timeout/most))
 }
 
 func (p *patience) note(took time.Duration, err error) {

@@ -21,8 +21,7 @@ type round struct {
 	capabilities func() hostproc.Capabilities
 	obstacle     func() error
 	pids         func(context.Context) (hostproc.PIDs, error)
-	inspecting   *patience
-	executing    *patience
+	patience     *patience
 
 	mu        sync.Mutex
 	inspected map[string]func() (container.Container, error)
@@ -37,8 +36,7 @@ func newRound(c *Collector, listed []container.Summary, detail Detail) *round {
 		capabilities: sync.OnceValue(c.Proc.Capabilities),
 		obstacle:     sync.OnceValue(c.Proc.Obstacle),
 		pids:         onceWith(c.Proc.PIDs),
-		inspecting:   newPatience(c.Timeout, c.Workers),
-		executing:    newPatience(c.Timeout, c.Workers),
+		patience:     newPatience(c.Timeout, c.Workers),
 		inspected:    make(map[string]func() (container.Container, error)),
 	}
 	for _, summary := range listed {
@@ -157,7 +155,7 @@ func (r *round) inspect(ctx context.Context, id string) (container.Container, er
 }
 
 func (r *round) inspectBy(ctx context.Context, id string, inspect func(context.Context, string) (container.Container, error)) (container.Container, error) {
-	return await(ctx, r.pending, r.inspecting, call{kindInspect, id}, func(ctx context.Context) (container.Container, error) {
+	return await(ctx, r.pending, r.patience, call{kindInspect, id}, func(ctx context.Context) (container.Container, error) {
 		return inspect(ctx, id)
 	})
 }

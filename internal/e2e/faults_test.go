@@ -21,7 +21,7 @@ import (
 // eventually waits until a condition holds that the engine or the kernel brings about by itself.
 func eventually(t testing.TB, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); {
+	for deadline := time.Now().Add(time.Minute); !holds(); {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not come about")
 		}

@@ -81,9 +81,8 @@ func (o *outpost) limitDescriptors(n, most int) {
 	}
 }
 
-// The image is given 64 MiB, and asked by ten at once about 20,000 sockets.
+// The image is given 64 MiB, and asked by ten at once about 20,000 sockets. Daemons of other tests would remember these too.
 func TestMemoryLimit(t *testing.T) {
-	t.Parallel()
 	l := newLab(t)
 	const connections = 10_000
 	l.peer("server", nil, "listen:tcp4:0.0.0.0:80")

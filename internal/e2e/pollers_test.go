@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -23,7 +24,7 @@ type pollers struct {
 	o     *outpost
 	judge judge
 	may   func(began, ended time.Time) bool // be unavailable
-	stop  chan struct{}
+	stop  func()
 	group sync.WaitGroup
 
 	mu    sync.Mutex
@@ -50,17 +51,23 @@ func poll(o *outpost, n int, judge judge) *pollers {
 
 // pollThrough is poll, of a daemon that may be unavailable then and there.
 func pollThrough(o *outpost, n int, judge judge, may func(began, ended time.Time) bool) *pollers {
-	p := &pollers{t: o.t, o: o, judge: judge, may: may, stop: make(chan struct{})}
+	p := &pollers{t: o.t, o: o, judge: judge, may: may}
+	ctx, cancel := context.WithCancel(o.t.Context())
+	p.stop = func() {
+		cancel()
+		p.group.Wait()
+	}
+	o.t.Cleanup(p.stop) // where the test fails before it ends them
 	for range n {
-		p.group.Go(p.run)
+		p.group.Go(func() { p.run(ctx) })
 	}
 	return p
 }
 
-func (p *pollers) run() {
+func (p *pollers) run(ctx context.Context) {
 	for {
 		select {
-		case <-p.stop:
+		case <-ctx.Done():
 			return
 		case <-time.After(60 * time.Millisecond):
 			p.ask()
@@ -106,8 +113,7 @@ func (p *pollers) so() tally {
 // end stops the pollers, and fails the test for every wrong answer.
 func (p *pollers) end() tally {
 	p.t.Helper()
-	close(p.stop)
-	p.group.Wait()
+	p.stop()
 	if len(p.tally.wrong) > 0 {
 		p.t.Errorf("%s:\n%s\n%s", p.tally, strings.Join(p.tally.wrong, "\n"), p.o.logged())
 	}

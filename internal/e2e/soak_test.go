@@ -184,6 +184,10 @@ func TestSoak(t *testing.T) {
 	var outages outages
 	p := pollThrough(o, 10, outages.judge(whole, judge), outages.touch)
 	var load errgroup.Group
+	defer func() { // where the test fails before they have ended
+		cancel()
+		_ = load.Wait()
+	}()
 	var passed, opened atomic.Int64
 	for lane := range 2 {
 		load.Go(func() error {

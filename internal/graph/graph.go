@@ -238,8 +238,8 @@ type Source struct {
 	State State
 	// Reason and Format are as in Target.
 	Reason, Format string
-	// Seen is when it answered last.
-	Seen time.Time
+	// Seen is when it answered last, and Since when for the first time as the host that it is.
+	Seen, Since time.Time
 }
 
 // Naming gives names to external addresses; empty if it has none.

@@ -56,6 +56,7 @@ type namespace struct {
 const mostNetworks = 256
 
 func (n *namespace) join(network snapshot.NetworkDocument) {
+	network.ID = clip(network.ID) // which is looked up for each connection
 	n.networks = append(n.networks, network)
 	if at, joined := slices.BinarySearch(n.ids, network.ID); network.ID != "" && !joined && len(n.ids) < mostNetworks {
 		n.ids = slices.Insert(n.ids, at, network.ID)
@@ -83,6 +84,9 @@ type ended struct {
 // until somebody looks.
 const endedFor = 2 * time.Minute
 
+// Is reports whether it is the host that another one is, by what their engines are called.
+func (h *Host) Is(other *Host) bool { return other != nil && h.id == other.id && h.name == other.name }
+
 // NewHost digests the snapshot of a moment. before is the host as it was digested last, or nil. polled is the address at
 // which it was asked for, which is the host's where the host does not know its own; it may be invalid.
 func NewHost(document snapshot.Document, polled netip.Addr, before *Host, at time.Time) *Host {
@@ -95,8 +99,6 @@ func NewHost(document snapshot.Document, polled netip.Addr, before *Host, at tim
 		published: make(map[uint16]map[netip.Addr]binding),
 		publishes: make(map[service]bool),
 		setOf:     make(map[string]party),
-
-		containers: make([]member, 0, len(document.Containers)),
 	}
 	for _, addr := range document.Host.Addresses {
 		h.addAddress(addr)
@@ -105,6 +107,7 @@ func NewHost(document snapshot.Document, polled netip.Addr, before *Host, at tim
 		h.addAddress(polled)
 	}
 	containers := h.distinct(document.Containers)
+	h.containers = make([]member, 0, len(containers))
 	spaces := h.place(containers)
 	h.present = len(h.containers)
 	h.remember(before)
@@ -115,8 +118,8 @@ func NewHost(document snapshot.Document, polled netip.Addr, before *Host, at tim
 
 // distinct drops containers that have no ID, or that of another one.
 func (h *Host) distinct(containers []snapshot.ContainerDocument) []snapshot.ContainerDocument {
-	seen := make(map[string]bool, len(containers))
-	distinct := make([]snapshot.ContainerDocument, 0, len(containers))
+	seen := make(map[string]bool)
+	var distinct []snapshot.ContainerDocument
 	for _, c := range containers {
 		if c.ID == "" || seen[c.ID] {
 			h.Invalid++

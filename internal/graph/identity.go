@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// duplicates returns, for each target that answers for the same host as another one, that other one: the one that
-// answered last. That they have a container in common tells: hosts that were cloned have the same ID, but not that.
+// duplicates returns, for each target that answers for the same host as another one, that other one: the one that has done
+// so for longest, as long as it answers, so that nobody takes a host's place by saying to be it. That they have a container in common tells: hosts that were cloned have the same ID, but not that.
 func duplicates(sources []Source) map[string]string {
 	best := make([]int, 0, len(sources)) // the best first
 	for i, source := range sources {
@@ -15,7 +15,8 @@ func duplicates(sources []Source) map[string]string {
 		}
 	}
 	slices.SortStableFunc(best, func(a, b int) int {
-		return cmp.Or(rankOf(sources[a].State)-rankOf(sources[b].State), sources[b].Seen.Compare(sources[a].Seen))
+		x, y := sources[a], sources[b]
+		return cmp.Or(rankOf(x.State)-rankOf(y.State), x.Since.Compare(y.Since), y.Seen.Compare(x.Seen))
 	})
 	found := make(map[string]string)
 	taken := make(map[string]string) // target by container

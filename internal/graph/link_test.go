@@ -334,6 +334,10 @@ func TestSupersedes(t *testing.T) {
 
 // Of two targets for one host the one that answers counts.
 func TestDuplicates(t *testing.T) {
+	since := func(s Source, at time.Time) Source {
+		s.Since = at
+		return s
+	}
 	source := func(target string, state State, seen time.Time, id string) Source {
 		d := a(server()).document()
 		d.Host.ID = id
@@ -349,6 +353,9 @@ func TestDuplicates(t *testing.T) {
 		{[]Source{source("1", StateOK, noon, "x"), source("2", StateOK, noon, "x")}, "map[2:1]"},
 		{[]Source{source("1", StateOK, noon, ""), source("2", StateOK, noon, "")}, "map[2:1]"}, // where the engine's ID is not told
 		{[]Source{source("1", StateOK, noon, "x"), source("2", StateOK, noon, "y")}, "map[]"},
+		// Who says later to be that host is not, however often it answers, until the other one does not answer.
+		{[]Source{since(source("1", StateOK, noon.Add(time.Second), "x"), noon.Add(-time.Minute)), since(source("2", StateOK, noon, "x"), noon.Add(-time.Hour))}, "map[1:2]"},
+		{[]Source{since(source("1", StateOK, noon, "x"), noon.Add(-time.Minute)), since(source("2", StateStale, noon, "x"), noon.Add(-time.Hour))}, "map[2:1]"},
 	} {
 		if got := fmt.Sprint(duplicates(test.sources)); got != test.want {
 			t.Errorf("%s, want %s", got, test.want)

@@ -15,7 +15,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -208,13 +210,13 @@ func TestEmptyNamespaceIsNotRead(t *testing.T) {
 
 // Whoever gets the number of a process that ended, nothing of it is read through the old one.
 func TestNumberUsedAgain(t *testing.T) {
-	pid := start(t)
+	pid, end := start(t)
 	p, err := ownProc(t).unverified(fmt.Sprint(pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Close() })
-	useAgain(t, pid)
+	useAgain(t, pid, end)
 	if err := p.Tables(new(bytes.Buffer)); err == nil {
 		t.Error("the tables of the next process are read")
 	}
@@ -227,40 +229,39 @@ func TestNumberUsedAgain(t *testing.T) {
 	}
 }
 
-// start starts a process that ends with the test.
-func start(t *testing.T) (pid int) {
+// start starts a process that ends with the test, or before.
+func start(t *testing.T) (pid int, end func()) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), "sleep", "1000")
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	end = sync.OnceFunc(func() {
 		_ = child.Process.Kill()
 		_ = child.Wait()
 	})
-	return child.Process.Pid
+	t.Cleanup(end)
+	return child.Process.Pid, end
 }
 
-// useAgain ends the process pid and starts others until one has its number.
-func useAgain(t *testing.T, pid int) {
+// useAgain ends the process pid, which end does, and starts others until one has its number, which other programs may have
+// had meanwhile.
+func useAgain(t *testing.T, pid int, end func()) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("only root chooses numbers")
 	}
-	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := unix.Wait4(pid, nil, 0, nil); err != nil {
-		t.Fatal(err)
-	}
-	for range 100 {
+	end()
+	for limit := time.Now().Add(time.Minute); time.Now().Before(limit); {
 		// The kernel gives the number after this one next (kernel/pid_namespace.c).
 		if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(fmt.Sprint(pid-1)), 0); err != nil {
 			t.Fatal(err)
 		}
-		if start(t) == pid {
+		another, end := start(t)
+		if another == pid {
 			return
 		}
+		end()
 	}
 	t.Fatalf("no process got the number %d", pid)
 }
@@ -346,7 +347,7 @@ func TestSocketsInTime(t *testing.T) {
 // A process is a companion if its cgroups are Outpost's own and name no container; a child's are.
 func TestCompanion(t *testing.T) {
 	root := ownProc(t)
-	child := start(t)
+	child, _ := start(t)
 	p, err := root.Companion(child)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
@@ -57,7 +58,7 @@ type Mapper struct {
 	changed bool               // since the map was drawn last
 	polled  time.Time          // when a daemon answered or failed last
 
-	drawing sync.Mutex
+	drawing *semaphore.Weighted // for one
 	drawn   time.Time
 	begun   bool // each daemon was asked once
 }
@@ -67,6 +68,7 @@ type target struct {
 	address
 	answer
 	host   *graph.Host
+	since  time.Time // when it answered first as that host
 	seen   time.Time // when it answered last
 	asked  bool
 	reason string // why it did not answer the last time
@@ -79,6 +81,7 @@ func New(options Options, window *Window, log zerolog.Logger) *Mapper {
 	return &Mapper{
 		Options: options, client: newClient(options.Transport), window: window, log: log,
 		patience: patience,
+		drawing:  semaphore.NewWeighted(1),
 		targets:  make(map[string]*target),
 	}
 }
@@ -100,14 +103,16 @@ func (m *Mapper) Run(ctx context.Context) {
 // accumulate draws the map every interval, if there is anything new, so that it remembers what comes and goes.
 func (m *Mapper) accumulate(ctx context.Context) {
 	for pause(ctx, m.Interval) == nil {
-		m.drawing.Lock()
+		if m.drawing.Acquire(ctx, 1) != nil {
+			return
+		}
 		now := time.Now()
 		if m.isChanged() || now.Sub(m.drawn) > redrawn {
 			m.draw(now)
 		} else {
 			m.window.Confirm(now)
 		}
-		m.drawing.Unlock()
+		m.drawing.Release(1)
 	}
 }
 
@@ -252,6 +257,9 @@ func (m *Mapper) note(t *target, got answer, err error) {
 	}
 	t.seen = now
 	if !got.unchanged {
+		if !host.Is(t.host) {
+			t.since = now
+		}
 		t.host, t.answer = host, got
 		t.document = snapshot.Document{} // the host is what is left of it
 	}
@@ -268,10 +276,12 @@ func (m *Mapper) logTarget(t *target, reason string) {
 	m.log.Warn().Str("target", t.name).Str("reason", reason).Msg("The daemon does not answer as it should")
 }
 
-// Graph returns the map: as it is now, or was a moment ago.
-func (m *Mapper) Graph(context.Context) (graph.Graph, error) {
-	m.drawing.Lock()
-	defer m.drawing.Unlock()
+// Graph returns the map: as it is now, or was a moment ago. The error is that of ctx.
+func (m *Mapper) Graph(ctx context.Context) (graph.Graph, error) {
+	if err := m.drawing.Acquire(ctx, 1); err != nil {
+		return graph.Graph{}, err
+	}
+	defer m.drawing.Release(1)
 	m.mu.Lock()
 	polled := m.polled.After(m.drawn)
 	m.mu.Unlock()
@@ -334,7 +344,7 @@ func (m *Mapper) sources(now time.Time) []graph.Source {
 }
 
 func (t *target) source() graph.Source {
-	s := graph.Source{Target: t.name, Host: t.host, Format: t.format, Seen: t.seen, State: graph.StateOK, Reason: t.remark}
+	s := graph.Source{Target: t.name, Host: t.host, Format: t.format, Seen: t.seen, Since: t.since, State: graph.StateOK, Reason: t.remark}
 	switch {
 	case t.reason != "" && t.host != nil:
 		s.State, s.Reason = graph.StateStale, t.reason

@@ -154,6 +154,10 @@ func TestBadAnswers(t *testing.T) {
 			jsonHeader(w)
 			_, _ = io.WriteString(w, `{"version":1,"containers":[`+strings.Repeat("{},", 100_000)+`{}]}`)
 		}, graph.StateFailed, "its answer is no answer of Outpost: it is made of nothing"},
+		"containers that are null": {func(w http.ResponseWriter, _ *http.Request) {
+			jsonHeader(w)
+			_, _ = io.WriteString(w, `{"version":1,"containers":[`+strings.Repeat("null,", 100_000)+`null]}`)
+		}, graph.StateFailed, "its answer is no answer of Outpost: it is made of nothing"},
 		"a list": {func(w http.ResponseWriter, _ *http.Request) { answerWith(t, w, []string{"a"}) },
 			graph.StateFailed, "its answer is no answer of Outpost"},
 		"a clock that is ahead": {func(w http.ResponseWriter, _ *http.Request) {

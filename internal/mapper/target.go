@@ -2,9 +2,11 @@ package mapper
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/url"
@@ -153,13 +155,15 @@ func (b *behind) find(ctx context.Context) ([]address, error) {
 	return found, nil
 }
 
-// file is a file with one target in a line, read again when it has changed.
+// file is a file with one target in a line, which is read again and again.
 type file struct {
 	path    string
-	changed time.Time
-	size    int64
-	targets []Target
+	text    []byte
+	targets []Target // of text
 }
+
+// longestFile bounds a file of targets, in bytes.
+const longestFile = 1 << 20
 
 func (f *file) find(ctx context.Context) ([]address, error) {
 	err := f.read() // if it cannot be read, it is as it was
@@ -200,20 +204,17 @@ func findAll(ctx context.Context, targets []Target) (found []address, missing ma
 var comment = regexp.MustCompile(`(^|\s)#.*`)
 
 func (f *file) read() error {
-	info, err := os.Stat(f.path)
-	if err != nil {
-		return err
-	}
-	if info.ModTime().Equal(f.changed) && info.Size() == f.size {
-		return nil
-	}
 	opened, err := os.Open(f.path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = opened.Close() }()
+	text, err := io.ReadAll(io.LimitReader(opened, longestFile))
+	if err != nil || f.text != nil && bytes.Equal(text, f.text) {
+		return err
+	}
 	var targets []Target
-	lines := bufio.NewScanner(opened)
+	lines := bufio.NewScanner(bytes.NewReader(text))
 	for number := 1; lines.Scan() && len(targets) < maxTargets; number++ {
 		text := strings.TrimSpace(comment.ReplaceAllString(lines.Text(), ""))
 		if text == "" {
@@ -228,6 +229,6 @@ func (f *file) read() error {
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("%s: %w", f.path, err)
 	}
-	f.targets, f.changed, f.size = targets, info.ModTime(), info.Size()
+	f.targets, f.text = targets, text
 	return nil
 }
