@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,6 +72,26 @@ func TestVulnerabilities(t *testing.T) {
 	} {
 		if strings.Contains(string(output), line) != said {
 			t.Errorf("%q is to be said: %v\n%s", line, said, output)
+		}
+	}
+}
+
+// Where the database cannot be reached, whatever keeps it from being, that is said and fails nothing.
+func TestVulnerabilityDatabaseOutOfReach(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{ // to GET
+		"forbids":    func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) },
+		"breaks off": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodHead { // by which the kind of database is known
+				answer(w, r)
+			}
+		}))
+		output, err := exec.CommandContext(t.Context(), "../../.ci/vuln", server.URL).CombinedOutput()
+		server.Close()
+		if err != nil || !strings.Contains(string(output), "the vulnerability database cannot be reached: nothing was checked") {
+			t.Errorf("%s: %v\n%s", name, err, output)
 		}
 	}
 }
