@@ -136,7 +136,7 @@ func TestPointingAndSelecting(t *testing.T) {
 func TestGrouping(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, fleet(1000), "")
-	expect(t, "counts", counts(p), "10 groups of 1,000 nodes", "40 links standing for 3,000", "nothing else is hidden")
+	expect(t, "counts", counts(p), "10 groups of 1,000 nodes", "40 links standing for 3,000", "hidden: ", " labels (without room: point at the line)")
 	if got := len(names(p)); got != 10 {
 		t.Errorf("%d nodes", got)
 	}
@@ -274,6 +274,36 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+// TestAddressAfterMoving goes to something else after the map was moved by hand, and to all of it: the address follows.
+func TestAddressAfterMoving(t *testing.T) {
+	t.Parallel()
+	_, address := serve(t, fleet(300))
+	b := webtest.Start(t)
+	p := b.Open(address+"?group=none", 1400, 850)
+	p.Until(`document.querySelector(".node")`)
+	p.Drag("#map", 90, 60, 5)
+	p.Until(`location.search.includes("look=")`)
+	dragged := webtest.Eval[string](p, "location.search")
+	p.Press("/")
+	p.Press("shop27-db")
+	p.Press(kb.Enter)
+	p.Until(`location.search.includes("select=") && location.search.includes("look=")`)
+	if got := webtest.Eval[string](p, "location.search"); strings.Contains(got, dragged[strings.Index(dragged, "look="):]) {
+		t.Errorf("the address leads to where it was dragged: %s", got)
+	}
+	other := b.Open(webtest.Eval[string](p, "location.href"), 1400, 850)
+	other.Until(`document.querySelector(".node.selected")`)
+	if !webtest.Eval[bool](other, `(() => {
+		const at = document.querySelector(".node.selected").getBoundingClientRect(), map = document.querySelector("#map").getBoundingClientRect();
+		return at.left >= map.left && at.right <= map.right && at.top >= map.top && at.bottom <= map.bottom;
+	})()`) {
+		t.Error("what is selected is not in sight for others")
+	}
+	p.Press(kb.Escape, kb.Escape) // out of the search, and of the selection
+	p.Press("0")
+	p.Until(`location.search === "?group=none"`)
+}
+
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
@@ -361,6 +391,19 @@ func TestGroupsByThemselves(t *testing.T) {
 	p.Until(`document.querySelector("#counts").textContent.startsWith("50 nodes")`)
 	served.set(project(64, 0), nil)
 	p.Until(`document.querySelector("#counts").textContent.startsWith("64 nodes")`)
+	p.Choose("#table-filter", "web")
+	p.Until(`location.search.includes("level=none")`) // whoever opens it sees the same
+	other := webtest.Start(t).Open(webtest.Eval[string](p, "location.href"), 1400, 850)
+	other.Until(`document.querySelector("#counts").textContent.startsWith("64 nodes")`)
+}
+
+// TestNamesWithColons are no addresses.
+func TestNamesWithColons(t *testing.T) {
+	t.Parallel()
+	named, unnamed := external("db: payments"), external("2001:db8::7")
+	web := container("one", "", "web")
+	p, _ := open(t, mapOf([]graph.Node{named, unnamed, web}, []graph.Link{link(web, named, 1, 1), link(web, unnamed, 1, 1)}), "?external=hide")
+	same(t, "names", names(p), "db: payments", "web")
 }
 
 // TestNewInGroups looks for what is new behind a group.

@@ -86,7 +86,7 @@ func TestPlaces(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
 	wrong := webtest.Eval[[]string](p, `(async () => {
-		const { layout, placeNew, meets } = await import("./layout.js");
+		const { layout, meets } = await import("./layout.js"), { placeNew } = await import("./settle.js");
 		const wrong = [];
 		let seed = 7;
 		const random = (n) => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;

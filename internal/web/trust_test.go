@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -117,6 +119,52 @@ func TestSaving(t *testing.T) {
 		t.Errorf("CSV: %q, %v", rows, err)
 	}
 	expect(t, "JSON", string(saved["json"]), `"id": "container/two/batch-job"`, `"port": 8080`)
+}
+
+// TestSavingThePast saves what is shown of a time that is past: how many connections there were then is not known, nor said.
+func TestSavingThePast(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, shop(), "")
+	p.Choose("#at", "-900")
+	saved := saveAll(t, p)
+	rows, err := csv.NewReader(bytes.NewReader(saved["csv"])).ReadAll()
+	if err != nil || len(rows) != 6 || rows[0][9] != "connections" || rows[1][9] != "" || rows[1][10] != "" || rows[1][11] != "true" {
+		t.Errorf("CSV: %q, %v", rows, err)
+	}
+	var document struct {
+		At    time.Time
+		Links []map[string]any
+	}
+	if err := json.Unmarshal(saved["json"], &document); err != nil || time.Since(document.At) < 10*time.Minute || len(document.Links) != 5 {
+		t.Fatalf("JSON: %v, %s", err, saved["json"])
+	}
+	if n, ok := document.Links[0]["connections"]; ok {
+		t.Errorf("JSON: %v connections", n)
+	}
+}
+
+// TestCharactersThatNoPictureMayHave saves names with characters that XML forbids, and with what a spreadsheet takes for a formula.
+func TestCharactersThatNoPictureMayHave(t *testing.T) {
+	t.Parallel()
+	odd := container("one", "a\x01\ufffeb", "c\x1b")
+	formula := container("one", "", `=HYPERLINK("http://evil.example","x")`)
+	p, _ := open(t, mapOf([]graph.Node{odd, formula}, []graph.Link{link(odd, formula, 80, 1)}), "")
+	saved := saveAll(t, p)
+	for decoder := xml.NewDecoder(bytes.NewReader(saved["svg"])); ; {
+		if _, err := decoder.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal("SVG: ", err)
+		}
+	}
+	if _, err := png.Decode(bytes.NewReader(saved["png"])); err != nil {
+		t.Error("PNG: ", err)
+	}
+	webtest.Eval[bool](p, `(navigator.clipboard.writeText = async (text) => { window.copied = text; }, true)`)
+	p.Click("#copy")
+	p.Until(`window.copied`)
+	expect(t, "copied", webtest.Eval[string](p, `window.copied`), "\t'=HYPERLINK")
+	expect(t, "CSV", string(saved["csv"]), `"'=HYPERLINK`)
 }
 
 // TestPageShowsWhatTheServerAnswers holds the page's views and forms against the server's, where both have them.
@@ -276,7 +324,15 @@ func TestEmptyStates(t *testing.T) {
 // TestSizesAndThemes looks at the page in the sizes of a telephone to a wall: nothing is wider than the page, and all can be reached.
 func TestSizesAndThemes(t *testing.T) {
 	t.Parallel()
-	_, address := serve(t, shop())
+	g := shop()
+	gone := container("one", "shop", "gone")
+	gone.Past = true
+	ended := link(gone, container("one", "shop", "db"), 5432, 0)
+	ended.Live = false
+	for i := range g.Nodes {
+		g.Nodes[i].Stale = g.Nodes[i].Host == "two"
+	}
+	_, address := serve(t, mapOf(append(g.Nodes, gone), append(g.Links, ended), g.Targets...))
 	browser := webtest.Start(t)
 	var p *webtest.Page
 	for _, scheme := range []string{"light", "dark"} {
@@ -298,7 +354,7 @@ func TestSizesAndThemes(t *testing.T) {
 			}
 			p.Shot(fmt.Sprintf("%s-%d", scheme, size[0]))
 		}
-		for selector, least := range map[string]float64{".node .name": 4.5, ".node .small": 4.5, ".labels .label text": 4.5, "#counts": 4.5, ".warning": 4.5, "#table td": 4.5, "tr.past td": 4.5, ".plate text": 4.5} {
+		for selector, least := range map[string]float64{".node .name": 4.5, ".node .small": 4.5, ".node.past .name": 4.5, ".node.past .small": 4.5, ".node.stale .small": 4.5, ".labels .label.past text": 4.5, ".labels .label text": 4.5, "#counts": 4.5, ".warning": 4.5, "#table td": 4.5, "tr.past td": 4.5, ".plate text": 4.5} {
 			if ratio := webtest.Eval[float64](p, fmt.Sprintf(contrast, selector)); ratio < least {
 				t.Errorf("%s: contrast of %s is %.1f", scheme, selector, ratio)
 			}
@@ -315,6 +371,7 @@ func TestSizesAndThemes(t *testing.T) {
 // contrast is the ratio of WCAG 2 between the colour of a text and that behind it.
 const contrast = `(() => {
 	const text = document.querySelector(%q);
+	for (let e = text; e; e = e.parentElement) if (getComputedStyle(e).opacity !== "1") return 0; // what shines through is not looked at
 	const behind = text.closest(".node")?.querySelector(".body") || text.closest(".plate")?.querySelector("rect") || text;
 	const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
 	const light = (colour) => {

@@ -81,6 +81,7 @@ export function labelled(lines, obstacles) {
 }
 
 const plateHeight = 18, inWall = 6; // so much of a plate is within its box
+const near = 400; // no farther up or down a place for a plate is looked for
 
 /**
  * hang places plates at the left walls of their boxes, none over another, each where a wire reaches what it leads to without
@@ -95,7 +96,7 @@ export function hang(plates, nodes, places) {
     const wall = places.get(plate.box), lead = plate.leads[0];
     const others = taken.get(plate.box) || [];
     taken.set(plate.box, others);
-    const before = nodes.filter((n) => n.x < lead.x - 1 && n.x + n.w > wall.x && n.y < wall.y + wall.h && n.y + n.h > wall.y);
+    const before = nodes.filter((n) => n.x < lead.x - 1 && n.x + n.w > wall.x && Math.abs(middle(n) - middle(lead)) < near && meets(n, wall));
     const heights = [middle(lead), ...before.flatMap((n) => [n.y - 9, n.y + n.h + 9])].sort((a, b) => Math.abs(a - middle(lead)) - Math.abs(b - middle(lead)));
     const room = (y) => y > wall.y + plateHeight / 2 && y < wall.y + wall.h - plateHeight / 2 && others.every((o) => Math.abs(o - y) >= plateHeight + 2);
     const y = heights.find((h) => room(h) && !before.some((n) => h > n.y - 3 && h < n.y + n.h + 3)) ?? nextRoom(middle(lead), room, wall.h);

@@ -15,14 +15,38 @@ export function html(name, properties = {}, ...children) {
 /** button returns one that does something. */
 export const button = (text, onclick, properties = {}) => html("button", { type: "button", onclick, ...properties }, text);
 
-/** renew gives an element other children if they look different; the button that has the focus keeps it. */
+/**
+ * renew gives an element other children. What is as it was stays, so that nobody who reads there, or has something selected, is
+ * disturbed; and the focus stays with what it was on, by the ID or text of that, wherever it is now.
+ */
 export function renew(element, ...children) {
-  const holder = html("div", {}, ...children);
-  if (holder.innerHTML === element.innerHTML) return;
-  const buttons = () => [...element.querySelectorAll("button")];
-  const focused = buttons().indexOf(document.activeElement);
-  element.replaceChildren(...holder.childNodes);
-  buttons()[focused]?.focus({ preventScroll: true });
+  const focused = element.contains(document.activeElement) ? document.activeElement : null;
+  const called = focused && nameIn(focused);
+  patchChildren(element, html("div", {}, ...children));
+  if (!focused || (focused.isConnected && nameIn(focused) === called)) return;
+  [...element.querySelectorAll(focused.tagName)].find((e) => nameIn(e) === called)?.focus({ preventScroll: true });
+}
+
+const nameIn = (element) => element.dataset.id || element.textContent;
+
+/** patch makes an element look and act as another one of its kind. */
+export function patch(element, like) {
+  for (const { name } of [...element.attributes]) if (!like.hasAttribute(name)) element.removeAttribute(name);
+  for (const { name, value } of like.attributes) if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+  element.onclick = like.onclick;
+  patchChildren(element, like);
+}
+
+function patchChildren(element, like) {
+  const wanted = [...like.childNodes];
+  wanted.forEach((w, i) => {
+    const has = element.childNodes[i];
+    if (!has) element.append(w);
+    else if (has.nodeName !== w.nodeName) has.replaceWith(w);
+    else if (has.nodeType === Node.TEXT_NODE) has.data !== w.data && (has.data = w.data);
+    else patch(has, w);
+  });
+  while (element.childNodes.length > wanted.length) element.lastChild.remove();
 }
 
 /** write gives an element another text, if it is another one: those who have it read out are told only then. */

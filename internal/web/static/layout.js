@@ -2,15 +2,18 @@
 // scale 1; a place is {x, y, w, h} of the left upper corner and the size.
 import dagre from "./vendor/dagre-3.1.3.esm.js";
 
-const pad = 14; // within a box around what is in it
+export const pad = 14; // within a box around what is in it
 
 /** title is the height of what stands above that. */
 export const title = 22;
 
-const gap = 16; // between what is above each other
-const between = 84; // columns: a line's label has room there
-const margin = 24; // around all
+export const gap = 16; // between what is above each other
+export const between = 84; // columns: a line's label has room there
+export const margin = 24; // around all
 const plateWidth = 40; // so much room has a plate to the left of all boxes
+
+/** plateRoom is the height that a plate takes at a wall. */
+export const plateRoom = 24;
 
 /** tooLarge is from how many nodes or lines of one box, or nodes of all, on dagre takes longer than a person waits. */
 const tooLarge = { nodes: 40, lines: 90, all: 250 };
@@ -91,7 +94,7 @@ function folded(children, lines, size) {
 /** enclose arranges what is in a box and gives the box its size. */
 function enclose(box, quick) {
   const { w, h } = arrange(box, quick);
-  const outer = surround({ x: 0, y: 0, w, h: Math.max(h, box.plates * 24) });
+  const outer = surround({ x: 0, y: 0, w, h: Math.max(h, box.plates * plateRoom) });
   for (const c of box.children) {
     c.x -= outer.x;
     c.y -= outer.y;
@@ -254,103 +257,20 @@ function column(root, side, x, height, places) {
   }
 }
 
-function meanHeight(places) {
+/** meanHeight is that of the middles of places, of those that are known. */
+export function meanHeight(places) {
   const known = places.filter(Boolean);
   return known.length ? known.reduce((sum, p) => sum + p.y + p.h / 2, 0) / known.length : 0;
 }
 
-const isBox = (id) => id.startsWith("box ");
-
-/**
- * placeNew adds items to places without moving any, near what they are linked with; boxes grow. Only where there is no room,
- * what is below or to the right makes some. It reports whether that was possible: not if an item is in another box than before.
- */
-export function placeNew(items, lines, places) {
-  const boxes = new Map();
-  for (const item of items) for (const id of item.boxes) boxes.set(id, item.boxes.slice(0, item.boxes.indexOf(id)));
-  if (items.some((item) => places.has(item.id) && item.boxes.some((id) => !places.has(id)))) return false;
-  for (const item of items) if (!places.has(item.id)) placeOne(item, items, lines, places, boxes);
-  return true;
-}
-
-function placeOne(item, items, lines, places, boxes) {
-  const known = item.boxes.filter((id) => places.has(id)), fresh = item.boxes.filter((id) => !places.has(id));
-  const { w, h } = fresh.reduce(surround, { x: 0, y: 0, w: item.w, h: item.h });
-  const size = { w, h };
-  const standing = [...boxes.keys()].filter((id) => places.has(id));
-  const placed = [...places].filter(([id]) => !isBox(id)); // of those who are not shown now too: they may come back
-  const homes = new Map(items.map((i) => [i.id, i.boxes]));
-  const outside = (id) => [
-    ...placed.filter(([other]) => !homes.get(other)?.includes(id)).map(([, p]) => p),
-    ...standing.filter((b) => b !== id && !boxes.get(b).includes(id) && !boxes.get(id).includes(b)).map((b) => places.get(b)),
-  ];
-  const obstacles = [...placed.map(([, p]) => p), ...standing.filter((b) => !known.includes(b)).map((b) => places.get(b))];
-  const walls = known.map((id) => [id, outside(id)]);
-  for (const spot of spots(item, size, known, lines, places)) {
-    const place = { ...spot, ...size };
-    if (place.x < margin || place.y < margin || obstacles.some((o) => meets(place, o, gap))) continue;
-    let held = place;
-    const grown = walls.toReversed().map(([id, out]) => [id, out, (held = union(places.get(id), surround(held)))]);
-    if (grown.some(([, out, g]) => g.x < 0 || g.y < 0 || out.some((o) => meets(g, o, 4)))) continue;
-    grown.forEach(([id, , g]) => places.set(id, g));
-    return settleNew(item, fresh, place, places);
-  }
-  settleNew(item, fresh, { ...makeRoom(known.at(-1), size, places), ...size }, places);
-}
-
-/** settleNew gives an item and the boxes that are new with it their places within one. */
-function settleNew(item, fresh, place, places) {
-  for (const id of fresh) {
-    places.set(id, place);
-    place = inside(place);
-  }
-  places.set(item.id, place);
-}
-
-/** makeRoom makes a box larger at its lower end, moves what is in the way, and returns where there is room now. */
-function makeRoom(id, size, places) {
-  const box = places.get(id);
-  const spot = { x: box.x + pad, y: box.y + box.h - pad + gap };
-  stretch(places, "y", "h", box.y + box.h, size.h + gap);
-  if (size.w + 2 * pad > box.w) stretch(places, "x", "w", box.x + box.w, size.w + 2 * pad - box.w);
-  return spot;
-}
-
-/** stretch moves all that begins behind a line, and lengthens the boxes across it. */
-function stretch(places, start, length, line, by) {
-  for (const [id, p] of places) {
-    if (p[start] >= line) places.set(id, { ...p, [start]: p[start] + by });
-    else if (isBox(id) && p[start] + p[length] >= line) places.set(id, { ...p, [length]: p[length] + by });
-  }
-}
-
-/** spots are where an item, with its new boxes, may be put, the best first. */
-function* spots(item, { w, h }, known, lines, places) {
-  for (const [a, b] of lines) {
-    const other = places.get(a === item.id ? b : b === item.id ? a : "");
-    if (!other) continue;
-    const x = a === item.id ? other.x - between - w : other.x + other.w + between;
-    for (let i = 0; i < 24; i++) yield { x, y: other.y + (other.h - h) / 2 + (i % 2 ? 1 : -1) * Math.ceil(i / 2) * (item.h + gap) };
-  }
-  const box = places.get(known.at(-1));
-  if (box) {
-    for (const y of [inside(box).y, box.y + box.h - pad + gap]) {
-      for (let x = box.x + pad; x + w <= box.x + box.w; x += w + gap) yield { x, y };
-    }
-    yield { x: box.x + box.w, y: inside(box).y };
-  }
-  const all = extent([...places.values()]);
-  for (let x = margin; x < all.w; x += w + gap) yield { x, y: all.h };
-  yield { x: all.w, y: margin };
-}
-
 /** surround is a box around a place. */
-const surround = (p) => ({ x: p.x - pad, y: p.y - title - pad / 2, w: p.w + 2 * pad, h: p.h + title + 1.5 * pad });
+export const surround = (p) => ({ x: p.x - pad, y: p.y - title - pad / 2, w: p.w + 2 * pad, h: p.h + title + 1.5 * pad });
 
 /** inside is the place in a box that surrounds it. */
-const inside = (box) => ({ x: box.x + pad, y: box.y + title + pad / 2, w: box.w - 2 * pad, h: box.h - title - 1.5 * pad });
+export const inside = (box) => ({ x: box.x + pad, y: box.y + title + pad / 2, w: box.w - 2 * pad, h: box.h - title - 1.5 * pad });
 
-function union(a, b) {
+/** union is the least place that has both in it. */
+export function union(a, b) {
   const x = Math.min(a.x, b.x), y = Math.min(a.y, b.y);
   return { x, y, w: Math.max(a.x + a.w, b.x + b.w) - x, h: Math.max(a.y + a.h, b.y + b.h) - y };
 }

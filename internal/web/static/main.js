@@ -1,7 +1,7 @@
 // The page: an answer of the server and a view of it, and what people do to the view. All that is drawn follows from these two.
 import { copy, html, renew, write } from "./html.js";
 import { MapDrawing } from "./map.js";
-import { clock, count, linkText, nameOf, number } from "./names.js";
+import { clock, count, linkText, nameOf, number, placed } from "./names.js";
 import { linePanel, nodePanel, targetsPanel, unreadPanel } from "./panel.js";
 import { describe, pictureOf } from "./picture.js";
 import { download, drawingOf, pngOf, types, writers } from "./save.js";
@@ -16,30 +16,38 @@ const form = $("filters");
 
 let view = parse(location.search);
 let graph = null, time = 0, failure = "";
-let shown = { nodes: [], links: [], hidden: {}, into: new Map() };
+let shown = { nodes: [], links: [], hidden: {}, into: new Map(), level: view.level };
 let picture = { nodes: [], lines: [], boxes: [], plates: [], byID: new Map() };
-let drawnOnce = false;
+let drawnOnce = false, outdated = false;
 
 const on = { select, open, close, clear, jump, neighbours, panel, point, moved: (look) => keep({ look }), sort: (sort) => change({ sort }) };
 const map = new MapDrawing($("map"), on);
 const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), sort: on.sort });
 const base = location.origin + location.pathname; // without a password that it was opened with
 const source = new Source(new URL("../v1/graph", base), { got, failed });
-new Search($("search"), $("found"), () => graph?.nodes || [], on);
+const search = new Search($("search"), $("found"), () => graph?.nodes || [], on);
 
 function got(answer, at) {
+  if (failure) say("Outpost answers again");
   time = at;
   failure = "";
   if (answer) graph = answer;
-  map.viewport.whenStill(() => (answer || view.since ? draw(true) : drawFreshness()));
+  outdated ||= !!answer || !!view.since;
+  map.viewport.whenStill(() => (outdated ? draw(true) : drawFreshness()));
 }
 
 function failed(reason) {
+  if (reason !== failure) say(`Outpost does not answer: ${reason}`);
   failure = reason;
-  draw(true);
+  outdated = true;
+  map.viewport.whenStill(() => draw(true));
 }
 
-const address = () => location.pathname + (query(view) ? "?" + query(view) : "");
+/** address is that of the view, with the level at which nodes are together, if whoever opens it would see another one. */
+function address() {
+  const text = query({ ...view, level: shown.unusual ? shown.level : "" });
+  return location.pathname + (text ? "?" + text : "");
+}
 let writing = 0;
 
 /** keep changes the view, and soon the address with it: browsers do not take a new one at each step of a slider. */
@@ -59,8 +67,10 @@ function change(changes, scroll = false) {
   draw(!anew, scroll);
 }
 
-/** draw draws all. With stay nothing moves but what is new. */
+/** draw draws all. With stay nothing moves but what is new. What has the focus keeps it, or else the map gets it. */
 function draw(stay, scroll = false) {
+  const focused = document.activeElement;
+  outdated = false;
   fill();
   if (graph) {
     shown = shownOf(graph, view, time, shown.level);
@@ -69,7 +79,8 @@ function draw(stay, scroll = false) {
     map.draw(picture, { keep: stay && ((id) => known.has(id)), look: drawnOnce ? "" : view.look });
     drawnOnce ||= picture.nodes.length > 0;
     table.fill(shown, { ...view, now: time });
-    write($("counts"), countsOf(graph, shown, view.since ? shown.links.reduce((sum, l) => sum + (l.fresh || 0), 0) : -1));
+    const fresh = view.since ? shown.links.reduce((sum, l) => sum + (l.fresh || 0), 0) : -1;
+    write($("counts"), countsOf(graph, shown, fresh, { ports: picture.unseen, labels: map.crowded }));
     renew($("warnings"), warningsOf(graph, on));
   }
   drawFreshness();
@@ -78,6 +89,8 @@ function draw(stay, scroll = false) {
   $("empty").classList.toggle("hint", !nothing);
   renew($("empty"), nothing || hint);
   mark(scroll);
+  search.renew();
+  if (focused !== document.body && (!focused.isConnected || focused.closest("[hidden]"))) map.focus(focused.dataset.id);
 }
 
 function drawFreshness() {
@@ -108,9 +121,11 @@ function selection() {
 }
 
 function select(kind, id) {
+  const before = view.select, inPanel = $("panel").contains(document.activeElement);
   change({ select: id, panel: "" }, kind !== "link");
+  if (!id && inPanel) map.focus(before);
   if (kind === "link") map.show(picture.lines.find((l) => l.keys.includes(id))?.id);
-  if (id) say(picture.byID.has(id) ? describe(picture.byID.get(id)) : "Link selected");
+  if (id) say(picture.byID.has(id) ? describe(picture.byID.get(id)) : `Link selected: ${$("panel").querySelector("h2")?.textContent ?? ""}`);
 }
 
 function panel(name) {
@@ -147,6 +162,7 @@ function neighbours(id) {
 /** jump goes to a node wherever it is: filters and groups that hide it are opened. */
 function jump(id) {
   const node = graph.nodes.find((n) => n.id === id);
+  if (!node) return say("It is not there any more", true);
   if (!shown.into.has(id)) clear();
   for (let i = 0; i < 4 && !picture.byID.has(id); i++) {
     change({ open: withID(view.open, shown.into.get(id)), closed: without(view.closed, ...groupsHolding(node)) });
@@ -169,9 +185,9 @@ function point(kind, thing, e) {
 
 function tipOf(kind, thing) {
   const lines = (texts) => texts.filter(Boolean).map((t) => html("div", {}, t));
-  if (kind === "plate") return [html("b", {}, `Port ${thing.label.slice(1)} of the host`), ...lines([...thing.to].map((id) => "leads to " + nameOf(picture.byID.get(id).node)))];
+  if (kind === "plate") return [html("b", {}, `Published by the host: ${thing.label}`), ...lines([...thing.to].map((id) => "leads to " + nameOf(picture.byID.get(id).node)))];
   if (kind === "line") {
-    const name = (id) => nameOf(picture.byID.get(id).node);
+    const name = (id) => placed(picture.byID.get(id).node);
     return [html("b", {}, `${name(thing.from)} → ${name(thing.to)}`), ...lines(thing.links.slice(0, 8).map((l) =>
       linkText(l, time) + (l.evidence === "both" ? "" : `, seen by the ${l.evidence} only`))),
       ...lines([thing.links.length > 8 && `and ${number(thing.links.length - 8)} more`])];
@@ -241,9 +257,9 @@ async function save(kind) {
   let content;
   if (kind === "png") content = await pngOf(map.whole(drawingOf)).catch(() => null);
   else if (kind === "svg") content = map.whole(drawingOf);
-  else content = writers[kind](shown, graph);
+  else content = writers[kind](shown, graph, view.at);
   if (!content) return say("The browser cannot draw so large a picture: save it as SVG", true);
-  download(new Blob([content], { type }), `outpost-${new Date(time).toISOString().slice(0, 19).replaceAll(":", "")}.${end}`);
+  download(new Blob([content], { type }), `outpost-${new Date(view.at || time).toISOString().slice(0, 19).replaceAll(":", "")}.${end}`);
 }
 
 /** theme sets light or dark; unset, it is the system's. */
@@ -256,10 +272,28 @@ function theme(chosen) {
 }
 
 const keys = {
-  "/": () => $("search").focus(), "?": () => $("legend").showModal(), p: () => pause(), l: () => map.draw(picture), t: () => (document.querySelector("tbody tr") || $("table")).focus(),
-  n: () => picture.byID.has(view.select) && neighbours(view.select), "+": () => map.viewport.zoom(1.25), "=": () => map.viewport.zoom(1.25), "-": () => map.viewport.zoom(0.8), 0: () => map.viewport.fit(),
-  Escape: () => select("", ""),
+  "/": () => $("search").focus(), "?": () => $("legend").showModal(), p: () => pause(), l: () => tidy(), t: () => (document.querySelector("tbody tr") || $("table")).focus(),
+  n: () => picture.byID.has(view.select) && neighbours(view.select), "+": () => map.viewport.zoom(1.25), "=": () => map.viewport.zoom(1.25), "-": () => map.viewport.zoom(0.8), 0: () => fit(),
+  Escape: () => ($("save").open ? shut() : select("", "")),
 };
+
+function fit() {
+  map.viewport.fit();
+  keep({ look: "" });
+}
+
+function tidy() {
+  map.draw(picture);
+  keep({ look: "" });
+}
+
+/** shut closes the menu. */
+function shut() {
+  $("save").open = false;
+  $("save").firstElementChild.focus();
+}
+
+document.addEventListener("pointerdown", (e) => $("save").contains(e.target) || ($("save").open = false));
 
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.altKey || e.metaKey || $("legend").open) return;

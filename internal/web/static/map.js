@@ -1,16 +1,19 @@
 // The map: an SVG drawing of a picture, with what is pointed at and what is selected.
 import { hang, labelled, curve, pathOf } from "./geometry.js";
-import { extent, layout, placeNew, title } from "./layout.js";
+import { extent, layout, title } from "./layout.js";
 import { isGroup } from "./names.js";
 import { describe } from "./picture.js";
+import { placeNew } from "./settle.js";
 import { Layer, svg } from "./svg.js";
 import { Viewport } from "./viewport.js";
 
 const readable = 0.52; // the scale below which small letters are not drawn
 const corner = 7;
+const mostGone = 200; // places of what is gone are kept for what comes instead
 
 export class MapDrawing {
   #places = new Map();
+  #homes = new Map(); // the nodes that have a place, as they were drawn last
   #picture = { nodes: [], lines: [], boxes: [], plates: [], byID: new Map() };
   #selected = new Set();
 
@@ -42,17 +45,37 @@ export class MapDrawing {
    * tells of nodes that are not in the picture whether they may come back. look is what is to be in sight; empty for all.
    */
   draw(picture, { keep, look = "" } = {}) {
-    const pairs = picture.lines.filter((l) => l.from !== l.to).map((l) => [l.from, l.to]);
     const present = new Set([...picture.nodes, ...picture.boxes].map((thing) => thing.id));
-    const places = new Map(keep ? [...this.#places].filter(([id]) => present.has(id) || keep(id)) : []);
-    const anew = !places.size || !placeNew(picture.nodes, pairs, places);
-    const platesOf = (id) => picture.plates.filter((p) => p.box === id).length;
-    this.#places = anew ? layout(picture.nodes, pairs, platesOf) : places;
+    const moved = this.#arrange(picture, keep && ((id) => present.has(id) || keep(id)));
     this.viewport.resize(extent([...this.#places].filter(([id]) => present.has(id)).map(([, p]) => p)));
     if (look) this.viewport.look = look; // before anything is drawn, so that nothing is drawn that is too small to be seen
-    else if (anew) this.viewport.begin();
+    else if (!moved) this.viewport.begin();
+    else this.viewport.follow(moved);
     this.#picture = picture;
     this.#render();
+  }
+
+  /** #arrange gives all a place, and returns how far what is in the middle of the view was moved; nothing where all is anew. */
+  #arrange({ nodes, lines, plates }, isAlive) {
+    const pairs = lines.filter((l) => l.from !== l.to).map((l) => [l.from, l.to]);
+    const platesOf = (id) => plates.filter((p) => p.box === id).length;
+    const { x, y } = this.viewport.middle;
+    const far = ({ id }) => Math.hypot(this.#places.get(id).x - x, this.#places.get(id).y - y);
+    const stayed = nodes.filter((n) => this.#places.has(n.id));
+    const middle = stayed.length && stayed.reduce((a, b) => (far(b) < far(a) ? b : a));
+    const before = this.#places.get(middle?.id);
+    const kept = isAlive && before && placeNew(nodes, pairs, this.#places, { isAlive, homes: this.#homes, plates: platesOf });
+    if (!kept) this.#places = layout(nodes, pairs, platesOf);
+    else this.#forget([...this.#places.keys()].filter((id) => !isAlive(id)));
+    nodes.forEach((n) => this.#homes.set(n.id, n));
+    for (const id of this.#homes.keys()) if (!this.#places.has(id)) this.#homes.delete(id);
+    const after = this.#places.get(middle?.id);
+    return kept && { x: after.x - before.x, y: after.y - before.y };
+  }
+
+  /** #forget forgets the places of all but the last of what is gone. */
+  #forget(gone) {
+    for (const id of gone.slice(0, Math.max(0, gone.length - mostGone))) this.#places.delete(id);
   }
 
   #render() {
@@ -90,6 +113,14 @@ export class MapDrawing {
   }
 
   #labelled = false;
+
+  /** crowded is how many lines have no room for their label. */
+  get crowded() { return this.#picture.lines.filter((l) => !l.at).length; }
+
+  /** focus gives the focus to a node, or to the one that the keyboard reaches. */
+  focus(id) {
+    (this.nodes.element(id) || this.nodes.element(this.#reached) || this.svg.parentElement).focus({ preventScroll: true });
+  }
 
   /** select marks nodes and lines as selected, by their IDs, and whatever they are linked with. */
   select(ids) {

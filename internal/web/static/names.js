@@ -9,14 +9,23 @@ export const idOf = (kind, ...parts) => [kind, ...parts.map(part)].join("/");
 export const isGroup = (node) => node.members !== undefined;
 
 /** isUnnamed reports whether a node is an external address to which nobody gave a name. */
-export function isUnnamed(node) {
-  return node.kind === "external" && (/^\d+\.\d+\.\d+\.\d+$/.test(node.name) || node.name.includes(":"));
-}
+export const isUnnamed = (node) => node.kind === "external" && (/^\d+\.\d+\.\d+\.\d+$/.test(node.name) || URL.canParse(`http://[${node.name}]`));
 
 /** nameOf is what a node is called in a picture. */
 export function nameOf(node) {
   return node.kind === "host" || node.kind === "ambiguous" ? `${node.kind} ${node.name}` : node.name;
 }
+
+/** placed is what a node is called where others may be called so too. */
+export const placed = (node) => (node.host && node.kind !== "host" ? `${nameOf(node)} on ${node.host}` : nameOf(node));
+
+const collator = new Intl.Collator("en", { numeric: true });
+
+/** compareTexts orders texts as people do, with numbers in them by their size. */
+export const compareTexts = collator.compare;
+
+/** plain is a text of which no spreadsheet makes a formula. */
+export const plain = (text = "") => (/^[=+\-@\t\r]/.test(text) ? "'" + text : text);
 
 const figures = new Intl.NumberFormat("en-US");
 

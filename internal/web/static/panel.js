@@ -1,6 +1,6 @@
 // The side panel: what is known of a node, a line, the targets, or what could not be read.
 import { button, html } from "./html.js";
-import { ago, bytes, count, endpoint, isGroup, linkText, nameOf, number } from "./names.js";
+import { ago, bytes, count, endpoint, isGroup, linkText, nameOf, number, placed } from "./names.js";
 import { groupsHolding } from "./view.js";
 
 const seenBy = { both: "both halves were seen", client: "only the client's half was seen", server: "only the server's half was seen" };
@@ -39,6 +39,7 @@ export function nodePanel(node, { links, nodes }, graph, now, on) {
       ["Kind", isGroup(node) ? `group of ${count(node.members, "node")} by ${node.kind}` : node.kind],
       ["Image", node.image], ["Host", node.host], ["Project", node.project], ["Service", node.service],
       ["Container", node.container && node.container.slice(0, 12)],
+      ["Publishes", isGroup(node) && [...node.publishes].sort((a, b) => a - b).map((port) => `:${port}`).join(", ")],
       ["Networks", details && list(details.networks.map((n) => [n.name, n.addresses.length ? ` ${n.addresses.join(", ")}` : ""].join("")))],
       ["Listening", details && (details.listening.length ? list(details.listening.map(listener)) : details.status === "ok" ? "nowhere" : "not known")],
       ["Read by", details && `${details.method}: ${methods[details.method] || ""}`],
@@ -60,16 +61,19 @@ function linkList(heading, links, otherOf, now, on) {
     html("h3", {}, `${heading} (${number(links.length)})`),
     list(links.slice(0, 100).map((l) => {
       const other = otherOf(l);
-      return [button(nameOf(other), () => on.select("node", other.id), { className: "link" }), ` ${linkText(l, now)}`];
+      return [nodeButton(other, () => on.select("node", other.id)), ` ${linkText(l, now)}`];
     }).map((parts) => html("span", {}, parts))),
     links.length > 100 && html("p", {}, `and ${number(links.length - 100)} more, in the table`),
   ];
 }
 
+/** nodeButton leads to a node. */
+const nodeButton = (node, onclick) => button(nameOf(node), onclick, { className: "link", dataset: { id: node.id } });
+
 /** linePanel tells of the links of a line. */
 export function linePanel(line, { nodes }, now, on) {
   const node = (id) => nodes.find((n) => n.id === id);
-  const end = (id) => button(nameOf(node(id)), () => on.select("node", id), { className: "link" });
+  const end = (id) => [nodeButton(node(id), () => on.select("node", id)), placed(node(id)).slice(nameOf(node(id)).length)];
   return [
     html("h2", {}, nameOf(node(line.from)), " → ", nameOf(node(line.to))),
     html("p", {}, "Client: ", end(line.from), html("br"), "Server: ", end(line.to)),
@@ -101,12 +105,16 @@ export function targetsPanel({ targets }, now) {
   ];
 }
 
+const mostUnread = 200;
+
 /** unreadPanel tells of the containers of which something could not be read. */
 export function unreadPanel({ nodes }, on) {
+  const unread = nodes.filter((n) => n.reason);
   return [
     html("h2", {}, "Not wholly read"),
-    nodes.filter((n) => n.reason).slice(0, 200).map((n) => html("section", { className: "trouble" },
-      html("h3", {}, button(nameOf(n), () => on.jump(n.id), { className: "link" }), n.host ? ` on ${n.host}` : ""),
+    unread.slice(0, mostUnread).map((n) => html("section", { className: "trouble" },
+      html("h3", {}, nodeButton(n, () => on.jump(n.id)), n.host ? ` on ${n.host}` : ""),
       html("p", {}, `${n.image || ""}: ${n.reason}.`), html("p", {}, remedyOf(n) + "."))),
+    unread.length > mostUnread && html("p", {}, `and ${number(unread.length - mostUnread)} more, which Outpost's log names`),
   ];
 }

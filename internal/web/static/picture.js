@@ -21,14 +21,15 @@ function measure(text, font) {
   return widths.get(key);
 }
 
-/** pictureOf returns what there is to draw of what is shown. */
+/** pictureOf returns what there is to draw of what is shown; unseen is how many published ports are not in it. */
 export function pictureOf(shown) {
   const sides = sidesOf(shown);
   const nodes = shown.nodes.map((node) => drawn(node, sides.get(node.id)));
   const byID = new Map(nodes.map((n) => [n.id, n]));
   const boxes = new Map();
   for (const n of nodes) n.boxes.forEach((id, i) => boxes.set(id, boxes.get(id) || boxOf(id, i, n.node)));
-  return { nodes, byID, boxes: [...boxes.values()], lines: linesOf(shown, byID), plates: platesOf(shown.nodes) };
+  const unseen = shown.nodes.filter((n) => isGroup(n) && !hasWall(n)).reduce((sum, n) => sum + n.publishes.size, 0);
+  return { nodes, byID, boxes: [...boxes.values()], lines: linesOf(shown, byID), plates: platesOf(shown.nodes), unseen };
 }
 
 function drawn(node, side) {
@@ -109,21 +110,31 @@ function labelOf(links, connections) {
   return [...ports].map(([port, n]) => port + (n > 1 ? ` ×${number(n)}` : "")).join(", ");
 }
 
-/** platesOf returns the ports that hosts publish, each with the containers that are reached there. */
+const mostPlates = 3; // of a group; of more ports one plate tells
+
+/** platesOf returns the ports that hosts publish, each with what is reached there. */
 function platesOf(nodes) {
   const plates = new Map();
-  for (const node of nodes) {
-    if (isGroup(node) || node.past || !node.host || node.kind !== "container") continue;
-    for (const { published } of node.details?.listening || []) {
-      for (const { port } of published) {
-        const id = `plate ${node.host} ${port}`;
-        const plate = plates.get(id) || { id, box: `box ${idOf("host", node.host)}`, label: `:${port}`, w: Math.ceil(measure(`:${port}`, "small")) + 12, to: new Set() };
-        plate.to.add(node.id);
-        plates.set(id, plate);
-      }
+  for (const node of nodes.filter(hasWall)) {
+    const ports = portsOf(node);
+    const labels = isGroup(node) && ports.length > mostPlates ? [`:${ports[0]} +${ports.length - 1}`] : ports.map((port) => `:${port}`);
+    for (const label of labels) {
+      const id = `plate ${node.host} ${label}`;
+      const plate = plates.get(id) || { id, box: `box ${idOf("host", node.host)}`, label, w: Math.ceil(measure(label, "small")) + 12, to: new Set() };
+      plate.to.add(node.id);
+      plates.set(id, plate);
     }
   }
   return [...plates.values()];
+}
+
+/** hasWall reports whether a node stands in the box of a host, at the wall of which its ports are. */
+const hasWall = (node) => !!node.host && !node.past && boxesAround(node).length > 0;
+
+/** portsOf returns the ports that are published of a node, ascending. */
+function portsOf(node) {
+  const ports = isGroup(node) ? node.publishes : new Set((node.details?.listening || []).flatMap((l) => l.published.map((p) => p.port)));
+  return [...ports].sort((a, b) => a - b);
 }
 
 /** describe says in one line what a node is, for those who do not see it. */

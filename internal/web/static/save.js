@@ -1,8 +1,11 @@
 // What is shown, in forms to take along.
-import { isGroup, nameOf } from "./names.js";
+import { isGroup, nameOf, plain } from "./names.js";
 import { svg as element } from "./svg.js";
 
-/** Each writer returns a text of {nodes, links}; those of DOT, Mermaid and CSV write what /v1/graph.dot and its like do. */
+/**
+ * Each writer returns a text of {nodes, links}; those of DOT, Mermaid and CSV write what /v1/graph.dot and its like do. How many
+ * connections there were at a time that is past is not known, and left out.
+ */
 export const writers = { dot, mermaid, csv, json };
 
 /** types are the content types and ends of names of files. */
@@ -46,23 +49,25 @@ function mermaid({ nodes, links }) {
 }
 
 function csv({ nodes, links }) {
-  const formula = (text = "") => (/^[=+\-@\t\r]/.test(text) ? "'" + text : text); // a spreadsheet would take it for one
   const quoted = (text) => (/^\s|["\n\r,]/.test(text) || text === "\\." ? `"${text.replaceAll('"', '""')}"` : text);
   const byID = new Map(nodes.map((n) => [n.id, n]));
   const second = (time) => time.replace(/\.\d+Z$/, "Z");
   const rows = links.map((l) => {
     const client = byID.get(l.client), server = byID.get(l.server);
-    return [client.kind, formula(client.host), formula(client.name), server.kind, formula(server.host), formula(server.name),
-      l.port, l.via, l.evidence, l.connections, l.closed, l.live, second(l.firstSeen), second(l.lastSeen)];
+    const counts = l.uncounted ? ["", ""] : [l.connections, l.closed];
+    return [client.kind, plain(client.host), plain(client.name), server.kind, plain(server.host), plain(server.name),
+      l.port, l.via, l.evidence, ...counts, l.live, second(l.firstSeen), second(l.lastSeen)];
   });
   const head = "client_kind client_host client server_kind server_host server port via evidence connections closed live first_seen last_seen".split(" ");
   return [head, ...rows].map((row) => row.map((cell) => quoted(String(cell))).join(",") + "\n").join("");
 }
 
-function json({ nodes, links }, graph) {
-  const clean = nodes.map((n) => (isGroup(n) ? Object.fromEntries(Object.entries(n).filter(([name]) => !["members", "inside", "unread", "level", "past"].includes(name))) : n));
-  const plain = links.map(({ fresh, uncounted, ...l }) => l);
-  return JSON.stringify({ ...graph, nodes: clean, links: plain }, null, 2) + "\n";
+/** json writes a map as /v1/graph does; at is the time of which it is, empty for now. */
+function json({ nodes, links }, graph, at) {
+  const ours = ["members", "inside", "unread", "level", "past", "publishes"];
+  const clean = nodes.map((n) => (isGroup(n) ? Object.fromEntries(Object.entries(n).filter(([name]) => !ours.includes(name))) : n));
+  const counted = links.map(({ fresh, uncounted, ...l }) => (uncounted ? { ...l, connections: undefined, closed: undefined } : l));
+  return JSON.stringify({ ...graph, at: at || undefined, nodes: clean, links: counted }, null, 2) + "\n";
 }
 
 /** drawingOf returns an SVG drawing as a file that stands by itself, with the page's colours. */
@@ -74,8 +79,11 @@ export function drawingOf(svg) {
   copy.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${svg.getAttribute("height")}`);
   for (const node of copy.querySelectorAll("[tabindex]")) node.removeAttribute("tabindex");
   copy.prepend(element("title", {}, "Outpost: who talks to whom"), element("style", {}, rules()), element("rect", { class: "ground", width: "100%", height: "100%" }));
-  return new XMLSerializer().serializeToString(copy);
+  return new XMLSerializer().serializeToString(copy).replace(unwritable, "\ufffd");
 }
+
+/** unwritable are the characters that no XML may have, which serializers do not look for. */
+const unwritable = /[^\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
 
 /** rules are those of drawing.css, with the values that the page's variables have now. */
 function rules() {

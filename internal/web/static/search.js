@@ -1,6 +1,6 @@
 // The search box: it finds what is in the graph, shown or not, and jumps there.
 import { html } from "./html.js";
-import { nameOf, subtitleOf } from "./names.js";
+import { compareTexts, nameOf, subtitleOf } from "./names.js";
 
 const most = 12;
 
@@ -22,12 +22,18 @@ export class Search {
     });
   }
 
-  #find() {
+  /** renew finds again, among other nodes, if something is being looked for. */
+  renew() {
+    if (!this.listbox.hidden) this.#find(this.#found[this.#active]?.id);
+  }
+
+  /** #find finds; the node with the ID active, if it is found, is the one that is chosen. */
+  #find(active) {
     const words = this.input.value.toLowerCase().split(/\s+/).filter(Boolean);
     const all = words.length ? this.nodes().map((n) => [rank(n, words), n]).filter(([r]) => r >= 0) : [];
-    all.sort(([a, m], [b, n]) => a - b || nameOf(m).localeCompare(nameOf(n), "en", { numeric: true }));
+    all.sort(([a, m], [b, n]) => a - b || compareTexts(nameOf(m), nameOf(n)));
     this.#found = all.slice(0, most).map(([, n]) => n);
-    this.#active = this.#found.length ? 0 : -1;
+    this.#active = Math.max(this.#found.length ? 0 : -1, this.#found.findIndex((n) => n.id === active));
     this.listbox.replaceChildren(...this.#found.map((n, i) => html("li", { role: "option", id: `found-${i}`, "aria-selected": i === this.#active },
       html("b", {}, nameOf(n)), " ", html("span", {}, [subtitleOf(n), n.kind !== "host" && n.host].filter(Boolean).join(" · ")))));
     const nothing = words.length > 0 && !all.length;

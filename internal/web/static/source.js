@@ -39,7 +39,10 @@ export class Source {
     const response = await fetch(this.address, { signal, cache: "no-store", headers: this.#tag ? { "If-None-Match": this.#tag } : {} });
     const time = Date.parse(response.headers.get("Date")) || Date.now();
     if (response.status === 304) return () => this.#hand(null, time);
-    const answer = await response.json().catch(() => null);
+    const answer = await response.json().catch((error) => {
+      if (error instanceof SyntaxError) return null;
+      throw error;
+    });
     if (!response.ok) throw new Error(answer?.error || `status ${response.status}`);
     if (!Array.isArray(answer?.nodes) || !Array.isArray(answer.links)) throw new Error("what answers is not Outpost");
     this.#tag = response.headers.get("ETag") || "";

@@ -2,8 +2,8 @@
 import { button, html } from "./html.js";
 import { clock, count, isGroup, number } from "./names.js";
 
-/** countsOf says what is shown and what is hidden, and how many of each. */
-export function countsOf(graph, shown, newLinks) {
+/** countsOf says what is shown and what is hidden, and how many of each; ports and labels are those that are not drawn. */
+export function countsOf(graph, shown, newLinks, { ports, labels }) {
   const groups = shown.nodes.filter((n) => isGroup(n));
   const inGroups = groups.reduce((sum, g) => sum + g.members, 0);
   const single = shown.nodes.length - groups.length;
@@ -12,6 +12,8 @@ export function countsOf(graph, shown, newLinks) {
   if (newLinks >= 0) parts.push(`${number(newLinks)} new`);
   const causes = Object.entries(shown.hidden).map(([cause, { nodes, links }]) =>
     [nodes && count(nodes, "node"), links && count(links, "link")].filter(Boolean).join(" and ") + ` (${cause})`);
+  if (ports) causes.push(`${count(ports, "published port")} (of groups)`);
+  if (labels) causes.push(`${count(labels, "label")} (without room: point at the line)`);
   parts.push(causes.length ? `hidden: ${causes.join(", ")}` : groups.length ? "nothing else is hidden" : "nothing is hidden");
   if (graph.forgotten) parts.push(`${count(graph.forgotten, "past link")} forgotten, because there were too many`);
   return parts.join(" · ");

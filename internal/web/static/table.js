@@ -1,20 +1,22 @@
 // The table of the links that are shown: the same as the map, for reading, sorting and copying.
-import { html, write } from "./html.js";
-import { ago, bytes, count, nameOf, number } from "./names.js";
+import { html, patch, write } from "./html.js";
+import { ago, bytes, compareTexts, count, nameOf, number, placed, plain } from "./names.js";
 import { keyOf } from "./view.js";
 
 const page = 200; // rows at once
-const compare = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+const compare = (a, b) => (typeof a === "number" ? a - b : compareTexts(a, b));
 
 /** columns are what a row says: a text, and by what it is sorted where that is not the text; minor ones are shown when asked for. */
 const columns = [
-  { name: "Client", text: (r) => r.client, title: (r) => r.clientTitle },
-  { name: "Server", text: (r) => r.server, title: (r) => r.serverTitle },
+  { name: "Client", text: (r) => r.client, title: (r) => r.clientTitle, long: true },
+  { name: "Server", text: (r) => r.server, title: (r) => r.serverTitle, long: true },
   { name: "Port", text: (r) => String(r.link.port), by: (r) => r.link.port, numeric: true },
   { name: "Connections", short: "Conn.", text: (r) => (r.link.uncounted ? "" : number(r.link.connections)), by: (r) => r.link.connections, numeric: true },
   { name: "Via", text: (r) => r.link.via },
   { name: "Seen by", text: (r) => r.link.evidence },
   { name: "State", text: (r) => (r.isNew ? "new, " : "") + (r.link.live ? "live" : "past"), by: (r) => (r.isNew ? 0 : r.link.live ? 1 : 2) },
+  { name: "Client's host", minor: true, text: (r) => r.clientHost, long: true },
+  { name: "Server's host", minor: true, text: (r) => r.serverHost, long: true },
   { name: "Round trip", minor: true, text: (r) => (r.link.measured ? (r.link.measured.rttMicroseconds / 1000).toFixed(2) + " ms" : ""), by: (r) => r.link.measured?.rttMicroseconds ?? -1, numeric: true },
   { name: "Sent", minor: true, text: (r) => (r.link.measured ? bytes(r.link.measured.bytesSent) : ""), by: (r) => r.link.measured?.bytesSent ?? -1, numeric: true },
   { name: "Received", minor: true, text: (r) => (r.link.measured ? bytes(r.link.measured.bytesReceived) : ""), by: (r) => r.link.measured?.bytesReceived ?? -1, numeric: true },
@@ -24,6 +26,8 @@ const columns = [
 
 export class LinkTable {
   #rows = [];
+  #shown = []; // of them, in order
+  #kept = new Map(); // what is on the page, by the keys of links
   #most = page;
   #columns = [];
   #selected = new Set();
@@ -55,15 +59,18 @@ export class LinkTable {
   fill({ links, nodes }, { filter, sort, now, columns: which }) {
     this.#columns = columns.filter((c) => !c.minor || which === "all");
     const byID = new Map(nodes.map((n) => [n.id, n]));
-    this.#rows = links.map((link) => rowOf(link, byID, now));
+    const called = Map.groupBy(nodes, nameOf);
+    const name = (n) => (called.get(nameOf(n)).length > 1 ? placed(n) : nameOf(n));
+    this.#rows = links.map((link) => rowOf(link, byID, name, now));
     this.filter = filter.toLowerCase().split(/\s+/).filter(Boolean);
     this.sort = sort;
+    this.#shown = this.#inOrder();
   }
 
   /** select shows the rows, marks those of links by their keys, and brings the first of these into sight. */
   select(keys, scroll) {
     this.#selected = new Set(keys);
-    const index = this.#shown().findIndex((r) => this.#selected.has(r.key));
+    const index = this.#shown.findIndex((r) => this.#selected.has(r.key));
     if (index >= this.#most) this.#most = index + page;
     this.#render();
     if (scroll && index >= 0) this.body.children[index]?.scrollIntoView({ block: "nearest" });
@@ -71,11 +78,12 @@ export class LinkTable {
 
   /** text is the table as it is shown, for a spreadsheet. */
   text() {
-    const lines = this.#shown().map((r) => this.#columns.map((c) => c.text(r).replace(/[\t\n\r]/g, " ")).join("\t"));
+    const lines = this.#shown.map((r) => this.#columns.map((c) => plain(c.text(r)).replace(/[\t\n\r]/g, " ")).join("\t"));
     return [this.#columns.map((c) => c.name).join("\t"), ...lines].join("\n") + "\n";
   }
 
-  #shown() {
+  /** #inOrder returns the rows that have all words, sorted. */
+  #inOrder() {
     const rows = this.#rows.filter((r) => this.filter.every((word) => r.searched.includes(word)));
     const name = this.sort.replace(/^-/, "");
     const column = columns.find((c) => c.name === name);
@@ -94,16 +102,33 @@ export class LinkTable {
   }
 
   #render() {
-    const rows = this.#shown();
-    const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.key : "";
-    this.body.replaceChildren(...rows.slice(0, this.#most).map((r) => this.#row(r)));
-    (this.body.querySelector(".selected") || this.body.firstElementChild)?.setAttribute("tabindex", "0");
-    if (focused) [...this.body.children].find((row) => row.dataset.key === focused)?.focus({ preventScroll: true });
-    const left = rows.length - this.#most;
+    this.#renderRows(this.#shown.slice(0, this.#most));
+    const { length } = this.#shown;
+    const left = length - this.#most;
     this.more.hidden = left <= 0;
     this.more.textContent = `${number(Math.max(0, left))} more: show the next`;
-    write(this.counted, rows.length === this.#rows.length ? count(rows.length, "link") : `${number(rows.length)} of ${count(this.#rows.length, "link")}`);
+    write(this.counted, length === this.#rows.length ? count(length, "link") : `${number(length)} of ${count(this.#rows.length, "link")}`);
     this.#renderHead();
+  }
+
+  /** #renderRows keeps the rows that are there already: somebody may be reading one, or have it selected. */
+  #renderRows(rows) {
+    const focused = this.body.contains(document.activeElement) ? document.activeElement : null;
+    const reachable = rows.find((r) => this.#selected.has(r.key)) || rows[0];
+    const before = this.#kept;
+    this.#kept = new Map(rows.map((r) => {
+      const made = this.#row(r, r === reachable), kept = before.get(r.key);
+      before.delete(r.key);
+      if (kept) patch(kept, made);
+      return [r.key, kept || made];
+    }));
+    before.forEach((row) => row.remove());
+    let next = this.body.firstElementChild;
+    for (const row of this.#kept.values()) {
+      if (row === next) next = next.nextElementSibling;
+      else this.body.insertBefore(row, next);
+    }
+    if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true }); // it was moved
   }
 
   #renderHead() {
@@ -118,19 +143,20 @@ export class LinkTable {
     });
   }
 
-  #row(r) {
+  #row(r, reachable) {
     const selected = this.#selected.has(r.key);
     const classes = [r.link.live ? "live" : "past", r.isNew ? "new" : "", r.link.evidence === "both" ? "" : "half", selected ? "selected" : ""];
-    return html("tr", { tabIndex: -1, className: classes.filter(Boolean).join(" "), ...(selected && { "aria-current": "true" }), dataset: { key: r.key } },
-      this.#columns.map((c) => html("td", { className: c.numeric ? "numeric" : "", title: c.title?.(r) ?? "" }, c.text(r))));
+    return html("tr", { tabIndex: reachable ? 0 : -1, className: classes.filter(Boolean).join(" "), ...(selected && { "aria-current": "true" }), dataset: { key: r.key } },
+      this.#columns.map((c) => html("td", { className: c.numeric ? "numeric" : c.long ? "long" : "", title: c.title?.(r) ?? "" }, c.text(r))));
   }
 }
 
-function rowOf(link, byID, now) {
+function rowOf(link, byID, name, now) {
   const client = byID.get(link.client), server = byID.get(link.server);
   const title = (n) => [nameOf(n), n.image, n.host && `on ${n.host}`].filter(Boolean).join(", ");
   return {
-    link, key: keyOf(link), client: nameOf(client), server: nameOf(server), clientTitle: title(client), serverTitle: title(server),
+    link, key: keyOf(link), client: name(client), server: name(server), clientTitle: title(client), serverTitle: title(server),
+    clientHost: client.host || "", serverHost: server.host || "",
     isNew: !!link.fresh, first: ago(link.firstSeen, now), last: ago(link.lastSeen, now),
     searched: [title(client), client.project, title(server), server.project, link.port, link.via, link.evidence, link.live ? "live" : "past"].join(" ").toLowerCase(),
   };

@@ -13,7 +13,7 @@ const mostExternals = 10;
 /** initial is what is shown to whoever asks for nothing else. */
 export const initial = Object.freeze({
   group: "auto", open: [], closed: [], host: "", project: "", image: "", port: "", external: "auto", state: "", unlinked: "show",
-  node: "", depth: 1, at: "", since: "", select: "", panel: "", filter: "", sort: "", columns: "", look: "",
+  node: "", depth: 1, at: "", since: "", select: "", panel: "", filter: "", sort: "", columns: "", look: "", level: "",
 });
 
 /** filters are those of which "Show all" takes back each. */
@@ -27,7 +27,7 @@ const sense = {
   group: oneOf("auto", "none", "service", "project", "host", "image"), external: oneOf("auto", "show", "group", "hide"),
   state: oneOf("", "live", "past"), unlinked: oneOf("show", "hide"), panel: oneOf("", "targets", "unread"), columns: oneOf("", "all"),
   port: (text) => /^\d{0,5}$/.test(text), depth: (text) => /^[1-9]$/.test(text), at: isTime, since: (text) => /^\d{1,4}[mh]$/.test(text) || isTime(text),
-  look: (text) => /^-?\d+,-?\d+,\d(\.\d+)?$/.test(text),
+  level: oneOf("none", "service", "project", "host", "image"), look: (text) => /^-?\d+,-?\d+,\d(\.\d+)?$/.test(text),
 };
 
 /** parse reads a view from the query of an address; what makes no sense is left out. */
@@ -156,12 +156,18 @@ function groupsOf(n) {
 /** finer are the groups that a group opens into where it has too many nodes. */
 const finer = { host: ["project", "service", "image"], project: ["service", "image"], service: [], image: [], external: [] };
 
-/** grouped puts nodes together, and the links between them. */
-function grouped(shown, view, last) {
+/** levelsOf returns the levels at which nodes, and external addresses, are put together. */
+function levelsOf(nodes, view, last) {
   const most = mostNodes + ({ "": 0, none: slack }[last] ?? -slack);
-  const many = shown.nodes.length > most && shown.nodes.filter(isUnnamed).length > mostExternals;
+  const many = nodes.length > most && nodes.filter(isUnnamed).length > mostExternals;
   const externals = view.external === "group" || (view.external === "auto" && many) ? "external" : "none";
-  const level = view.group === "auto" ? levelFor(shown.nodes, externals, most) : view.group;
+  return [view.group === "auto" ? levelFor(nodes, externals, most) : view.group, externals];
+}
+
+/** grouped puts nodes together, and the links between them; unusual says that they are so because of what was shown before. */
+function grouped(shown, view, last) {
+  const [level, externals] = levelsOf(shown.nodes, view, last);
+  const unusual = String([level, externals]) !== String(levelsOf(shown.nodes, view, ""));
   const sizes = sizesOf(shown.nodes);
   const groupOf = (n) => {
     const groups = groupsOf(n);
@@ -179,7 +185,7 @@ function grouped(shown, view, last) {
     const group = groupOf(n);
     into.set(n.id, group ? group.id : n.id);
     if (!group) nodes.push(n);
-    else groups.set(group.id, withMember(groups.get(group.id) || { ...group, members: 0 }, n));
+    else groups.set(group.id, withMember(groups.get(group.id) || { ...group, members: 0, publishes: new Set() }, n));
   }
   nodes.push(...groups.values());
   nodes.sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -188,7 +194,7 @@ function grouped(shown, view, last) {
     const group = l.client === l.server && groups.get(l.client);
     if (group) group.inside = (group.inside || 0) + 1;
   }
-  return { ...shown, nodes, links, level, into, together: shown.links.length };
+  return { ...shown, nodes, links, level, unusual, into, together: shown.links.length };
 }
 
 /** levelFor returns the finest level at which the nodes are few enough; that of hosts only if there are several. */
@@ -215,6 +221,7 @@ function withMember(group, n) {
   group.stale ||= n.stale;
   group.unread = (group.unread || 0) + (n.reason ? 1 : 0);
   group.past = ((group.members === 0 || group.past) && n.past) || undefined;
+  for (const { published } of n.details?.listening || []) for (const { port } of published) group.publishes.add(port);
   group.members++;
   return group;
 }

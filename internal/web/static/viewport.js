@@ -13,11 +13,12 @@ export class Viewport {
   #frameSize = { w: 0, h: 0 };
   #pointers = new Map();
   #moved = false;
+  #fitted = false; // all of it is shown, and nobody has moved it since
   #rest = 0;
   #sharp = 0; // the scale for which the layer was drawn
   #waiting = null;
 
-  /** frame shows a part of drawing, which lies in it. onMove is called after each move, onRest when somebody has moved it. */
+  /** frame shows a part of drawing, which lies in it. onMove is called after each move, onRest when it was moved from where fit has it. */
   constructor(frame, drawing, onMove, onRest) {
     Object.assign(this, { frame, drawing, onMove, onRest });
     this.#frameSize = { w: frame.clientWidth, h: frame.clientHeight };
@@ -42,14 +43,37 @@ export class Viewport {
 
   /** look is what of the drawing is in the middle and how large, as a text that look takes back. */
   get look() {
-    const { clientWidth: w, clientHeight: h } = this.frame;
-    return [Math.round((w / 2 - this.#x) / this.#scale), Math.round((h / 2 - this.#y) / this.#scale), this.#scale.toFixed(3)].join(",");
+    const { x, y } = this.middle;
+    return [Math.round(x), Math.round(y), this.#scale.toFixed(3)].join(",");
   }
 
   set look(text) {
+    this.#fitted = false;
     const [x, y, scale] = text.split(",").map(Number);
     this.#scale = Math.min(most, Math.max(least, scale));
     this.#center(x, y);
+  }
+
+  /** middle is the point of the drawing that is in the middle of the frame. */
+  get middle() {
+    const { clientWidth: w, clientHeight: h } = this.frame;
+    return { x: (w / 2 - this.#x) / this.#scale, y: (h / 2 - this.#y) / this.#scale };
+  }
+
+  /**
+   * follow moves the drawing so that what was moved within it stays where it is to be seen; where nobody has moved it, all of it
+   * stays in sight.
+   */
+  follow({ x, y }) {
+    const { w, h } = this.#frameSize;
+    if (this.#fitted) {
+      const isWhole = this.#x >= -1 && this.#y >= -1 && this.#x + this.#size.w * this.#scale <= w + 1 && this.#y + this.#size.h * this.#scale <= h + 1;
+      if (!isWhole) this.fit();
+    } else if (x || y) {
+      this.#x -= x * this.#scale;
+      this.#y -= y * this.#scale;
+      this.#apply();
+    }
   }
 
   /** resize takes note of how large the drawing is, at the scale 1. */
@@ -59,12 +83,13 @@ export class Viewport {
     this.drawing.setAttribute("height", size.h);
   }
 
-  /** fit shows all of it, and makes little larger only as far as the frame is large. */
+  /** fit shows all of it, and makes little larger only as far as the frame is large. It is not a move. */
   fit() {
     const { clientWidth: w, clientHeight: h } = this.frame;
     const largest = Math.min(2.2, Math.max(1.25, w / 1100));
     this.#scale = Math.max(least, Math.min(largest, w / this.#size.w, h / this.#size.h));
     this.#center(this.#size.w / 2, this.#size.h / 2);
+    this.#fitted = true;
   }
 
   /** #center brings a point of the drawing into the middle of the frame. */
@@ -85,8 +110,10 @@ export class Viewport {
 
   /** show brings a place into the middle, large enough to be read. */
   show(place) {
+    this.#fitted = false;
     this.#scale = Math.max(this.#scale, 0.8);
     this.#center(place.x + place.w / 2, place.y + place.h / 2);
+    this.onRest();
   }
 
   /** reveal moves as little as it takes to have a place in sight. */
@@ -166,6 +193,7 @@ export class Viewport {
   }
 
   #moving() {
+    this.#fitted = false;
     this.#apply();
     clearTimeout(this.#rest);
     this.#rest = setTimeout(() => {

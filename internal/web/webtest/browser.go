@@ -284,19 +284,27 @@ func (p *Page) Texts(selector string) []string {
 	return Eval[[]string](p, fmt.Sprintf(`[...document.querySelectorAll(%q)].map((e) => e.textContent)`, selector))
 }
 
-// Downloaded returns the file that do makes the browser save, whose name ends so.
+// Downloaded returns the file that do makes the browser save, whose name ends so. It is not empty.
 func (p *Page) Downloaded(end string, do func()) []byte {
 	p.t.Helper()
 	pattern := filepath.Join(p.downloads, "*"+end)
 	do()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if found, _ := filepath.Glob(pattern); len(found) > 0 {
-			content, err := os.ReadFile(found[0])
-			if err := errors.Join(err, os.Remove(found[0])); err != nil {
-				p.t.Fatal(err)
-			}
-			return content
+		found, _ := filepath.Glob(pattern)
+		if len(found) == 0 {
+			continue
 		}
+		content, err := os.ReadFile(found[0])
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if len(content) == 0 { // the browser holds the name for what it writes elsewhere first
+			continue
+		}
+		if err := os.Remove(found[0]); err != nil {
+			p.t.Fatal(err)
+		}
+		return content
 	}
 	p.t.Fatalf("nothing was saved as *%s", end)
 	return nil

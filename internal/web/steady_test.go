@@ -1,0 +1,228 @@
+package web_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/web/webtest"
+)
+
+// TestReplaced replaces containers by others again and again, as jobs are: the map does not grow with them.
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, shop(), "")
+	grown := webtest.Eval[map[string][]float64](p, `(async () => {
+		const { layout, extent } = await import("./layout.js"), { placeNew } = await import("./settle.js");
+		const boxes = ["box h", "box h p"];
+		const stays = ["web", "api", "db", "cache"].map((id) => ({ id, w: 90, h: 42, boxes }));
+		const among = [["web", "api"], ["api", "db"], ["api", "cache"]];
+		const run = (linked) => {
+			const job = (i) => ({ id: "job" + i, w: 100 + (i % 3) * 20, h: 42, boxes: linked ? boxes : ["box h"] });
+			const lines = (i) => (linked ? [...among, ["job" + i, "db"]] : among);
+			const places = layout([...stays, job(0)], lines(0));
+			const size = () => { const e = extent([...places].filter(([id]) => !id.startsWith("job")).map(([, p]) => p)); return e.w * e.h; };
+			const before = size();
+			for (let i = 1; i <= 300; i++) {
+				const items = [...stays, job(i)];
+				placeNew(items, lines(i), places, { isAlive: (id) => items.some((item) => item.id === id) });
+			}
+			return [before, size()];
+		};
+		return { linked: run(true), unlinked: run(false) };
+	})()`)
+	for what, size := range grown {
+		if size[1] > 1.5*size[0] {
+			t.Errorf("%s jobs: the map is %.1f times as large after 300 of them", what, size[1]/size[0])
+		}
+	}
+}
+
+// TestNewcomers adds who calls what stands at the left: they stand to the left of it, who calls from outside at the edge. As
+// long as nobody has moved the map all of it is in sight; then what is looked at stays where it is.
+func TestNewcomers(t *testing.T) {
+	for name, isMoved := range map[string]bool{"moved by hand": true, "not moved": false} {
+		t.Run(name, func(t *testing.T) { testNewcomers(t, isMoved) })
+	}
+}
+
+func testNewcomers(t *testing.T, isMoved bool) {
+	t.Parallel()
+	web, db := published(container("one", "shop", "web"), 8000), container("one", "shop", "db")
+	client, outside := container("one", "shop", "client"), external("203.0.113.9")
+	nodes, links := []graph.Node{web, db}, []graph.Link{link(web, db, 5432, 1)}
+	p, served := open(t, mapOf(slices.Clone(nodes), slices.Clone(links)), "")
+	if isMoved {
+		p.Drag("#map", 40, 30, 5)
+	}
+	at := geometry + `[rect("shop-web").left, rect("shop-web").top].map(Math.round)})()`
+	before := webtest.Eval[[]float64](p, at)
+	for _, newcomer := range []graph.Node{outside, client} {
+		nodes, links = append(nodes, newcomer), append(links, link(newcomer, web, 8080, 1))
+		served.set(mapOf(slices.Clone(nodes), slices.Clone(links)), nil)
+		p.Until(fmt.Sprintf(`document.querySelectorAll(".node").length === %d`, len(nodes)))
+		for what, expression := range map[string]string{
+			"who calls is to the left": fmt.Sprintf(`rect(%q).right < rect("shop-web").left`, newcomer.Name),
+			"who is outside":           `rect("203.0.113.9").right < box("one").left`,
+			"nothing upon another":     `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
+			"the box holds its own":    `["shop-web", "shop-db"].every((n) => within(rect(n), box("shop")) && within(rect(n), box("one")))`,
+		} {
+			if !webtest.Eval[bool](p, geometry+expression+"})()") {
+				t.Errorf("%s comes: %s: not true", newcomer.Name, what)
+			}
+		}
+		if after := webtest.Eval[[]float64](p, at); isMoved && newcomer.Kind == graph.KindExternal && !slices.Equal(before, after) {
+			t.Errorf("%s comes: what is looked at moved from %v to %v", newcomer.Name, before, after)
+		}
+		if !isMoved && !webtest.Eval[bool](p, geometry+`[...nodes, ...labels, ...plates].every((r) => within(r, document.querySelector("#map").getBoundingClientRect()))})()`) {
+			t.Errorf("%s comes: not all is in sight", newcomer.Name)
+		}
+	}
+	p.Shot("newcomers")
+}
+
+// TestComesBack hides what is alone in its project for a while: it comes back to where it was, and nothing else moves.
+func TestComesBack(t *testing.T) {
+	t.Parallel()
+	g := shop()
+	p, served := open(t, g, "?state=live&unlinked=hide")
+	places := `JSON.stringify([...document.querySelectorAll(".node .body")].map((b) => [b.closest(".node").dataset.id, Math.round(b.getBoundingClientRect().x), Math.round(b.getBoundingClientRect().y)]).sort())`
+	before := webtest.Eval[string](p, places)
+	without := shop()
+	without.Links = slices.DeleteFunc(without.Links, func(l graph.Link) bool { return strings.Contains(l.Client, "batch-job") })
+	served.set(without, nil)
+	p.Until(`document.querySelectorAll(".node").length === 5`)
+	served.set(g, nil)
+	p.Until(`document.querySelectorAll(".node").length === 6`)
+	if after := webtest.Eval[string](p, places); after != before {
+		t.Errorf("%s\nbefore %s", after, before)
+	}
+}
+
+// TestEqualNames has containers of one name on two hosts, and looks at the same link on either.
+func TestEqualNames(t *testing.T) {
+	t.Parallel()
+	var nodes []graph.Node
+	var links []graph.Link
+	for _, host := range []string{"one", "two"} {
+		web, db := container(host, "shop", "web"), container(host, "shop", "db")
+		nodes, links = append(nodes, web, db), append(links, link(web, db, 5432, 1))
+	}
+	p, _ := open(t, mapOf(nodes, links), "")
+	same(t, "clients", p.Texts("#table td:first-child"), "shop-web on one", "shop-web on two")
+	p.Click("#columns")
+	expect(t, "columns", strings.Join(p.Texts("#table td"), "|"), "shop-web on one|shop-db on one|5432", "|one|one|", "|two|two|")
+	for _, host := range []string{"one", "two"} {
+		p.ClickText("#table td", "shop-web on "+host)
+		expect(t, "panel", panelText(p), "shop-web on "+host, "shop-db on "+host)
+	}
+	p.ClickText("#panel button", "shop-web")
+	expect(t, "the other host's", panelText(p), "Host\ntwo")
+	same(t, "selected", webtest.Eval[[]string](p, `[...document.querySelectorAll(".node.selected")].map((n) => n.dataset.id)`), "container/two/shop-web")
+}
+
+// TestReadersAreNotDisturbed refreshes the map while somebody reads the table and the panel: the rows and paragraphs are the same.
+func TestReadersAreNotDisturbed(t *testing.T) {
+	t.Parallel()
+	g := shop()
+	p, served := open(t, g, "?sort=Server")
+	p.ClickText("#table td", "batch-job")
+	webtest.Eval[bool](p, `(() => {
+		const row = [...document.querySelectorAll("#table tr")].find((r) => r.textContent.includes("shop-db"));
+		row.focus();
+		window.row = row;
+		window.paragraph = document.querySelector("#panel dd");
+		getSelection().selectAllChildren(window.paragraph);
+		return true;
+	})()`)
+	g.Nodes = append(g.Nodes, container("one", "shop", "more"))
+	g.Links = append(g.Links, link(container("one", "shop", "api"), container("one", "shop", "more"), 1, 1))
+	for i := range g.Links {
+		g.Links[i].Connections += 50
+		g.Links[i].LastSeen = g.Links[i].LastSeen.Add(time.Second)
+	}
+	served.set(mapOf(g.Nodes, g.Links, g.Targets...), nil)
+	p.Until(`document.querySelectorAll("#table tbody tr").length === 7`)
+	if !webtest.Eval[bool](p, `window.row.isConnected && document.activeElement === window.row && window.row.textContent.includes("54")`) {
+		t.Error("the row that has the focus is another one, or says what it said before")
+	}
+	if !webtest.Eval[bool](p, `window.paragraph.isConnected && getSelection().toString() === window.paragraph.textContent && window.paragraph.textContent === "53"`) {
+		t.Error("what was selected in the panel is not any more, or says what it said before")
+	}
+}
+
+// TestFocusIsKept closes and opens what has the focus: it goes to the map, not nowhere.
+func TestFocusIsKept(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, fleet(100), "?group=project")
+	focused := func() string {
+		return webtest.Eval[string](p, `document.activeElement.dataset.id || document.activeElement.id || document.activeElement.tagName`)
+	}
+	enter := func(button string) {
+		webtest.Eval[bool](p, fmt.Sprintf(`([...document.querySelectorAll("button")].find((b) => b.textContent === %q).focus(), true)`, button))
+		p.Press(kb.Enter)
+	}
+	p.ClickText(".node .name", "shop3")
+	p.Until(`document.querySelectorAll(".node:not(.group)").length === 10`)
+	p.ClickText(".node .name", "shop3-web")
+	enter("×")
+	same(t, "the panel is closed", []string{focused()}, "container/host0/shop3-web")
+	p.ClickText(".node .name", "shop3-web")
+	enter("Put together: project shop3")
+	p.Until(`document.querySelectorAll(".node:not(.group)").length === 0`)
+	if f := focused(); f == "BODY" {
+		t.Errorf("the focus is nowhere: %s", f)
+	}
+	p.Choose("[name=port]", "1")
+	enter("Show all")
+	if f := focused(); f == "BODY" {
+		t.Errorf("the focus is nowhere: %s", f)
+	}
+	p.Click("#save summary")
+	p.Press(kb.Escape)
+	p.Until(`!document.querySelector("#save").open && document.activeElement.tagName === "SUMMARY"`)
+	p.Click("#save summary")
+	p.Point(".node .name", "shop3")
+	p.Click("#counts")
+	p.Until(`!document.querySelector("#save").open`)
+}
+
+// TestGone looks for what is removed meanwhile.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	p, served := open(t, shop(), "?project=shop")
+	p.Press("/")
+	p.Press("idle")
+	p.Until(`document.querySelectorAll("#found [role=option]").length === 1`)
+	g := shop()
+	g.Nodes = slices.DeleteFunc(g.Nodes, func(n graph.Node) bool { return n.Name == "idle" })
+	served.set(mapOf(g.Nodes, g.Links, g.Targets...), nil)
+	p.Until(`document.querySelector("#found").textContent === "Nothing is called so"`)
+	p.Press(kb.Enter)
+	if search := webtest.Eval[string](p, "location.search"); search != "?project=shop" {
+		t.Errorf("the view is %s", search)
+	}
+}
+
+// TestPortsOfGroups looks for published ports of what is in groups.
+func TestPortsOfGroups(t *testing.T) {
+	t.Parallel()
+	var nodes []graph.Node
+	for i := range 40 {
+		nodes = append(nodes, published(container(fmt.Sprint("host", i%2), fmt.Sprint("shop", i/20), fmt.Sprint("web", i)), uint16(8000+i)))
+	}
+	p, _ := open(t, mapOf(nodes, nil), "?group=service&host=host0&closed=project/shop0")
+	plates := p.Texts(".plate")
+	if !slices.Contains(plates, ":8000 +9") || !slices.Contains(plates, ":8020") {
+		t.Errorf("plates %q", plates)
+	}
+	expect(t, "counts", counts(p), "11 groups of 20 nodes, 0 links")
+	p.Choose("[name=host]", "")
+	p.Choose("[name=group]", "host")
+	expect(t, "counts", counts(p), "hidden: 40 published ports (of groups)")
+}
