@@ -129,14 +129,19 @@ func shop() graph.Graph {
 		graph.Target{Target: "three:9057", State: graph.StateFailed, Reason: "nothing listens there"})
 }
 
-// fleet is a map of so many containers, ten in each project and ten projects on each host, with three links for each.
+// fleet is a map of so many containers, ten in each project and ten projects on each host, with three links for each; one of each
+// project is published.
 func fleet(containers int) graph.Graph {
 	names := []string{"web", "api", "db", "cache", "queue", "worker", "auth", "mail", "search", "proxy"}
 	var nodes []graph.Node
 	var links []graph.Link
 	for i := range containers {
 		host, project := fmt.Sprintf("host%d", i/100), fmt.Sprintf("shop%d", i/10)
-		nodes = append(nodes, container(host, project, names[i%10]))
+		node := container(host, project, names[i%10])
+		if i%10 == 0 {
+			node = published(node, uint16(8000+i))
+		}
+		nodes = append(nodes, node)
 	}
 	for i := range nodes {
 		first := i - i%10
