@@ -128,17 +128,28 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.well.ServeHTTP(w, r)
 }
 
-// withClock is an engine whose clock is off by so many hours all at once; shown counts how often it was looked at.
-func withClock(t testing.TB, hours int, shown *atomic.Int64) http.HandlerFunc {
+// rewriting passes requests on, and alters the answers of a path.
+func rewriting(t testing.TB, path string, alter func(body []byte) []byte) http.Handler {
 	proxy := passOn(t)
 	proxy.ModifyResponse = func(r *http.Response) error {
-		if !strings.HasSuffix(r.Request.URL.Path, "/info") {
+		if !strings.HasSuffix(r.Request.URL.Path, path) {
 			return nil
 		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return err
 		}
+		body = alter(body)
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		r.Header.Set("Content-Length", fmt.Sprint(len(body)))
+		return nil
+	}
+	return proxy
+}
+
+// withClock is an engine whose clock is off by so many hours all at once; shown counts how often it was looked at.
+func withClock(t testing.TB, hours int, shown *atomic.Int64) http.HandlerFunc {
+	return rewriting(t, "/info", func(body []byte) []byte {
 		const hour = "2006-01-02T15:"
 		now := time.Now().UTC()
 		off := now.Add(time.Duration(hours) * time.Hour)
@@ -146,11 +157,8 @@ func withClock(t testing.TB, hours int, shown *atomic.Int64) http.HandlerFunc {
 		if !bytes.Equal(altered, body) {
 			shown.Add(1)
 		}
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(altered)), int64(len(altered))
-		r.Header.Set("Content-Length", fmt.Sprint(len(altered)))
-		return nil
-	}
-	return proxy.ServeHTTP
+		return altered
+	}).ServeHTTP
 }
 
 // An engine that answers 500, garbage, a byte a second or by another clock, as where one's own was set back: to each request
@@ -226,20 +234,9 @@ func hangsOnMany(t testing.TB, n int) http.HandlerFunc {
 	for i := range n {
 		fmt.Fprintf(&more, `,{"Id":"%064x","Names":["/hangs%d"],"Image":"hangs","State":"running"}`, i+1, i)
 	}
-	proxy := passOn(t)
-	proxy.ModifyResponse = func(r *http.Response) error {
-		if !strings.HasSuffix(r.Request.URL.Path, "/containers/json") {
-			return nil
-		}
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return err
-		}
-		list := strings.TrimSuffix(strings.TrimSpace(string(body)), "]") + more.String() + "]"
-		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(list)), int64(len(list))
-		r.Header.Set("Content-Length", fmt.Sprint(len(list)))
-		return nil
-	}
+	proxy := rewriting(t, "/containers/json", func(body []byte) []byte {
+		return []byte(strings.TrimSuffix(strings.TrimSpace(string(body)), "]") + more.String() + "]")
+	})
 	return func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "/containers/"+strings.Repeat("0", 32)) {
 			<-r.Context().Done()
