@@ -171,6 +171,7 @@ func TestMapOfThreeHosts(t *testing.T) {
 		"b/to-lan > c/lan:8080 direct both 1",
 		"10.77.0.1 > a/agent:9000 host server 1",
 	)
+	lookAtMap(t, m)
 	for _, target := range m.graph("").Targets {
 		if target.State != graph.StateOK || target.Format != "snapshot" || target.Unattributed != 0 {
 			t.Errorf("%+v", target)

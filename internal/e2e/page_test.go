@@ -9,6 +9,29 @@ import (
 	"github.com/PabloL007/outpost/internal/web/webtest"
 )
 
+// lookAtMap opens a mapper's page: it shows all nodes, by their hosts, and all links, each with its two ends.
+func lookAtMap(t *testing.T, m *outpost) {
+	t.Helper()
+	g := m.graph("")
+	p := webtest.Start(t).Open(m.url+"/map/?sort=Client", 1400, 850)
+	p.Until(fmt.Sprintf(`document.querySelectorAll(".node").length === %d && document.querySelectorAll("#table tbody tr").length === %d`, len(g.Nodes), len(g.Links)))
+	hosts := make(map[string]bool)
+	for _, n := range g.Nodes {
+		if n.Host != "" {
+			hosts[n.Host] = true
+		}
+	}
+	if boxes := p.Texts(".box.host .box-title"); len(boxes) != len(hosts) || len(hosts) != len(g.Targets) {
+		t.Errorf("boxes %q of hosts %v", boxes, hosts)
+	}
+	for _, l := range g.Links {
+		if !slices.Contains(webtest.Eval[[]string](p, `[...document.querySelectorAll(".lines .line")].map((l) => l.dataset.id)`), l.Client+" "+l.Server) {
+			t.Errorf("no line from %s to %s", l.Client, l.Server)
+		}
+	}
+	p.Shot("three-hosts")
+}
+
 // lookAtDemo opens the demo's page as people do, by Outpost's address alone: it shows the demo's containers and who talks to
 // whom, and then one that is started meanwhile. part names the demo's containers; published is where its web is reached.
 func lookAtDemo(t *testing.T, l *testLab, port int, part func(string) string, published string) {

@@ -2,7 +2,9 @@ package graph
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -53,6 +55,7 @@ func TestManyClaimOneAddress(t *testing.T) {
 func TestManyNetworks(t *testing.T) {
 	const many, connections = 20_000, 50_000
 	it, other := ctr{name: "it"}, ctr{name: "other", networks: []string{"z 10.9.0.2 10.9.0.1"}}
+	long := strings.Repeat("n", 100*longest)
 	for i := range many {
 		it.networks = append(it.networks, fmt.Sprintf("net%d %s 10.255.0.1", i, addressOf(i)))
 		other.networks = append(other.networks, fmt.Sprintf("other%d 10.200.%d.%d 10.255.0.1", i, i>>8, i&255))
@@ -60,7 +63,13 @@ func TestManyNetworks(t *testing.T) {
 	for i := range connections {
 		it.rows = append(it.rows, fmt.Sprintf("out 10.0.0.0:%d 10.9.0.2:80", i+1), fmt.Sprintf("out 10.0.0.0:%d 192.0.2.1:80", i+1))
 	}
+	it.networks = append(it.networks, long+" 10.255.1.1 10.255.0.1")
 	if g := linked(a(it, other)); len(g.Links) == 0 {
 		t.Error("no links")
+	}
+	for _, n := range NewHost(a(ctr{name: "it", networks: []string{long + " 10.255.1.1 10.255.0.1"}}).document(), netip.Addr{}, nil, noon).namespaces {
+		if len(n.ids) > mostNetworks || slices.ContainsFunc(n.ids, func(id string) bool { return len(id) > longest+len("…") }) {
+			t.Errorf("%d networks are looked up for each connection, or long ones", len(n.ids))
+		}
 	}
 }
