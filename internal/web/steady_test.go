@@ -226,3 +226,23 @@ func TestPortsOfGroups(t *testing.T) {
 	p.Choose("[name=group]", "host")
 	expect(t, "counts", counts(p), "hidden: 40 published ports (of groups)")
 }
+
+// TestLongNames are shown so that they can be told apart, and read out and copied in full.
+func TestLongNames(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a-very-long-name-", 10)
+	one, other := container("one", "", long+"one"), container("one", "", long+"other")
+	p, _ := open(t, mapOf([]graph.Node{one, other}, []graph.Link{link(one, other, 80, 1)}), "")
+	shown := p.Texts("#table td span[aria-hidden]")
+	if len(shown) != 2 || !strings.HasSuffix(shown[0], "-one") || !strings.HasSuffix(shown[1], "-other") || len(shown[0]) > 40 {
+		t.Errorf("shown %q", shown)
+	}
+	same(t, "read out", p.Texts("#table td .visually-hidden"), long+"one", long+"other")
+	if height := webtest.Eval[float64](p, `document.querySelector("#table tbody tr").offsetHeight`); height > 100 {
+		t.Errorf("a row is %.0f pixels high", height)
+	}
+	webtest.Eval[bool](p, `(navigator.clipboard.writeText = async (text) => { window.copied = text; }, true)`)
+	p.Click("#copy")
+	p.Until(`window.copied`)
+	expect(t, "copied", webtest.Eval[string](p, `window.copied`), long+"one\t"+long+"other\t80\t")
+}

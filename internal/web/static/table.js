@@ -1,22 +1,26 @@
 // The table of the links that are shown: the same as the map, for reading, sorting and copying.
 import { html, patch, write } from "./html.js";
-import { ago, bytes, compareTexts, count, nameOf, number, placed, plain } from "./names.js";
+import { ago, bytes, clip, compareTexts, count, nameOf, number, placed, plain } from "./names.js";
 import { keyOf } from "./view.js";
 
 const page = 200; // rows at once
+const longest = 36; // letters of a name; those who have the table read out get all of them
 const compare = (a, b) => (typeof a === "number" ? a - b : compareTexts(a, b));
 
-/** columns are what a row says: a text, and by what it is sorted where that is not the text; minor ones are shown when asked for. */
+/**
+ * columns are what a row says: a text, how that is shown where it is too long, and by what it is sorted where that is not the
+ * text; minor ones are shown when asked for.
+ */
 const columns = [
-  { name: "Client", text: (r) => r.client, title: (r) => r.clientTitle, long: true },
-  { name: "Server", text: (r) => r.server, title: (r) => r.serverTitle, long: true },
+  { name: "Client", text: (r) => r.client, shown: (r) => r.clientShown, title: (r) => r.clientTitle },
+  { name: "Server", text: (r) => r.server, shown: (r) => r.serverShown, title: (r) => r.serverTitle },
   { name: "Port", text: (r) => String(r.link.port), by: (r) => r.link.port, numeric: true },
   { name: "Connections", short: "Conn.", text: (r) => (r.link.uncounted ? "" : number(r.link.connections)), by: (r) => r.link.connections, numeric: true },
   { name: "Via", text: (r) => r.link.via },
   { name: "Seen by", text: (r) => r.link.evidence },
   { name: "State", text: (r) => (r.isNew ? "new, " : "") + (r.link.live ? "live" : "past"), by: (r) => (r.isNew ? 0 : r.link.live ? 1 : 2) },
-  { name: "Client's host", minor: true, text: (r) => r.clientHost, long: true },
-  { name: "Server's host", minor: true, text: (r) => r.serverHost, long: true },
+  { name: "Client's host", minor: true, text: (r) => r.clientHost, shown: (r) => clip(r.clientHost, longest) },
+  { name: "Server's host", minor: true, text: (r) => r.serverHost, shown: (r) => clip(r.serverHost, longest) },
   { name: "Round trip", minor: true, text: (r) => (r.link.measured ? (r.link.measured.rttMicroseconds / 1000).toFixed(2) + " ms" : ""), by: (r) => r.link.measured?.rttMicroseconds ?? -1, numeric: true },
   { name: "Sent", minor: true, text: (r) => (r.link.measured ? bytes(r.link.measured.bytesSent) : ""), by: (r) => r.link.measured?.bytesSent ?? -1, numeric: true },
   { name: "Received", minor: true, text: (r) => (r.link.measured ? bytes(r.link.measured.bytesReceived) : ""), by: (r) => r.link.measured?.bytesReceived ?? -1, numeric: true },
@@ -60,8 +64,8 @@ export class LinkTable {
     this.#columns = columns.filter((c) => !c.minor || which === "all");
     const byID = new Map(nodes.map((n) => [n.id, n]));
     const called = Map.groupBy(nodes, nameOf);
-    const name = (n) => (called.get(nameOf(n)).length > 1 ? placed(n) : nameOf(n));
-    this.#rows = links.map((link) => rowOf(link, byID, name, now));
+    const isOneOfSeveral = (n) => called.get(nameOf(n)).length > 1;
+    this.#rows = links.map((link) => rowOf(link, byID, isOneOfSeveral, now));
     this.filter = filter.toLowerCase().split(/\s+/).filter(Boolean);
     this.sort = sort;
     this.#shown = this.#inOrder();
@@ -147,15 +151,24 @@ export class LinkTable {
     const selected = this.#selected.has(r.key);
     const classes = [r.link.live ? "live" : "past", r.isNew ? "new" : "", r.link.evidence === "both" ? "" : "half", selected ? "selected" : ""];
     return html("tr", { tabIndex: reachable ? 0 : -1, className: classes.filter(Boolean).join(" "), ...(selected && { "aria-current": "true" }), dataset: { key: r.key } },
-      this.#columns.map((c) => html("td", { className: c.numeric ? "numeric" : c.long ? "long" : "", title: c.title?.(r) ?? "" }, c.text(r))));
+      this.#columns.map((c) => cell(c, r)));
   }
 }
 
-function rowOf(link, byID, name, now) {
+/** cell returns what a row says in a column. */
+function cell(c, r) {
+  const text = c.text(r), shown = c.shown?.(r) ?? text;
+  return html("td", { className: c.numeric ? "numeric" : c.shown ? "long" : "", title: c.title?.(r) ?? "" },
+    shown === text ? text : [html("span", { "aria-hidden": "true" }, shown), html("span", { className: "visually-hidden" }, text)]);
+}
+
+function rowOf(link, byID, isOneOfSeveral, now) {
   const client = byID.get(link.client), server = byID.get(link.server);
+  const name = (n) => (isOneOfSeveral(n) ? placed(n) : nameOf(n));
+  const shown = (n) => clip(nameOf(n), longest) + (name(n) === nameOf(n) ? "" : ` on ${clip(n.host, longest)}`);
   const title = (n) => [nameOf(n), n.image, n.host && `on ${n.host}`].filter(Boolean).join(", ");
   return {
-    link, key: keyOf(link), client: name(client), server: name(server), clientTitle: title(client), serverTitle: title(server),
+    link, key: keyOf(link), client: name(client), server: name(server), clientShown: shown(client), serverShown: shown(server), clientTitle: title(client), serverTitle: title(server),
     clientHost: client.host || "", serverHost: server.host || "",
     isNew: !!link.fresh, first: ago(link.firstSeen, now), last: ago(link.lastSeen, now),
     searched: [title(client), client.project, title(server), server.project, link.port, link.via, link.evidence, link.live ? "live" : "past"].join(" ").toLowerCase(),
