@@ -102,18 +102,23 @@ func (g *Guard) identified(library, inner http.Handler) http.Handler {
 	})
 }
 
-// certified turns those away who did not have to show a certificate when they connected, and now have to.
+// certified turns those away who did not have to show a certificate when they connected, and now have to; and everybody
+// while no certificate is demanded any more.
 func (g *Guard) certified(next http.Handler) http.Handler {
 	if g.WebConfig == "" {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if config, err := readWebConfig(g.WebConfig); err == nil && demandsOf(config).certificate && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0) {
+		config, err := readWebConfig(g.WebConfig)
+		switch demanded := err == nil && demandsOf(config).certificate; {
+		case g.demands.certificate && !demanded:
+			refuseAll(w)
+		case demanded && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0):
 			w.Header().Set("Connection", "close")
 			refuse(w, http.StatusUnauthorized, "a certificate is wanted: connect again with it")
-			return
+		default:
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
 }
 

@@ -416,27 +416,32 @@ func TestEachDemandStays(t *testing.T) {
 	certificates := append(slices.Clone(tls), "  client_ca_file: "+clients.File, "  client_auth_type: RequireAndVerifyClientCert")
 	users := []string{"basic_auth_users:", "  a: " + hash(t, "of a")}
 	path := file(t, slices.Concat(certificates, users)...)
-	s := serve(t, access.Options{WebConfig: path})
+	s := serve(t, access.Options{WebConfig: path, TokenFile: file(t, token)})
 	own, ownKey := clients.Issue("mapper")
 	proven := client(t, access.Credentials{CA: servers.File, Certificate: own, Key: ownKey})
+	const ok, unknown, closed = http.StatusOK, http.StatusUnauthorized, http.StatusServiceUnavailable
 	for _, test := range []struct {
-		config []string
-		status int
+		config               []string
+		user, holder, nobody int
 	}{
-		{slices.Concat(certificates, users), http.StatusOK},
-		{certificates, http.StatusServiceUnavailable}, // as where the rest has not been written yet
-		{slices.Concat(tls, users), http.StatusServiceUnavailable},
-		{slices.Concat(certificates, users), http.StatusOK},
+		{slices.Concat(certificates, users), ok, ok, unknown},
+		{certificates, unknown, ok, unknown}, // as where the rest has not been written yet
+		{slices.Concat(tls, users), closed, closed, closed},
+		{slices.Concat(certificates, users), ok, ok, unknown},
 	} {
 		write(t, path, test.config...)
-		for _, authorization := range []string{basic("a", "of a"), ""} {
-			status := test.status
-			if authorization == "" && status == http.StatusOK {
-				status = http.StatusUnauthorized
-			}
-			if got, body := s.get(proven, "/connections", "Authorization", authorization); got.StatusCode != status {
+		for authorization, want := range map[string]int{basic("a", "of a"): test.user, "Bearer " + token: test.holder, "": test.nobody} {
+			if got, body := s.get(proven, "/connections", "Authorization", authorization); got.StatusCode != want {
 				t.Errorf("%q, %q: %d %s", test.config, authorization, got.StatusCode, body)
 			}
+		}
+	}
+	path = file(t, slices.Concat(certificates, users)...)
+	s = serve(t, access.Options{WebConfig: path})
+	write(t, path, certificates...)
+	for _, authorization := range []string{basic("a", "of a"), ""} {
+		if got, body := s.get(proven, "/connections", "Authorization", authorization); got.StatusCode != closed {
+			t.Errorf("without users, %q: %d %s", authorization, got.StatusCode, body)
 		}
 	}
 }

@@ -18,7 +18,7 @@ func (r *round) byCommand(ctx context.Context, members []*member) (got tables, e
 		return tables{}, err
 	}
 	defer leave()
-	err = r.patience.during(func(deadline time.Time) (err error) {
+	r.executing.during(func(deadline time.Time) (hung bool) {
 		asked := commands{
 			round: r, deadline: deadline, tooShort: time.Until(deadline) / shortest, answers: make(chan commandAnswer, len(members)),
 		}
@@ -26,7 +26,7 @@ func (r *round) byCommand(ctx context.Context, members []*member) (got tables, e
 		defer asked.running.Wait()
 		defer cancel()
 		got, err = asked.ask(ctx, members)
-		return err
+		return asked.hung
 	})
 	return got, err
 }
@@ -39,6 +39,7 @@ type commands struct {
 	*round
 	deadline time.Time
 	tooShort time.Duration // for an answer
+	hung     bool          // it was waited for one that does not answer
 	answers  chan commandAnswer
 	running  sync.WaitGroup
 }
@@ -59,9 +60,11 @@ func (c *commands) ask(ctx context.Context, members []*member) (best tables, fir
 		}
 		answer, ok := c.next(len(members) > 0)
 		if !ok {
+			c.hung = true
 			continue // with the next member beside it
 		}
 		waitedFor--
+		c.hung = c.hung || unanswered(answer.err)
 		if answer.err == nil {
 			return answer.tables, nil
 		}
@@ -112,7 +115,7 @@ func (r *round) ownersByCommand(ctx context.Context, m *member) (procfd.Owners, 
 	if err := executable(m); err != nil {
 		return procfd.Owners{}, err
 	}
-	return await(ctx, r.pending, r.patience, call{kindExec, m.Container.ID}, func(ctx context.Context) (procfd.Owners, error) {
+	return await(ctx, r.pending, r.executing, call{kindExec, m.Container.ID}, func(ctx context.Context) (procfd.Owners, error) {
 		return r.executor.owners(ctx, m.Container)
 	})
 }

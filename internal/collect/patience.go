@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// patience is how long a round waits for calls to the engine. The more time was spent on calls that were not answered, the
+// patience is how long a round waits for calls of one kind. The more time was spent on calls that were not answered, the
 // less the next one gets, so that however many hang they take little longer than two of them; but never less than the
 // others take, several times over, within reason: an engine that is slow is not taken for one that hangs.
 type patience struct {
@@ -30,12 +30,12 @@ func newPatience(timeout time.Duration, atOnce int) *patience {
 	return &patience{timeout: timeout, atOnce: atOnce}
 }
 
-// during makes a call of which it is told until when it may take.
-func (p *patience) during(call func(deadline time.Time) error) error {
+// during makes a call, or several of which one answer is enough, that is told until when it may take, and tells whether it
+// was waited for what hangs.
+func (p *patience) during(call func(deadline time.Time) (hung bool)) {
 	began := time.Now()
-	err := call(began.Add(p.share()))
-	p.note(time.Since(began), err)
-	return err
+	hung := call(began.Add(p.share()))
+	p.note(time.Since(began), hung)
 }
 
 // share returns how long the next call may take.
@@ -46,10 +46,10 @@ func (p *patience) share() time.Duration {
 	return max(p.timeout-p.spent/calls, p.timeout/least, min(slower*p.slowest, p.timeout/most))
 }
 
-func (p *patience) note(took time.Duration, err error) {
+func (p *patience) note(took time.Duration, hung bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if unanswered(err) {
+	if hung {
 		p.spent += took
 	} else {
 		p.slowest = max(p.slowest, took)

@@ -2,12 +2,15 @@ package collect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/PabloL007/outpost/internal/container"
 )
 
 // sick is a world of many containers; in those for which took returns 0 a command hangs until the test ends.
@@ -62,6 +65,47 @@ func TestManyHang(t *testing.T) {
 					} else if !answers && !strings.HasSuffix(got, "; exec: no answer in time") {
 						t.Fatalf("%d, which hangs: %q", i, got)
 					}
+				}
+			})
+		})
+	}
+}
+
+// Beside another container that has no cat, or answers, what hangs in a shared network namespace takes no longer together
+// either.
+func TestManyHangInNamespaces(t *testing.T) {
+	for name, fails := range map[string]bool{"the other has no cat": true, "the other answers": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const pairs = 200
+				w := sick(2*pairs, func(int) time.Duration { return 0 })
+				index := make(map[string]int)
+				for i := range w.containers {
+					index[w.containers[i].ID] = i
+					if i%2 == 1 {
+						w.containers[i].Network = container.NetworkMode("container:" + w.containers[i-1].ID)
+					}
+				}
+				hangs := w.exec
+				w.exec = func(ctx context.Context, id string, stdout io.Writer) error {
+					switch isFirst := index[id]%2 == 0; {
+					case fails && isFirst:
+						return errors.New("no cat")
+					case !fails && !isFirst:
+						_, err := io.WriteString(stdout, tcpHeader)
+						return err
+					}
+					return hangs(ctx, id, stdout)
+				}
+				c := w.collector(t, Exec)
+				began := time.Now()
+				w.read(t, c)
+				bound := patienceCalls*c.Timeout + 2*pairs/time.Duration(c.Workers)*c.Timeout/least
+				if took := time.Since(began); took > bound+time.Millisecond {
+					t.Errorf("the answer took %v, not %v", took, bound)
+				}
+				if err := c.Close(t.Context()); err != nil {
+					t.Error(err)
 				}
 			})
 		})

@@ -93,9 +93,9 @@ func await[T any](ctx context.Context, p *pending, patience *patience, which cal
 		return answer, err
 	}
 	defer leave()
-	err = patience.during(func(deadline time.Time) error {
+	patience.during(func(deadline time.Time) (hung bool) {
 		answer, err = answered(ctx, p, deadline, which, ask)
-		return err
+		return unanswered(err)
 	})
 	return answer, err
 }

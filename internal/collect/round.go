@@ -21,7 +21,8 @@ type round struct {
 	capabilities func() hostproc.Capabilities
 	obstacle     func() error
 	pids         func(context.Context) (hostproc.PIDs, error)
-	patience     *patience
+	inspecting   *patience
+	executing    *patience
 
 	mu        sync.Mutex
 	inspected map[string]func() (container.Container, error)
@@ -36,7 +37,8 @@ func newRound(c *Collector, listed []container.Summary, detail Detail) *round {
 		capabilities: sync.OnceValue(c.Proc.Capabilities),
 		obstacle:     sync.OnceValue(c.Proc.Obstacle),
 		pids:         onceWith(c.Proc.PIDs),
-		patience:     newPatience(c.Timeout, c.Workers),
+		inspecting:   newPatience(c.Timeout, c.Workers),
+		executing:    newPatience(c.Timeout, c.Workers),
 		inspected:    make(map[string]func() (container.Container, error)),
 	}
 	for _, summary := range listed {
@@ -155,7 +157,7 @@ func (r *round) inspect(ctx context.Context, id string) (container.Container, er
 }
 
 func (r *round) inspectBy(ctx context.Context, id string, inspect func(context.Context, string) (container.Container, error)) (container.Container, error) {
-	return await(ctx, r.pending, r.patience, call{kindInspect, id}, func(ctx context.Context) (container.Container, error) {
+	return await(ctx, r.pending, r.inspecting, call{kindInspect, id}, func(ctx context.Context) (container.Container, error) {
 		return inspect(ctx, id)
 	})
 }

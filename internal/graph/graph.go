@@ -86,7 +86,7 @@ type Node struct {
 	Candidates []string `json:"candidates,omitempty"`
 	// Stale: its host did not answer of late, and this is what it said last.
 	Stale bool `json:"stale,omitempty"`
-	// Details are a container's; nil if its daemon tells none.
+	// Details are a container's; nil if its daemon tells none, or if it is past.
 	Details *Details `json:"details,omitempty"`
 	// Past: it is not there any more.
 	Past bool `json:"past,omitempty"`

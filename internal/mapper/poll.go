@@ -25,8 +25,8 @@ const (
 	formatConnections = "connections" // of a daemon that knows no other
 )
 
-// shortest is how long an object or an element of a list in an answer is on average at least, in bytes: empty ones would
-// take many times the memory of their text.
+// shortest is how long an object of an answer is on average at least, in bytes: empty ones would take many times the
+// memory of their text.
 const shortest = 24
 
 // maxSkew is how far a daemon's clock may be off before that is worth a word.
@@ -132,7 +132,7 @@ func decode(body io.Reader, format string) (document snapshot.Document, err erro
 	if err != nil {
 		return document, err
 	}
-	if most := len(text)/shortest + 1; elements(text, most) > most {
+	if isHollow(text) {
 		return document, errors.New("its answer is no answer of Outpost: it is made of nothing")
 	}
 	if format == formatConnections {

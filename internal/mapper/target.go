@@ -209,7 +209,10 @@ func (f *file) read() error {
 		return err
 	}
 	defer func() { _ = opened.Close() }()
-	text, err := io.ReadAll(io.LimitReader(opened, longestFile))
+	text, err := io.ReadAll(io.LimitReader(opened, longestFile+1))
+	if len(text) > longestFile {
+		return fmt.Errorf("%s: it is longer than %d MiB", f.path, longestFile>>20)
+	}
 	if err != nil || f.text != nil && bytes.Equal(text, f.text) {
 		return err
 	}

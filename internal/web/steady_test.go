@@ -13,7 +13,7 @@ import (
 	"github.com/PabloL007/outpost/internal/web/webtest"
 )
 
-// TestReplaced replaces containers by others again and again, as jobs are: the map does not grow with them.
+// TestReplaced replaces containers by others that do the same, as jobs are, again and again: the map does not grow with them.
 func TestReplaced(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
@@ -245,4 +245,85 @@ func TestLongNames(t *testing.T) {
 	p.Click("#copy")
 	p.Until(`window.copied`)
 	expect(t, "copied", webtest.Eval[string](p, `window.copied`), long+"one\t"+long+"other\t80\t")
+}
+
+// TestMovesToAnotherBox has one group leave its host's box, as when a replica of a service starts on another host: nothing else
+// moves.
+func TestMovesToAnotherBox(t *testing.T) {
+	t.Parallel()
+	var nodes []graph.Node
+	var links []graph.Link
+	for i := range 20 {
+		nodes = append(nodes, container([]string{"one", "two"}[i%2], "", fmt.Sprint("s", i)))
+		if i > 1 {
+			links = append(links, link(nodes[i], nodes[i-2], 80, 1))
+		}
+	}
+	for i := range nodes {
+		nodes[i].Service, nodes[i].Project = nodes[i].Name, "shop"
+	}
+	p, served := open(t, mapOf(slices.Clone(nodes), slices.Clone(links)), "?group=service")
+	places := func() map[string]string {
+		return webtest.Eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll(".node")].map((n) => [n.dataset.id, n.querySelector(".body").getAttribute("x") + " " + n.querySelector(".body").getAttribute("y")]))`)
+	}
+	before := places()
+	replica := container("two", "", "another")
+	replica.Service, replica.Project = "s6", "shop"
+	served.set(mapOf(append(nodes, replica), links), nil)
+	p.Until(`[...document.querySelectorAll(".node .small")].some((s) => s.textContent.startsWith("service: 2 nodes"))`)
+	moved := 0
+	for id, at := range places() {
+		if before[id] != at {
+			moved++
+		}
+	}
+	if moved > 1 {
+		t.Errorf("%d of %d moved", moved, len(before))
+	}
+}
+
+// TestNothingForAWhile filters all away and back: the map and what was in sight of it are as they were.
+func TestNothingForAWhile(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, shop(), "")
+	p.Drag("#map", 50, 40, 5)
+	p.Until(`location.search.includes("look=")`)
+	places := `JSON.stringify([...document.querySelectorAll(".node .body")].map((b) => [b.closest(".node").dataset.id, Math.round(b.getBoundingClientRect().x), Math.round(b.getBoundingClientRect().y)]).sort())`
+	before := webtest.Eval[string](p, places)
+	p.Choose("[name=port]", "7")
+	p.Until(`!document.querySelector(".node")`)
+	p.Choose("[name=port]", "")
+	p.Until(`document.querySelectorAll(".node").length === 9`)
+	if after := webtest.Eval[string](p, places); after != before {
+		t.Errorf("%s\nbefore %s", after, before)
+	}
+}
+
+// TestLinksComeAndGoInThePanel inserts and removes links above and below the button that has the focus.
+func TestLinksComeAndGoInThePanel(t *testing.T) {
+	t.Parallel()
+	db := container("one", "shop", "db")
+	callers := []graph.Node{container("one", "shop", "a"), container("one", "shop", "b"), container("one", "shop", "c"), container("one", "shop", "d")}
+	with := func(which ...int) graph.Graph {
+		var links []graph.Link
+		for _, i := range which {
+			links = append(links, link(callers[i], db, 5432, 1))
+		}
+		return mapOf(append(slices.Clone(callers), db), links)
+	}
+	p, served := open(t, with(1, 2), "?select=container/one/shop-db")
+	p.Until(`document.querySelectorAll("#panel li button").length === 2`)
+	webtest.Eval[bool](p, `(() => {
+		window.button = [...document.querySelectorAll("#panel button")].find((b) => b.textContent === "shop-b");
+		window.button.focus();
+		return true;
+	})()`)
+	served.set(with(0, 1, 3), nil)
+	p.Until(`[...document.querySelectorAll("#panel li button")].map((b) => b.textContent).join(" ") === "shop-a shop-b shop-d"`)
+	if !webtest.Eval[bool](p, `window.button.isConnected && document.activeElement === window.button && window.button.textContent === "shop-b"`) {
+		t.Error("the button that has the focus is another one")
+	}
+	served.set(with(0, 3), nil)
+	p.Until(`document.querySelectorAll("#panel li button").length === 2`)
+	same(t, "the focus, when its link is gone", []string{webtest.Eval[string](p, `document.activeElement.id`)}, "panel")
 }

@@ -23,8 +23,10 @@ export function renew(element, ...children) {
   const focused = element.contains(document.activeElement) ? document.activeElement : null;
   const called = focused && nameIn(focused);
   patchChildren(element, html("div", {}, ...children));
-  if (!focused || (focused.isConnected && nameIn(focused) === called)) return;
-  [...element.querySelectorAll(focused.tagName)].find((e) => nameIn(e) === called)?.focus({ preventScroll: true });
+  if (!focused || focused === element || (document.activeElement === focused && nameIn(focused) === called)) return;
+  const again = [...element.querySelectorAll(focused.tagName)].find((e) => nameIn(e) === called);
+  focused.blur(); // it may be another one now
+  (again || element).focus({ preventScroll: true });
 }
 
 const nameIn = (element) => element.dataset.id || element.textContent;
@@ -37,16 +39,27 @@ export function patch(element, like) {
   patchChildren(element, like);
 }
 
+/** patchChildren finds children with an ID by that, wherever they are now, and the others by their order. */
 function patchChildren(element, like) {
-  const wanted = [...like.childNodes];
-  wanted.forEach((w, i) => {
-    const has = element.childNodes[i];
-    if (!has) element.append(w);
-    else if (has.nodeName !== w.nodeName) has.replaceWith(w);
-    else if (has.nodeType === Node.TEXT_NODE) has.data !== w.data && (has.data = w.data);
-    else patch(has, w);
-  });
-  while (element.childNodes.length > wanted.length) element.lastChild.remove();
+  const withID = new Map([...element.children].filter((c) => c.dataset.id).map((c) => [c.dataset.id, c]));
+  let at = element.firstChild;
+  for (const wanted of [...like.childNodes]) {
+    const id = wanted.dataset?.id, found = id ? withID.get(id) : at?.dataset?.id ? null : at;
+    if (found?.nodeName !== wanted.nodeName) {
+      element.insertBefore(wanted, at);
+      continue;
+    }
+    withID.delete(id);
+    if (found === at) at = at.nextSibling;
+    else element.insertBefore(found, at);
+    if (found.nodeType !== Node.TEXT_NODE) patch(found, wanted);
+    else if (found.data !== wanted.data) found.data = wanted.data;
+  }
+  while (at) {
+    const { nextSibling } = at;
+    at.remove();
+    at = nextSibling;
+  }
 }
 
 /** write gives an element another text, if it is another one: those who have it read out are told only then. */

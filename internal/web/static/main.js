@@ -58,7 +58,7 @@ function keep(changes) {
 }
 
 /** arranging are the parts of a view with which the map is laid out anew: they show other nodes in another order. */
-const arranging = ["group", "open", "closed", "host", "project", "image", "node", "depth"];
+const arranging = ["group", "open", "closed", "external", "host", "project", "image", "node", "depth"];
 
 /** change changes the view, and draws what follows from it. */
 function change(changes, scroll = false) {
@@ -90,7 +90,8 @@ function draw(stay, scroll = false) {
   renew($("empty"), nothing || hint);
   mark(scroll);
   search.renew();
-  if (focused !== document.body && (!focused.isConnected || focused.closest("[hidden]"))) map.focus(focused.dataset.id);
+  const now = document.activeElement;
+  if (focused !== document.body && (now === document.body || now.closest("[hidden]"))) map.focus(focused.dataset.id);
 }
 
 function drawFreshness() {

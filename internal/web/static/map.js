@@ -10,10 +10,12 @@ import { Viewport } from "./viewport.js";
 const readable = 0.52; // the scale below which small letters are not drawn
 const corner = 7;
 const mostGone = 200; // places of what is gone are kept for what comes instead
+const sparse = 3; // so many times the room of a node is what it may take after others came and went
 
 export class MapDrawing {
   #places = new Map();
   #homes = new Map(); // the nodes that have a place, as they were drawn last
+  #room = 0; // that each node took when all was laid out
   #picture = { nodes: [], lines: [], boxes: [], plates: [], byID: new Map() };
   #selected = new Set();
 
@@ -57,20 +59,33 @@ export class MapDrawing {
 
   /** #arrange gives all a place, and returns how far what is in the middle of the view was moved; nothing where all is anew. */
   #arrange({ nodes, lines, plates }, isAlive) {
+    if (!nodes.length) return { x: 0, y: 0 }; // until there are some again
     const pairs = lines.filter((l) => l.from !== l.to).map((l) => [l.from, l.to]);
     const platesOf = (id) => plates.filter((p) => p.box === id).length;
     const { x, y } = this.viewport.middle;
     const far = ({ id }) => Math.hypot(this.#places.get(id).x - x, this.#places.get(id).y - y);
     const stayed = nodes.filter((n) => this.#places.has(n.id));
-    const middle = stayed.length && stayed.reduce((a, b) => (far(b) < far(a) ? b : a));
+    const middle = stayed.length > 0 && stayed.reduce((a, b) => (far(b) < far(a) ? b : a));
     const before = this.#places.get(middle?.id);
-    const kept = isAlive && before && placeNew(nodes, pairs, this.#places, { isAlive, homes: this.#homes, plates: platesOf });
-    if (!kept) this.#places = layout(nodes, pairs, platesOf);
+    const kept = isAlive && before && placeNew(nodes, pairs, this.#places, { isAlive, homes: this.#homes, plates: platesOf }) && this.#roomOf(isAlive) < sparse * this.#room;
+    if (!kept) this.#layOut(nodes, pairs, platesOf);
     else this.#forget([...this.#places.keys()].filter((id) => !isAlive(id)));
     nodes.forEach((n) => this.#homes.set(n.id, n));
     for (const id of this.#homes.keys()) if (!this.#places.has(id)) this.#homes.delete(id);
     const after = this.#places.get(middle?.id);
     return kept && { x: after.x - before.x, y: after.y - before.y };
+  }
+
+  #layOut(nodes, pairs, platesOf) {
+    this.#places = layout(nodes, pairs, platesOf);
+    this.#room = this.#roomOf(() => true);
+  }
+
+  /** #roomOf is how large the map is for each node that may be on it. */
+  #roomOf(isAlive) {
+    const alive = [...this.#places].filter(([id]) => isAlive(id)).map(([, p]) => p);
+    const { w, h } = extent(alive);
+    return (w * h) / Math.max(1, alive.length);
   }
 
   /** #forget forgets the places of all but the last of what is gone. */

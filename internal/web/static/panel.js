@@ -1,7 +1,7 @@
 // The side panel: what is known of a node, a line, the targets, or what could not be read.
 import { button, html } from "./html.js";
 import { ago, bytes, count, endpoint, isGroup, linkText, nameOf, number, placed } from "./names.js";
-import { groupsHolding } from "./view.js";
+import { groupsHolding, keyOf } from "./view.js";
 
 const seenBy = { both: "both halves were seen", client: "only the client's half was seen", server: "only the server's half was seen" };
 const ways = { direct: "at the server's own address", published: "at a port that its host publishes", host: "at its host's address", loopback: "over loopback" };
@@ -59,10 +59,10 @@ function listener({ address, port, published, process }) {
 function linkList(heading, links, otherOf, now, on) {
   return links.length > 0 && [
     html("h3", {}, `${heading} (${number(links.length)})`),
-    list(links.slice(0, 100).map((l) => {
+    html("ul", {}, links.slice(0, 100).map((l) => {
       const other = otherOf(l);
-      return [nodeButton(other, () => on.select("node", other.id)), ` ${linkText(l, now)}`];
-    }).map((parts) => html("span", {}, parts))),
+      return html("li", { dataset: { id: keyOf(l) } }, nodeButton(other, () => on.select("node", other.id)), ` ${linkText(l, now)}`);
+    })),
     links.length > 100 && html("p", {}, `and ${number(links.length - 100)} more, in the table`),
   ];
 }
@@ -77,7 +77,7 @@ export function linePanel(line, { nodes }, now, on) {
   return [
     html("h2", {}, nameOf(node(line.from)), " → ", nameOf(node(line.to))),
     html("p", {}, "Client: ", end(line.from), html("br"), "Server: ", end(line.to)),
-    line.links.map((l) => html("section", {},
+    line.links.map((l) => html("section", { dataset: { id: keyOf(l) } },
       html("h3", {}, `Port ${l.port}, ${l.via}`),
       facts([
         ["Connections", l.uncounted ? "of that time, not known" : l.live ? number(l.connections) : "none now"], ["Ended in the last minute", l.closed ? number(l.closed) : ""],
@@ -112,7 +112,7 @@ export function unreadPanel({ nodes }, on) {
   const unread = nodes.filter((n) => n.reason);
   return [
     html("h2", {}, "Not wholly read"),
-    unread.slice(0, mostUnread).map((n) => html("section", { className: "trouble" },
+    unread.slice(0, mostUnread).map((n) => html("section", { className: "trouble", dataset: { id: n.id } },
       html("h3", {}, nodeButton(n, () => on.jump(n.id)), n.host ? ` on ${n.host}` : ""),
       html("p", {}, `${n.image || ""}: ${n.reason}.`), html("p", {}, remedyOf(n) + "."))),
     unread.length > mostUnread && html("p", {}, `and ${number(unread.length - mostUnread)} more, which Outpost's log names`),

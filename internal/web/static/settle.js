@@ -1,20 +1,22 @@
 // Where what is new on a map goes, without moving what is there: boxes follow, and only where there is no room some is made.
 import { between, extent, gap, inside, margin, meanHeight, meets, pad, plateRoom, surround, title, union } from "./layout.js";
 
-/** tooMany is from how many new items on, if they are most, those that were there before say little of where things should be. */
-const tooMany = 20;
+/** few and many: so many new items are added in any case, or if they are not most; of more a new layout is made. */
+const few = 20, many = 100;
 
 /** mostLinks is beside how many of those that it is linked with an item looks for a place. */
 const mostLinks = 8;
 
 /**
  * placeNew adds items to places that a layout made. isAlive tells of an ID in places whether that may come back: the place of
- * what may not is had by the next. homes has the items that are not shown now, by their IDs. It reports whether that was of
- * use: not if most are new.
+ * what may not is had by the next. homes has the items as they were last, by their IDs, those too that are not shown now. It
+ * reports whether that was of use: not if too many are new.
  */
 export function placeNew(items, lines, places, { isAlive = () => true, homes = new Map(), plates = () => 0 } = {}) {
+  for (const { id, boxes } of items) if (homes.has(id) && String(homes.get(id).boxes) !== String(boxes)) places.delete(id);
   const fresh = items.filter((item) => !places.has(item.id));
-  if (fresh.length > tooMany && fresh.length > items.length / 2) return false;
+  if (!fresh.length && items.every((item) => item.boxes.every((id) => places.has(id)))) return true;
+  if (fresh.length > Math.max(few, Math.min(many, items.length / 2))) return false;
   const ground = new Ground(items, lines, places, isAlive, homes);
   ground.settleBoxes();
   for (const item of items) if (!places.has(item.id)) ground.place(item);
@@ -31,6 +33,7 @@ class Ground {
     this.homes = new Map([...homes, ...items.map((item) => [item.id, item])]);
     this.boxes = new Map(); // to those around each
     for (const { boxes } of items) boxes.forEach((id, i) => this.boxes.set(id, boxes.slice(0, i)));
+    this.innermost = [...this.boxes.keys()].sort((a, b) => this.boxes.get(b).length - this.boxes.get(a).length);
     this.linked = new Map();
     for (const [a, b] of lines) {
       for (const [id, other, isClient] of [[a, b, true], [b, a, false]]) {
@@ -44,9 +47,7 @@ class Ground {
   nodes() { return [...this.places].filter(([id]) => !isBox(id) && this.isAlive(id)); }
 
   /** standing are the boxes that have a place, the innermost first. */
-  standing() { return this.#innermost().filter((id) => this.places.has(id)); }
-
-  #innermost() { return [...this.boxes.keys()].sort((a, b) => this.boxes.get(b).length - this.boxes.get(a).length); }
+  standing() { return this.innermost.filter((id) => this.places.has(id)); }
 
   #isWithin(id, box) { return !!this.homes.get(id)?.boxes.includes(box); }
 
@@ -65,7 +66,7 @@ class Ground {
 
   /** settleBoxes draws boxes around what is in them. Where that cannot be, what is in one has no place any more. */
   settleBoxes() {
-    for (const box of this.#innermost()) {
+    for (const box of this.innermost) {
       const within = [...this.items.filter((item) => item.boxes.includes(box)).map((item) => item.id), ...this.#innerOf(box)];
       const held = this.#placesOf(within);
       const parts = [...this.#placesOf([box]), ...(held.length ? [surround(held.reduce(union))] : [])];
@@ -93,6 +94,7 @@ class Ground {
       this.places.set(item.id, this.#atEdge(item));
       return;
     }
+    if (this.#settle(item, this.#gone(item).filter((spot) => this.#isBetween(item, spot)))) return;
     if (this.#settle(item, this.#beside(item))) return;
     if (this.#makeColumn(item) && this.#settle(item, this.#beside(item))) return;
     if (this.#settle(item, this.#elsewhere(item))) return;
@@ -156,12 +158,25 @@ class Ground {
     return true;
   }
 
+  /** #gone are the spots in an item's box where others were that are gone, the last first. */
+  #gone(item) {
+    const box = this.places.get(this.#known(item).at(-1));
+    return [...this.places].filter(([id, p]) => !isBox(id) && !this.isAlive(id) && (!box || meets(p, box))).map(([, p]) => p).toReversed();
+  }
+
+  /** #isBetween reports whether a spot is to the left of all that an item calls, and to the right of all that call it. */
+  #isBetween(item, { x }) {
+    return (this.linked.get(item.id) || []).every(({ other, isClient }) => {
+      const at = this.places.get(other);
+      return !at || (isClient ? x + item.w < at.x : x > at.x + at.w);
+    });
+  }
+
   /** #elsewhere are spots in an item's box: where others were that are gone, in its first row, and below; or to the right of all. */
   * #elsewhere(item) {
     const { w, h } = this.#sizeOf(item);
     const box = this.places.get(this.#known(item).at(-1));
-    const gone = [...this.places].filter(([id, p]) => !isBox(id) && !this.isAlive(id) && (!box || meets(p, box)));
-    yield* gone.map(([, p]) => p).toReversed();
+    yield* this.#gone(item);
     if (box) {
       for (const y of [inside(box).y, box.y + box.h - pad + gap]) {
         for (let x = box.x + pad; x + w <= box.x + box.w; x += w + gap) yield { x, y };

@@ -118,6 +118,7 @@ export class LinkTable {
   /** #renderRows keeps the rows that are there already: somebody may be reading one, or have it selected. */
   #renderRows(rows) {
     const focused = this.body.contains(document.activeElement) ? document.activeElement : null;
+    const index = focused?.sectionRowIndex;
     const reachable = rows.find((r) => this.#selected.has(r.key)) || rows[0];
     const before = this.#kept;
     this.#kept = new Map(rows.map((r) => {
@@ -132,7 +133,9 @@ export class LinkTable {
       if (row === next) next = next.nextElementSibling;
       else this.body.insertBefore(row, next);
     }
-    if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true }); // it was moved
+    if (!focused || document.activeElement === focused) return;
+    const row = focused.isConnected ? focused : this.body.rows[Math.min(index, rows.length - 1)]; // it was moved, or is gone
+    row?.focus({ preventScroll: true });
   }
 
   #renderHead() {

@@ -30,9 +30,10 @@ export class Viewport {
     new ResizeObserver(() => this.#resized()).observe(frame);
   }
 
-  /** #resized keeps what is in the middle of the frame there. */
+  /** #resized keeps what is in the middle of the frame there, or all in sight. */
   #resized() {
     const { clientWidth: w, clientHeight: h } = this.frame;
+    if (this.#fitted) return this.fit();
     this.#x += (w - this.#frameSize.w) / 2;
     this.#y += (h - this.#frameSize.h) / 2;
     this.#frameSize = { w, h };
@@ -104,8 +105,11 @@ export class Viewport {
   /** begin shows all of it or, on a screen as narrow as a telephone's, so much from the left as can be read. */
   begin() {
     this.fit();
-    if (this.frame.clientWidth > narrow || this.#scale > legible) return;
-    this.zoom(legible / this.#scale, { x: 0, y: this.frame.clientHeight / 2 });
+    const { clientWidth: w } = this.frame;
+    if (w > narrow || this.#scale > legible) return;
+    this.#scale = legible;
+    this.#fitted = false;
+    this.#center(w / 2 / legible, this.#size.h / 2);
   }
 
   /** show brings a place into the middle, large enough to be read. */
@@ -121,7 +125,8 @@ export class Viewport {
     const { clientWidth: w, clientHeight: h } = this.frame;
     const [left, top] = [place.x * this.#scale + this.#x, place.y * this.#scale + this.#y];
     const [right, bottom] = [left + place.w * this.#scale, top + place.h * this.#scale];
-    this.pan(left < 0 ? 20 - left : right > w ? w - 20 - right : 0, top < 0 ? 20 - top : bottom > h ? h - 20 - bottom : 0);
+    const dx = left < 0 ? 20 - left : right > w ? w - 20 - right : 0, dy = top < 0 ? 20 - top : bottom > h ? h - 20 - bottom : 0;
+    if (dx || dy) this.pan(dx, dy);
   }
 
   pan(dx, dy) {

@@ -1,0 +1,62 @@
+package mapper
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/PabloL007/outpost/internal/snapshot"
+)
+
+// Whatever stands in place of an object, an answer that is made of nothing is not decoded.
+func TestNothingIsDecoded(t *testing.T) {
+	for _, nothing := range []string{"{}", "null", "0", `""`, "[]", "true", "-1", `"1.2.3.4"`} {
+		many := "[" + strings.Repeat(nothing+" , ", 100_000) + nothing + "]"
+		for format, text := range map[string]string{
+			formatSnapshot:                     `{"version":1,"containers":` + many + `}`,
+			formatSnapshot + " by another key": `{"version":1,"CONTAINERS" : ` + many + `}`,
+			formatSnapshot + " by an odd key":  `{"version":1,"c\u006fntainers":` + many + `}`,
+			formatSnapshot + " of connections": `{"version":1,"containers":[{"id":"a","connections":` + many + `}]}`,
+			formatSnapshot + " of networks":    `{"version":1,"containers":[{"id":"a","networks":` + many + `}]}`,
+			formatSnapshot + " of ports":       `{"version":1,"containers":[{"id":"a","listening":[{"published":` + many + `}]}]}`,
+			formatConnections:                  many,
+			formatConnections + " of remotes":  `[{"name":"a","established":` + many + `}]`,
+		} {
+			kind, _, _ := strings.Cut(format, " ")
+			if document, err := decode(strings.NewReader(text), kind); err == nil || len(document.Containers) > 0 {
+				t.Errorf("%s of %s: %d containers, %v", format, nothing, len(document.Containers), err)
+			}
+		}
+	}
+	if _, err := decode(strings.NewReader(strings.Repeat("[", 1<<20)), formatConnections); err == nil {
+		t.Error("brackets alone are an answer")
+	}
+}
+
+// However short what an honest daemon tells is, it is decoded: many addresses of the host, many short endpoints, lists that are
+// empty, and those of a later version.
+func TestShortAnswersAreDecoded(t *testing.T) {
+	var document snapshot.Document
+	document.Version = snapshot.Version
+	for i := range 2000 {
+		document.Host.Addresses = append(document.Host.Addresses, netip.AddrFrom4([4]byte{1, 1, byte(i >> 8), byte(i)}))
+	}
+	text, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := decode(strings.NewReader(string(text)), formatSnapshot); err != nil || len(got.Host.Addresses) != 2000 {
+		t.Errorf("%d addresses, %v", len(got.Host.Addresses), err)
+	}
+	endpoints := `[` + strings.Repeat(`{"address":"::","port":1},`, 1000) + `{"address":"::","port":1}]`
+	for format, text := range map[string]string{
+		formatConnections: `[{"name":"a","artefact":"b","listening":` + endpoints + `,"established":[ ]}]`,
+		formatSnapshot:    fmt.Sprintf(`{"version":1,"later":[1,null,[],"x"],"containers":[{"id":"a","tags":["b","\"[{"],"connections":[],"networks":[{"id":"n","addresses":["1.1.1.1"]}]}]}`),
+	} {
+		if got, err := decode(strings.NewReader(text), format); err != nil || len(got.Containers) != 1 {
+			t.Errorf("%s: %d containers, %v", format, len(got.Containers), err)
+		}
+	}
+}
