@@ -2,7 +2,6 @@ package mapper
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -53,7 +52,7 @@ func TestShortAnswersAreDecoded(t *testing.T) {
 	endpoints := `[` + strings.Repeat(`{"address":"::","port":1},`, 1000) + `{"address":"::","port":1}]`
 	for format, text := range map[string]string{
 		formatConnections: `[{"name":"a","artefact":"b","listening":` + endpoints + `,"established":[ ]}]`,
-		formatSnapshot:    fmt.Sprintf(`{"version":1,"later":[1,null,[],"x"],"containers":[{"id":"a","tags":["b","\"[{"],"connections":[],"networks":[{"id":"n","addresses":["1.1.1.1"]}]}]}`),
+		formatSnapshot:    `{"version":1,"later":[1,null,[],"x"],"containers":[{"id":"a","tags":["b","\"[{"],"connections":[],"networks":[{"id":"n","addresses":["1.1.1.1"]}]}]}`,
 	} {
 		if got, err := decode(strings.NewReader(text), format); err != nil || len(got.Containers) != 1 {
 			t.Errorf("%s: %d containers, %v", format, len(got.Containers), err)
