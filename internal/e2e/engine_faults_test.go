@@ -161,7 +161,7 @@ func withClock(t testing.TB, hours int, shown *atomic.Int64) http.HandlerFunc {
 	}).ServeHTTP
 }
 
-// An engine that answers 500, garbage, a byte a second or by another clock, as where one's own was set back: to each request
+// An engine that hangs, answers 500, garbage, a byte a second or by another clock, as where one's own was set back: to each request
 // there is an answer in time, and when it is well again, so is Outpost.
 func TestFaultyEngine(t *testing.T) {
 	t.Parallel()
@@ -196,6 +196,7 @@ func TestFaultyEngine(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}, true},
+		{"hangs", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, true},
 		{"an endless list", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "[")
 			for r.Context().Err() == nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
+	"golang.org/x/sync/semaphore"
 
 	words "github.com/PabloL007/outpost/internal/container"
 )
@@ -25,10 +26,11 @@ type Engine struct {
 	current  atomic.Pointer[connection]
 }
 
-// connection is the Docker module's client, which settles the API's version with the first call and for good.
+// connection is the Docker module's client, with which the API's version is settled before the first call and for good.
 type connection struct {
 	*client.Client
-	negotiated atomic.Bool
+	isSettled atomic.Bool
+	settling  *semaphore.Weighted // for one
 }
 
 // Kinds are the kinds of calls that are made of the engine; there are no others but a ping before the first.
@@ -58,17 +60,44 @@ func New(parallel int, called func(kind string)) (*Engine, error) {
 
 // renew makes a client to which nothing is known of the engine: it may have become one of another version.
 func (e *Engine) renew() error {
-	c, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation(), keepConnections(e.parallel))
+	c, err := client.NewClientWithOpts(client.FromEnv, keepConnections(e.parallel))
 	if err != nil {
 		return fmt.Errorf("docker client: %w", err)
 	}
-	if before := e.current.Swap(&connection{Client: c}); before != nil {
+	if before := e.current.Swap(&connection{Client: c, settling: semaphore.NewWeighted(1)}); before != nil {
 		return before.Close() // idle connections alone
 	}
 	return nil
 }
 
-func (e *Engine) client() *client.Client { return e.current.Load().Client }
+// settleTimeout bounds the wait for an engine to tell its version. It is at hand.
+const settleTimeout = 10 * time.Second
+
+// client returns the client for a call. The API's version is settled before, by a ping. (The client would do that by itself
+// within its first call; but all others would wait for that one, however long that takes and they may wait.)
+func (e *Engine) client(ctx context.Context) (*client.Client, error) {
+	c := e.current.Load()
+	if c.isSettled.Load() {
+		return c.Client, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	if err := c.settling.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer c.settling.Release(1)
+	if c.isSettled.Load() {
+		return c.Client, nil
+	}
+	switch ping, err := c.Ping(ctx); {
+	case err == nil:
+		c.NegotiateAPIVersionPing(ping)
+	case !errdefs.IsPermissionDenied(err) && !errdefs.IsNotFound(err): // else the newest has to do
+		return nil, err
+	}
+	c.isSettled.Store(true)
+	return c.Client, nil
+}
 
 // keepConnections has the client keep as many connections as there are calls at once, each of bounded answers.
 func keepConnections(parallel int) client.Opt {
@@ -86,54 +115,54 @@ func keepConnections(parallel int) client.Opt {
 }
 
 // Close closes idle connections.
-func (e *Engine) Close() error { return e.client().Close() }
+func (e *Engine) Close() error { return e.current.Load().Close() }
 
 // Address returns the engine's address, such as unix:///var/run/docker.sock.
-func (e *Engine) Address() string { return e.client().DaemonHost() }
+func (e *Engine) Address() string { return e.current.Load().DaemonHost() }
 
 // Host returns what the engine tells of itself and its host. Where /info is not permitted, that is the version.
 func (e *Engine) Host(ctx context.Context) (words.Host, error) {
+	c, err := e.client(ctx)
+	if err != nil {
+		return words.Host{}, translate("ping", err)
+	}
 	e.called(kindInfo)
-	info, err := e.client().Info(ctx)
+	info, err := c.Info(ctx)
 	if err == nil {
 		now, _ := time.Parse(time.RFC3339Nano, info.SystemTime) // zero if it does not tell
-		return words.Host{ID: info.ID, Name: info.Name, Version: info.ServerVersion, API: e.client().ClientVersion(), Time: now}, nil
+		return words.Host{ID: info.ID, Name: info.Name, Version: info.ServerVersion, API: c.ClientVersion(), Time: now}, nil
 	}
 	if err = translate("info", err); !errors.Is(err, words.ErrForbidden) {
 		return words.Host{}, err
 	}
 	e.called(kindVersion)
-	version, err := e.client().ServerVersion(ctx)
+	version, err := c.ServerVersion(ctx)
 	if err != nil {
 		return words.Host{}, translate("version", err)
 	}
-	return words.Host{Version: version.Version, API: e.client().ClientVersion()}, nil
+	return words.Host{Version: version.Version, API: c.ClientVersion()}, nil
 }
 
 // Ready returns nil if the engine answers what Outpost asks it first: a list of containers, here of one at
 // the most. (A ping would not do: the client takes a ping that fails with 500 for an answer.)
 func (e *Engine) Ready(ctx context.Context) error {
-	e.called(kindList)
-	_, err := e.client().ContainerList(ctx, container.ListOptions{Limit: 1})
-	return translate("list containers", err)
-}
-
-// negotiate settles the API's version. The client does so by itself in all other calls; that for events reads the
-// version before that.
-func (e *Engine) negotiate(ctx context.Context) error {
-	current := e.current.Load()
-	if current.negotiated.Load() {
-		return nil
+	c, err := e.client(ctx)
+	if err != nil {
+		return translate("ping", err)
 	}
-	err := e.Ready(ctx)
-	current.negotiated.Store(err == nil)
-	return err
+	e.called(kindList)
+	_, err = c.ContainerList(ctx, container.ListOptions{Limit: 1})
+	return translate("list containers", err)
 }
 
 // Containers lists the running containers in the engine's order; paused and restarting ones are among them.
 func (e *Engine) Containers(ctx context.Context) ([]words.Summary, error) {
+	c, err := e.client(ctx)
+	if err != nil {
+		return nil, translate("ping", err)
+	}
 	e.called(kindList)
-	list, err := e.client().ContainerList(ctx, container.ListOptions{})
+	list, err := c.ContainerList(ctx, container.ListOptions{})
 	if err != nil {
 		return nil, translate("list containers", err)
 	}
@@ -146,13 +175,17 @@ func (e *Engine) Containers(ctx context.Context) ([]words.Summary, error) {
 
 // Inspect returns what the engine knows of one container, running or not. id may also be a name.
 func (e *Engine) Inspect(ctx context.Context, id string) (words.Container, error) {
+	c, err := e.client(ctx)
+	if err != nil {
+		return words.Container{}, translate("ping", err)
+	}
 	e.called(kindInspect)
-	inspected, err := e.client().ContainerInspect(ctx, id)
+	inspected, err := c.ContainerInspect(ctx, id)
 	if err != nil {
 		return words.Container{}, translate("inspect", err)
 	}
-	c, err := containerOf(inspected)
-	return c, translate("inspect", err)
+	it, err := containerOf(inspected)
+	return it, translate("inspect", err)
 }
 
 // translate wraps an error of the Docker client: what callers branch on becomes an error of package container.

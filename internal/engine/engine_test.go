@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,6 +255,39 @@ var errWriter = errors.New("full")
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errWriter }
+
+// While the engine does not answer the one who asks first for its version, nobody else waits longer than they may.
+func TestEngineThatHangsAtFirst(t *testing.T) {
+	var well atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !well.Load() {
+			<-r.Context().Done()
+			return
+		}
+		w.Header().Set("Api-Version", "1.41")
+		_, _ = io.WriteString(w, "[]")
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("DOCKER_HOST", "tcp://"+server.Listener.Addr().String())
+	e := newEngine(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	first := make(chan error, 1)
+	go func() { first <- e.Follow(ctx, time.Now(), func() {}, func(container.Event) {}) }()
+	time.Sleep(50 * time.Millisecond)
+	for range 3 {
+		brief, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if _, err := e.Containers(brief); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v", err)
+		}
+		cancel()
+	}
+	cancel()
+	<-first
+	well.Store(true)
+	if _, err := e.Containers(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
 
 func TestMain(m *testing.M) {
 	_ = os.Unsetenv("DOCKER_API_VERSION")

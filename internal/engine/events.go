@@ -29,7 +29,9 @@ func (e *Engine) Follow(ctx context.Context, since time.Time, started func(), ch
 		return err
 	}
 	// Whether a stream is refused the client does not tell in time; a request for what is past by any clock does.
-	if _, err := e.Past(ctx, time.Unix(1, 0), time.Unix(2, 0)); err != nil {
+	asking, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	if _, err := e.Past(asking, time.Unix(1, 0), time.Unix(2, 0)); err != nil {
 		return err
 	}
 	return e.events(ctx, events.ListOptions{Since: stamp(since)}, started, changed)
@@ -47,8 +49,9 @@ func (e *Engine) Past(ctx context.Context, since, until time.Time) ([]words.Even
 }
 
 func (e *Engine) events(ctx context.Context, options events.ListOptions, started func(), changed func(words.Event)) error {
-	if err := e.negotiate(ctx); err != nil {
-		return err
+	c, err := e.client(ctx)
+	if err != nil {
+		return translate("ping", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -57,7 +60,7 @@ func (e *Engine) events(ctx context.Context, options events.ListOptions, started
 		options.Filters.Add("event", string(action))
 	}
 	e.called(kindEvents)
-	messages, failed := e.client().Events(ctx, options)
+	messages, failed := c.Events(ctx, options)
 	select {
 	case err := <-failed: // before anything was agreed to
 		return translate("events", err)

@@ -17,15 +17,19 @@ import (
 // a writer ends the call; the engine then drops what the process still prints.
 func (e *Engine) Exec(ctx context.Context, id string, command []string, stdout, stderr io.Writer) (int, error) {
 	uncancelled := context.WithoutCancel(ctx)
+	c, err := e.client(ctx)
+	if err != nil {
+		return 0, translate("ping", err)
+	}
 	e.called(kindExecCreate)
-	created, err := e.client().ContainerExecCreate(uncancelled, id, container.ExecOptions{
+	created, err := c.ContainerExecCreate(uncancelled, id, container.ExecOptions{
 		Cmd: command, Env: []string{"LC_ALL=C"}, AttachStdout: true, AttachStderr: true,
 	})
 	if err != nil {
 		return 0, translate("exec create", err)
 	}
 	e.called(kindExecStart)
-	attached, err := e.client().ContainerExecAttach(uncancelled, created.ID, container.ExecAttachOptions{})
+	attached, err := c.ContainerExecAttach(uncancelled, created.ID, container.ExecAttachOptions{})
 	if err != nil {
 		return 0, translate("exec start", err)
 	}
@@ -35,7 +39,7 @@ func (e *Engine) Exec(ctx context.Context, id string, command []string, stdout, 
 		return 0, fmt.Errorf("exec output: %w", err)
 	}
 	e.called(kindExecInspect)
-	ended, err := e.client().ContainerExecInspect(ctx, created.ID)
+	ended, err := c.ContainerExecInspect(ctx, created.ID)
 	if err != nil {
 		return 0, translate("exec inspect", err)
 	}
