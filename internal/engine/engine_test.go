@@ -282,7 +282,9 @@ func TestEngineThatHangsAtFirst(t *testing.T) {
 		cancel()
 	}
 	cancel()
-	<-first
+	if err := <-first; !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
 	well.Store(true)
 	if _, err := e.Containers(t.Context()); err != nil {
 		t.Error(err)
