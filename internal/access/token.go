@@ -25,8 +25,8 @@ const (
 )
 
 // tokens are those of a file, one in each line, so that a new one can be handed out before the old one ends. The file is
-// read each time: neither its time nor its size tells for certain that it is another one. While it is not there or holds none, nobody is let in; a lack of descriptors alone changes
-// nothing.
+// read each time: neither its time nor its size tells for certain that it is another one. While it is not there or holds
+// none, nobody is let in; a lack of descriptors alone changes nothing.
 type tokens struct {
 	path string
 	log  zerolog.Logger

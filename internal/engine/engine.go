@@ -83,7 +83,7 @@ func (e *Engine) client(ctx context.Context) (*client.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	if err := c.settling.Acquire(ctx, 1); err != nil {
-		return nil, err
+		return nil, translate("ping", err)
 	}
 	defer c.settling.Release(1)
 	if c.isSettled.Load() {
@@ -93,7 +93,7 @@ func (e *Engine) client(ctx context.Context) (*client.Client, error) {
 	case err == nil:
 		c.NegotiateAPIVersionPing(ping)
 	case !errdefs.IsPermissionDenied(err) && !errdefs.IsNotFound(err): // else the newest has to do
-		return nil, err
+		return nil, translate("ping", err)
 	}
 	c.isSettled.Store(true)
 	return c.Client, nil
@@ -124,7 +124,7 @@ func (e *Engine) Address() string { return e.current.Load().DaemonHost() }
 func (e *Engine) Host(ctx context.Context) (words.Host, error) {
 	c, err := e.client(ctx)
 	if err != nil {
-		return words.Host{}, translate("ping", err)
+		return words.Host{}, err
 	}
 	e.called(kindInfo)
 	info, err := c.Info(ctx)
@@ -148,7 +148,7 @@ func (e *Engine) Host(ctx context.Context) (words.Host, error) {
 func (e *Engine) Ready(ctx context.Context) error {
 	c, err := e.client(ctx)
 	if err != nil {
-		return translate("ping", err)
+		return err
 	}
 	e.called(kindList)
 	_, err = c.ContainerList(ctx, container.ListOptions{Limit: 1})
@@ -159,7 +159,7 @@ func (e *Engine) Ready(ctx context.Context) error {
 func (e *Engine) Containers(ctx context.Context) ([]words.Summary, error) {
 	c, err := e.client(ctx)
 	if err != nil {
-		return nil, translate("ping", err)
+		return nil, err
 	}
 	e.called(kindList)
 	list, err := c.ContainerList(ctx, container.ListOptions{})
@@ -177,7 +177,7 @@ func (e *Engine) Containers(ctx context.Context) ([]words.Summary, error) {
 func (e *Engine) Inspect(ctx context.Context, id string) (words.Container, error) {
 	c, err := e.client(ctx)
 	if err != nil {
-		return words.Container{}, translate("ping", err)
+		return words.Container{}, err
 	}
 	e.called(kindInspect)
 	inspected, err := c.ContainerInspect(ctx, id)

@@ -51,7 +51,7 @@ func (e *Engine) Past(ctx context.Context, since, until time.Time) ([]words.Even
 func (e *Engine) events(ctx context.Context, options events.ListOptions, started func(), changed func(words.Event)) error {
 	c, err := e.client(ctx)
 	if err != nil {
-		return translate("ping", err)
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

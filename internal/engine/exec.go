@@ -19,7 +19,7 @@ func (e *Engine) Exec(ctx context.Context, id string, command []string, stdout, 
 	uncancelled := context.WithoutCancel(ctx)
 	c, err := e.client(ctx)
 	if err != nil {
-		return 0, translate("ping", err)
+		return 0, err
 	}
 	e.called(kindExecCreate)
 	created, err := c.ContainerExecCreate(uncancelled, id, container.ExecOptions{
