@@ -75,7 +75,7 @@ func (g *Guard) Serve(listener net.Listener, server *http.Server) error {
 		return server.Serve(listener)
 	}
 	// The library wraps the handler when it is about to serve, and lets no path be open.
-	server.Handler = g.confirmed(capped)
+	server.Handler = g.confirmed(g.known(capped))
 	wrapped := &firstAccept{Listener: listener, before: func() { server.Handler = g.before(server.Handler, capped, app) }}
 	// It says the same at each request while its file cannot be read.
 	seldom := g.Log.Level(max(zerolog.ErrorLevel, g.Log.GetLevel())).Sample(&zerolog.BurstSampler{Burst: 1, Period: time.Hour})

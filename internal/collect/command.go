@@ -2,6 +2,7 @@ package collect
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +40,7 @@ type commands struct {
 	*round
 	deadline time.Time
 	tooShort time.Duration // for an answer
+	asked    []*member     // and not answered, the first first
 	hung     bool          // it was waited for one that does not answer
 	answers  chan commandAnswer
 	running  sync.WaitGroup
@@ -60,11 +62,11 @@ func (c *commands) ask(ctx context.Context, members []*member) (best tables, fir
 		}
 		answer, ok := c.next(len(members) > 0)
 		if !ok {
-			c.hung = true
 			continue // with the next member beside it
 		}
 		waitedFor--
-		c.hung = c.hung || unanswered(answer.err)
+		c.hung = c.hung || inVain(answer.err) || answer.err == nil && c.asked[0] != answer.from
+		c.asked = slices.DeleteFunc(c.asked, func(m *member) bool { return m == answer.from })
 		if answer.err == nil {
 			return answer.tables, nil
 		}
@@ -94,6 +96,7 @@ func (c *commands) next(another bool) (answer commandAnswer, ok bool) {
 }
 
 func (c *commands) start(ctx context.Context, m *member) {
+	c.asked = append(c.asked, m)
 	c.running.Go(func() {
 		got, err := c.tablesFrom(ctx, m)
 		c.answers <- commandAnswer{got, m, err}

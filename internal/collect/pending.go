@@ -95,7 +95,7 @@ func await[T any](ctx context.Context, p *pending, patience *patience, which cal
 	defer leave()
 	patience.during(func(deadline time.Time) (hung bool) {
 		answer, err = answered(ctx, p, deadline, which, ask)
-		return unanswered(err)
+		return inVain(err)
 	})
 	return answer, err
 }
@@ -204,6 +204,12 @@ func (p *pending) isLeft(which call) bool {
 	defer p.mu.Unlock()
 	call := p.underWay[which]
 	return call != nil && call.left
+}
+
+// inVain reports whether an error is that of a call that was waited for and not answered.
+func inVain(err error) bool {
+	var e *unansweredError
+	return errors.As(err, &e) && e.detail != leftDetail
 }
 
 func unanswered(err error) bool {

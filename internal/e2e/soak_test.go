@@ -223,6 +223,7 @@ func TestSoak(t *testing.T) {
 	}
 	tally := p.end()
 	o.recovers(whole)
+	time.Sleep(min(duration, time.Minute)) // so long what came and went is remembered
 	t.Logf("%s: %s; %d containers and %d connections came and went; %d faults", duration, tally, passed.Load(), opened.Load(), made)
 	o.returned(before)
 	if made == 0 || passed.Load() == 0 || opened.Load() == 0 || tally.requests == tally.unavailable {

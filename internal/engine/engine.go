@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/containerd/errdefs/pkg/errhttp"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 	"golang.org/x/sync/semaphore"
@@ -64,7 +66,9 @@ func (e *Engine) renew() error {
 	if err != nil {
 		return fmt.Errorf("docker client: %w", err)
 	}
-	if before := e.current.Swap(&connection{Client: c, settling: semaphore.NewWeighted(1)}); before != nil {
+	next := &connection{Client: c, settling: semaphore.NewWeighted(1)}
+	next.isSettled.Store(os.Getenv(client.EnvOverrideAPIVersion) != "")
+	if before := e.current.Swap(next); before != nil {
 		return before.Close() // idle connections alone
 	}
 	return nil
@@ -92,11 +96,17 @@ func (e *Engine) client(ctx context.Context) (*client.Client, error) {
 	switch ping, err := c.Ping(ctx); {
 	case err == nil:
 		c.NegotiateAPIVersionPing(ping)
-	case !errdefs.IsPermissionDenied(err) && !errdefs.IsNotFound(err): // else the newest has to do
+	case !isRefusal(err): // else the newest has to do
 		return nil, translate("ping", err)
 	}
 	c.isSettled.Store(true)
 	return c.Client, nil
+}
+
+// isRefusal reports whether an error is an answer that will be the same the next time, such as a proxy's that forbids a call.
+func isRefusal(err error) bool {
+	status := errhttp.ToHTTP(err) // 500 for what is no answer
+	return status >= 400 && status < 500 && status != http.StatusTooManyRequests
 }
 
 // keepConnections has the client keep as many connections as there are calls at once, each of bounded answers.
@@ -143,8 +153,7 @@ func (e *Engine) Host(ctx context.Context) (words.Host, error) {
 	return words.Host{Version: version.Version, API: c.ClientVersion()}, nil
 }
 
-// Ready returns nil if the engine answers what Outpost asks it first: a list of containers, here of one at
-// the most. (A ping would not do: the client takes a ping that fails with 500 for an answer.)
+// Ready returns nil if the engine answers what Outpost asks it first: a list of containers, here of one at the most.
 func (e *Engine) Ready(ctx context.Context) error {
 	c, err := e.client(ctx)
 	if err != nil {

@@ -5,10 +5,15 @@ import (
 	"slices"
 )
 
-// objectLists are the lists of an answer whose elements are objects; what else stands in one takes an object's memory too.
+// objectLists are the lists of an answer whose elements are objects, and addressLists those of addresses; what else stands in
+// one takes the memory of such an element too.
 var objectLists = [][]byte{
 	[]byte("containers"), []byte("networks"), []byte("listening"), []byte("published"), []byte("connections"), []byte("unused"), []byte("established"),
 }
+var addressLists = [][]byte{[]byte("addresses"), []byte("gateways")}
+
+// shortestAddress is the length of an address as JSON has it.
+const shortestAddress = len(`"::"`)
 
 // isHollow reports whether a JSON text would take many times its memory: it has more objects than are worth their
 // length, or something else in the lists of objects. What is no JSON may be judged wrongly.
@@ -23,6 +28,9 @@ func isHollow(text []byte) bool {
 			}
 			if c == '"' {
 				n := lengthOfString(text[i:])
+				if s.top() == listOfAddresses && n < shortestAddress {
+					return true
+				}
 				s.last = text[i+1 : max(i+1, i+n-1)]
 				i += n - 1
 			}
@@ -39,35 +47,47 @@ type scanner struct {
 	open    []bracket
 	last    []byte // the string before, which may be a key
 	objects int
-	isNext  bool // an element of a list of objects may begin here
+	next    byte // with which an element of a list may begin here; 0 where anything may stand
 }
 
-// bracket is one that is open: that of an object, of a list of objects, or of another list.
+// bracket is one that is open: that of an object, of a list of objects or addresses, or of another list.
 type bracket byte
 
 const (
 	object bracket = iota
 	listOfObjects
+	listOfAddresses
 	otherList
 )
 
+// beginOf is with what an element of a list begins.
+var beginOf = map[bracket]byte{listOfObjects: '{', listOfAddresses: '"'}
+
+// top is the bracket around; that of an object where there is none.
+func (s *scanner) top() bracket {
+	if len(s.open) == 0 {
+		return object
+	}
+	return s.open[len(s.open)-1]
+}
+
 // step takes the first character of a token, and reports whether it may stand there.
 func (s *scanner) step(c byte) bool {
-	if s.isNext && c != '{' && c != ']' {
+	if s.next != 0 && c != s.next && c != ']' {
 		return false
 	}
-	s.isNext = false
+	s.next = 0
 	switch c {
 	case '{':
 		s.objects++
 		s.open = append(s.open, object)
 	case '[':
 		s.open = append(s.open, s.list())
-		s.isNext = s.open[len(s.open)-1] == listOfObjects
+		s.next = beginOf[s.top()]
 	case '}', ']':
 		s.open = s.open[:max(0, len(s.open)-1)]
 	case ',':
-		s.isNext = len(s.open) > 0 && s.open[len(s.open)-1] == listOfObjects
+		s.next = beginOf[s.top()]
 	}
 	return true
 }
@@ -76,8 +96,11 @@ func (s *scanner) step(c byte) bool {
 // case of keys; one that is written with a backslash may be any.
 func (s *scanner) list() bracket {
 	isNamed := func(name []byte) bool { return bytes.EqualFold(name, s.last) }
-	if len(s.open) == 0 || s.open[len(s.open)-1] == object && (slices.ContainsFunc(objectLists, isNamed) || bytes.ContainsRune(s.last, '\\')) {
+	switch {
+	case len(s.open) == 0 || s.top() == object && (slices.ContainsFunc(objectLists, isNamed) || bytes.ContainsRune(s.last, '\\')):
 		return listOfObjects
+	case s.top() == object && slices.ContainsFunc(addressLists, isNamed):
+		return listOfAddresses
 	}
 	return otherList
 }

@@ -20,6 +20,7 @@ func TestNothingIsDecoded(t *testing.T) {
 			formatSnapshot + " of connections": `{"version":1,"containers":[{"id":"a","connections":` + many + `}]}`,
 			formatSnapshot + " of networks":    `{"version":1,"containers":[{"id":"a","networks":` + many + `}]}`,
 			formatSnapshot + " of ports":       `{"version":1,"containers":[{"id":"a","listening":[{"published":` + many + `}]}]}`,
+			formatSnapshot + " of a host":      `{"version":1,"host":{"addresses":` + strings.ReplaceAll(many, `"1.2.3.4"`, `"1"`) + `},"containers":[]}`,
 			formatConnections:                  many,
 			formatConnections + " of remotes":  `[{"name":"a","established":` + many + `}]`,
 		} {

@@ -266,7 +266,14 @@ func TestMovesToAnotherBox(t *testing.T) {
 	places := func() map[string]string {
 		return webtest.Eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll(".node")].map((n) => [n.dataset.id, n.querySelector(".body").getAttribute("x") + " " + n.querySelector(".body").getAttribute("y")]))`)
 	}
-	before := places()
+	away := webtest.Eval[[]float64](p, `(() => {
+		const at = [...document.querySelectorAll(".node")].find((n) => n.querySelector(".name").textContent === "s6").getBoundingClientRect();
+		const map = document.querySelector("#map").getBoundingClientRect();
+		return [map.x + map.width / 2 - at.x - at.width / 2, map.y + map.height / 2 - at.y - at.height / 2];
+	})()`)
+	p.Drag("#map", away[0], away[1], 10) // it is in the middle of what is looked at
+	screen := `JSON.stringify([...document.querySelectorAll(".node")].filter((n) => !n.textContent.includes("s6")).map((n) => [n.dataset.id, Math.round(n.querySelector(".body").getBoundingClientRect().x), Math.round(n.querySelector(".body").getBoundingClientRect().y)]).sort())`
+	before, seen := places(), webtest.Eval[string](p, screen)
 	replica := container("two", "", "another")
 	replica.Service, replica.Project = "s6", "shop"
 	served.set(mapOf(append(nodes, replica), links), nil)
@@ -279,6 +286,9 @@ func TestMovesToAnotherBox(t *testing.T) {
 	}
 	if moved > 1 {
 		t.Errorf("%d of %d moved", moved, len(before))
+	}
+	if now := webtest.Eval[string](p, screen); now != seen {
+		t.Errorf("on the screen: %s\nbefore %s", now, seen)
 	}
 }
 
@@ -323,7 +333,36 @@ func TestLinksComeAndGoInThePanel(t *testing.T) {
 	if !webtest.Eval[bool](p, `window.button.isConnected && document.activeElement === window.button && window.button.textContent === "shop-b"`) {
 		t.Error("the button that has the focus is another one")
 	}
-	served.set(with(0, 3), nil)
+	webtest.Eval[bool](p, `(getSelection().selectAllChildren(window.button), true)`)
+	served.set(with(1, 3), nil)
 	p.Until(`document.querySelectorAll("#panel li button").length === 2`)
+	if !webtest.Eval[bool](p, `document.activeElement === window.button && getSelection().toString() === "shop-b"`) {
+		t.Error("the button below one that went was moved")
+	}
+	served.set(with(0, 3), nil)
+	p.Until(`[...document.querySelectorAll("#panel li button")].map((b) => b.textContent).join(" ") === "shop-a shop-d"`)
 	same(t, "the focus, when its link is gone", []string{webtest.Eval[string](p, `document.activeElement.id`)}, "panel")
+}
+
+// TestWider gives nodes that stand beside and above each other the sign of what could not be read: none covers another.
+func TestWider(t *testing.T) {
+	t.Parallel()
+	var nodes []graph.Node
+	for i := range 12 {
+		nodes = append(nodes, container("one", "shop", fmt.Sprint("container-with-a-name-", i)))
+	}
+	p, served := open(t, mapOf(slices.Clone(nodes), []graph.Link{link(nodes[0], nodes[1], 80, 1), link(nodes[1], nodes[2], 80, 1)}), "")
+	for i := range nodes {
+		nodes[i].Reason = "the image has no cat"
+	}
+	served.set(mapOf(slices.Clone(nodes), []graph.Link{link(nodes[0], nodes[1], 80, 1), link(nodes[1], nodes[2], 80, 1)}), nil)
+	p.Until(`document.querySelectorAll(".badge").length === 12`)
+	for what, expression := range map[string]string{
+		"nothing upon another": `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
+		"all in their box":     `nodes.every((n) => within(n, box("shop")) && within(n, box("one")))`,
+	} {
+		if !webtest.Eval[bool](p, geometry+expression+"})()") {
+			t.Errorf("%s: not true", what)
+		}
+	}
 }

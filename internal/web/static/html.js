@@ -41,6 +41,8 @@ export function patch(element, like) {
 
 /** patchChildren finds children with an ID by that, wherever they are now, and the others by their order. */
 function patchChildren(element, like) {
+  const wantedIDs = new Set([...like.children].map((c) => c.dataset.id));
+  for (const c of [...element.children]) if (c.dataset.id && !wantedIDs.has(c.dataset.id)) c.remove(); // so that none of the others is moved
   const withID = new Map([...element.children].filter((c) => c.dataset.id).map((c) => [c.dataset.id, c]));
   let at = element.firstChild;
   for (const wanted of [...like.childNodes]) {

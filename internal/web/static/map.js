@@ -49,7 +49,7 @@ export class MapDrawing {
   draw(picture, { keep, look = "" } = {}) {
     const present = new Set([...picture.nodes, ...picture.boxes].map((thing) => thing.id));
     const moved = this.#arrange(picture, keep && ((id) => present.has(id) || keep(id)));
-    this.viewport.resize(extent([...this.#places].filter(([id]) => present.has(id)).map(([, p]) => p)));
+    if (picture.nodes.length) this.viewport.resize(extent([...this.#places].filter(([id]) => present.has(id)).map(([, p]) => p)));
     if (look) this.viewport.look = look; // before anything is drawn, so that nothing is drawn that is too small to be seen
     else if (!moved) this.viewport.begin();
     else this.viewport.follow(moved);
@@ -64,7 +64,7 @@ export class MapDrawing {
     const platesOf = (id) => plates.filter((p) => p.box === id).length;
     const { x, y } = this.viewport.middle;
     const far = ({ id }) => Math.hypot(this.#places.get(id).x - x, this.#places.get(id).y - y);
-    const stayed = nodes.filter((n) => this.#places.has(n.id));
+    const stayed = nodes.filter((n) => this.#places.has(n.id) && String(this.#homes.get(n.id)?.boxes) === String(n.boxes));
     const middle = stayed.length > 0 && stayed.reduce((a, b) => (far(b) < far(a) ? b : a));
     const before = this.#places.get(middle?.id);
     const kept = isAlive && before && placeNew(nodes, pairs, this.#places, { isAlive, homes: this.#homes, plates: platesOf }) && this.#roomOf(isAlive) < sparse * this.#room;

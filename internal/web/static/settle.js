@@ -15,10 +15,12 @@ const mostLinks = 8;
 export function placeNew(items, lines, places, { isAlive = () => true, homes = new Map(), plates = () => 0 } = {}) {
   for (const { id, boxes } of items) if (homes.has(id) && String(homes.get(id).boxes) !== String(boxes)) places.delete(id);
   const fresh = items.filter((item) => !places.has(item.id));
-  if (!fresh.length && items.every((item) => item.boxes.every((id) => places.has(id)))) return true;
+  const wider = items.filter((item) => places.get(item.id)?.w < item.w);
+  if (!fresh.length && !wider.length && items.every((item) => item.boxes.every((id) => places.has(id)))) return true;
   if (fresh.length > Math.max(few, Math.min(many, items.length / 2))) return false;
   const ground = new Ground(items, lines, places, isAlive, homes);
   ground.settleBoxes();
+  wider.forEach((item) => ground.widen(item));
   for (const item of items) if (!places.has(item.id)) ground.place(item);
   ground.shrinkBoxes(plates);
   return true;
@@ -31,8 +33,8 @@ class Ground {
   constructor(items, lines, places, isAlive, homes) {
     Object.assign(this, { items, places, isAlive });
     this.homes = new Map([...homes, ...items.map((item) => [item.id, item])]);
-    this.boxes = new Map(); // to those around each
-    for (const { boxes } of items) boxes.forEach((id, i) => this.boxes.set(id, boxes.slice(0, i)));
+    this.boxes = new Map(); // to those around each, of what is not shown now too
+    for (const [id, { boxes }] of this.homes) if (isAlive(id)) boxes.forEach((box, i) => this.boxes.set(box, boxes.slice(0, i)));
     this.innermost = [...this.boxes.keys()].sort((a, b) => this.boxes.get(b).length - this.boxes.get(a).length);
     this.linked = new Map();
     for (const [a, b] of lines) {
@@ -86,6 +88,17 @@ class Ground {
       const h = Math.max(held.y + held.h - place.y, plates(box) * plateRoom + title);
       this.places.set(box, { ...place, w: Math.min(place.w, held.x + held.w - place.x), h: Math.min(place.h, h) });
     }
+  }
+
+  /** widen makes room for an item that was narrower, as without the sign of what could not be read. */
+  widen(item) {
+    const at = this.places.get(item.id);
+    if (!at) return; // nor will it be where it was
+    this.places.delete(item.id);
+    if (this.#settle(item, [at])) return;
+    this.places.set(item.id, at);
+    stretch(this.places, "x", "w", at.x + at.w, item.w - at.w);
+    this.places.set(item.id, { ...at, w: item.w });
   }
 
   /** place gives a place to an item, and to the boxes around it that have none. */
