@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -288,6 +289,43 @@ func TestEngineThatHangsAtFirst(t *testing.T) {
 	well.Store(true)
 	if _, err := e.Containers(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// What is made of the answer to the ping: by which version the list is asked for, if it is.
+func TestPings(t *testing.T) {
+	for name, test := range map[string]struct {
+		set    string // DOCKER_API_VERSION
+		status int    // of the ping
+		want   string // version
+	}{
+		"answered":           {"", http.StatusOK, "1.41"},
+		"forbidden":          {"", http.StatusForbidden, api.DefaultVersion},
+		"not let in":         {"", http.StatusUnauthorized, api.DefaultVersion},
+		"in trouble":         {"", http.StatusInternalServerError, ""},
+		"version set":        {"1.30", http.StatusOK, "1.30"},
+		"set, and no answer": {"1.30", http.StatusInternalServerError, "1.30"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ""
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/_ping" {
+					w.Header().Set("Api-Version", "1.41")
+					w.WriteHeader(test.status)
+					return
+				}
+				got, _, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/v"), "/")
+				_, _ = io.WriteString(w, "[]")
+			}))
+			t.Cleanup(server.Close)
+			t.Setenv("DOCKER_HOST", "tcp://"+server.Listener.Addr().String())
+			if test.set != "" {
+				t.Setenv("DOCKER_API_VERSION", test.set)
+			}
+			if _, err := newEngine(t).Containers(t.Context()); (err == nil) != (test.want != "") || got != test.want {
+				t.Errorf("asked by %q, %v", got, err)
+			}
+		})
 	}
 }
 
