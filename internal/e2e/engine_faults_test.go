@@ -103,6 +103,16 @@ type faulty struct {
 	calls context.Context // of all calls until the engine is another one
 }
 
+// newFaulty returns an engine that is well, and the variable that leads to it.
+func newFaulty(t testing.TB) (engine *faulty, variable string) {
+	t.Helper()
+	engine = &faulty{well: passOn(t)}
+	engine.become(nil)
+	path := filepath.Join(t.TempDir(), "engine.sock")
+	serveSocket(t, path, engine)
+	return engine, "DOCKER_HOST=unix://" + path
+}
+
 // become has the engine fail, or nil be well, and breaks off what it was asked before, events too.
 func (f *faulty) become(fault http.HandlerFunc) {
 	f.mu.Lock()
@@ -167,12 +177,9 @@ func TestFaultyEngine(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
-	engine := &faulty{well: passOn(t)}
-	engine.become(nil)
-	path := filepath.Join(t.TempDir(), "engine.sock")
-	serveSocket(t, path, engine)
+	engine, host := newFaulty(t)
 	// Without a limit Go gives back what an endless list took only after minutes.
-	o := startReleased(t, interfaces, "DOCKER_HOST=unix://"+path, "GOMEMLIMIT=48MiB", profiled)
+	o := startReleased(t, interfaces, host, "GOMEMLIMIT=48MiB", profiled)
 	whole := complete(l.Name("it"), l.on(0), nil)
 	o.recovers(whole)
 	before := o.usage()
@@ -254,11 +261,8 @@ func TestEngineHangsOnMany(t *testing.T) {
 	const hang = 100
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
-	engine := &faulty{well: passOn(t)}
-	engine.become(nil)
-	path := filepath.Join(t.TempDir(), "engine.sock")
-	serveSocket(t, path, engine)
-	o := startReleased(t, interfaces, "DOCKER_HOST=unix://"+path, profiled)
+	engine, host := newFaulty(t)
+	o := startReleased(t, interfaces, host, profiled)
 	whole := complete(l.Name("it"), l.on(0), nil)
 	o.recovers(whole)
 	before := o.usage()

@@ -86,20 +86,27 @@ func testNewcomers(t *testing.T, isMoved bool) {
 	p.Shot("newcomers")
 }
 
+// onScreen tells where each node is to be seen.
+func onScreen(p *webtest.Page) string {
+	return webtest.Eval[string](p, `JSON.stringify([...document.querySelectorAll(".node .body")].map((b) => {
+		const { x, y } = b.getBoundingClientRect();
+		return [b.closest(".node").dataset.id, Math.round(x), Math.round(y)];
+	}).sort())`)
+}
+
 // TestComesBack hides what is alone in its project for a while: it comes back to where it was, and nothing else moves.
 func TestComesBack(t *testing.T) {
 	t.Parallel()
 	g := shop()
 	p, served := open(t, g, "?state=live&unlinked=hide")
-	places := `JSON.stringify([...document.querySelectorAll(".node .body")].map((b) => [b.closest(".node").dataset.id, Math.round(b.getBoundingClientRect().x), Math.round(b.getBoundingClientRect().y)]).sort())`
-	before := webtest.Eval[string](p, places)
+	before := onScreen(p)
 	without := shop()
 	without.Links = slices.DeleteFunc(without.Links, func(l graph.Link) bool { return strings.Contains(l.Client, "batch-job") })
 	served.set(without, nil)
 	p.Until(`document.querySelectorAll(".node").length === 5`)
 	served.set(g, nil)
 	p.Until(`document.querySelectorAll(".node").length === 6`)
-	if after := webtest.Eval[string](p, places); after != before {
+	if after := onScreen(p); after != before {
 		t.Errorf("%s\nbefore %s", after, before)
 	}
 }
@@ -298,13 +305,12 @@ func TestNothingForAWhile(t *testing.T) {
 	p, _ := open(t, shop(), "")
 	p.Drag("#map", 50, 40, 5)
 	p.Until(`location.search.includes("look=")`)
-	places := `JSON.stringify([...document.querySelectorAll(".node .body")].map((b) => [b.closest(".node").dataset.id, Math.round(b.getBoundingClientRect().x), Math.round(b.getBoundingClientRect().y)]).sort())`
-	before := webtest.Eval[string](p, places)
+	before := onScreen(p)
 	p.Choose("[name=port]", "7")
 	p.Until(`!document.querySelector(".node")`)
 	p.Choose("[name=port]", "")
 	p.Until(`document.querySelectorAll(".node").length === 9`)
-	if after := webtest.Eval[string](p, places); after != before {
+	if after := onScreen(p); after != before {
 		t.Errorf("%s\nbefore %s", after, before)
 	}
 }
