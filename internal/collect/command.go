@@ -53,19 +53,16 @@ type commandAnswer struct {
 }
 
 func (c *commands) ask(ctx context.Context, members []*member) (best tables, firstErr error) {
-	waitedFor := 0
-	for another := true; another || waitedFor > 0; another = len(members) > 0 && time.Until(c.deadline) > 0 {
+	for another := true; another || len(c.asked) > 0; another = len(members) > 0 && time.Until(c.deadline) > 0 {
 		if another {
 			c.start(ctx, members[0])
 			members = members[1:]
-			waitedFor++
 		}
 		answer, ok := c.next(len(members) > 0)
 		if !ok {
 			continue // with the next member beside it
 		}
-		waitedFor--
-		c.hung = c.hung || inVain(answer.err) || answer.err == nil && c.asked[0] != answer.from
+		c.hung = c.hung || unanswered(answer.err) || answer.err == nil && c.asked[0] != answer.from
 		c.asked = slices.DeleteFunc(c.asked, func(m *member) bool { return m == answer.from })
 		if answer.err == nil {
 			return answer.tables, nil

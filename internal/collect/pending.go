@@ -95,7 +95,7 @@ func await[T any](ctx context.Context, p *pending, patience *patience, which cal
 	defer leave()
 	patience.during(func(deadline time.Time) (hung bool) {
 		answer, err = answered(ctx, p, deadline, which, ask)
-		return inVain(err)
+		return unanswered(err)
 	})
 	return answer, err
 }
@@ -206,13 +206,8 @@ func (p *pending) isLeft(which call) bool {
 	return call != nil && call.left
 }
 
-// inVain reports whether an error is that of a call that was waited for and not answered.
-func inVain(err error) bool {
-	var e *unansweredError
-	return errors.As(err, &e) && e.detail != leftDetail
-}
-
+// unanswered reports whether an error is that of a call that was waited for and has not ended.
 func unanswered(err error) bool {
 	var e *unansweredError
-	return errors.As(err, &e)
+	return errors.As(err, &e) && e.detail != leftDetail
 }

@@ -6,7 +6,8 @@ import (
 )
 
 // duplicates returns, for each target that answers for the same host as another one, that other one: the one that has done
-// so for longest, as long as it answers, so that nobody takes a host's place by saying to be it. That they have a container in common tells: hosts that were cloned have the same ID, but not that.
+// so for longest, as long as it answers, so that nobody takes a host's place by saying to be it. That they have a container
+// in common tells: hosts that were cloned have the same ID, but not that.
 func duplicates(sources []Source) map[string]string {
 	best := make([]int, 0, len(sources)) // the best first
 	for i, source := range sources {

@@ -273,8 +273,8 @@ function theme(chosen) {
 }
 
 const keys = {
-  "/": () => $("search").focus(), "?": () => $("legend").showModal(), p: () => pause(), l: () => tidy(), t: () => (document.querySelector("tbody tr") || $("table")).focus(),
-  n: () => picture.byID.has(view.select) && neighbours(view.select), "+": () => map.viewport.zoom(1.25), "=": () => map.viewport.zoom(1.25), "-": () => map.viewport.zoom(0.8), 0: () => fit(),
+  "/": () => $("search").focus(), "?": () => $("legend").showModal(), p: () => pause(), l: tidy, t: () => (document.querySelector("tbody tr") || $("table")).focus(),
+  n: () => picture.byID.has(view.select) && neighbours(view.select), "+": () => map.viewport.zoom(1.25), "=": () => map.viewport.zoom(1.25), "-": () => map.viewport.zoom(0.8), 0: fit,
   Escape: () => ($("save").open ? shut() : select("", "")),
 };
 

@@ -19,6 +19,12 @@ export function nameOf(node) {
 /** placed is what a node is called where others may be called so too. */
 export const placed = (node) => (node.host && node.kind !== "host" ? `${nameOf(node)} on ${node.host}` : nameOf(node));
 
+/** portsOf returns the ports at which hosts publish a node, or what is in a group, ascending. */
+export function portsOf(node) {
+  const ports = node.publishes || new Set((node.details?.listening || []).flatMap((l) => l.published.map((p) => p.port)));
+  return [...ports].sort((a, b) => a - b);
+}
+
 const collator = new Intl.Collator("en", { numeric: true });
 
 /** compareTexts orders texts as people do, with numbers in them by their size. */

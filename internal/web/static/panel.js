@@ -1,6 +1,6 @@
 // The side panel: what is known of a node, a line, the targets, or what could not be read.
 import { button, html } from "./html.js";
-import { ago, bytes, count, endpoint, isGroup, linkText, nameOf, number, placed } from "./names.js";
+import { ago, bytes, count, endpoint, isGroup, linkText, nameOf, number, placed, portsOf } from "./names.js";
 import { groupsHolding, keyOf } from "./view.js";
 
 const seenBy = { both: "both halves were seen", client: "only the client's half was seen", server: "only the server's half was seen" };
@@ -39,7 +39,7 @@ export function nodePanel(node, { links, nodes }, graph, now, on) {
       ["Kind", isGroup(node) ? `group of ${count(node.members, "node")} by ${node.kind}` : node.kind],
       ["Image", node.image], ["Host", node.host], ["Project", node.project], ["Service", node.service],
       ["Container", node.container && node.container.slice(0, 12)],
-      ["Publishes", isGroup(node) && [...node.publishes].sort((a, b) => a - b).map((port) => `:${port}`).join(", ")],
+      ["Publishes", isGroup(node) && portsOf(node).map((port) => `:${port}`).join(", ")],
       ["Networks", details && list(details.networks.map((n) => [n.name, n.addresses.length ? ` ${n.addresses.join(", ")}` : ""].join("")))],
       ["Listening", details && (details.listening.length ? list(details.listening.map(listener)) : details.status === "ok" ? "nowhere" : "not known")],
       ["Read by", details && `${details.method}: ${methods[details.method] || ""}`],

@@ -1,5 +1,5 @@
 // What a map is drawn of: nodes, boxes, lines and plates, all with their texts, before anything has a place.
-import { clip, count, idOf, isGroup, nameOf, number, subtitleOf } from "./names.js";
+import { clip, count, idOf, isGroup, nameOf, number, portsOf, subtitleOf } from "./names.js";
 import { keyOf } from "./view.js";
 
 const nodeHeight = 42, longest = 30;
@@ -130,12 +130,6 @@ function platesOf(nodes) {
 
 /** hasWall reports whether a node stands in the box of a host, at the wall of which its ports are. */
 const hasWall = (node) => !!node.host && !node.past && boxesAround(node).length > 0;
-
-/** portsOf returns the ports that are published of a node, ascending. */
-function portsOf(node) {
-  const ports = isGroup(node) ? node.publishes : new Set((node.details?.listening || []).flatMap((l) => l.published.map((p) => p.port)));
-  return [...ports].sort((a, b) => a - b);
-}
 
 /** describe says in one line what a node is, for those who do not see it. */
 export function describe(n) {

@@ -1,5 +1,5 @@
 // What somebody wants to see of a graph. The names are those of the parameters of /v1/graph where it has them too.
-import { idOf, isUnnamed } from "./names.js";
+import { idOf, isUnnamed, portsOf } from "./names.js";
 
 /** mostNodes is how many nodes are shown before they are put together. */
 const mostNodes = 60;
@@ -221,7 +221,7 @@ function withMember(group, n) {
   group.stale ||= n.stale;
   group.unread = (group.unread || 0) + (n.reason ? 1 : 0);
   group.past = ((group.members === 0 || group.past) && n.past) || undefined;
-  for (const { published } of n.details?.listening || []) for (const { port } of published) group.publishes.add(port);
+  for (const port of portsOf(n)) group.publishes.add(port);
   group.members++;
   return group;
 }
