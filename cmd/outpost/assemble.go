@@ -106,7 +106,7 @@ func collectOptions(c config.Config) (collect.Options, error) {
 
 // start follows the engine's events, tells the log what works here, and then samples for the map, until ctx ends; wait
 // waits for that. Where one method alone may be used, unworkable gets the reason for which it cannot work.
-func (o *outpost) start(ctx context.Context, c config.Config, own *mapper.Own) (unworkable <-chan error, wait func()) {
+func (o *outpost) start(ctx context.Context, c config.Config, own *mapper.LocalMap) (unworkable <-chan error, wait func()) {
 	reasons := make(chan error, 1)
 	var running sync.WaitGroup
 	running.Go(func() { o.inventory.Run(ctx, o.Followed) })

@@ -107,7 +107,7 @@ func drawHere(ctx context.Context, c config.Config) (graph.Graph, error) {
 	if err != nil {
 		return graph.Graph{}, err
 	}
-	drawn, err := mapper.NewOwn(here, here.names, mapper.NewWindow(time.Duration(c.Window))).Graph(ctx)
+	drawn, err := mapper.NewLocalMap(here, here.names, mapper.NewHistory(time.Duration(c.Window))).Graph(ctx)
 	return drawn, errors.Join(err, here.close(context.WithoutCancel(ctx)))
 }
 

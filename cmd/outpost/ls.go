@@ -93,7 +93,7 @@ func take(ctx context.Context, o lsOptions, c config.Config) (snapshot.Document,
 	if err == nil && c.Collector.Forced() {
 		err = here.works(ctx)
 	}
-	return snapshot.DocumentOf(o.filter.Of(taken)), errors.Join(err, here.close(context.WithoutCancel(ctx)))
+	return snapshot.DocumentOf(o.filter.Apply(taken)), errors.Join(err, here.close(context.WithoutCancel(ctx)))
 }
 
 // fetchSnapshot asks a daemon.

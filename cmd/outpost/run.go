@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		command, args = args[0], args[1:]
 	}
 	if len(args) > 0 && !slices.Contains([]string{"ls", "map", "links", "diff"}, command) {
-		return fail(stderr, statusUsage, fmt.Errorf("too many arguments: %q; see outpost --help", mapper.WithoutUser(strings.Join(args, " "))))
+		return fail(stderr, statusUsage, fmt.Errorf("too many arguments: %q; see outpost --help", mapper.RedactUserinfo(strings.Join(args, " "))))
 	}
 	switch command {
 	case "version", "--version":
@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return statusOK
 	case "serve", "map", "healthcheck", "doctor", "ls", "links", "diff":
 	default:
-		return fail(stderr, statusUsage, fmt.Errorf("unknown command %q; see outpost --help", mapper.WithoutUser(command)))
+		return fail(stderr, statusUsage, fmt.Errorf("unknown command %q; see outpost --help", mapper.RedactUserinfo(command)))
 	}
 
 	configuration, err := config.FromEnvironment()

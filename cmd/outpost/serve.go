@@ -41,7 +41,7 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close(life)) }()
-	own := mapper.NewOwn(o, o.names, mapper.NewWindow(time.Duration(c.Window)))
+	own := mapper.NewLocalMap(o, o.names, mapper.NewHistory(time.Duration(c.Window)))
 	o.metrics.Map(own.Latest, int(c.MetricsMaxLinks))
 	handler := api.New(api.Options{Source: o, Map: own, Metrics: o.metrics.Handler(), Version: versionOf(), Log: log})
 	listener, err := listen(ctx, c, guard, log)
@@ -84,7 +84,7 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 	m := mapper.New(mapper.Options{
 		Targets: targets, Interval: time.Duration(c.Interval), StaleAfter: time.Duration(c.StaleAfter),
 		Transport: transport, Naming: names,
-	}, mapper.NewWindow(time.Duration(c.Window)), log)
+	}, mapper.NewHistory(time.Duration(c.Window)), log)
 	handler := api.New(api.Options{
 		Map: m, Metrics: metrics.OfMapper(versionOf(), m.Latest, int(c.MetricsMaxLinks)), Version: versionOf(), Log: log,
 	})
@@ -99,7 +99,7 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 		stop()
 		running.Wait()
 	}()
-	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Strs("targets", mapper.Texts(targets)).
+	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Strs("targets", mapper.Names(targets)).
 		Dur("interval_ms", time.Duration(c.Interval)).Msg("Serving")
 	return serveUntil(ctx, api.NewServer(handler), guard, listener, nil, log)
 }

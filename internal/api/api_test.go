@@ -40,7 +40,7 @@ func (s *source) Snapshot(ctx context.Context, _ bool) (snapshot.Snapshot, error
 	if s.panics {
 		panic("out of order")
 	}
-	return snapshot.Snapshot{Taken: time.Now(), Took: time.Second, Containers: s.containers}, s.err
+	return snapshot.Snapshot{TakenAt: time.Now(), Duration: time.Second, Containers: s.containers}, s.err
 }
 
 func (s *source) Ready(context.Context) error { return s.err }

@@ -69,8 +69,8 @@ func everything() told {
 			Host:      container.Host{ID: "5a1e0c9e-0000-0000-0000-000000000000", Name: "host", Version: "29.0.0", API: "1.52"},
 			Addresses: []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")}, AllAddresses: true,
 		},
-		Taken: time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)),
-		Took:  1234 * time.Microsecond,
+		TakenAt:  time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)),
+		Duration: 1234 * time.Microsecond,
 		Containers: []snapshot.Container{{
 			ID: id("a"), Name: "/web", Image: "shop/web:1", Project: "shop", Service: "web", Network: "shop_default", Namespace: id("a"),
 			Networks: []container.Network{{
@@ -139,7 +139,7 @@ func (s told) Graph(ctx context.Context) (graph.Graph, error) {
 
 // nothing is a snapshot of a host without containers, of which the engine tells nothing.
 func nothing() told {
-	return told{taken: snapshot.Snapshot{Taken: time.Unix(0, 0), Took: time.Millisecond}}
+	return told{taken: snapshot.Snapshot{TakenAt: time.Unix(0, 0), Duration: time.Millisecond}}
 }
 
 func handlerOf(source told) http.Handler {

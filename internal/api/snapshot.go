@@ -40,7 +40,7 @@ func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	taken = filter.Of(taken)
+	taken = filter.Apply(taken)
 	document := snapshot.DocumentOf(taken)
 	body, ok := h.encode(w, document)
 	if !ok {

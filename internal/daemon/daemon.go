@@ -186,10 +186,10 @@ func (d *Daemon) snapshot(ctx context.Context, result collect.Result, started ti
 	}
 	taken := snapshot.Snapshot{
 		Host:       d.host(ctx, result),
-		Taken:      started,
-		Containers: snapshot.Of(result, interfaces),
+		TakenAt:    started,
+		Containers: snapshot.Attribute(result, interfaces),
 	}
-	taken.Took = time.Since(started)
+	taken.Duration = time.Since(started)
 	return taken
 }
 

@@ -94,7 +94,7 @@ func TestRequestsShareTheNextCollection(t *testing.T) {
 			answered := make(chan answer, 1)
 			go func() {
 				taken, err := d.Snapshot(ctx, measured)
-				answered <- answer{taken.Taken, err}
+				answered <- answer{taken.TakenAt, err}
 			}()
 			synctest.Wait()
 			return answered
@@ -244,7 +244,7 @@ func testReasonsAreLoggedOnce(t *testing.T) {
 func TestDebugTellsOfEachContainer(t *testing.T) {
 	var log bytes.Buffer
 	newJournal(zerolog.New(&log)).containers(snapshot.Snapshot{
-		Took: time.Second, Containers: []snapshot.Container{{ID: "0a1b", Name: "/it", LeftOut: snapshot.LeftOut{Unpublished: 3}}},
+		Duration: time.Second, Containers: []snapshot.Container{{ID: "0a1b", Name: "/it", LeftOut: snapshot.LeftOut{Unpublished: 3}}},
 	}, []string{"/gone"})
 	for _, part := range []string{`"container":"0a1b"`, `"left_out_unpublished":3`, `"message":"Read"`, `"left_out_gone":["/gone"]`, `"took_ms":1000`} {
 		if !strings.Contains(log.String(), part) {

@@ -187,7 +187,7 @@ func (j *journal) containers(taken snapshot.Snapshot, gone []string) {
 	}
 	j.incomplete = histories
 	j.log.Debug().Int("containers", len(taken.Containers)).Int("incomplete", incomplete).
-		Strs("left_out_gone", gone).Dur("took_ms", taken.Took).Msg("Collected")
+		Strs("left_out_gone", gone).Dur("took_ms", taken.Duration).Msg("Collected")
 }
 
 // container logs what is new of a container.

@@ -49,7 +49,7 @@ type Mapper struct {
 	Options
 	client   *client
 	patience time.Duration // with one answer
-	window   *Window
+	window   *History
 	log      zerolog.Logger
 
 	mu      sync.Mutex
@@ -77,7 +77,7 @@ type target struct {
 }
 
 // New returns a mapper. It polls while it runs.
-func New(options Options, window *Window, log zerolog.Logger) *Mapper {
+func New(options Options, window *History, log zerolog.Logger) *Mapper {
 	return &Mapper{
 		Options: options, client: newClient(options.Transport), window: window, log: log,
 		patience: patience,
@@ -110,7 +110,7 @@ func (m *Mapper) accumulate(ctx context.Context) {
 		if m.isChanged() || now.Sub(m.drawn) > redrawn {
 			m.draw(now)
 		} else {
-			m.window.Confirm(now)
+			m.window.Touch(now)
 		}
 		m.drawing.Release(1)
 	}
@@ -312,9 +312,9 @@ func (m *Mapper) draw(now time.Time) {
 	drawn := graph.Of(sources, m.Naming)
 	drawn.Role = graph.RoleMapper
 	if m.begun {
-		m.window.Add(drawn, now)
+		m.window.Update(drawn, now)
 	} else {
-		m.window.Begin(drawn)
+		m.window.Reset(drawn)
 		m.begun = !slices.ContainsFunc(sources, func(s graph.Source) bool { return s.State == graph.StatePending })
 	}
 	m.drawn = now

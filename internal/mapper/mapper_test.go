@@ -68,7 +68,7 @@ func running(t testing.TB, options Options, patience time.Duration) *Mapper {
 	if options.StaleAfter == 0 {
 		options.StaleAfter = time.Hour
 	}
-	m := New(options, NewWindow(time.Hour), zerolog.Nop())
+	m := New(options, NewHistory(time.Hour), zerolog.Nop())
 	m.patience = patience
 	run(t, m)
 	return m
@@ -254,7 +254,7 @@ func Test100MiB(t *testing.T) {
 	close(wait)
 	small, tooLong := well(t, "small"), long(t, 100<<20, wait)
 	options := Options{Targets: targetsOf(t, small, tooLong), Interval: 50 * time.Millisecond, StaleAfter: time.Hour}
-	m := New(options, NewWindow(time.Hour), zerolog.Nop())
+	m := New(options, NewHistory(time.Hour), zerolog.Nop())
 	m.patience = time.Minute
 	m.client.memory = newMemory(maxAnswer, smallAnswer, longAtOnce, time.Minute) // the race detector takes its time
 	run(t, m)
@@ -270,7 +270,7 @@ func TestWordsThatChange(t *testing.T) {
 		_, _ = fmt.Fprintf(w, `{"error":"trouble %d at %x"}`, asked.Add(1), time.Now().UnixNano())
 	})
 	var log logged
-	m := New(Options{Targets: targetsOf(t, url), Interval: 20 * time.Millisecond, StaleAfter: time.Hour}, NewWindow(time.Hour), zerolog.New(&log))
+	m := New(Options{Targets: targetsOf(t, url), Interval: 20 * time.Millisecond, StaleAfter: time.Hour}, NewHistory(time.Hour), zerolog.New(&log))
 	run(t, m)
 	g := until(t, m, func(g graph.Graph) bool { return stateOf(g, url).State == graph.StateFailed })
 	for asked.Load() < 5 {
@@ -307,7 +307,7 @@ func TestLongAnswerInDrips(t *testing.T) {
 	never := make(chan struct{})
 	dripping := long(t, 2<<20, never)
 	options := Options{Targets: targetsOf(t, dripping), Interval: time.Hour, StaleAfter: time.Hour}
-	m := New(options, NewWindow(time.Hour), zerolog.Nop())
+	m := New(options, NewHistory(time.Hour), zerolog.Nop())
 	m.client.memory = newMemory(4<<20, 1<<16, 1, 100*time.Millisecond)
 	_, err := m.client.ask(t.Context(), address{url: dripping}, answer{})
 	if err == nil || err.Error() != "its long answer came too slowly" {
@@ -351,7 +351,7 @@ func TestLongAnswersShareMemory(t *testing.T) {
 	}
 	small := well(t, "small")
 	options := Options{Targets: targetsOf(t, append(texts, small)...), Interval: 50 * time.Millisecond, StaleAfter: time.Hour}
-	m := New(options, NewWindow(time.Hour), zerolog.Nop())
+	m := New(options, NewHistory(time.Hour), zerolog.Nop())
 	m.patience = time.Minute
 	m.client.memory = newMemory(4<<20, 1<<16, 3, time.Minute)
 	run(t, m)
@@ -532,7 +532,7 @@ func TestNothingIsRememberedBeforeAllWereAsked(t *testing.T) {
 	one.Host.Addresses = []netip.Addr{netip.MustParseAddr("10.77.0.12")}
 	one.Containers[0].Connections[0].Remote.Address = "10.77.0.12"
 	two.Containers[0].Connections = nil
-	m := New(Options{Interval: time.Hour, StaleAfter: time.Hour}, NewWindow(time.Hour), zerolog.Nop())
+	m := New(Options{Interval: time.Hour, StaleAfter: time.Hour}, NewHistory(time.Hour), zerolog.Nop())
 	m.targets["one"], m.targets["two"] = &target{address: address{name: "one"}}, &target{address: address{name: "two"}}
 	for _, step := range []struct {
 		name    string
@@ -578,7 +578,7 @@ func TestParseTargets(t *testing.T) {
 func TestRunEnds(t *testing.T) {
 	before := runtime.NumGoroutine()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answerWith(t, w, document("h")) }))
-	m := New(Options{Targets: targetsOf(t, server.URL), Interval: 10 * time.Millisecond, StaleAfter: time.Hour}, NewWindow(time.Hour), zerolog.Nop())
+	m := New(Options{Targets: targetsOf(t, server.URL), Interval: 10 * time.Millisecond, StaleAfter: time.Hour}, NewHistory(time.Hour), zerolog.Nop())
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	m.Run(ctx)

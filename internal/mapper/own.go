@@ -18,24 +18,24 @@ type Daemon interface {
 	Sample(ctx context.Context) (snapshot.Snapshot, error)
 }
 
-// Own maps one's own host. It may be used by several goroutines at once.
-type Own struct {
+// LocalMap maps one's own host. It may be used by several goroutines at once.
+type LocalMap struct {
 	daemon Daemon
 	naming graph.Naming
-	window *Window
+	window *History
 
 	mu    sync.Mutex
 	host  *graph.Host // as it was last
 	taken time.Time   // when that was
 }
 
-// NewOwn returns a map of the daemon's host.
-func NewOwn(daemon Daemon, naming graph.Naming, window *Window) *Own {
-	return &Own{daemon: daemon, naming: naming, window: window}
+// NewLocalMap returns a map of the daemon's host.
+func NewLocalMap(daemon Daemon, naming graph.Naming, window *History) *LocalMap {
+	return &LocalMap{daemon: daemon, naming: naming, window: window}
 }
 
 // Graph returns the links that there are now, and those of the window.
-func (o *Own) Graph(ctx context.Context) (graph.Graph, error) {
+func (o *LocalMap) Graph(ctx context.Context) (graph.Graph, error) {
 	taken, err := o.daemon.Snapshot(ctx, true)
 	if err != nil {
 		return graph.Graph{}, err
@@ -44,10 +44,10 @@ func (o *Own) Graph(ctx context.Context) (graph.Graph, error) {
 }
 
 // Latest returns the links as they were seen last.
-func (o *Own) Latest() graph.Graph { return o.window.Latest() }
+func (o *LocalMap) Latest() graph.Graph { return o.window.Latest() }
 
 // Run samples the host's connections every interval, until ctx ends.
-func (o *Own) Run(ctx context.Context, interval time.Duration) {
+func (o *LocalMap) Run(ctx context.Context, interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -62,16 +62,16 @@ func (o *Own) Run(ctx context.Context, interval time.Duration) {
 	}
 }
 
-func (o *Own) add(taken snapshot.Snapshot) graph.Graph {
+func (o *LocalMap) add(taken snapshot.Snapshot) graph.Graph {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !taken.Taken.After(o.taken) { // of those who share a snapshot the first has added it
+	if !taken.TakenAt.After(o.taken) { // of those who share a snapshot the first has added it
 		return o.window.Latest()
 	}
-	o.taken = taken.Taken
+	o.taken = taken.TakenAt
 	now := time.Now()
 	o.host = graph.NewHost(snapshot.DocumentOf(taken), netip.Addr{}, o.host, now)
 	drawn := graph.Of([]graph.Source{{Host: o.host, State: graph.StateOK, Seen: now}}, o.naming)
 	drawn.Role = graph.RoleDaemon
-	return o.window.Add(drawn, now)
+	return o.window.Update(drawn, now)
 }

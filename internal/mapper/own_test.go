@@ -31,7 +31,7 @@ func (o *ownHost) Snapshot(context.Context, bool) (snapshot.Snapshot, error) {
 			Local: netip.MustParseAddrPort("172.17.0.2:1"), Remote: netip.MustParseAddrPort("192.0.2.1:443"), State: socket.Established,
 		}}
 	}
-	return snapshot.Snapshot{Taken: time.Now(), Containers: []snapshot.Container{c}}, o.err
+	return snapshot.Snapshot{TakenAt: time.Now(), Containers: []snapshot.Container{c}}, o.err
 }
 
 func (o *ownHost) Sample(ctx context.Context) (snapshot.Snapshot, error) {
@@ -50,7 +50,7 @@ func (o *ownHost) set(connected bool, err error) {
 func TestOwnHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		host := &ownHost{connected: true}
-		own := NewOwn(host, nil, NewWindow(time.Hour))
+		own := NewLocalMap(host, nil, NewHistory(time.Hour))
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { own.Run(ctx, time.Second) })
@@ -86,11 +86,11 @@ func TestOwnHost(t *testing.T) {
 
 // A snapshot that is older than what is known changes nothing, and one that several requests share is added once.
 func TestOwnHostInOrder(t *testing.T) {
-	own := NewOwn(&ownHost{}, nil, NewWindow(time.Hour))
+	own := NewLocalMap(&ownHost{}, nil, NewHistory(time.Hour))
 	connected := &ownHost{connected: true}
 	newer, _ := connected.Snapshot(t.Context(), true)
 	older, _ := (&ownHost{}).Snapshot(t.Context(), true)
-	older.Taken = newer.Taken.Add(-time.Second)
+	older.TakenAt = newer.TakenAt.Add(-time.Second)
 	own.add(newer)
 	for _, taken := range []snapshot.Snapshot{older, newer} {
 		var g graph.Graph

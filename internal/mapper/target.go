@@ -56,8 +56,8 @@ func ParseTargets(texts []string) ([]Target, error) {
 	return targets, nil
 }
 
-// Texts returns what targets are called, without passwords.
-func Texts(targets []Target) []string {
+// Names returns what targets are called, without passwords.
+func Names(targets []Target) []string {
 	texts := make([]string, len(targets))
 	for i, target := range targets {
 		texts[i] = target.text
@@ -93,11 +93,11 @@ func parseBehind(text string) (Target, error) {
 			return Target{"dns:" + a.name, (&behind{url: u, resolver: net.DefaultResolver}).find}, nil
 		}
 	}
-	return Target{}, fmt.Errorf("target %q: want dns:NAME:PORT or dns:https://NAME:PORT, such as dns:tasks.outpost:9057", "dns:"+WithoutUser(text))
+	return Target{}, fmt.Errorf("target %q: want dns:NAME:PORT or dns:https://NAME:PORT, such as dns:tasks.outpost:9057", "dns:"+RedactUserinfo(text))
 }
 
 func parseAddress(text string) (address, error) {
-	wrong := fmt.Errorf("target %q: want a host, host:port, http://… or https://…, dns:NAME:PORT or file:PATH", WithoutUser(text))
+	wrong := fmt.Errorf("target %q: want a host, host:port, http://… or https://…, dns:NAME:PORT or file:PATH", RedactUserinfo(text))
 	if strings.Contains(text, "://") {
 		u, err := url.Parse(text)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Contains(u.Path, "@") || u.RawQuery != "" || u.Fragment != "" {
@@ -118,8 +118,8 @@ func parseAddress(text string) (address, error) {
 	return address{at, "http://" + at, ""}, nil
 }
 
-// WithoutUser returns a text without what may be a password in it.
-func WithoutUser(text string) string {
+// RedactUserinfo returns a text without what may be a password in it.
+func RedactUserinfo(text string) string {
 	if at := strings.LastIndexByte(text, '@'); at >= 0 {
 		return "…" + text[at:]
 	}

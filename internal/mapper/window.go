@@ -11,8 +11,8 @@ import (
 // maxPast bounds how many past links are kept: some 11 MB of them, and 0.4 KB for each container that is gone.
 const maxPast = 100_000
 
-// Window remembers links for a while after they were seen last. It may be used by several goroutines at once.
-type Window struct {
+// History remembers links for a while after they were seen last. It may be used by several goroutines at once.
+type History struct {
 	length time.Duration
 	most   int // past links
 
@@ -21,33 +21,33 @@ type Window struct {
 	confirmed time.Time   // when what is there in it was still the same
 }
 
-// NewWindow returns a window of a length.
-func NewWindow(length time.Duration) *Window { return &Window{length: length, most: maxPast} }
+// NewHistory returns a window of a length.
+func NewHistory(length time.Duration) *History { return &History{length: length, most: maxPast} }
 
 // Latest returns what Add returned last.
-func (w *Window) Latest() graph.Graph {
+func (w *History) Latest() graph.Graph {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.latest
 }
 
-// Begin takes note of what is linked now, and of nothing before it.
-func (w *Window) Begin(now graph.Graph) {
+// Reset takes note of what is linked now, and of nothing before it.
+func (w *History) Reset(now graph.Graph) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now.WindowSeconds = int(w.length.Seconds())
 	w.latest, w.confirmed = now, time.Time{}
 }
 
-// Confirm takes note that what Add got last is still so.
-func (w *Window) Confirm(at time.Time) {
+// Touch takes note that what Add got last is still so.
+func (w *History) Touch(at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.confirmed = at.UTC()
 }
 
-// Add takes note of what is linked now, and returns it with what was before, as far as the window reaches.
-func (w *Window) Add(now graph.Graph, at time.Time) graph.Graph {
+// Update takes note of what is linked now, and returns it with what was before, as far as the window reaches.
+func (w *History) Update(now graph.Graph, at time.Time) graph.Graph {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	before, links := w.latest.Links, now.Links
@@ -76,7 +76,7 @@ func (w *Window) Add(now graph.Graph, at time.Time) graph.Graph {
 }
 
 // continues takes over from a link what is remembered of it: since when it is known, and which halves were seen.
-func (w *Window) continues(link, before *graph.Link, at time.Time) {
+func (w *History) continues(link, before *graph.Link, at time.Time) {
 	if at.Sub(w.lastSeen(before, at)) > w.length {
 		return
 	}
@@ -88,7 +88,7 @@ func (w *Window) continues(link, before *graph.Link, at time.Time) {
 
 // lastSeen is when a link of the latest map was seen last: now, if the clock says that this is to come, as it does after it
 // was set back.
-func (w *Window) lastSeen(link *graph.Link, now time.Time) time.Time {
+func (w *History) lastSeen(link *graph.Link, now time.Time) time.Time {
 	seen := link.LastSeen
 	if present := link.Connections+link.Closed > 0; present && w.confirmed.After(seen) {
 		seen = w.confirmed
@@ -107,7 +107,7 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // appendPast adds a link that is not there any more, unless that is too long ago or it was mistaken.
-func (w *Window) appendPast(past []graph.Link, link graph.Link, now graph.Graph, at time.Time) []graph.Link {
+func (w *History) appendPast(past []graph.Link, link graph.Link, now graph.Graph, at time.Time) []graph.Link {
 	link.LastSeen = w.lastSeen(&link, at)
 	link.FirstSeen = earlier(link.FirstSeen, link.LastSeen)
 	if at.Sub(link.LastSeen) > w.length || now.Supersedes(link) {
@@ -118,7 +118,7 @@ func (w *Window) appendPast(past []graph.Link, link graph.Link, now graph.Graph,
 }
 
 // bounded drops the oldest of too many past links.
-func (w *Window) bounded(past []graph.Link) (kept []graph.Link, forgotten int) {
+func (w *History) bounded(past []graph.Link) (kept []graph.Link, forgotten int) {
 	if len(past) <= w.most {
 		return past, 0
 	}

@@ -68,10 +68,10 @@ func TestWindowOfAClockSetBack(t *testing.T) {
 // expectSteps takes steps with a window of an hour.
 func expectSteps(t *testing.T, steps []step) {
 	t.Helper()
-	w := NewWindow(time.Hour)
+	w := NewHistory(time.Hour)
 	for _, step := range steps {
 		at := noon.Add(time.Duration(step.minute) * time.Minute)
-		got := w.Add(seen(at, step.servers...), at)
+		got := w.Update(seen(at, step.servers...), at)
 		if diff := cmp.Diff(step.want, described(got)); diff != "" {
 			t.Errorf("minute %d (-want +got):\n%s", step.minute, diff)
 		}
@@ -82,7 +82,7 @@ func expectSteps(t *testing.T, steps []step) {
 }
 
 func TestWindowIsBounded(t *testing.T) {
-	w := NewWindow(time.Hour)
+	w := NewHistory(time.Hour)
 	w.most = 1000
 	for step := range 3 {
 		var servers []string
@@ -90,10 +90,10 @@ func TestWindowIsBounded(t *testing.T) {
 			servers = append(servers, fmt.Sprintf("s%d-%06d", step, i))
 		}
 		at := noon.Add(time.Duration(step) * time.Minute)
-		w.Add(seen(at, servers...), at)
+		w.Update(seen(at, servers...), at)
 	}
 	end := noon.Add(3 * time.Minute)
-	g := w.Add(seen(end, "x"), end)
+	g := w.Update(seen(end, "x"), end)
 	if len(g.Links) != w.most+1 || g.Forgotten != w.most/2 {
 		t.Errorf("%d links, %d forgotten", len(g.Links), g.Forgotten)
 	}
@@ -107,14 +107,14 @@ func TestWindowIsBounded(t *testing.T) {
 
 // What was confirmed since was there until then.
 func TestWindowConfirmed(t *testing.T) {
-	w := NewWindow(time.Hour)
-	w.Add(seen(noon, "b"), noon)
-	w.Confirm(noon.Add(90 * time.Minute))
-	got := described(w.Add(seen(noon.Add(100*time.Minute)), noon.Add(100*time.Minute)))
+	w := NewHistory(time.Hour)
+	w.Update(seen(noon, "b"), noon)
+	w.Touch(noon.Add(90 * time.Minute))
+	got := described(w.Update(seen(noon.Add(100*time.Minute)), noon.Add(100*time.Minute)))
 	if diff := cmp.Diff([]string{"a", "b past", "a>b 0 false 0-90"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	got = described(w.Add(seen(noon.Add(110*time.Minute), "b"), noon.Add(110*time.Minute)))
+	got = described(w.Update(seen(noon.Add(110*time.Minute), "b"), noon.Add(110*time.Minute)))
 	if diff := cmp.Diff([]string{"a", "b", "a>b 2 true 0-110"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -122,14 +122,14 @@ func TestWindowConfirmed(t *testing.T) {
 
 // A half that was seen stays seen.
 func TestWindowEvidence(t *testing.T) {
-	w := NewWindow(time.Hour)
+	w := NewHistory(time.Hour)
 	for i, step := range []struct{ seen, want graph.Evidence }{
 		{graph.EvidenceClient, graph.EvidenceClient}, {graph.EvidenceServer, graph.EvidenceBoth}, {graph.EvidenceServer, graph.EvidenceBoth},
 	} {
 		at := noon.Add(time.Duration(i) * time.Minute)
 		g := seen(at, "b")
 		g.Links[0].Evidence = step.seen
-		if got := w.Add(g, at).Links[0].Evidence; got != step.want {
+		if got := w.Update(g, at).Links[0].Evidence; got != step.want {
 			t.Errorf("step %d: %s, want %s", i, got, step.want)
 		}
 	}

@@ -116,7 +116,7 @@ func (m *Metrics) Coalesced() { m.coalesced.Inc() }
 func (m *Metrics) Collected(taken snapshot.Snapshot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.duration.Observe(taken.Took.Seconds())
+	m.duration.Observe(taken.Duration.Seconds())
 	states := map[socket.State]int{socket.Listen: 0, socket.Established: 0, socket.TimeWait: 0}
 	type key struct {
 		method collect.Method

@@ -14,7 +14,7 @@ import (
 )
 
 func some() snapshot.Snapshot {
-	return snapshot.Snapshot{Took: 20 * time.Millisecond, Containers: []snapshot.Container{
+	return snapshot.Snapshot{Duration: 20 * time.Millisecond, Containers: []snapshot.Container{
 		{Method: collect.Sockdiag, Listeners: make([]snapshot.Listener, 2), Connections: []snapshot.Connection{{State: socket.Established}, {State: socket.TimeWait}}},
 		{Method: collect.Exec, Problems: []collect.Problem{{Reason: "paused", Detail: "1"}}},
 		{Method: collect.Exec, Problems: []collect.Problem{{Reason: "paused", Detail: "2"}}},

@@ -115,9 +115,9 @@ type Filter struct {
 	Project string
 }
 
-// Of returns the snapshot of the containers that f picks. A name goes before the beginning of an ID, which may look
+// Apply returns the snapshot of the containers that f picks. A name goes before the beginning of an ID, which may look
 // like one.
-func (f Filter) Of(s Snapshot) Snapshot {
+func (f Filter) Apply(s Snapshot) Snapshot {
 	named := func(c Container) bool { return strings.TrimPrefix(c.Name, "/") == strings.TrimPrefix(f.Container, "/") }
 	exists := slices.ContainsFunc(s.Containers, named)
 	var picked []Container
@@ -139,8 +139,8 @@ func DocumentOf(s Snapshot) Document {
 			ID: s.Host.ID, Name: s.Host.Name, EngineVersion: s.Host.Version, APIVersion: s.Host.API,
 			Addresses: notNil(s.Host.Addresses), AllAddresses: s.Host.AllAddresses,
 		},
-		TakenAt:    s.Taken.UTC(),
-		DurationMs: float64(s.Took.Microseconds()) / 1000,
+		TakenAt:    s.TakenAt.UTC(),
+		DurationMs: float64(s.Duration.Microseconds()) / 1000,
 		Containers: each(s.Containers, containerDocument),
 	}
 }

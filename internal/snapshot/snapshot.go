@@ -17,9 +17,9 @@ import (
 // Snapshot is what is known of a host at a moment.
 type Snapshot struct {
 	Host Host
-	// Taken is when it was begun, and Took how long it took.
-	Taken time.Time
-	Took  time.Duration
+	// TakenAt is when it was begun, and Took how long it took.
+	TakenAt  time.Time
+	Duration time.Duration
 	// Containers are the running ones in the engine's order.
 	Containers []Container
 }
@@ -91,9 +91,9 @@ type LeftOut struct {
 	OtherState   int // neither listening nor established
 }
 
-// Of returns the containers of a collection in its order. Listeners on all addresses are listed at each of
+// Attribute returns the containers of a collection in its order. Listeners on all addresses are listed at each of
 // interfaces.
-func Of(result collect.Result, interfaces Interfaces) []Container {
+func Attribute(result collect.Result, interfaces Interfaces) []Container {
 	attributed := attribute(result.Readings)
 	containers := make([]Container, len(result.Readings))
 	for i, reading := range result.Readings {

@@ -151,7 +151,7 @@ func TestOwnNamespace(t *testing.T) {
 			if test.interfaces == nil {
 				test.interfaces = addrs("0.0.0.0")
 			}
-			got := Of(collect.Result{Readings: []collect.Reading{{
+			got := Attribute(collect.Result{Readings: []collect.Reading{{
 				Container: container.Container{Name: "/it", Image: "shop/web:1"},
 				Namespace: &collect.Namespace{Published: test.published, Sockets: test.sockets},
 			}}}, Interfaces{Addresses: test.interfaces})[0]
@@ -259,7 +259,7 @@ func TestSharedNamespace(t *testing.T) {
 					Container: container.Container{Configured: m.configured}, Namespace: &test.namespace, Owners: m.owners,
 				})
 			}
-			for i, got := range Of(result, Interfaces{Addresses: addrs("0.0.0.0")}) {
+			for i, got := range Attribute(result, Interfaces{Addresses: addrs("0.0.0.0")}) {
 				want := test.members[i]
 				if diff := cmp.Diff(want.listening, texts(got.Listening)); diff != "" {
 					t.Errorf("%d: listening (-want +got):\n%s", i, diff)
@@ -283,7 +283,7 @@ func TestSharedNamespace(t *testing.T) {
 
 // A sandbox has the sockets of its container alone, on the host's network too.
 func TestSandboxOnTheHostsNetwork(t *testing.T) {
-	got := Of(collect.Result{Readings: []collect.Reading{{
+	got := Attribute(collect.Result{Readings: []collect.Reading{{
 		Namespace: &collect.Namespace{Host: true, Sockets: []socket.Socket{listen("0.0.0.0:80", 0), established("10.0.0.1:80", "10.0.0.9:5000", 0)}},
 	}}}, Interfaces{Addresses: addrs("10.0.0.1")})[0]
 	if !slices.Equal(texts(got.Listening), []string{"10.0.0.1:80"}) || !slices.Equal(texts(got.Established), []string{"10.0.0.9:5000"}) || got.OwnersUnknown {
@@ -297,7 +297,7 @@ func TestUnacceptedPrefersTheExactListener(t *testing.T) {
 		listen("0.0.0.0:80", 1), listen("10.0.0.1:80", 2), listen("[::]:81", 3),
 		established("10.0.0.1:80", "10.0.0.9:5000", 0), established("10.0.0.2:80", "10.0.0.9:5001", 0), established("10.0.0.2:81", "10.0.0.9:5002", 0),
 	}}
-	got := Of(collect.Result{Readings: []collect.Reading{
+	got := Attribute(collect.Result{Readings: []collect.Reading{
 		{Namespace: namespace, Owners: owners(0, 1)}, {Namespace: namespace, Owners: owners(0, 2)}, {Namespace: namespace, Owners: owners(0, 3)},
 	}}, Interfaces{})
 	for i, want := range []string{"10.0.0.9:5001", "10.0.0.9:5000", "10.0.0.9:5002"} {
@@ -386,7 +386,7 @@ func TestManyListenersOnOnePort(t *testing.T) {
 		for _, s := range sockets {
 			held.Inodes[s.Inode] = ""
 		}
-		got := Of(collect.Result{Readings: []collect.Reading{{Namespace: namespace, Owners: held}, {Namespace: namespace, Owners: owners(0)}}}, Interfaces{})
+		got := Attribute(collect.Result{Readings: []collect.Reading{{Namespace: namespace, Owners: held}, {Namespace: namespace, Owners: owners(0)}}}, Interfaces{})
 		if len(got[0].Listeners) != many || len(got[0].Connections) != many || len(got[1].Connections) != 0 {
 			t.Errorf("%d listeners, %d and %d connections", len(got[0].Listeners), len(got[0].Connections), len(got[1].Connections))
 		}
