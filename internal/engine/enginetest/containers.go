@@ -55,7 +55,7 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 			"NetworkMode": cmp.Or(c.NetworkMode, "default"),
 			"Runtime":     cmp.Or(c.Runtime, "runc"),
 		},
-		"Config":          map[string]any{"Image": c.Image},
-		"NetworkSettings": map[string]any{"Ports": c.Ports},
+		"Config":          map[string]any{"Image": c.Image, "Labels": c.Labels},
+		"NetworkSettings": map[string]any{"Ports": c.Ports, "Networks": c.Networks},
 	})
 }

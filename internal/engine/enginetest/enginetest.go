@@ -28,6 +28,9 @@ type Container struct {
 	StartedAt   time.Time
 	// Ports is NetworkSettings.Ports, by "80/tcp".
 	Ports map[string][]Binding
+	// Networks is NetworkSettings.Networks, by name.
+	Networks map[string]Network
+	Labels   map[string]string
 	// Exec answers a command that is run in the container.
 	Exec func(command []string) Exec
 	// InspectHangs makes inspect wait until the engine is closed.
@@ -38,6 +41,15 @@ type Container struct {
 type Binding struct {
 	HostIP   string `json:"HostIp"`
 	HostPort string
+}
+
+// Network is an entry of NetworkSettings.Networks.
+type Network struct {
+	NetworkID         string
+	IPAddress         string
+	Gateway           string
+	GlobalIPv6Address string
+	IPv6Gateway       string
 }
 
 // Exec is how a command ends.
@@ -78,6 +90,7 @@ type Engine struct {
 	failing    int // HTTP status of every answer, if not 0
 	running    int
 	mostAtOnce int
+	host       map[string]any // the answer to /info; not found if nil
 }
 
 type exec struct {
@@ -169,6 +182,7 @@ func (e *Engine) handler() http.Handler {
 	mux.HandleFunc("/_ping", e.ping)
 	e.handle(mux, "GET /{version}/containers/json", "list", e.list)
 	e.handle(mux, "GET /{version}/containers/{id}/json", "inspect", e.inspect)
+	e.handle(mux, "GET /{version}/info", "info", e.info)
 	e.handle(mux, "POST /{version}/containers/{id}/exec", "exec create", e.execCreate)
 	e.handle(mux, "POST /{version}/exec/{id}/start", "exec start", e.execStart)
 	e.handle(mux, "GET /{version}/exec/{id}/json", "exec inspect", e.execInspect)

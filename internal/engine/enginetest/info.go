@@ -1,0 +1,20 @@
+package enginetest
+
+import "net/http"
+
+// SetHost makes the engine answer /info for a host of that name. Without it, the answer is 404.
+func (e *Engine) SetHost(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.host = map[string]any{"ID": "engine-of-" + name, "Name": name, "ServerVersion": "29.0.0"}
+}
+
+func (e *Engine) info(w http.ResponseWriter, _ *http.Request) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.host == nil {
+		fail(w, http.StatusNotFound, "page not found")
+		return
+	}
+	answer(w, e.host)
+}
