@@ -20,7 +20,7 @@ func open(t *testing.T, g graph.Graph, query string) (*webtest.Page, *drawn) {
 	served, address := serve(t, g)
 	p := webtest.Start(t).Open(address+query, 1400, 850)
 	p.Until(`document.querySelector(".node, #empty:not([hidden]) h2")`)
-	p.Until(`!document.querySelector("#empty")?.textContent.startsWith("Asking")`)
+	p.Until(`!/^(Connecting|Polling)/.test(document.querySelector("#empty")?.textContent)`)
 	return p, served
 }
 
@@ -64,14 +64,14 @@ func TestMap(t *testing.T) {
 	labels := p.Texts(".labels .label text")
 	slices.Sort(labels)
 	same(t, "labels", labels, "443 ×2", "5432 ×4", "6379", "8080", "8080 ×12", "8080 ×3")
-	same(t, "plates", p.Texts(".plate"), ":8000")
+	same(t, "plates", p.Texts(".port-badge"), ":8000")
 	expect(t, "counts", counts(p), "9 nodes, 6 links", "nothing is hidden")
 	for what, expression := range map[string]string{
 		"clients are to the left":      `x("shop-web") < x("shop-api") && x("shop-api") < x("shop-db")`,
 		"who calls from outside":       `x("203.0.113.7") < x("shop-web")`,
 		"who is called outside":        `x("payments") > x("shop-db")`,
-		"the plate is at the wall":     `Math.abs(document.querySelector(".plate").getBoundingClientRect().right - box("one").left) < 8`,
-		"one half dashed":              `style("8080 ×3", ".half .stroke").strokeDasharray !== "none"`,
+		"the plate is at the wall":     `Math.abs(document.querySelector(".port-badge").getBoundingClientRect().right - box("one").left) < 8`,
+		"one half dashed":              `style("8080 ×3", ".one-sided .stroke").strokeDasharray !== "none"`,
 		"both halves solid":            `style("8080 ×12", ".stroke").strokeDasharray === "none"`,
 		"past faded":                   `style("6379", ".past .stroke").stroke !== style("8080 ×12", ".stroke").stroke`,
 		"more is thicker":              `width("8080 ×12") > width("8080 ×3") && width("8080 ×3") > width("8080")`,
@@ -103,7 +103,7 @@ const geometry = `(() => {
 	const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
 	const nodes = [...document.querySelectorAll(".node .body")].map((e) => e.getBoundingClientRect());
 	const labels = [...document.querySelectorAll(".labels .label:not(.crowded) text")].map((e) => e.getBoundingClientRect());
-	const plates = [...document.querySelectorAll(".plate rect")].map((e) => e.getBoundingClientRect());
+	const plates = [...document.querySelectorAll(".port-badge rect")].map((e) => e.getBoundingClientRect());
 	return `
 
 func TestPointingAndSelecting(t *testing.T) {
@@ -122,21 +122,21 @@ func TestPointingAndSelecting(t *testing.T) {
 	expect(t, "panel of what cannot be read", panelText(p), "the image has no cat", "Mount the host's /proc to see this image")
 
 	p.ClickText("#table td", "batch-job")
-	expect(t, "panel of a row", panelText(p), "batch-job", "shop-web", "Port 8080, published", "only the client's half was seen")
+	expect(t, "panel of a row", panelText(p), "batch-job", "shop-web", "Port 8080, published", "Observed at the client only")
 	same(t, "the map's selection", webtest.Eval[[]string](p, `[...document.querySelectorAll(".line.selected")].map((e) => e.dataset.id)`), "container/two/batch-job container/one/shop-web")
 	p.Shot("link")
 	p.Press(kb.Escape)
 	p.Until(`document.querySelector("#panel").hidden && !document.querySelector(".selected")`)
 
 	p.ClickLine("container/one/shop-web container/one/shop-api")
-	expect(t, "panel of a line", panelText(p), "Port 8080, direct", "12", "0.42 ms", "1.2 MB", "both halves were seen")
+	expect(t, "panel of a line", panelText(p), "Port 8080, direct", "12", "0.42 ms", "1.2 MB", "Observed at both ends")
 	same(t, "the table's selection", webtest.Eval[[]string](p, `[...document.querySelectorAll("tr.selected")].map((r) => r.cells[0].textContent + r.cells[1].textContent)`), "shop-webshop-api")
 }
 
 func TestGrouping(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, fleet(1000), "")
-	expect(t, "counts", counts(p), "10 groups of 1,000 nodes", "40 links standing for 3,000", "hidden: ", " labels (without room: point at the line)")
+	expect(t, "counts", counts(p), "10 groups of 1,000 nodes", "40 lines (3,000 links)", "hidden: ", " line labels don't fit; hover to read")
 	if got := len(names(p)); got != 10 {
 		t.Errorf("%d nodes", got)
 	}
@@ -153,7 +153,7 @@ func TestGrouping(t *testing.T) {
 	expect(t, "by image", counts(p), "10 groups of 1,000 nodes")
 	p.Choose("[name=group]", "service")
 	expect(t, "by service", counts(p), "1,000 groups of 1,000 nodes")
-	p.Choose("[name=group]", "none")
+	p.Choose("[name=group]", "container")
 	p.Until(`document.querySelectorAll(".node").length === 1000`)
 	expect(t, "nothing grouped", counts(p), "1,000 nodes")
 	p.Shot("all")
@@ -167,15 +167,15 @@ func TestFilters(t *testing.T) {
 		counts       []string
 		names        []string
 	}{
-		{"host", "two", []string{"hidden: 5 nodes and 5 links (farther from what is picked)"}, []string{"batch-job", "idle", "sealed", "shop-web"}},
-		{"project", "batch", []string{"7 nodes and 5 links (farther"}, []string{"batch-job", "shop-web"}},
-		{"image", "shop/db:1", []string{"2 nodes, 1 link", "7 nodes and 5 links (farther"}, []string{"shop-api", "shop-db"}},
-		{"port", "5432", []string{"5 links (to other ports)", "7 nodes (without links)"}, []string{"shop-api", "shop-db"}},
+		{"host", "two", []string{"hidden: 5 nodes and 5 links (outside this filter)"}, []string{"batch-job", "idle", "sealed", "shop-web"}},
+		{"project", "batch", []string{"7 nodes and 5 links (outside"}, []string{"batch-job", "shop-web"}},
+		{"image", "shop/db:1", []string{"2 nodes, 1 link", "7 nodes and 5 links (outside"}, []string{"shop-api", "shop-db"}},
+		{"port", "5432", []string{"5 links (to other ports)", "7 nodes (unconnected)"}, []string{"shop-api", "shop-db"}},
 		{"external", "hide", []string{"1 node and 1 link (external)"}, []string{"batch-job", "idle", "payments", "sealed", "shop-api", "shop-cache", "shop-db", "shop-web"}},
 		{"external", "group", []string{"8 nodes and 1 group of 1 node"}, []string{"batch-job", "external", "idle", "payments", "sealed", "shop-api", "shop-cache", "shop-db", "shop-web"}},
-		{"state", "past", []string{"5 links (live)", "7 nodes (without links)"}, []string{"shop-api", "shop-cache"}},
+		{"state", "past", []string{"5 links (live)", "7 nodes (unconnected)"}, []string{"shop-api", "shop-cache"}},
 		{"state", "live", []string{"1 link (past)"}, []string{"203.0.113.7", "batch-job", "idle", "payments", "sealed", "shop-api", "shop-cache", "shop-db", "shop-web"}},
-		{"unlinked", "hide", []string{"2 nodes (without links)"}, []string{"203.0.113.7", "batch-job", "payments", "shop-api", "shop-cache", "shop-db", "shop-web"}},
+		{"unlinked", "hide", []string{"2 nodes (unconnected)"}, []string{"203.0.113.7", "batch-job", "payments", "shop-api", "shop-cache", "shop-db", "shop-web"}},
 	} {
 		p.Choose("[name="+test.field+"]", test.value)
 		expect(t, test.field+"="+test.value, counts(p), test.counts...)
@@ -210,7 +210,7 @@ func TestSearch(t *testing.T) {
 	expect(t, "panel", panelText(p), "shop77-db", "host7")
 	p.Press("/")
 	p.Press("nobody-is-called-so")
-	p.Until(`document.querySelector("#found").textContent === "Nothing is called so"`)
+	p.Until(`document.querySelector("#found").textContent === "No match"`)
 }
 
 func TestTable(t *testing.T) {
@@ -254,12 +254,12 @@ func TestAddress(t *testing.T) {
 	p.ClickText(".node .name", "shop12-web")
 	p.ClickText("#table th button", "Server")
 	p.Choose("#table-filter", "shop12")
-	p.Choose("#since", "1h")
+	p.Choose("#new-since", "1h")
 	p.Drag("#map", 90, 60, 5)
 	p.Until(`location.search.includes("look=")`)
 	state := `JSON.stringify([document.querySelector("#counts").textContent, [...document.querySelectorAll(".node .name")].map((n) => n.textContent).sort(),
 		document.querySelector(".node.selected .name")?.textContent, [...document.querySelectorAll("#table tbody tr")].map((r) => r.dataset.key),
-		[...document.querySelectorAll("#filters select, #filters input, #since, #table-filter")].map((f) => f.value), document.querySelector("#panel h2")?.textContent])`
+		[...document.querySelectorAll("#filters select, #filters input, #new-since, #table-filter")].map((f) => f.value), document.querySelector("#panel h2")?.textContent])`
 	want := webtest.Eval[string](p, state)
 	other := b.Open(webtest.Eval[string](p, "location.href"), 1400, 850)
 	other.Until(`document.querySelector(".node.selected")`)
@@ -279,7 +279,7 @@ func TestAddressAfterMoving(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t, fleet(300))
 	b := webtest.Start(t)
-	p := b.Open(address+"?group=none", 1400, 850)
+	p := b.Open(address+"?group=container", 1400, 850)
 	p.Until(`document.querySelector(".node")`)
 	p.Drag("#map", 90, 60, 5)
 	p.Until(`location.search.includes("look=")`)
@@ -301,7 +301,7 @@ func TestAddressAfterMoving(t *testing.T) {
 	}
 	p.Press(kb.Escape, kb.Escape) // out of the search, and of the selection
 	p.Press("0")
-	p.Until(`location.search === "?group=none"`)
+	p.Until(`location.search === "?group=container"`)
 }
 
 func TestKeyboard(t *testing.T) {
@@ -352,11 +352,11 @@ func TestAddressesThatMakeNoSense(t *testing.T) {
 	_, address := serve(t, shop())
 	b := webtest.Start(t)
 	for _, query := range []string{
-		"at=x", "since=T", "since=5x", "group=planet", "external=what", "state=alive", "depth=many", "port=http", "look=1,2", "select=nobody", "node=nobody&depth=0",
+		"at=x", "since=T", "since=5x", "newSince=T", "newSince=5x", "group=planet", "external=what", "state=alive", "depth=many", "port=http", "look=1,2", "select=nobody", "node=nobody&depth=0",
 		"open=%FF&closed=%00", "sort=-", "sort=Colour", "panel=other", "unlinked=&columns=x", "at=9999-01-01T00:00:00Z", "filter=(", "host=none",
 	} {
 		p := b.Open(address+"?"+query, 1000, 700)
-		p.Until(`document.querySelector(".node") || document.querySelector("#empty h2")?.textContent === "All is hidden"`)
+		p.Until(`document.querySelector(".node") || document.querySelector("#empty h2")?.textContent === "Nothing matches these filters"`)
 	}
 }
 
@@ -380,7 +380,7 @@ func TestGroupsByThemselves(t *testing.T) {
 	p.ClickText(".node .name", "external")
 	expect(t, "opened", counts(p), "80 nodes")
 	p.ClickText(".node .name", "203.0.113.5")
-	p.ClickText("#panel button", "Put together: external")
+	p.ClickText("#panel button", "Collapse external")
 	expect(t, "together again", counts(p), "20 nodes and 1 group of 60 nodes")
 	p.Press(kb.Escape)
 	served.set(project(75, 0), nil)
@@ -392,7 +392,7 @@ func TestGroupsByThemselves(t *testing.T) {
 	served.set(project(64, 0), nil)
 	p.Until(`document.querySelector("#counts").textContent.startsWith("64 nodes")`)
 	p.Choose("#table-filter", "web")
-	p.Until(`location.search.includes("level=none")`) // whoever opens it sees the same
+	p.Until(`location.search.includes("level=container")`) // whoever opens it sees the same
 	other := webtest.Start(t).Open(webtest.Eval[string](p, "location.href"), 1400, 850)
 	other.Until(`document.querySelector("#counts").textContent.startsWith("64 nodes")`)
 }
@@ -413,7 +413,7 @@ func TestNewInGroups(t *testing.T) {
 	fresh := link(g.Nodes[0], g.Nodes[55], 9999, 1)
 	old := link(g.Nodes[1], g.Nodes[56], 9999, 1)
 	fresh.FirstSeen = time.Now().UTC().Add(-20 * time.Second)
-	p, _ := open(t, mapOf(g.Nodes, append(g.Links, fresh, old)), "?since=5m&group=project")
+	p, _ := open(t, mapOf(g.Nodes, append(g.Links, fresh, old)), "?newSince=5m&group=project")
 	expect(t, "counts", counts(p), "1 new")
 	if len(p.Texts(".line.new")) != 1 || len(p.Texts("tr.new")) != 1 {
 		t.Errorf("%d lines and %d rows are new", len(p.Texts(".line.new")), len(p.Texts("tr.new")))

@@ -13,12 +13,12 @@ import (
 func TestTime(t *testing.T) {
 	t.Parallel()
 	p, served := open(t, shop(), "")
-	p.Choose("#since", "5m")
+	p.Choose("#new-since", "5m")
 	same(t, "new", p.Texts(".label.new text"), "443 ×2")
 	expect(t, "counts", counts(p), "1 new")
 	same(t, "new rows", p.Texts("tr.new td:first-child"), "shop-api")
 	p.Shot("new")
-	p.Choose("#since", "")
+	p.Choose("#new-since", "")
 
 	p.Choose("#at", "-900") // a quarter of an hour ago: the new link was not there, and the past one was
 	expect(t, "counts", counts(p), "5 links", "1 link (not seen yet at that time)")
@@ -86,7 +86,7 @@ func TestPlaces(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
 	wrong := webtest.Eval[[]string](p, `(async () => {
-		const { layout, meets } = await import("./layout.js"), { placeNew } = await import("./settle.js");
+		const { layout, overlaps } = await import("./layout.js"), { insertNodes } = await import("./incremental.js");
 		const wrong = [];
 		let seed = 7;
 		const random = (n) => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;
@@ -96,11 +96,11 @@ func TestPlaces(t *testing.T) {
 			items.forEach((i, n) => {
 				const at = places.get(i.id);
 				if (!at || ![at.x, at.y, at.w, at.h].every(Number.isFinite) || at.x < 0 || at.y < 0) wrong.push(what + ": " + i.id + " is nowhere");
-				for (const j of items.slice(n + 1)) if (meets(at, places.get(j.id))) wrong.push(what + ": " + i.id + " lies upon " + j.id);
-				for (const box of boxes) if (i.boxes.includes(box) ? !inside(at, places.get(box)) : meets(at, places.get(box))) wrong.push(what + ": " + i.id + " and " + box);
+				for (const j of items.slice(n + 1)) if (overlaps(at, places.get(j.id))) wrong.push(what + ": " + i.id + " lies upon " + j.id);
+				for (const box of boxes) if (i.boxes.includes(box) ? !inside(at, places.get(box)) : overlaps(at, places.get(box))) wrong.push(what + ": " + i.id + " and " + box);
 			});
 			for (const a of boxes) for (const b of boxes) {
-				if (a < b && !b.startsWith(a + " ") && meets(places.get(a), places.get(b))) wrong.push(what + ": " + a + " lies upon " + b);
+				if (a < b && !b.startsWith(a + " ") && overlaps(places.get(a), places.get(b))) wrong.push(what + ": " + a + " lies upon " + b);
 			}
 		};
 		const item = (n, hosts, projects) => {
@@ -118,7 +118,7 @@ func TestPlaces(t *testing.T) {
 				const fresh = item(nodes + added, hosts + 1, projects + 1);
 				items.push(fresh);
 				if (random(3)) pairs.push([fresh.id, "n" + random(nodes)]);
-				if (!placeNew(items, pairs, places)) wrong.push(what + ": no room for " + fresh.id);
+				if (!insertNodes(items, pairs, places)) wrong.push(what + ": no room for " + fresh.id);
 				check(what + " +" + (added + 1), items, places);
 			}
 		}
@@ -163,7 +163,7 @@ func TestAnswersOfOthers(t *testing.T) {
 	g := shop()
 	p, served := open(t, g, "")
 	served.set(graph.Graph{}, nil) // null where there are lists
-	p.Until(`document.querySelector("#freshness").textContent.includes("what answers is not Outpost")`)
+	p.Until(`document.querySelector("#freshness").textContent.includes("The answer is not from Outpost")`)
 	same(t, "what was said last stays", []string{fmt.Sprint(len(names(p)))}, "9")
 	served.set(g, nil)
 	p.Until(`document.querySelector("#freshness").textContent.startsWith("live")`)

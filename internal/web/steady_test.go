@@ -18,7 +18,7 @@ func TestReplaced(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
 	grown := webtest.Eval[map[string][]float64](p, `(async () => {
-		const { layout, extent } = await import("./layout.js"), { placeNew } = await import("./settle.js");
+		const { layout, extent } = await import("./layout.js"), { insertNodes } = await import("./incremental.js");
 		const boxes = ["box h", "box h p"];
 		const stays = ["web", "api", "db", "cache"].map((id) => ({ id, w: 90, h: 42, boxes }));
 		const among = [["web", "api"], ["api", "db"], ["api", "cache"]];
@@ -30,7 +30,7 @@ func TestReplaced(t *testing.T) {
 			const before = size();
 			for (let i = 1; i <= 300; i++) {
 				const items = [...stays, job(i)];
-				placeNew(items, lines(i), places, { isAlive: (id) => items.some((item) => item.id === id) });
+				insertNodes(items, lines(i), places, { isAlive: (id) => items.some((item) => item.id === id) });
 			}
 			return [before, size()];
 		};
@@ -180,7 +180,7 @@ func TestFocusIsKept(t *testing.T) {
 	enter("×")
 	same(t, "the panel is closed", []string{focused()}, "container/host0/shop3-web")
 	p.ClickText(".node .name", "shop3-web")
-	enter("Put together: project shop3")
+	enter("Collapse project shop3")
 	p.Until(`document.querySelectorAll(".node:not(.group)").length === 0`)
 	if f := focused(); f == "BODY" {
 		t.Errorf("the focus is nowhere: %s", f)
@@ -209,7 +209,7 @@ func TestGone(t *testing.T) {
 	g := shop()
 	g.Nodes = slices.DeleteFunc(g.Nodes, func(n graph.Node) bool { return n.Name == "idle" })
 	served.set(mapOf(g.Nodes, g.Links, g.Targets...), nil)
-	p.Until(`document.querySelector("#found").textContent === "Nothing is called so"`)
+	p.Until(`document.querySelector("#found").textContent === "No match"`)
 	p.Press(kb.Enter)
 	if search := webtest.Eval[string](p, "location.search"); search != "?project=shop" {
 		t.Errorf("the view is %s", search)
@@ -224,7 +224,7 @@ func TestPortsOfGroups(t *testing.T) {
 		nodes = append(nodes, published(container(fmt.Sprint("host", i%2), fmt.Sprint("shop", i/20), fmt.Sprint("web", i)), uint16(8000+i)))
 	}
 	p, _ := open(t, mapOf(nodes, nil), "?group=service&host=host0&closed=project/shop0")
-	plates := p.Texts(".plate")
+	plates := p.Texts(".port-badge")
 	if !slices.Contains(plates, ":8000 +9") || !slices.Contains(plates, ":8020") {
 		t.Errorf("plates %q", plates)
 	}
@@ -362,7 +362,7 @@ func TestWider(t *testing.T) {
 		nodes[i].Reason = "the image has no cat"
 	}
 	served.set(mapOf(slices.Clone(nodes), []graph.Link{link(nodes[0], nodes[1], 80, 1), link(nodes[1], nodes[2], 80, 1)}), nil)
-	p.Until(`document.querySelectorAll(".badge").length === 12`)
+	p.Until(`document.querySelectorAll(".sign").length === 12`)
 	for what, expression := range map[string]string{
 		"nothing upon another": `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
 		"all in their box":     `nodes.every((n) => within(n, box("shop")) && within(n, box("one")))`,

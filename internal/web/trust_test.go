@@ -44,7 +44,7 @@ func TestForeignTextIsText(t *testing.T) {
 	other := graph.Node{ID: "external/" + hostile, Kind: graph.KindExternal, Name: hostile + `"]; -->`}
 	g := mapOf([]graph.Node{evil, other}, []graph.Link{link(other, evil, 80, 1)},
 		graph.Target{Target: hostile, Host: hostile, State: graph.StateStale, Reason: hostile})
-	p, _ := open(t, g, "?since=1h&select="+strings.ReplaceAll("container/"+hostile+"host/"+hostile+"-"+hostile, " ", "%20"))
+	p, _ := open(t, g, "?newSince=1h&select="+strings.ReplaceAll("container/"+hostile+"host/"+hostile+"-"+hostile, " ", "%20"))
 	for what, text := range map[string]string{
 		"panel": panelText(p), "table": strings.Join(p.Texts("#table td"), " "), "filters": strings.Join(p.Texts("[name=image] option"), " "),
 	} {
@@ -175,20 +175,20 @@ func TestPageShowsWhatTheServerAnswers(t *testing.T) {
 	g.Nodes = append(g.Nodes, fleet(40).Nodes...)
 	g.Links = append(g.Links, fleet(40).Links...)
 	g = mapOf(g.Nodes, g.Links)
-	p, _ := open(t, g, "?group=none")
+	p, _ := open(t, g, "?group=container")
 	for _, query := range []string{
 		"", "external=hide", "external=group", "project=shop", "project=shop&depth=2", "host=two", "host=one&project=shop", "project=shop1&depth=3",
 		"group=service", "group=project", "group=host", "group=image", "group=project&external=group", "host=one&group=service",
 	} {
 		for form, path := range map[string]string{"json": "graph", "dot": "graph.dot", "mermaid": "graph.mmd", "csv": "graph.csv"} {
 			difference := webtest.Eval[string](p, fmt.Sprintf(`(async () => {
-				const { parse, shownOf } = await import("./view.js"), { writers } = await import("./save.js");
+				const { applyView, parseView } = await import("./view.js"), { writers } = await import("./save.js");
 				const all = await (await fetch("../v1/graph")).json();
 				const answer = await (await fetch("../v1/%s?%s")).text();
 				const sorted = (v) => v && typeof v === "object" && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort().map(([k, w]) => [k, sorted(w)])) : Array.isArray(v) ? v.map(sorted) : v;
 				const plain = (text) => %q === "json" ? JSON.stringify(sorted(JSON.parse(text)), null, 1) : text;
-				const view = { ...parse(%[2]q), group: new URLSearchParams(%[2]q).get("group") || "none" };
-				const got = plain(writers[%[3]q](shownOf(all, view, Date.now()), all)).split("\n"), want = plain(answer).split("\n");
+				const view = { ...parseView(%[2]q), group: new URLSearchParams(%[2]q).get("group") || "container" };
+				const got = plain(writers[%[3]q](applyView(all, view, Date.now()), all)).split("\n"), want = plain(answer).split("\n");
 				const at = got.findIndex((line, i) => line !== want[i]);
 				return at < 0 && got.length === want.length ? "" : "line " + at + ": " + got[at] + " — server: " + want[at];
 			})()`, path, query, form))
@@ -262,11 +262,11 @@ func TestTroubles(t *testing.T) {
 	g.Nodes = append(g.Nodes, stale)
 	g.Targets = append(g.Targets, graph.Target{Target: "four:9057", Host: "four", State: graph.StateStale, Reason: "no answer within 30s", LastAnswer: began()})
 	p, _ := open(t, mapOf(g.Nodes, g.Links, g.Targets...), "")
-	same(t, "warnings", p.Texts(".warning"), "2 of 4 targets do not answer", "1 container not wholly read")
-	p.ClickText(".warning", "2 of 4 targets do not answer")
+	same(t, "warnings", p.Texts(".warning"), "2 of 4 targets not responding", "1 container partly readable")
+	p.ClickText(".warning", "2 of 4 targets not responding")
 	expect(t, "targets", panelText(p), "three:9057: failed", "nothing listens there", "can this host reach it?", "four:9057: stale", "no answer within 30s", "OUTPOST_STALE_AFTER", "one:9057 (one)")
 	p.Shot("targets")
-	p.ClickText(".warning", "1 container not wholly read")
+	p.ClickText(".warning", "1 container partly readable")
 	expect(t, "unread", panelText(p), "sealed", "the image has no cat", "Mount the host's /proc to see this image: -v /proc:/host/proc:ro")
 	same(t, "signs", webtest.Eval[[]string](p, `[...document.querySelectorAll(".node.unread .name, .node.stale .name")].map((n) => n.textContent).sort()`), "gone", "sealed")
 	p.ClickText("#panel button.link", "sealed")
@@ -294,7 +294,7 @@ func TestEmptyStates(t *testing.T) {
 		{"no-containers", daemon(), nil, []string{"No containers run here", "docker run -d"}},
 		{"no-links", daemon(container("one", "", "alone")), nil, []string{"No links yet", "open one, and wait"}},
 		{"no-targets", noTargets, nil, []string{"No targets", "outpost map host1", "OUTPOST_TARGETS"}},
-		{"none-answers", noneAnswers, nil, []string{"None of the targets answers", "See why"}},
+		{"none-answers", noneAnswers, nil, []string{"No target responds", "See why"}},
 	} {
 		served.set(test.graph, test.err)
 		p.Until(fmt.Sprintf(`document.querySelector("#empty:not([hidden])")?.innerText.includes(%q)`, test.says[0]))
@@ -304,12 +304,12 @@ func TestEmptyStates(t *testing.T) {
 	served.set(shop(), nil)
 	p.Until(`document.querySelector(".node") && document.querySelector("#empty").hidden`)
 	p.Choose("[name=port]", "1")
-	p.Until(`document.querySelector("#empty h2")?.textContent === "All is hidden"`)
+	p.Until(`document.querySelector("#empty h2")?.textContent === "Nothing matches these filters"`)
 	p.Click("#empty button")
 	p.Until(`document.querySelectorAll(".node").length === 9`)
 
 	served.set(graph.Graph{}, engine.ErrUnreachable)
-	p.Until(`document.querySelector("#freshness").textContent.includes("Outpost does not answer: the container engine cannot be reached")`)
+	p.Until(`document.querySelector("#freshness").textContent.includes("The container engine cannot be reached; data from ")`)
 	same(t, "what was said last stays", []string{fmt.Sprint(len(names(p)))}, "9")
 	for _, complaint := range p.Complaints() {
 		if !strings.Contains(complaint, "503") { // which the browser always says
@@ -354,7 +354,7 @@ func TestSizesAndThemes(t *testing.T) {
 			}
 			p.Shot(fmt.Sprintf("%s-%d", scheme, size[0]))
 		}
-		for selector, least := range map[string]float64{".node .name": 4.5, ".node .small": 4.5, ".node.past .name": 4.5, ".node.past .small": 4.5, ".node.stale .small": 4.5, ".labels .label.past text": 4.5, ".labels .label text": 4.5, "#counts": 4.5, ".warning": 4.5, "#table td": 4.5, "tr.past td": 4.5, ".plate text": 4.5} {
+		for selector, least := range map[string]float64{".node .name": 4.5, ".node .small": 4.5, ".node.past .name": 4.5, ".node.past .small": 4.5, ".node.stale .small": 4.5, ".labels .label.past text": 4.5, ".labels .label text": 4.5, "#counts": 4.5, ".warning": 4.5, "#table td": 4.5, "tr.past td": 4.5, ".port-badge text": 4.5} {
 			if ratio := webtest.Eval[float64](p, fmt.Sprintf(contrast, selector)); ratio < least {
 				t.Errorf("%s: contrast of %s is %.1f", scheme, selector, ratio)
 			}
@@ -372,7 +372,7 @@ func TestSizesAndThemes(t *testing.T) {
 const contrast = `(() => {
 	const text = document.querySelector(%q);
 	for (let e = text; e; e = e.parentElement) if (getComputedStyle(e).opacity !== "1") return 0; // what shines through is not looked at
-	const behind = text.closest(".node")?.querySelector(".body") || text.closest(".plate")?.querySelector("rect") || text;
+	const behind = text.closest(".node")?.querySelector(".body") || text.closest(".port-badge")?.querySelector("rect") || text;
 	const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
 	const light = (colour) => {
 		canvas.fillStyle = colour;

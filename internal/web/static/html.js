@@ -1,6 +1,6 @@
-// HTML elements. Foreign text gets into them as text alone.
+// HTML elements. Foreign text becomes text nodes, never markup.
 
-/** html returns an element with properties and children; a text becomes a text node. */
+/** html returns an element with properties and children; strings become text nodes. */
 export function html(name, properties = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -12,26 +12,26 @@ export function html(name, properties = {}, ...children) {
   return element;
 }
 
-/** button returns one that does something. */
+/** button returns a button that calls onclick. */
 export const button = (text, onclick, properties = {}) => html("button", { type: "button", onclick, ...properties }, text);
 
 /**
- * renew gives an element other children. What is as it was stays, so that nobody who reads there, or has something selected, is
- * disturbed; and the focus stays with what it was on, by the ID or text of that, wherever it is now.
+ * updateChildren replaces the children of an element and keeps the elements that stay the same: text selections survive. The focus
+ * stays on its element, found by ID or text, even if that moves.
  */
-export function renew(element, ...children) {
+export function updateChildren(element, ...children) {
   const focused = element.contains(document.activeElement) ? document.activeElement : null;
-  const called = focused && nameIn(focused);
+  const key = focused && focusKey(focused);
   patchChildren(element, html("div", {}, ...children));
-  if (!focused || focused === element || (document.activeElement === focused && nameIn(focused) === called)) return;
-  const again = [...element.querySelectorAll(focused.tagName)].find((e) => nameIn(e) === called);
-  focused.blur(); // it may be another one now
+  if (!focused || focused === element || (document.activeElement === focused && focusKey(focused) === key)) return;
+  const again = [...element.querySelectorAll(focused.tagName)].find((e) => focusKey(e) === key);
+  focused.blur(); // it may stand for something else now
   (again || element).focus({ preventScroll: true });
 }
 
-const nameIn = (element) => element.dataset.id || element.textContent;
+const focusKey = (element) => element.dataset.id || element.textContent;
 
-/** patch makes an element look and act as another one of its kind. */
+/** patch gives an element the attributes, click handler and children of another one with the same name. */
 export function patch(element, like) {
   for (const { name } of [...element.attributes]) if (!like.hasAttribute(name)) element.removeAttribute(name);
   for (const { name, value } of like.attributes) if (element.getAttribute(name) !== value) element.setAttribute(name, value);
@@ -39,10 +39,10 @@ export function patch(element, like) {
   patchChildren(element, like);
 }
 
-/** patchChildren finds children with an ID by that, wherever they are now, and the others by their order. */
+/** patchChildren matches children by data-id, and those without one by their order. */
 function patchChildren(element, like) {
   const wantedIDs = new Set([...like.children].map((c) => c.dataset.id));
-  for (const c of [...element.children]) if (c.dataset.id && !wantedIDs.has(c.dataset.id)) c.remove(); // so that none of the others is moved
+  for (const c of [...element.children]) if (c.dataset.id && !wantedIDs.has(c.dataset.id)) c.remove(); // first, so that no remaining child needs to move
   const withID = new Map([...element.children].filter((c) => c.dataset.id).map((c) => [c.dataset.id, c]));
   let at = element.firstChild;
   for (const wanted of [...like.childNodes]) {
@@ -64,12 +64,12 @@ function patchChildren(element, like) {
   }
 }
 
-/** write gives an element another text, if it is another one: those who have it read out are told only then. */
-export function write(element, text) {
+/** setText changes the text of an element only if it differs: screen readers announce each change. */
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** copy puts a text on the clipboard, also where the page did not come by HTTPS, and reports whether that worked. */
+/** copy puts a text on the clipboard, without HTTPS too, and reports success. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

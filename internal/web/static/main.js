@@ -1,136 +1,136 @@
-// The page: an answer of the server and a view of it, and what people do to the view. All that is drawn follows from these two.
-import { copy, html, renew, write } from "./html.js";
+// The page. Its state is the last graph of the server and the view; everything on the screen is derived from these two.
+import { copy, html, setText, updateChildren } from "./html.js";
 import { MapDrawing } from "./map.js";
-import { clock, count, linkText, nameOf, number, placed } from "./names.js";
+import { capitalize, describeLink, displayName, formatCount, formatNumber, formatTime, qualifiedName } from "./format.js";
 import { linePanel, nodePanel, targetsPanel, unreadPanel } from "./panel.js";
-import { describe, pictureOf } from "./picture.js";
-import { download, drawingOf, pngOf, types, writers } from "./save.js";
+import { buildScene, describe } from "./scene.js";
+import { download, exportPNG, exportSVG, types, writers } from "./save.js";
 import { Search } from "./search.js";
-import { Source } from "./source.js";
-import { countsOf, emptyState, freshness, hintOf, warningsOf } from "./status.js";
+import { Poller } from "./poller.js";
+import { buildWarnings, emptyHint, emptyState, formatCounts, freshness } from "./status.js";
 import { LinkTable } from "./table.js";
-import { filters, groupsHolding, initial, keyOf, parse, query, shownOf } from "./view.js";
+import { applyView, exportQuery, filterNames, formatQuery, groupIDs, initial, linkKey, parseView } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("filters");
 
-let view = parse(location.search);
+let view = parseView(location.search);
 let graph = null, time = 0, failure = "";
-let shown = { nodes: [], links: [], hidden: {}, into: new Map(), level: view.level };
-let picture = { nodes: [], lines: [], boxes: [], plates: [], byID: new Map() };
+let shown = { nodes: [], links: [], hidden: {}, groupByNode: new Map(), level: view.level };
+let scene = { nodes: [], lines: [], boxes: [], badges: [], byID: new Map() };
 let drawnOnce = false, outdated = false;
 
-const on = { select, open, close, clear, jump, neighbours, panel, point, moved: (look) => keep({ look }), sort: (sort) => change({ sort }) };
+const on = { select, open, close, clear, jump, neighbours, panel, point, moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
 const map = new MapDrawing($("map"), on);
 const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), sort: on.sort });
-const base = location.origin + location.pathname; // without a password that it was opened with
-const source = new Source(new URL("../v1/graph", base), { got, failed });
+const base = location.origin + location.pathname; // without the credentials of the page's own address
+const poller = new Poller(new URL("../v1/graph", base), { onGraph, onError });
 const search = new Search($("search"), $("found"), () => graph?.nodes || [], on);
 
-function got(answer, at) {
-  if (failure) say("Outpost answers again");
+function onGraph(answer, at) {
+  if (failure) say("Connected again");
   time = at;
   failure = "";
   if (answer) graph = answer;
-  outdated ||= !!answer || !!view.since;
-  map.viewport.whenStill(() => (outdated ? draw(true) : drawFreshness()));
+  outdated ||= !!answer || !!view.since || !!view.newSince;
+  map.viewport.whenStill(() => (outdated ? render(true) : renderFreshness()));
 }
 
-function failed(reason) {
-  if (reason !== failure) say(`Outpost does not answer: ${reason}`);
+function onError(reason) {
+  if (reason !== failure) say(capitalize(reason));
   failure = reason;
   outdated = true;
-  map.viewport.whenStill(() => draw(true));
+  map.viewport.whenStill(() => render(true));
 }
 
-/** address is that of the view, with the level at which nodes are together, if whoever opens it would see another one. */
+/** address returns the address of the view. It contains the grouping level if only the history of this page explains it. */
 function address() {
-  const text = query({ ...view, level: shown.unusual ? shown.level : "" });
+  const text = formatQuery({ ...view, level: shown.isSticky ? shown.level : "" });
   return location.pathname + (text ? "?" + text : "");
 }
-let writing = 0;
+let addressTimer = 0;
 
-/** keep changes the view, and soon the address with it: browsers do not take a new one at each step of a slider. */
-function keep(changes) {
+/** setView changes the view, and the address after a delay: browsers limit how often a page may change it. */
+function setView(changes) {
   view = { ...view, ...changes };
-  clearTimeout(writing);
-  writing = setTimeout(() => history.replaceState(null, "", address()), 200);
+  clearTimeout(addressTimer);
+  addressTimer = setTimeout(() => history.replaceState(null, "", address()), 200);
 }
 
-/** arranging are the parts of a view with which the map is laid out anew: they show other nodes in another order. */
-const arranging = ["group", "open", "closed", "external", "host", "project", "image", "node", "depth"];
+/** layoutParameters are the parameters that need a new layout: they change most of the shown nodes. */
+const layoutParameters = ["group", "open", "closed", "external", "container", "host", "project", "image", "node", "depth"];
 
-/** change changes the view, and draws what follows from it. */
-function change(changes, scroll = false) {
-  const anew = arranging.some((name) => name in changes && String(changes[name]) !== String(view[name]));
-  keep(anew ? { look: "", ...changes } : changes);
-  draw(!anew, scroll);
+/** changeView changes the view and renders it. */
+function changeView(changes, scroll = false) {
+  const needsLayout = layoutParameters.some((name) => name in changes && String(changes[name]) !== String(view[name]));
+  setView(needsLayout ? { look: "", ...changes } : changes);
+  render(!needsLayout, scroll);
 }
 
-/** draw draws all. With stay nothing moves but what is new. What has the focus keeps it, or else the map gets it. */
-function draw(stay, scroll = false) {
+/** render updates the whole page. With keepPlaces only new nodes get places. The focus stays on its element or goes to the map. */
+function render(keepPlaces, scroll = false) {
   const focused = document.activeElement;
   outdated = false;
-  fill();
+  syncForm();
   if (graph) {
-    shown = shownOf(graph, view, time, shown.level);
-    picture = pictureOf(shown);
+    shown = applyView(graph, view, time, shown.level);
+    scene = buildScene(shown);
     const known = new Set(graph.nodes.map((n) => n.id));
-    map.draw(picture, { keep: stay && ((id) => known.has(id)), look: drawnOnce ? "" : view.look });
-    drawnOnce ||= picture.nodes.length > 0;
-    table.fill(shown, { ...view, now: time });
-    const fresh = view.since ? shown.links.reduce((sum, l) => sum + (l.fresh || 0), 0) : -1;
-    write($("counts"), countsOf(graph, shown, fresh, { ports: picture.unseen, labels: map.crowded }));
-    renew($("warnings"), warningsOf(graph, on));
+    map.draw(scene, { exists: keepPlaces && ((id) => known.has(id)), look: drawnOnce ? "" : view.look });
+    drawnOnce ||= scene.nodes.length > 0;
+    table.update(shown, { ...view, now: time });
+    const newLinks = view.newSince ? shown.links.reduce((sum, l) => sum + (l.newLinks || 0), 0) : -1;
+    setText($("counts"), formatCounts(graph, shown, newLinks, { ports: scene.hiddenPorts, labels: map.hiddenLabels }));
+    updateChildren($("warnings"), buildWarnings(graph, on));
   }
-  drawFreshness();
-  const nothing = emptyState(graph, shown, failure, on), hint = hintOf(graph, shown);
+  renderFreshness();
+  const nothing = emptyState(graph, shown, failure, on), hint = emptyHint(graph, shown);
   $("empty").hidden = !nothing && !hint;
   $("empty").classList.toggle("hint", !nothing);
-  renew($("empty"), nothing || hint);
-  mark(scroll);
-  search.renew();
-  const now = document.activeElement;
-  if (focused !== document.body && (now === document.body || now.closest("[hidden]"))) map.focus(focused.dataset.id);
+  updateChildren($("empty"), nothing || hint);
+  highlight(scroll);
+  search.refresh();
+  const active = document.activeElement;
+  if (focused !== document.body && (active === document.body || active.closest("[hidden]"))) map.focus(focused.dataset.id);
 }
 
-function drawFreshness() {
-  $("freshness").textContent = freshness({ time, failure, paused: source.paused });
+function renderFreshness() {
+  $("freshness").textContent = freshness({ time, failure, paused: poller.paused });
   $("freshness").classList.toggle("trouble", !!failure);
 }
 
-/** mark marks what is selected in map and table alike, and shows its panel. */
-function mark(scroll) {
+/** highlight shows the selection on the map, in the table and in the panel. */
+function highlight(scroll) {
   const selected = selection();
   map.select(selected.ids);
   table.select(selected.keys, scroll);
   const content = selected.panel || (view.panel === "targets" && graph && targetsPanel(graph, time)) || (view.panel === "unread" && graph && unreadPanel(graph, on));
   $("panel").hidden = !content;
-  const shut = html("button", { type: "button", className: "shut", title: "Close (Esc)", "aria-label": "Close", onclick: () => select("", "") }, "×");
-  renew($("panel"), content && [shut, content]);
+  const closeButton = html("button", { type: "button", className: "close", title: "Close (Esc)", "aria-label": "Close", onclick: () => select("", "") }, "×");
+  updateChildren($("panel"), content && [closeButton, content]);
 }
 
-/** selection is what view.select means: a node's ID, a line's, or the key of a link. */
+/** selection resolves view.select: the ID of a node, the ID of a line, or the key of a link. */
 function selection() {
   const id = view.select;
-  const node = picture.byID.get(id)?.node;
-  if (node) return { ids: [id], keys: shown.links.filter((l) => l.client === id || l.server === id).map(keyOf), panel: nodePanel(node, shown, graph, time, on) };
-  const line = id && picture.lines.find((l) => l.id === id || l.keys.includes(id));
-  if (line) return { ids: [line.id], keys: line.id === id ? line.keys : [id], panel: linePanel(line.id === id ? line : { ...line, links: line.links.filter((l) => keyOf(l) === id) }, shown, time, on) };
-  const link = id && shown.links.find((l) => keyOf(l) === id); // inside a group
+  const node = scene.byID.get(id)?.node;
+  if (node) return { ids: [id], keys: shown.links.filter((l) => l.client === id || l.server === id).map(linkKey), panel: nodePanel(node, shown, graph, time, on) };
+  const line = id && scene.lines.find((l) => l.id === id || l.keys.includes(id));
+  if (line) return { ids: [line.id], keys: line.id === id ? line.keys : [id], panel: linePanel(line.id === id ? line : { ...line, links: line.links.filter((l) => linkKey(l) === id) }, shown, time, on) };
+  const link = id && shown.links.find((l) => linkKey(l) === id); // inside a group
   return link ? { ids: [link.client], keys: [id], panel: linePanel({ from: link.client, to: link.server, links: [link] }, shown, time, on) } : { ids: [], keys: [] };
 }
 
 function select(kind, id) {
   const before = view.select, inPanel = $("panel").contains(document.activeElement);
-  change({ select: id, panel: "" }, kind !== "link");
+  changeView({ select: id, panel: "" }, kind !== "link");
   if (!id && inPanel) map.focus(before);
-  if (kind === "link") map.show(picture.lines.find((l) => l.keys.includes(id))?.id);
-  if (id) say(picture.byID.has(id) ? describe(picture.byID.get(id)) : `Link selected: ${$("panel").querySelector("h2")?.textContent ?? ""}`);
+  if (kind === "link") map.show(scene.lines.find((l) => l.keys.includes(id))?.id);
+  if (id) say(scene.byID.has(id) ? describe(scene.byID.get(id)) : `Link selected: ${$("panel").querySelector("h2")?.textContent ?? ""}`);
 }
 
 function panel(name) {
-  change({ select: "", panel: name });
+  changeView({ select: "", panel: name });
   $("panel").focus();
 }
 
@@ -140,71 +140,71 @@ const without = (list, ...ids) => list.filter((id) => !ids.includes(id));
 function open(node) {
   const id = node.id || node;
   const onMap = $("map").contains(document.activeElement);
-  change({ open: withID(view.open, id), closed: without(view.closed, id), select: "" });
+  changeView({ open: withID(view.open, id), closed: without(view.closed, id), select: "" });
   if (onMap) $("map").focus();
-  say(`Opened: ${count(picture.nodes.length, "node")} now`);
+  say(`Opened: ${formatCount(scene.nodes.length, "node")} now`);
 }
 
-/** close puts a box or group together again. */
+/** close collapses a box or group. */
 function close(box) {
   const id = box.closes || box;
   const opened = view.open.includes(id);
-  change({ open: without(view.open, id), closed: opened ? view.closed : withID(view.closed, id), select: "" });
+  changeView({ open: without(view.open, id), closed: opened ? view.closed : withID(view.closed, id), select: "" });
 }
 
 function clear() {
-  change({ ...Object.fromEntries(filters.map((name) => [name, initial[name]])), ...forget("external"), closed: [] });
+  changeView({ ...Object.fromEntries(filterNames.map((name) => [name, initial[name]])), ...resetGroups("external"), closed: [] });
 }
 
 function neighbours(id) {
-  change({ node: id, select: id });
+  changeView({ node: id, select: id });
 }
 
-/** jump goes to a node wherever it is: filters and groups that hide it are opened. */
+/** jump goes to a node. It clears filters and opens groups that hide the node. */
 function jump(id) {
   const node = graph.nodes.find((n) => n.id === id);
-  if (!node) return say("It is not there any more", true);
-  if (!shown.into.has(id)) clear();
-  for (let i = 0; i < 4 && !picture.byID.has(id); i++) {
-    change({ open: withID(view.open, shown.into.get(id)), closed: without(view.closed, ...groupsHolding(node)) });
+  if (!node) return say("This node no longer exists", true);
+  if (!shown.groupByNode.has(id)) clear();
+  for (let i = 0; i < 4 && !scene.byID.has(id); i++) {
+    changeView({ open: withID(view.open, shown.groupByNode.get(id)), closed: without(view.closed, ...groupIDs(node)) });
   }
   select("node", id);
   map.show(id);
 }
 
-/** point shows what is behind that which is pointed at. */
+/** point shows the tooltip of the thing under the pointer. */
 function point(kind, thing, e) {
   const tip = $("tip");
   tip.hidden = !thing || kind === "box";
   if (tip.hidden) return;
-  tip.replaceChildren(...tipOf(kind, thing));
+  tip.replaceChildren(...buildTooltip(kind, thing));
   const frame = tip.parentElement.getBoundingClientRect();
   const x = e.clientX - frame.left + 14, y = e.clientY - frame.top + 14;
   tip.style.left = `${Math.max(4, Math.min(x, frame.width - tip.offsetWidth - 8))}px`;
   tip.style.top = `${y + tip.offsetHeight > frame.height ? Math.max(4, y - tip.offsetHeight - 24) : y}px`;
 }
 
-function tipOf(kind, thing) {
+function buildTooltip(kind, thing) {
   const lines = (texts) => texts.filter(Boolean).map((t) => html("div", {}, t));
-  if (kind === "plate") return [html("b", {}, `Published by the host: ${thing.label}`), ...lines([...thing.to].map((id) => "leads to " + nameOf(picture.byID.get(id).node)))];
+  if (kind === "port") return [html("b", {}, `Published port ${thing.label}`), ...lines([...thing.to].map((id) => "to " + displayName(scene.byID.get(id).node)))];
   if (kind === "line") {
-    const name = (id) => placed(picture.byID.get(id).node);
+    const name = (id) => qualifiedName(scene.byID.get(id).node);
     return [html("b", {}, `${name(thing.from)} → ${name(thing.to)}`), ...lines(thing.links.slice(0, 8).map((l) =>
-      linkText(l, time) + (l.evidence === "both" ? "" : `, seen by the ${l.evidence} only`))),
-      ...lines([thing.links.length > 8 && `and ${number(thing.links.length - 8)} more`])];
+      describeLink(l, time) + (l.evidence === "both" ? "" : `, observed at the ${l.evidence} only`))),
+      ...lines([thing.links.length > 8 && `and ${formatNumber(thing.links.length - 8)} more`])];
   }
   const { node } = thing;
   const about = (end, verb) => {
     const links = shown.links.filter((l) => l[end] === node.id);
-    return links.length ? `${verb} ${count(new Set(links.map((l) => (end === "client" ? l.server : l.client))).size, "other")} over ${count(links.length, "link")}` : "";
+    return links.length ? `${verb} ${formatCount(new Set(links.map((l) => (end === "client" ? l.server : l.client))).size, "other")} over ${formatCount(links.length, "link")}` : "";
   };
-  return [html("b", {}, nameOf(node)), ...lines([node.image, [node.project, node.host].filter(Boolean).join(" on "), node.reason,
-    about("client", "calls"), about("server", "called by"), node.members && "click to open"])];
+  return [html("b", {}, displayName(node)), ...lines([node.image, [node.project, node.host].filter(Boolean).join(" on "), node.reason,
+    about("client", "calls"), about("server", "called by"), node.members && "click to expand"])];
 }
 
-/** say tells those who have the page read out, and with show also those who see it. */
+/** say announces a text to screen readers, and with show also as a toast. */
 function say(text, show = false) {
-  write($("said"), text);
+  setText($("said"), text);
   if (!show) return;
   $("toast").textContent = text;
   $("toast").hidden = false;
@@ -212,43 +212,50 @@ function say(text, show = false) {
   say.timer = setTimeout(() => ($("toast").hidden = true), 4000);
 }
 
-const copied = async (text) => say((await copy(text)) ? "Copied" : "The browser does not permit copying", true);
+const copied = async (text) => say((await copy(text)) ? "Copied" : "The browser denied access to the clipboard", true);
 
-/** fill fills the fields with what the view is and what there is to choose from. */
-function fill() {
+/** syncForm sets the fields and their options to the view and the graph. */
+function syncForm() {
   const nodes = graph?.nodes || [];
-  for (const name of ["host", "project", "image"]) options(form.elements[name], [...new Set(nodes.map((n) => n[name]).filter(Boolean))].sort(), view[name]);
+  addSinceOption(form.elements.since, view.since);
+  for (const name of ["host", "project", "image"]) setOptions(form.elements[name], [...new Set(nodes.map((n) => n[name]).filter(Boolean))].sort(), view[name]);
   const ports = [...new Set((graph?.links || []).map((l) => l.port))].sort((a, b) => a - b);
-  renew($("ports"), ports.slice(0, 500).map((p) => html("option", { value: String(p) })));
-  for (const name of ["group", "host", "project", "image", "port", "external", "state", "unlinked", "depth"]) {
+  updateChildren($("ports"), ports.slice(0, 500).map((p) => html("option", { value: String(p) })));
+  for (const name of ["group", "host", "project", "image", "port", "external", "state", "unlinked", "since", "depth"]) {
     if (document.activeElement !== form.elements[name]) form.elements[name].value = view[name];
   }
-  $("depth-field").hidden = !(view.node || view.host || view.project || view.image);
-  $("clear").hidden = !filters.some((name) => view[name] !== initial[name] && name !== "depth") && !view.closed.length;
+  $("depth-field").hidden = !(view.node || view.container || view.host || view.project || view.image);
+  $("depth-unit").textContent = view.depth === 1 ? "hop" : "hops";
+  $("clear").hidden = !filterNames.some((name) => view[name] !== initial[name] && name !== "depth") && !view.closed.length;
   if (graph) $("at").min = String(-graph.windowSeconds);
   if (document.activeElement !== $("at")) $("at").value = view.at ? String(Math.round((Date.parse(view.at) - time) / 1000)) : "0";
-  $("at-text").textContent = view.at ? clock(view.at, time) : "now";
-  const since = $("since");
-  if (![...since.options].some((o) => o.value === view.since)) since.append(html("option", { value: view.since }, /^\d+[mh]$/.test(view.since) ? view.since : clock(view.since, time)));
-  since.value = view.since;
+  $("at-text").textContent = view.at ? formatTime(view.at, time) : "now";
+  addSinceOption($("new-since"), view.newSince);
+  $("new-since").value = view.newSince;
   if (document.activeElement !== $("table-filter")) $("table-filter").value = view.filter;
   $("columns").setAttribute("aria-pressed", String(view.columns === "all"));
-  $("pause").setAttribute("aria-pressed", String(source.paused));
-  $("pause").textContent = source.paused ? "Go on" : "Pause";
+  $("pause").setAttribute("aria-pressed", String(poller.paused));
+  $("pause").textContent = poller.paused ? "Resume" : "Pause";
 }
 
-function options(field, values, chosen) {
+/** addSinceOption adds a duration or time of the address to a select that lacks it. */
+function addSinceOption(field, value) {
+  if ([...field.options].some((o) => o.value === value)) return;
+  field.append(html("option", { value }, Number.isNaN(Date.parse(value)) || /^[\d.]+[a-z]/.test(value) ? value : formatTime(value, time)));
+}
+
+function setOptions(field, values, chosen) {
   const all = ["", ...(chosen && !values.includes(chosen) ? [chosen] : []), ...values];
   if (field.options.length === all.length && all.every((v, i) => field.options[i].value === v)) return;
   field.replaceChildren(...all.map((v) => html("option", { value: v }, v || "all")));
   field.value = chosen;
 }
 
-function pause(paused = !source.paused) {
-  source.paused = paused;
-  change({});
+function pause(paused = !poller.paused) {
+  poller.paused = paused;
+  changeView({});
   say(paused ? "Paused" : "Live");
-  if (!paused) source.ask();
+  if (!paused) poller.poll();
 }
 
 async function save(kind) {
@@ -256,40 +263,40 @@ async function save(kind) {
   if (kind === "address") return copied(new URL(address(), base).href);
   const [type, end] = types[kind];
   let content;
-  if (kind === "png") content = await pngOf(map.whole(drawingOf)).catch(() => null);
-  else if (kind === "svg") content = map.whole(drawingOf);
+  if (kind === "png") content = await exportPNG(map.withLabels(exportSVG)).catch(() => null);
+  else if (kind === "svg") content = map.withLabels(exportSVG);
   else content = writers[kind](shown, graph, view.at);
-  if (!content) return say("The browser cannot draw so large a picture: save it as SVG", true);
+  if (!content) return say("The map is too large for a PNG: save it as SVG", true);
   download(new Blob([content], { type }), `outpost-${new Date(view.at || time).toISOString().slice(0, 19).replaceAll(":", "")}.${end}`);
 }
 
-/** theme sets light or dark; unset, it is the system's. */
-function theme(chosen) {
+/** setTheme sets the light or dark theme; without one the system's applies. */
+function setTheme(chosen) {
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   const now = chosen || system;
   document.documentElement.dataset.theme = chosen || "";
   $("theme").textContent = now === "dark" ? "Light" : "Dark";
-  $("theme").onclick = () => theme(now === "dark" ? "light" : "dark");
+  $("theme").onclick = () => setTheme(now === "dark" ? "light" : "dark");
 }
 
 const keys = {
-  "/": () => $("search").focus(), "?": () => $("legend").showModal(), p: () => pause(), l: tidy, t: () => (document.querySelector("tbody tr") || $("table")).focus(),
-  n: () => picture.byID.has(view.select) && neighbours(view.select), "+": () => map.viewport.zoom(1.25), "=": () => map.viewport.zoom(1.25), "-": () => map.viewport.zoom(0.8), 0: fit,
-  Escape: () => ($("save").open ? shut() : select("", "")),
+  "/": () => $("search").focus(), "?": () => $("legend").showModal(), p: () => pause(), l: rearrange, t: () => (document.querySelector("tbody tr") || $("table")).focus(),
+  n: () => scene.byID.has(view.select) && neighbours(view.select), "+": () => map.viewport.zoom(1.25), "=": () => map.viewport.zoom(1.25), "-": () => map.viewport.zoom(0.8), 0: fit,
+  Escape: () => ($("save").open ? closeMenu() : select("", "")),
 };
 
 function fit() {
   map.viewport.fit();
-  keep({ look: "" });
+  setView({ look: "" });
 }
 
-function tidy() {
-  map.draw(picture);
-  keep({ look: "" });
+function rearrange() {
+  map.draw(scene);
+  setView({ look: "" });
 }
 
-/** shut closes the menu. */
-function shut() {
+/** closeMenu closes the menu and returns the focus to its button. */
+function closeMenu() {
   $("save").open = false;
   $("save").firstElementChild.focus();
 }
@@ -307,30 +314,30 @@ document.addEventListener("keydown", (e) => {
 form.addEventListener("submit", (e) => e.preventDefault());
 form.addEventListener("input", (e) => {
   if (!e.target.name) return;
-  change({ [e.target.name]: e.target.name === "depth" ? Math.min(9, Math.max(1, e.target.valueAsNumber || 1)) : e.target.value, ...forget(e.target.name) });
+  changeView({ [e.target.name]: e.target.name === "depth" ? Math.min(100, Math.max(1, e.target.valueAsNumber || 1)) : e.target.value, ...resetGroups(e.target.name) });
 });
 
-/** forget is what a field takes back of the groups that were opened and closed. */
-function forget(name) {
+/** resetGroups returns the opened and closed groups that a change of a field resets. */
+function resetGroups(name) {
   if (name === "group") return { open: [], closed: [] };
   return name === "external" ? { open: without(view.open, "external"), closed: without(view.closed, "external") } : {};
 }
 
 $("clear").onclick = clear;
 $("pause").onclick = () => pause();
-$("at").oninput = (e) => change({ at: Number(e.target.value) < 0 ? new Date(time + 1000 * e.target.value).toISOString() : "" });
-$("since").oninput = (e) => change({ since: e.target.value === "now" ? new Date(time).toISOString() : e.target.value });
-$("table-filter").oninput = (e) => change({ filter: e.target.value });
-$("columns").onclick = () => change({ columns: view.columns ? "" : "all" });
+$("at").oninput = (e) => changeView({ at: Number(e.target.value) < 0 ? new Date(time + 1000 * e.target.value).toISOString() : "" });
+$("new-since").oninput = (e) => changeView({ newSince: e.target.value === "now" ? new Date(time).toISOString() : e.target.value });
+$("table-filter").oninput = (e) => changeView({ filter: e.target.value });
+$("columns").onclick = () => changeView({ columns: view.columns ? "" : "all" });
 $("copy").onclick = () => copied(table.text());
 $("save").addEventListener("click", (e) => e.target.dataset.form && save(e.target.dataset.form));
 $("zoom-in").onclick = keys["+"];
 $("zoom-out").onclick = keys["-"];
 $("fit").onclick = keys[0];
-$("tidy").onclick = keys.l;
+$("rearrange").onclick = keys.l;
 $("help").onclick = keys["?"];
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => theme(document.documentElement.dataset.theme));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(document.documentElement.dataset.theme));
 if (matchMedia("(max-width: 760px)").matches) $("filters-fold").open = false;
-theme("");
-draw(false);
-source.ask();
+setTheme("");
+render(false);
+poller.poll();

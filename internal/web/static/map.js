@@ -1,38 +1,35 @@
-// The map: an SVG drawing of a picture, with what is pointed at and what is selected.
-import { hang, labelled, curve, pathOf } from "./geometry.js";
+// The map: an SVG drawing of a scene with its hover and selection states.
+import { curve, placeBadges, placeLabels, toPath } from "./geometry.js";
 import { extent, layout, title } from "./layout.js";
-import { isGroup } from "./names.js";
-import { describe } from "./picture.js";
-import { placeNew } from "./settle.js";
+import { isGroup } from "./format.js";
+import { describe } from "./scene.js";
+import { insertNodes } from "./incremental.js";
 import { Layer, svg } from "./svg.js";
 import { Viewport } from "./viewport.js";
 
-const readable = 0.52; // the scale below which small letters are not drawn
-const corner = 7;
-const mostGone = 200; // places of what is gone are kept for what comes instead
-const sparse = 3; // so many times the room of a node is what it may take after others came and went
+const minReadableScale = 0.52; // below it small letters are not drawn
+const cornerRadius = 7;
+const maxVacated = 200; // places of removed nodes that new nodes may take
+const maxSparseness = 3; // growth of the area per node that triggers a new layout
 
 export class MapDrawing {
   #places = new Map();
-  #homes = new Map(); // the nodes that have a place, as they were drawn last
-  #room = 0; // that each node took when all was laid out
-  #picture = { nodes: [], lines: [], boxes: [], plates: [], byID: new Map() };
+  #previous = new Map(); // the nodes with a place, as they were drawn last
+  #areaPerNode = 0; // after the last full layout
+  #scene = { nodes: [], lines: [], boxes: [], badges: [], byID: new Map() };
   #selected = new Set();
 
-  /**
-   * on has the functions select(kind, id), open(node), close(box), moved(look), and point(kind, thing, event), which gets nothing
-   * when nothing is pointed at.
-   */
+  /** on has select(kind, id), open(node), close(box), moved(look) and point(kind, thing, event); without a thing the pointer left. */
   constructor(frame, on) {
     this.on = on;
     this.svg = svg("svg", { class: "drawing-root" });
     this.svg.append(svg("defs", {}, ...["", "-past", "-new"].map(arrowHead)));
     frame.append(this.svg);
     this.boxes = new Layer(this.svg, "boxes", (b) => this.#box(b));
-    this.wires = new Layer(this.svg, "wires", wire);
+    this.connectors = new Layer(this.svg, "connectors", connector);
     this.lines = new Layer(this.svg, "lines", line);
     this.labels = new Layer(this.svg, "labels", label);
-    this.plates = new Layer(this.svg, "plates", plate);
+    this.badges = new Layer(this.svg, "port-badges", portBadge);
     this.nodes = new Layer(this.svg, "nodes", node);
     this.viewport = new Viewport(frame, this.svg, () => this.#scaled(), () => on.moved(this.viewport.look));
     frame.addEventListener("click", (e) => this.#click(e));
@@ -43,114 +40,114 @@ export class MapDrawing {
   }
 
   /**
-   * draw draws a picture. If there is keep, nothing that is drawn already moves, and what is new is put where there is room; it
-   * tells of nodes that are not in the picture whether they may come back. look is what is to be in sight; empty for all.
+   * draw draws a scene. With exists the drawn nodes stay in place and new ones get free places; exists(id) reports whether a node
+   * that the scene lacks still exists. look is the initial position and scale; if it is empty the whole map is shown.
    */
-  draw(picture, { keep, look = "" } = {}) {
-    const present = new Set([...picture.nodes, ...picture.boxes].map((thing) => thing.id));
-    const moved = this.#arrange(picture, keep && ((id) => present.has(id) || keep(id)));
-    if (picture.nodes.length) this.viewport.resize(extent([...this.#places].filter(([id]) => present.has(id)).map(([, p]) => p)));
-    if (look) this.viewport.look = look; // before anything is drawn, so that nothing is drawn that is too small to be seen
+  draw(scene, { exists, look = "" } = {}) {
+    const present = new Set([...scene.nodes, ...scene.boxes].map((thing) => thing.id));
+    const moved = this.#arrange(scene, exists && ((id) => present.has(id) || exists(id)));
+    if (scene.nodes.length) this.viewport.resize(extent([...this.#places].filter(([id]) => present.has(id)).map(([, p]) => p)));
+    if (look) this.viewport.look = look; // before rendering, which skips labels that are too small to read
     else if (!moved) this.viewport.begin();
     else this.viewport.follow(moved);
-    this.#picture = picture;
+    this.#scene = scene;
     this.#render();
   }
 
-  /** #arrange gives all a place, and returns how far what is in the middle of the view was moved; nothing where all is anew. */
-  #arrange({ nodes, lines, plates }, isAlive) {
-    if (!nodes.length) return { x: 0, y: 0 }; // until there are some again
+  /** #arrange places all nodes. It returns how far the node in the middle of the view moved; undefined after a full layout. */
+  #arrange({ nodes, lines, badges }, isAlive) {
+    if (!nodes.length) return { x: 0, y: 0 }; // an empty map keeps the places
     const pairs = lines.filter((l) => l.from !== l.to).map((l) => [l.from, l.to]);
-    const platesOf = (id) => plates.filter((p) => p.box === id).length;
+    const badgesAt = (id) => badges.filter((p) => p.box === id).length;
     const { x, y } = this.viewport.middle;
-    const far = ({ id }) => Math.hypot(this.#places.get(id).x - x, this.#places.get(id).y - y);
-    const stayed = nodes.filter((n) => this.#places.has(n.id) && String(this.#homes.get(n.id)?.boxes) === String(n.boxes));
-    const middle = stayed.length > 0 && stayed.reduce((a, b) => (far(b) < far(a) ? b : a));
+    const distance = ({ id }) => Math.hypot(this.#places.get(id).x - x, this.#places.get(id).y - y);
+    const stayed = nodes.filter((n) => this.#places.has(n.id) && String(this.#previous.get(n.id)?.boxes) === String(n.boxes));
+    const middle = stayed.length > 0 && stayed.reduce((a, b) => (distance(b) < distance(a) ? b : a));
     const before = this.#places.get(middle?.id);
-    const kept = isAlive && before && placeNew(nodes, pairs, this.#places, { isAlive, homes: this.#homes, plates: platesOf }) && this.#roomOf(isAlive) < sparse * this.#room;
-    if (!kept) this.#layOut(nodes, pairs, platesOf);
+    const kept = isAlive && before && insertNodes(nodes, pairs, this.#places, { isAlive, previous: this.#previous, badges: badgesAt }) && this.#area(isAlive) < maxSparseness * this.#areaPerNode;
+    if (!kept) this.#layOut(nodes, pairs, badgesAt);
     else this.#forget([...this.#places.keys()].filter((id) => !isAlive(id)));
-    nodes.forEach((n) => this.#homes.set(n.id, n));
-    for (const id of this.#homes.keys()) if (!this.#places.has(id)) this.#homes.delete(id);
+    nodes.forEach((n) => this.#previous.set(n.id, n));
+    for (const id of this.#previous.keys()) if (!this.#places.has(id)) this.#previous.delete(id);
     const after = this.#places.get(middle?.id);
     return kept && { x: after.x - before.x, y: after.y - before.y };
   }
 
-  #layOut(nodes, pairs, platesOf) {
-    this.#places = layout(nodes, pairs, platesOf);
-    this.#room = this.#roomOf(() => true);
+  #layOut(nodes, pairs, badgesAt) {
+    this.#places = layout(nodes, pairs, badgesAt);
+    this.#areaPerNode = this.#area(() => true);
   }
 
-  /** #roomOf is how large the map is for each node that may be on it. */
-  #roomOf(isAlive) {
+  /** #area returns the area of the map per node. */
+  #area(isAlive) {
     const alive = [...this.#places].filter(([id]) => isAlive(id)).map(([, p]) => p);
     const { w, h } = extent(alive);
     return (w * h) / Math.max(1, alive.length);
   }
 
-  /** #forget forgets the places of all but the last of what is gone. */
+  /** #forget drops all but the latest places of removed nodes. */
   #forget(gone) {
-    for (const id of gone.slice(0, Math.max(0, gone.length - mostGone))) this.#places.delete(id);
+    for (const id of gone.slice(0, Math.max(0, gone.length - maxVacated))) this.#places.delete(id);
   }
 
   #render() {
-    const { nodes, lines, boxes, plates } = this.#picture;
+    const { nodes, lines, boxes, badges } = this.#scene;
     const at = (id) => this.#places.get(id);
     for (const n of nodes) n.place = { ...at(n.id), w: n.w };
     for (const b of boxes) b.place = at(b.id);
     for (const l of lines) l.curve = curve(at(l.from), l.from === l.to ? at(l.from) : at(l.to));
-    const hung = hang(plates, nodes.map((n) => n.place), this.#places);
-    labelled(lines, [...nodes.map((n) => n.place), ...boxes.map((b) => ({ ...b.place, h: title })), ...hung.map((p) => p.place)]);
-    const wires = hung.flatMap((p) => p.wires.map((path, i) => ({ id: `${p.id} ${i}`, path })));
+    const placed = placeBadges(badges, nodes.map((n) => n.place), this.#places);
+    placeLabels(lines, [...nodes.map((n) => n.place), ...boxes.map((b) => ({ ...b.place, h: title })), ...placed.map((p) => p.place)]);
+    const connectors = placed.flatMap((p) => p.connectors.map((path, i) => ({ id: `${p.id} ${i}`, path })));
     this.boxes.draw(boxes, (b) => [b.place, b.label]);
-    this.wires.draw(wires, (w) => w.path);
+    this.connectors.draw(connectors, (c) => c.path);
     this.lines.draw(lines, (l) => [l.curve, l.flags, l.width]);
     this.#drawLabels();
-    this.plates.draw(hung, (p) => [p.place, p.label]);
+    this.badges.draw(placed, (p) => [p.place, p.label]);
     this.nodes.draw(nodes, (n) => [n.place, n.w, n.name, n.subtitle, n.flags, describe(n)]);
-    this.#mark();
+    this.#highlight();
     this.#rove();
   }
 
-  /** #drawLabels draws what is to be read and pointed at along lines, where it is large enough for that. */
-  #drawLabels(wanted = this.viewport.scale >= readable) {
-    this.labels.draw(wanted ? this.#picture.lines : [], (l) => [l.at, l.middle, l.label, l.flags, l.curve]);
-    this.#labelled = wanted;
+  /** #drawLabels draws the labels and hover areas of lines if the scale makes them readable. */
+  #drawLabels(wanted = this.viewport.scale >= minReadableScale) {
+    this.labels.draw(wanted ? this.#scene.lines : [], (l) => [l.at, l.middle, l.label, l.flags, l.curve]);
+    this.#labelsDrawn = wanted;
   }
 
-  /** whole hands the drawing to a function as it is when seen closely. */
-  whole(take) {
+  /** withLabels calls a function with the drawing, including the labels that the scale hides, and returns its result. */
+  withLabels(use) {
     this.#drawLabels(true);
-    const taken = take(this.svg);
+    const result = use(this.svg);
     this.#drawLabels();
-    this.#mark();
-    return taken;
+    this.#highlight();
+    return result;
   }
 
-  #labelled = false;
+  #labelsDrawn = false;
 
-  /** crowded is how many lines have no room for their label. */
-  get crowded() { return this.#picture.lines.filter((l) => !l.at).length; }
+  /** hiddenLabels is the number of lines without room for their label. */
+  get hiddenLabels() { return this.#scene.lines.filter((l) => !l.at).length; }
 
-  /** focus gives the focus to a node, or to the one that the keyboard reaches. */
+  /** focus moves the focus to a node, or to the node in the tab order. */
   focus(id) {
     (this.nodes.element(id) || this.nodes.element(this.#reached) || this.svg.parentElement).focus({ preventScroll: true });
   }
 
-  /** select marks nodes and lines as selected, by their IDs, and whatever they are linked with. */
+  /** select highlights nodes and lines by their IDs, and their neighbours. */
   select(ids) {
     this.#selected = new Set(ids);
-    this.#mark();
+    this.#highlight();
   }
 
-  /** show brings a node or line into sight. */
+  /** show centres a node or line. */
   show(id) {
     const l = this.lines.thing(id);
     const place = l ? { x: l.middle.x, y: l.middle.y, w: 1, h: 1 } : this.#places.get(id);
     if (place) this.viewport.show(place);
   }
 
-  #mark() {
+  #highlight() {
     if (!this.#selected.size && !this.svg.classList.contains("has-selection")) return;
     const near = new Set(this.#selected);
     for (const { thing } of this.lines) {
@@ -166,13 +163,13 @@ export class MapDrawing {
   }
 
   #scaled() {
-    const far = this.viewport.scale < readable;
+    const far = this.viewport.scale < minReadableScale;
     this.svg.classList.toggle("far", far);
-    this.svg.parentElement.classList.toggle("from-afar", far);
-    this.svg.classList.toggle("farther", this.viewport.scale < readable / 3);
-    if (this.#labelled !== this.viewport.scale >= readable) {
+    this.svg.parentElement.classList.toggle("zoomed-out", far);
+    this.svg.classList.toggle("farther", this.viewport.scale < minReadableScale / 3);
+    if (this.#labelsDrawn !== this.viewport.scale >= minReadableScale) {
       this.#drawLabels();
-      this.#mark();
+      this.#highlight();
     }
   }
 
@@ -180,7 +177,7 @@ export class MapDrawing {
     const element = e?.target.closest?.("[data-kind]");
     if (!element) return null;
     const { id, kind } = element.dataset;
-    const layer = { node: this.nodes, line: this.lines, box: this.boxes, plate: this.plates }[kind];
+    const layer = { node: this.nodes, line: this.lines, box: this.boxes, port: this.badges }[kind];
     return { kind, id, thing: layer?.thing(id) };
   }
 
@@ -189,7 +186,7 @@ export class MapDrawing {
     if (!target) this.on.select("", "");
     else if (target.kind === "box") this.on.close(target.thing);
     else if (target.kind === "node" && isGroup(target.thing.node)) this.on.open(target.thing.node);
-    else if (target.kind === "plate") this.on.select("node", [...target.thing.to][0]);
+    else if (target.kind === "port") this.on.select("node", [...target.thing.to][0]);
     else this.on.select(target.kind, target.id);
   }
 
@@ -201,7 +198,7 @@ export class MapDrawing {
       this.svg.querySelectorAll(".hot").forEach((element) => element.classList.remove("hot"));
       this.#pointed = target?.id ?? null;
       if (target?.kind === "line") this.#heat([target.thing]);
-      if (target?.kind === "node") this.#heat(this.#picture.lines.filter((l) => l.from === target.id || l.to === target.id));
+      if (target?.kind === "node") this.#heat(this.#scene.lines.filter((l) => l.from === target.id || l.to === target.id));
     }
     this.on.point(target?.kind, target?.thing, e);
   }
@@ -210,9 +207,9 @@ export class MapDrawing {
     for (const l of lines) [this.lines, this.labels].forEach((layer) => layer.element(l.id)?.classList.add("hot"));
   }
 
-  /** #rove lets the tabulator reach one node alone; arrow keys lead on from it. */
+  /** #rove keeps one node in the tab order (roving tabindex); arrow keys move on from it. */
   #rove(id = this.#reached) {
-    this.#reached = this.nodes.element(id) ? id : this.#picture.nodes[0]?.id;
+    this.#reached = this.nodes.element(id) ? id : this.#scene.nodes[0]?.id;
     for (const { element, thing } of this.nodes) element.setAttribute("tabindex", thing.id === this.#reached ? "0" : "-1");
   }
 
@@ -235,18 +232,18 @@ export class MapDrawing {
     e.preventDefault();
   }
 
-  /** #step leads from the reached node to the nearest one in a direction. */
+  /** #step moves the focus to the nearest node in a direction. */
   #step([dx, dy]) {
     const active = document.activeElement?.dataset?.id;
     if (!this.#places.has(active)) return void this.nodes.element(this.#reached)?.focus();
     const middle = (p) => [p.x + p.w / 2, p.y + p.h / 2];
     const [x, y] = middle(this.#places.get(active));
-    let best = null, least = Infinity;
-    for (const { id } of this.#picture.nodes) {
+    let best = null, minDistance = Infinity;
+    for (const { id } of this.#scene.nodes) {
       const [ox, oy] = middle(this.#places.get(id));
       const ahead = (ox - x) * dx + (oy - y) * dy, aside = Math.abs((ox - x) * dy) + Math.abs((oy - y) * dx);
-      const far = ahead + 2 * aside;
-      if (ahead > 1 && far < least) [best, least] = [id, far];
+      const distance = ahead + 2 * aside;
+      if (ahead > 1 && distance < minDistance) [best, minDistance] = [id, distance];
     }
     if (best) this.nodes.element(best).focus();
   }
@@ -268,14 +265,14 @@ function arrowHead(kind) {
 
 function node(n) {
   const { x, y } = n.place, { w, h } = n;
-  const round = n.node.kind === "external" ? h / 2 : corner;
+  const round = n.node.kind === "external" ? h / 2 : cornerRadius;
   const g = svg("g", { class: ["node", ...n.flags].join(" "), "data-kind": "node", role: "button", "aria-label": describe(n) });
   if (n.flags.includes("group")) for (const d of [6, 3]) g.append(svg("rect", { class: "behind", x: x + d, y: y + d, width: w, height: h, rx: round }));
   g.append(svg("rect", { class: "body", x, y, width: w, height: h, rx: round }));
   g.append(svg("text", { class: "name", x: x + 10, y: y + 18 }, n.name), svg("text", { class: "small", x: x + 10, y: y + 33 }, n.subtitle));
   g.append(svg("text", { class: "large", x: x + w / 2, y: y + 27 }, n.large));
   if (n.flags.includes("unread")) {
-    g.append(svg("circle", { class: "badge", cx: x + w - 15, cy: y + 14, r: 8 }), svg("text", { class: "badge-text", x: x + w - 15, y: y + 18 }, "!"));
+    g.append(svg("circle", { class: "sign", cx: x + w - 15, cy: y + 14, r: 8 }), svg("text", { class: "sign-text", x: x + w - 15, y: y + 18 }, "!"));
   }
   if (n.node.kind === "ambiguous") {
     for (const cx of [x, x + w]) g.append(svg("path", { class: "body", d: `M${cx - 6} ${y + h / 2} l6 -6 l6 6 l-6 6 Z` }));
@@ -284,22 +281,22 @@ function node(n) {
 }
 
 function line(l) {
-  const tip = l.flags.includes("new") ? "-new" : l.flags.includes("past") || l.flags.includes("stale") ? "-past" : "";
-  const d = pathOf(l.curve);
+  const head = l.flags.includes("new") ? "-new" : l.flags.includes("past") || l.flags.includes("stale") ? "-past" : "";
+  const d = toPath(l.curve);
   return svg("g", { class: ["line", ...l.flags].join(" "), "data-kind": "line" },
-    svg("path", { class: "stroke", d, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#arrow${tip})` }));
+    svg("path", { class: "stroke", d, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#arrow${head})` }));
 }
 
-/** label is a line's text, and a broad line that is pointed at in place of the thin one. */
+/** label is the text of a line, with a broad invisible line as hover and click area. */
 function label(l) {
   const { x, y } = l.at ? { x: l.at.x + l.at.w / 2, y: l.at.y + 11 } : { x: l.middle.x, y: l.middle.y + 4 };
   return svg("g", { class: ["label", l.at ? "" : "crowded", ...l.flags].join(" "), "data-kind": "line" },
-    svg("path", { class: "reach", d: pathOf(l.curve) }), svg("text", { x: Math.round(x), y: Math.round(y) }, l.label));
+    svg("path", { class: "reach", d: toPath(l.curve) }), svg("text", { x: Math.round(x), y: Math.round(y) }, l.label));
 }
 
-const wire = (w) => svg("path", { d: w.path });
+const connector = (c) => svg("path", { d: c.path });
 
-function plate({ place: { x, y, w, h }, label: text }) {
-  return svg("g", { class: "plate", "data-kind": "plate" },
+function portBadge({ place: { x, y, w, h }, label: text }) {
+  return svg("g", { class: "port-badge", "data-kind": "port" },
     svg("rect", { x, y, width: w, height: h, rx: 4 }), svg("text", { x: x + w / 2, y: y + 13 }, text));
 }

@@ -1,5 +1,5 @@
-// What is shown, in forms to take along.
-import { isGroup, nameOf, plain } from "./names.js";
+// Saving the shown map.
+import { displayName, escapeFormula, isGroup } from "./format.js";
 import { svg as element } from "./svg.js";
 
 /**
@@ -30,7 +30,7 @@ function dot({ nodes, links }) {
   const shape = { external: ", shape=ellipse", ambiguous: ", shape=diamond" };
   const at = indexes(nodes);
   return ["digraph outpost {", "  rankdir=LR;", "  node [shape=box];",
-    ...byHost(nodes, (i, host) => `subgraph cluster_${i} {\n    label=${quoted(host)};`, (i, n) => `n${i} [label=${quoted(nameOf(n))}${shape[n.kind] || ""}];`, "}"),
+    ...byHost(nodes, (i, host) => `subgraph cluster_${i} {\n    label=${quoted(host)};`, (i, n) => `n${i} [label=${quoted(displayName(n))}${shape[n.kind] || ""}];`, "}"),
     ...links.map((l) => `  n${at.get(l.client)} -> n${at.get(l.server)} [label=${quoted(label(l))}${l.live ? "" : ", color=gray"}${l.evidence === "both" ? "" : ", style=dashed"}];`),
     "}", ""].join("\n");
 }
@@ -42,7 +42,7 @@ function mermaid({ nodes, links }) {
   const at = indexes(nodes);
   const line = (i, n) => {
     const [left, right] = shapes[n.kind] || ["[", "]"];
-    return `n${i}${left}${quoted(nameOf(n))}${right}`;
+    return `n${i}${left}${quoted(displayName(n))}${right}`;
   };
   return ["flowchart LR", ...byHost(nodes, (i, host) => `subgraph h${i}[${quoted(host)}]`, line, "end"),
     ...links.map((l) => `  n${at.get(l.client)} ${l.evidence === "both" && l.live ? "-->" : "-.->"}|${quoted(label(l))}| n${at.get(l.server)}`), ""].join("\n");
@@ -54,39 +54,39 @@ function csv({ nodes, links }) {
   const second = (time) => time.replace(/\.\d+Z$/, "Z");
   const rows = links.map((l) => {
     const client = byID.get(l.client), server = byID.get(l.server);
-    const counts = l.uncounted ? ["", ""] : [l.connections, l.closed];
-    return [client.kind, plain(client.host), plain(client.name), server.kind, plain(server.host), plain(server.name),
+    const counts = l.countsUnknown ? ["", ""] : [l.connections, l.closed];
+    return [client.kind, escapeFormula(client.host), escapeFormula(client.name), server.kind, escapeFormula(server.host), escapeFormula(server.name),
       l.port, l.via, l.evidence, ...counts, l.live, second(l.firstSeen), second(l.lastSeen)];
   });
   const head = "client_kind client_host client server_kind server_host server port via evidence connections closed live first_seen last_seen".split(" ");
   return [head, ...rows].map((row) => row.map((cell) => quoted(String(cell))).join(",") + "\n").join("");
 }
 
-/** json writes a map as /v1/graph does; at is the time of which it is, empty for now. */
+/** json writes the shown graph in the format of /v1/graph. at is its time, empty for now. */
 function json({ nodes, links }, graph, at) {
-  const ours = ["members", "inside", "unread", "level", "past", "publishes"];
-  const clean = nodes.map((n) => (isGroup(n) ? Object.fromEntries(Object.entries(n).filter(([name]) => !ours.includes(name))) : n));
-  const counted = links.map(({ fresh, uncounted, ...l }) => (uncounted ? { ...l, connections: undefined, closed: undefined } : l));
+  const pageOnly = ["members", "inside", "unread", "level", "past", "publishes"];
+  const clean = nodes.map((n) => (isGroup(n) ? Object.fromEntries(Object.entries(n).filter(([name]) => !pageOnly.includes(name))) : n));
+  const counted = links.map(({ newLinks, countsUnknown, ...l }) => (countsUnknown ? { ...l, connections: undefined, closed: undefined } : l));
   return JSON.stringify({ ...graph, at: at || undefined, nodes: clean, links: counted }, null, 2) + "\n";
 }
 
-/** drawingOf returns an SVG drawing as a file that stands by itself, with the page's colours. */
-export function drawingOf(svg) {
+/** exportSVG returns the drawing as a self-contained SVG file with the current colours. */
+export function exportSVG(svg) {
   const copy = svg.cloneNode(true);
   copy.removeAttribute("style");
   copy.setAttribute("class", "drawing-root");
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   copy.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${svg.getAttribute("height")}`);
   for (const node of copy.querySelectorAll("[tabindex]")) node.removeAttribute("tabindex");
-  copy.prepend(element("title", {}, "Outpost: who talks to whom"), element("style", {}, rules()), element("rect", { class: "ground", width: "100%", height: "100%" }));
-  return new XMLSerializer().serializeToString(copy).replace(unwritable, "\ufffd");
+  copy.prepend(element("title", {}, "Outpost: who talks to whom"), element("style", {}, resolvedRules()), element("rect", { class: "ground", width: "100%", height: "100%" }));
+  return new XMLSerializer().serializeToString(copy).replace(invalidInXML, "\ufffd");
 }
 
-/** unwritable are the characters that no XML may have, which serializers do not look for. */
-const unwritable = /[^\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
+/** invalidInXML are the characters that XML forbids: XMLSerializer does not check. */
+const invalidInXML = /[^\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
 
-/** rules are those of drawing.css, with the values that the page's variables have now. */
-function rules() {
+/** resolvedRules returns the rules of drawing.css with the current values of the page's variables. */
+function resolvedRules() {
   const sheet = document.getElementById("drawing").sheet;
   const text = [...sheet.cssRules].map((r) => r.cssText).join("\n");
   const probe = document.createElement("span");
@@ -105,17 +105,17 @@ function rules() {
   return resolved;
 }
 
-const largest = 8000; // pixels of one side: browsers draw no larger ones
+const maxSide = 8000; // px: browsers draw no larger pictures
 
-/** pngOf returns an SVG drawing as PNG, twice as sharp where that is not too large. */
-export async function pngOf(drawing) {
+/** exportPNG renders an SVG file as PNG, in double resolution if that is not too large. */
+export async function exportPNG(drawing) {
   const address = URL.createObjectURL(new Blob([drawing], { type: "image/svg+xml" }));
   try {
     const image = new Image();
     image.src = address;
     await image.decode();
     const { naturalWidth: w, naturalHeight: h } = image;
-    const scale = Math.min(2, largest / w, largest / h);
+    const scale = Math.min(2, maxSide / w, maxSide / h);
     const canvas = Object.assign(document.createElement("canvas"), { width: Math.ceil(w * scale), height: Math.ceil(h * scale) });
     canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
     return await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
@@ -124,7 +124,7 @@ export async function pngOf(drawing) {
   }
 }
 
-/** download hands a file to whoever sits there. */
+/** download saves a file to the user's disk. */
 export function download(blob, name) {
   const address = URL.createObjectURL(blob);
   Object.assign(document.createElement("a"), { href: address, download: name }).click();

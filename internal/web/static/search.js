@@ -1,14 +1,14 @@
-// The search box: it finds what is in the graph, shown or not, and jumps there.
+// The search box: it finds nodes of the graph, shown or hidden, and jumps to them.
 import { html } from "./html.js";
-import { compareTexts, nameOf, subtitleOf } from "./names.js";
+import { compareNatural, displayName, formatSubtitle } from "./format.js";
 
-const most = 12;
+const maxResults = 12;
 
 export class Search {
   #found = [];
   #active = -1;
 
-  /** nodes returns those that may be found; on.jump(id) goes to one. */
+  /** nodes returns the nodes to search; on.jump(id) goes to one. */
   constructor(input, listbox, nodes, on) {
     Object.assign(this, { input, listbox, nodes, on });
     input.addEventListener("input", () => this.#find());
@@ -16,35 +16,35 @@ export class Search {
     input.addEventListener("blur", () => this.#close());
     input.addEventListener("keydown", (e) => this.#key(e));
     listbox.addEventListener("pointerdown", (e) => {
-      e.preventDefault(); // the input keeps the focus
+      e.preventDefault(); // keeps the focus in the input
       const option = e.target.closest("[role=option]");
       if (option) this.#go([...listbox.children].indexOf(option));
     });
   }
 
-  /** renew finds again, among other nodes, if something is being looked for. */
-  renew() {
+  /** refresh repeats an open search after the nodes changed. */
+  refresh() {
     if (!this.listbox.hidden) this.#find(this.#found[this.#active]?.id);
   }
 
-  /** #find finds; the node with the ID active, if it is found, is the one that is chosen. */
+  /** #find lists the matches; the node with the ID active stays the active option if it matches. */
   #find(active) {
     const words = this.input.value.toLowerCase().split(/\s+/).filter(Boolean);
     const all = words.length ? this.nodes().map((n) => [rank(n, words), n]).filter(([r]) => r >= 0) : [];
-    all.sort(([a, m], [b, n]) => a - b || compareTexts(nameOf(m), nameOf(n)));
-    this.#found = all.slice(0, most).map(([, n]) => n);
+    all.sort(([a, m], [b, n]) => a - b || compareNatural(displayName(m), displayName(n)));
+    this.#found = all.slice(0, maxResults).map(([, n]) => n);
     this.#active = Math.max(this.#found.length ? 0 : -1, this.#found.findIndex((n) => n.id === active));
     this.listbox.replaceChildren(...this.#found.map((n, i) => html("li", { role: "option", id: `found-${i}`, "aria-selected": i === this.#active },
-      html("b", {}, nameOf(n)), " ", html("span", {}, [subtitleOf(n), n.kind !== "host" && n.host].filter(Boolean).join(" · ")))));
+      html("b", {}, displayName(n)), " ", html("span", {}, [formatSubtitle(n), n.kind !== "host" && n.host].filter(Boolean).join(" · ")))));
     const nothing = words.length > 0 && !all.length;
-    if (nothing) this.listbox.append(html("li", { className: "none", role: "presentation" }, "Nothing is called so"));
-    if (all.length > most) this.listbox.append(html("li", { className: "none", role: "presentation" }, `and ${all.length - most} more`));
+    if (nothing) this.listbox.append(html("li", { className: "none", role: "presentation" }, "No match"));
+    if (all.length > maxResults) this.listbox.append(html("li", { className: "none", role: "presentation" }, `and ${all.length - maxResults} more`));
     this.listbox.hidden = !words.length;
     this.input.setAttribute("aria-expanded", String(!this.listbox.hidden));
-    this.#mark();
+    this.#highlight();
   }
 
-  #mark() {
+  #highlight() {
     this.listbox.querySelectorAll("[role=option]").forEach((option, i) => option.setAttribute("aria-selected", String(i === this.#active)));
     this.#active >= 0 ? this.input.setAttribute("aria-activedescendant", `found-${this.#active}`) : this.input.removeAttribute("aria-activedescendant");
     this.listbox.children[this.#active]?.scrollIntoView({ block: "nearest" });
@@ -54,7 +54,7 @@ export class Search {
     const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
     if (step && this.#found.length) {
       this.#active = (this.#active + step + this.#found.length) % this.#found.length;
-      this.#mark();
+      this.#highlight();
     } else if (e.key === "Enter") this.#go(this.#active);
     else if (e.key === "Escape") {
       this.input.value = "";
@@ -78,9 +78,9 @@ export class Search {
   }
 }
 
-/** rank says how well a node fits words, 0 best; -1 if it does not. */
+/** rank returns how well a node matches all words: 0 is best, -1 no match. */
 function rank(n, words) {
-  const name = nameOf(n).toLowerCase();
+  const name = displayName(n).toLowerCase();
   const addresses = (n.details?.networks || []).flatMap((network) => network.addresses);
   const text = [name, n.image, n.project, n.service, n.host, n.container, ...addresses].join(" ").toLowerCase();
   if (!words.every((word) => text.includes(word))) return -1;

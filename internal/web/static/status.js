@@ -1,63 +1,61 @@
-// What is said about the map: how much is shown and hidden, how fresh it is, what is wrong, and what to do where nothing is there.
+// The status of the map: how much is shown and hidden, its age, its problems, and what to do if it is empty.
 import { button, html } from "./html.js";
-import { clock, count, isGroup, number } from "./names.js";
+import { capitalize, formatCount, formatNumber, formatTime, isGroup } from "./format.js";
 
-/** countsOf says what is shown and what is hidden, and how many of each; ports and labels are those that are not drawn. */
-export function countsOf(graph, shown, newLinks, { ports, labels }) {
+/** formatCounts counts what is shown and hidden; ports and labels are the numbers of those that are not drawn. */
+export function formatCounts(graph, shown, newLinks, { ports, labels }) {
   const groups = shown.nodes.filter((n) => isGroup(n));
   const inGroups = groups.reduce((sum, g) => sum + g.members, 0);
   const single = shown.nodes.length - groups.length;
-  const parts = [[(single || !groups.length) && count(single, "node"), groups.length && `${count(groups.length, "group")} of ${count(inGroups, "node")}`].filter(Boolean).join(" and ") +
-    `, ${count(shown.links.length, "link")}` + (shown.together > shown.links.length ? ` standing for ${number(shown.together)}` : "")];
-  if (newLinks >= 0) parts.push(`${number(newLinks)} new`);
+  const parts = [[(single || !groups.length) && formatCount(single, "node"), groups.length && `${formatCount(groups.length, "group")} of ${formatCount(inGroups, "node")}`].filter(Boolean).join(" and ") +
+    (shown.linksBeforeGrouping > shown.links.length ? `, ${formatCount(shown.links.length, "line")} (${formatCount(shown.linksBeforeGrouping, "link")})` : `, ${formatCount(shown.links.length, "link")}`)];
+  if (newLinks >= 0) parts.push(`${formatNumber(newLinks)} new`);
   const causes = Object.entries(shown.hidden).map(([cause, { nodes, links }]) =>
-    [nodes && count(nodes, "node"), links && count(links, "link")].filter(Boolean).join(" and ") + ` (${cause})`);
-  if (ports) causes.push(`${count(ports, "published port")} (of groups)`);
-  if (labels) causes.push(`${count(labels, "label")} (without room: point at the line)`);
+    [nodes && formatCount(nodes, "node"), links && formatCount(links, "link")].filter(Boolean).join(" and ") + ` (${cause})`);
+  if (ports) causes.push(`${formatCount(ports, "published port")} (of groups)`);
   parts.push(causes.length ? `hidden: ${causes.join(", ")}` : groups.length ? "nothing else is hidden" : "nothing is hidden");
-  if (graph.forgotten) parts.push(`${count(graph.forgotten, "past link")} forgotten, because there were too many`);
+  if (labels) parts.push(`${formatCount(labels, "line label")} ${labels === 1 ? "doesn't" : "don't"} fit; hover to read`);
+  if (graph.forgotten) parts.push(`${formatCount(graph.forgotten, "past link")} dropped: too many to keep`);
   return parts.join(" · ");
 }
 
-/** warningsOf returns buttons for what is wrong. */
-export function warningsOf(graph, on) {
-  const bad = graph.targets.filter((t) => t.state === "stale" || t.state === "failed"), remarks = graph.targets.filter((t) => t.state === "duplicate" || (t.state === "ok" && t.reason));
+/** buildWarnings returns a button for each kind of problem. */
+export function buildWarnings(graph, on) {
+  const bad = graph.targets.filter((t) => t.state === "stale" || t.state === "failed"), notes = graph.targets.filter((t) => t.state === "duplicate" || (t.state === "ok" && t.reason));
   const pending = graph.targets.filter((t) => t.state === "pending"), unread = graph.nodes.filter((n) => n.reason);
   return [
-    bad.length && [`${number(bad.length)} of ${count(graph.targets.length, "target")} ${bad.length === 1 ? "does" : "do"} not answer`, "targets"],
-    pending.length && [`${count(pending.length, "target")} not asked yet`, "targets"],
-    remarks.length && [`${count(remarks.length, "target")} with a remark`, "targets"],
-    unread.length && [`${count(unread.length, "container")} not wholly read`, "unread"],
+    bad.length && [`${formatNumber(bad.length)} of ${formatCount(graph.targets.length, "target")} not responding`, "targets"],
+    pending.length && [`${formatCount(pending.length, "target")} not polled yet`, "targets"],
+    notes.length && [`${formatCount(notes.length, "target")} with a note`, "targets"],
+    unread.length && [`${formatCount(unread.length, "container")} partly readable`, "unread"],
   ].filter(Boolean).map(([text, panel]) => button(text, () => on.panel(panel), { className: "warning" }));
 }
 
-/** freshness says of when the map is. */
+/** freshness writes the age of the data and the state of the connection. */
 export function freshness({ time, failure, paused }) {
-  const parts = [];
-  if (failure) parts.push(`Outpost does not answer: ${failure}.`);
-  parts.push(time ? `${paused ? "paused" : failure ? "last answer" : "live"}, ${clock(time)}` : "");
-  return parts.filter(Boolean).join(" ");
+  if (failure) return capitalize(failure) + (time ? `; data from ${formatTime(time)}` : "") + (paused ? ", paused" : ", retrying");
+  return time ? `${paused ? "paused" : "live"}, ${formatTime(time)}` : "";
 }
 
-/** emptyState returns what to do where there is nothing to be seen; null where there is. */
+/** emptyState explains an empty map and what to do; null if the map is not empty. */
 export function emptyState(graph, shown, failure, on) {
   const say = (heading, ...rest) => [html("h2", {}, heading), ...rest.map((r) => (typeof r === "string" ? html("p", {}, r) : r))];
   const code = (text) => html("pre", {}, text);
-  if (!graph) return failure ? say("Outpost does not answer", `${failure}.`, "It is asked again every few seconds. Does it still run, and does the engine?") : say("Asking Outpost…");
+  if (!graph) return failure ? say("No data from Outpost", `${capitalize(failure)}.`, "Retrying every few seconds. Check that Outpost and the container engine are running.") : say("Connecting…");
   const containers = graph.nodes.filter((n) => n.kind === "container" && !n.past);
-  if (graph.role === "mapper" && !graph.targets.length) return say("No targets", "Say which daemons to poll, as arguments or in OUTPOST_TARGETS. In a file that is named there is none now. For example:", code("outpost map host1 host2:9057 dns:tasks.outpost:9057"));
-  if (graph.role === "mapper" && !graph.nodes.length && graph.targets.every((t) => t.state === "pending")) return say("Asking the targets…");
+  if (graph.role === "mapper" && !graph.targets.length) return say("No targets", "Name the daemons to poll as arguments or in OUTPOST_TARGETS. If that names a file: the targets file is empty. For example:", code("outpost map host1 host2:9057 dns:tasks.outpost:9057"));
+  if (graph.role === "mapper" && !graph.nodes.length && graph.targets.every((t) => t.state === "pending")) return say("Polling the targets…");
   if (graph.role === "mapper" && !graph.nodes.length && graph.targets.every((t) => t.state !== "ok")) {
-    return say("None of the targets answers", button("See why", () => on.panel("targets")));
+    return say("No target responds", button("See why", () => on.panel("targets")));
   }
   if (!containers.length && !graph.links.length) return say("No containers run here", "Start one and it appears here within seconds, for example:", code("docker run -d -p 8080:80 nginx"));
-  if (!shown.nodes.length) return say("All is hidden", `The filters hide all ${count(graph.nodes.length, "node")}.`, button("Show all", on.clear));
+  if (!shown.nodes.length) return say("Nothing matches these filters", `The filters hide all ${formatCount(graph.nodes.length, "node")}.`, button("Show all", on.clear));
   return null;
 }
 
-/** hintOf says what to do where there are containers but no links. */
-export function hintOf(graph, shown) {
+/** emptyHint explains a map of containers without links. */
+export function emptyHint(graph, shown) {
   if (!graph || shown.links.length) return "";
-  if (graph.links.length) return "No link of those that are shown: change the filters or the time.";
-  return "No links yet. They appear as soon as these containers have TCP connections: open one, and wait a few seconds.";
+  if (graph.links.length) return "No links match the filters or time.";
+  return "No links yet. They appear when these containers have TCP connections: open one, and wait a few seconds.";
 }

@@ -1,8 +1,11 @@
-// SVG elements that are kept from one drawing to the next. Foreign text gets into them as text alone.
+// SVG elements that are kept from one drawing to the next. Foreign text becomes text nodes, never markup.
+//
+// Why no library: a layer compares one string for each thing and touches only the elements that changed. Generic DOM patching
+// would build and compare thousands of SVG elements at each refresh, and may move elements that have the focus.
 
 const space = "http://www.w3.org/2000/svg";
 
-/** svg returns an element with attributes and children; a text becomes a text node. */
+/** svg returns an SVG element with attributes and children; strings become text nodes. */
 export function svg(name, attributes = {}, ...children) {
   const element = document.createElementNS(space, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -10,7 +13,7 @@ export function svg(name, attributes = {}, ...children) {
   return element;
 }
 
-/** replace puts one element in the place of another, which may have the focus. */
+/** replace swaps an element for a new one and keeps the focus. */
 function replace(before, element) {
   const focused = document.activeElement === before;
   before.replaceWith(element);
@@ -19,7 +22,7 @@ function replace(before, element) {
   element.focus({ preventScroll: true });
 }
 
-/** Layer keeps the elements of things by their IDs, and makes anew only those that look different. */
+/** Layer keeps the elements of things by their IDs, and replaces only those with another appearance. */
 export class Layer {
   #kept = new Map();
 
@@ -29,13 +32,13 @@ export class Layer {
     parent.append(this.group);
   }
 
-  /** draw makes the layer hold exactly the elements of things; a thing's looks are all that it is drawn of. */
-  draw(things, looks) {
+  /** draw makes the layer contain exactly the elements of things. appearance returns all that an element depends on. */
+  draw(things, appearance) {
     const before = this.#kept;
     this.#kept = new Map();
     let last = null;
     for (const thing of things) {
-      const look = JSON.stringify(looks(thing));
+      const look = JSON.stringify(appearance(thing));
       let kept = before.get(thing.id);
       before.delete(thing.id);
       if (kept?.look !== look) {

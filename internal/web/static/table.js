@@ -1,44 +1,47 @@
-// The table of the links that are shown: the same as the map, for reading, sorting and copying.
-import { html, patch, write } from "./html.js";
-import { ago, bytes, clip, compareTexts, count, nameOf, number, placed, plain } from "./names.js";
-import { keyOf } from "./view.js";
+// The table of the shown links: the content of the map for reading, sorting and copying.
+import { html, patch, setText } from "./html.js";
+import { compareNatural, displayName, escapeFormula, formatAgo, formatBytes, formatCount, formatNumber, qualifiedName, truncate } from "./format.js";
+import { linkKey } from "./view.js";
 
-const page = 200; // rows at once
-const longest = 36; // letters of a name; those who have the table read out get all of them
-const compare = (a, b) => (typeof a === "number" ? a - b : compareTexts(a, b));
+const pageSize = 200; // rows
+const maxNameLength = 36; // letters; screen readers get the full name
+const compare = (a, b) => (typeof a === "number" ? a - b : compareNatural(a, b));
 
 /**
- * columns are what a row says: a text, how that is shown where it is too long, and by what it is sorted where that is not the
- * text; minor ones are shown when asked for.
+ * columns have the text of a cell, the shown text if that is too long, and the sort key if it is not the text. help explains a
+ * column; minor columns are hidden at first.
  */
 const columns = [
   { name: "Client", text: (r) => r.client, shown: (r) => r.clientShown, title: (r) => r.clientTitle },
   { name: "Server", text: (r) => r.server, shown: (r) => r.serverShown, title: (r) => r.serverTitle },
   { name: "Port", text: (r) => String(r.link.port), by: (r) => r.link.port, numeric: true },
-  { name: "Connections", short: "Conn.", text: (r) => (r.link.uncounted ? "" : number(r.link.connections)), by: (r) => r.link.connections, numeric: true },
-  { name: "Via", text: (r) => r.link.via },
-  { name: "Seen by", text: (r) => r.link.evidence },
+  { name: "Connections", short: "Conn.", text: (r) => (r.link.countsUnknown ? "" : formatNumber(r.link.connections)), by: (r) => r.link.connections, numeric: true },
+  {
+    name: "Via", sort: "route", text: (r) => r.link.via,
+    help: "How the client reaches the server: direct (its own address), published (a port of its host), host (the address of its host) or loopback.",
+  },
+  { name: "Seen by", text: (r) => r.link.evidence, help: "Which ends of the connections were observed: both, only the client or only the server." },
   { name: "State", text: (r) => (r.isNew ? "new, " : "") + (r.link.live ? "live" : "past"), by: (r) => (r.isNew ? 0 : r.link.live ? 1 : 2) },
-  { name: "Client's host", minor: true, text: (r) => r.clientHost, shown: (r) => clip(r.clientHost, longest) },
-  { name: "Server's host", minor: true, text: (r) => r.serverHost, shown: (r) => clip(r.serverHost, longest) },
+  { name: "Client's host", minor: true, text: (r) => r.clientHost, shown: (r) => truncate(r.clientHost, maxNameLength) },
+  { name: "Server's host", minor: true, text: (r) => r.serverHost, shown: (r) => truncate(r.serverHost, maxNameLength) },
   { name: "Round trip", minor: true, text: (r) => (r.link.measured ? (r.link.measured.rttMicroseconds / 1000).toFixed(2) + " ms" : ""), by: (r) => r.link.measured?.rttMicroseconds ?? -1, numeric: true },
-  { name: "Sent", minor: true, text: (r) => (r.link.measured ? bytes(r.link.measured.bytesSent) : ""), by: (r) => r.link.measured?.bytesSent ?? -1, numeric: true },
-  { name: "Received", minor: true, text: (r) => (r.link.measured ? bytes(r.link.measured.bytesReceived) : ""), by: (r) => r.link.measured?.bytesReceived ?? -1, numeric: true },
+  { name: "Sent", minor: true, text: (r) => (r.link.measured ? formatBytes(r.link.measured.bytesSent) : ""), by: (r) => r.link.measured?.bytesSent ?? -1, numeric: true },
+  { name: "Received", minor: true, text: (r) => (r.link.measured ? formatBytes(r.link.measured.bytesReceived) : ""), by: (r) => r.link.measured?.bytesReceived ?? -1, numeric: true },
   { name: "First seen", minor: true, text: (r) => r.first, by: (r) => r.link.firstSeen },
   { name: "Last seen", minor: true, text: (r) => r.last, by: (r) => r.link.lastSeen },
 ];
 
 export class LinkTable {
   #rows = [];
-  #shown = []; // of them, in order
-  #kept = new Map(); // what is on the page, by the keys of links
-  #most = page;
+  #shown = []; // the filtered rows in order
+  #kept = new Map(); // the elements of rows by the keys of links
+  #maxRows = pageSize;
   #columns = [];
   #selected = new Set();
   filter = [];
   sort = "";
 
-  /** root holds the table and its tools; on has select(key) and sort(text). */
+  /** root contains the table and its tools; on has select(key) and sort(text). */
   constructor(root, on) {
     this.on = on;
     this.table = root.querySelector("table");
@@ -46,7 +49,7 @@ export class LinkTable {
     this.counted = root.querySelector("#table-count");
     this.more = root.querySelector("#more");
     this.more.onclick = () => {
-      this.#most += 5 * page;
+      this.#maxRows += 5 * pageSize;
       this.#render();
     };
     this.body.addEventListener("click", (e) => this.#choose(e));
@@ -59,35 +62,35 @@ export class LinkTable {
     });
   }
 
-  /** fill takes links between nodes, of which select shows those with all words of filter, in the order of sort, such as "Port" or "-Port". */
-  fill({ links, nodes }, { filter, sort, now, columns: which }) {
+  /** update sets the links. select shows those that match all words of filter, in the order of sort, such as "Port" or "-Port". */
+  update({ links, nodes }, { filter, sort, now, columns: which }) {
     this.#columns = columns.filter((c) => !c.minor || which === "all");
     const byID = new Map(nodes.map((n) => [n.id, n]));
-    const called = Map.groupBy(nodes, nameOf);
-    const isOneOfSeveral = (n) => called.get(nameOf(n)).length > 1;
-    this.#rows = links.map((link) => rowOf(link, byID, isOneOfSeveral, now));
+    const byName = Map.groupBy(nodes, displayName);
+    const isAmbiguous = (n) => byName.get(displayName(n)).length > 1;
+    this.#rows = links.map((link) => buildRow(link, byID, isAmbiguous, now));
     this.filter = filter.toLowerCase().split(/\s+/).filter(Boolean);
     this.sort = sort;
-    this.#shown = this.#inOrder();
+    this.#shown = this.#filterAndSort();
   }
 
-  /** select shows the rows, marks those of links by their keys, and brings the first of these into sight. */
+  /** select renders the rows, highlights those with the keys, and with scroll scrolls to the first of these. */
   select(keys, scroll) {
     this.#selected = new Set(keys);
     const index = this.#shown.findIndex((r) => this.#selected.has(r.key));
-    if (index >= this.#most) this.#most = index + page;
+    if (index >= this.#maxRows) this.#maxRows = index + pageSize;
     this.#render();
     if (scroll && index >= 0) this.body.children[index]?.scrollIntoView({ block: "nearest" });
   }
 
-  /** text is the table as it is shown, for a spreadsheet. */
+  /** text returns the shown table as tab-separated text. */
   text() {
-    const lines = this.#shown.map((r) => this.#columns.map((c) => plain(c.text(r)).replace(/[\t\n\r]/g, " ")).join("\t"));
+    const lines = this.#shown.map((r) => this.#columns.map((c) => escapeFormula(c.text(r)).replace(/[\t\n\r]/g, " ")).join("\t"));
     return [this.#columns.map((c) => c.name).join("\t"), ...lines].join("\n") + "\n";
   }
 
-  /** #inOrder returns the rows that have all words, sorted. */
-  #inOrder() {
+  /** #filterAndSort returns the matching rows in order. */
+  #filterAndSort() {
     const rows = this.#rows.filter((r) => this.filter.every((word) => r.searched.includes(word)));
     const name = this.sort.replace(/^-/, "");
     const column = columns.find((c) => c.name === name);
@@ -106,16 +109,16 @@ export class LinkTable {
   }
 
   #render() {
-    this.#renderRows(this.#shown.slice(0, this.#most));
+    this.#renderRows(this.#shown.slice(0, this.#maxRows));
     const { length } = this.#shown;
-    const left = length - this.#most;
+    const left = length - this.#maxRows;
     this.more.hidden = left <= 0;
-    this.more.textContent = `${number(Math.max(0, left))} more: show the next`;
-    write(this.counted, length === this.#rows.length ? count(length, "link") : `${number(length)} of ${count(this.#rows.length, "link")}`);
+    this.more.textContent = `${formatNumber(Math.max(0, left))} more rows: show the next`;
+    setText(this.counted, length === this.#rows.length ? formatCount(length, "link") : `${formatNumber(length)} of ${formatCount(this.#rows.length, "link")}`);
     this.#renderHead();
   }
 
-  /** #renderRows keeps the rows that are there already: somebody may be reading one, or have it selected. */
+  /** #renderRows keeps the elements of existing rows: a row may have the focus or a text selection. */
   #renderRows(rows) {
     const focused = this.body.contains(document.activeElement) ? document.activeElement : null;
     const index = focused?.sectionRowIndex;
@@ -134,7 +137,7 @@ export class LinkTable {
       else this.body.insertBefore(row, next);
     }
     if (!focused || document.activeElement === focused) return;
-    const row = focused.isConnected ? focused : this.body.rows[Math.min(index, rows.length - 1)]; // it was moved, or is gone
+    const row = focused.isConnected ? focused : this.body.rows[Math.min(index, rows.length - 1)]; // moving a row removes its focus
     row?.focus({ preventScroll: true });
   }
 
@@ -142,7 +145,7 @@ export class LinkTable {
     const row = this.table.querySelector("thead tr");
     if (row.children.length !== this.#columns.length) {
       row.replaceChildren(...this.#columns.map((c) => html("th", { scope: "col", className: c.numeric ? "numeric" : "" },
-        html("button", { type: "button", title: `Sort by ${c.name.toLowerCase()}`, onclick: () => this.#sortBy(c.name) }, c.short || c.name))));
+        html("button", { type: "button", title: [`Sort by ${c.sort || c.name.toLowerCase()}.`, c.help].filter(Boolean).join(" "), onclick: () => this.#sortBy(c.name) }, c.short || c.name))));
     }
     this.#columns.forEach((c, i) => {
       const sorted = this.sort.replace(/^-/, "") === c.name;
@@ -152,28 +155,28 @@ export class LinkTable {
 
   #row(r, reachable) {
     const selected = this.#selected.has(r.key);
-    const classes = [r.link.live ? "live" : "past", r.isNew ? "new" : "", r.link.evidence === "both" ? "" : "half", selected ? "selected" : ""];
+    const classes = [r.link.live ? "live" : "past", r.isNew ? "new" : "", r.link.evidence === "both" ? "" : "one-sided", selected ? "selected" : ""];
     return html("tr", { tabIndex: reachable ? 0 : -1, className: classes.filter(Boolean).join(" "), ...(selected && { "aria-current": "true" }), dataset: { key: r.key } },
       this.#columns.map((c) => cell(c, r)));
   }
 }
 
-/** cell returns what a row says in a column. */
+/** cell returns the element of a row in a column. */
 function cell(c, r) {
   const text = c.text(r), shown = c.shown?.(r) ?? text;
   return html("td", { className: c.numeric ? "numeric" : c.shown ? "long" : "", title: c.title?.(r) ?? "" },
     shown === text ? text : [html("span", { "aria-hidden": "true" }, shown), html("span", { className: "visually-hidden" }, text)]);
 }
 
-function rowOf(link, byID, isOneOfSeveral, now) {
+function buildRow(link, byID, isAmbiguous, now) {
   const client = byID.get(link.client), server = byID.get(link.server);
-  const name = (n) => (isOneOfSeveral(n) ? placed(n) : nameOf(n));
-  const shown = (n) => clip(nameOf(n), longest) + (name(n) === nameOf(n) ? "" : ` on ${clip(n.host, longest)}`);
-  const title = (n) => [nameOf(n), n.image, n.host && `on ${n.host}`].filter(Boolean).join(", ");
+  const name = (n) => (isAmbiguous(n) ? qualifiedName(n) : displayName(n));
+  const shown = (n) => truncate(displayName(n), maxNameLength) + (name(n) === displayName(n) ? "" : ` on ${truncate(n.host, maxNameLength)}`);
+  const title = (n) => [displayName(n), n.image, n.host && `on ${n.host}`].filter(Boolean).join(", ");
   return {
-    link, key: keyOf(link), client: name(client), server: name(server), clientShown: shown(client), serverShown: shown(server), clientTitle: title(client), serverTitle: title(server),
+    link, key: linkKey(link), client: name(client), server: name(server), clientShown: shown(client), serverShown: shown(server), clientTitle: title(client), serverTitle: title(server),
     clientHost: client.host || "", serverHost: server.host || "",
-    isNew: !!link.fresh, first: ago(link.firstSeen, now), last: ago(link.lastSeen, now),
+    isNew: !!link.newLinks, first: formatAgo(link.firstSeen, now), last: formatAgo(link.lastSeen, now),
     searched: [title(client), client.project, title(server), server.project, link.port, link.via, link.evidence, link.live ? "live" : "past"].join(" ").toLowerCase(),
   };
 }

@@ -1,264 +1,296 @@
-// What somebody wants to see of a graph. The names are those of the parameters of /v1/graph where it has them too.
-import { idOf, isUnnamed, portsOf } from "./names.js";
+// The view: which nodes and links of a graph are shown, and how they are grouped. The parameters of a view have the names and the
+// meaning of the parameters of /v1/graph, so that the server can export the same view.
+import { isUnnamedExternal, nodeID, publishedPorts } from "./format.js";
 
-/** mostNodes is how many nodes are shown before they are put together. */
-const mostNodes = 60;
+/** maxNodes is the number of nodes above which a group or the map is grouped further. The server opens groups by the same number. */
+const maxNodes = 60;
 
-/** slack is how many more or fewer it takes to change that while a map is looked at. */
-const slack = 8;
+/** hysteresis is the number of nodes beyond maxNodes that changes the grouping of a map on the screen. */
+const hysteresis = 8;
 
-/** mostExternals is how many external addresses are shown each by itself on a map that has too many nodes. */
-const mostExternals = 10;
+/** maxExternals is the number of external addresses above which a map with too many nodes groups them. */
+const maxExternals = 10;
 
-/** initial is what is shown to whoever asks for nothing else. */
-export const initial = Object.freeze({
-  group: "auto", open: [], closed: [], host: "", project: "", image: "", port: "", external: "auto", state: "", unlinked: "show",
-  node: "", depth: 1, at: "", since: "", select: "", panel: "", filter: "", sort: "", columns: "", look: "", level: "",
+/** serverParameters are the parameters that /v1/graph knows. The values "auto" are the page's: it chooses one of the others. */
+const serverParameters = Object.freeze({
+  group: "auto", open: [], closed: [], container: "", host: "", project: "", image: "", port: "", external: "auto", state: "", unlinked: "show",
+  node: "", depth: 1, since: "", at: "", newSince: "",
 });
 
-/** filters are those of which "Show all" takes back each. */
-export const filters = ["host", "project", "image", "port", "external", "state", "unlinked", "node", "depth", "at"];
+/** initial is the view without any parameter. The other parameters are the state of the page itself. */
+export const initial = Object.freeze({ ...serverParameters, select: "", panel: "", filter: "", sort: "", columns: "", look: "", level: "" });
+
+/** filterNames are the parameters that "Show all" resets. */
+export const filterNames = ["container", "host", "project", "image", "port", "external", "state", "unlinked", "node", "depth", "since", "at"];
+
+const maxDepth = 100;
 
 const isTime = (text) => !Number.isNaN(Date.parse(text));
+const isSince = (text) => /^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text) || isTime(text);
 const oneOf = (...values) => (text) => values.includes(text);
+const levels = ["container", "service", "project", "host", "image"];
 
-/** sense says of parameters that are not any text which ones make sense. */
-const sense = {
-  group: oneOf("auto", "none", "service", "project", "host", "image"), external: oneOf("auto", "show", "group", "hide"),
+/** validators check the parameters that are not free text. */
+const validators = {
+  group: oneOf("auto", ...levels), external: oneOf("auto", "show", "group", "hide"),
   state: oneOf("", "live", "past"), unlinked: oneOf("show", "hide"), panel: oneOf("", "targets", "unread"), columns: oneOf("", "all"),
-  port: (text) => /^\d{0,5}$/.test(text), depth: (text) => /^[1-9]$/.test(text), at: isTime, since: (text) => /^\d{1,4}[mh]$/.test(text) || isTime(text),
-  level: oneOf("none", "service", "project", "host", "image"), look: (text) => /^-?\d+,-?\d+,\d(\.\d+)?$/.test(text),
+  port: (text) => /^\d{0,5}$/.test(text), depth: (text) => /^\d+$/.test(text) && text >= 1 && text <= maxDepth, at: isTime, since: isSince, newSince: isSince,
+  level: oneOf(...levels), look: (text) => /^-?\d+,-?\d+,\d(\.\d+)?$/.test(text),
 };
 
-/** parse reads a view from the query of an address; what makes no sense is left out. */
-export function parse(query) {
+/** aliases are values of earlier addresses. */
+const aliases = { group: { none: "container" }, level: { none: "container" } };
+
+/** parseView reads a view from the query of an address and ignores invalid values. */
+export function parseView(query) {
   const view = structuredClone(initial);
   const parameters = new URLSearchParams(query);
   for (const [name, usual] of Object.entries(initial)) {
-    const values = parameters.getAll(name).filter(sense[name] || (() => true));
+    const values = parameters.getAll(name).map((value) => aliases[name]?.[value] ?? value).filter(validators[name] || (() => true));
     if (values.length) view[name] = Array.isArray(usual) ? values : typeof usual === "number" ? Number(values[0]) : values[0];
   }
   return view;
 }
 
-/** sinceTime is the time in milliseconds from which on links are new; NaN if that is not asked for. */
-function sinceTime({ since }, now) {
-  const [, n, unit] = since.match(/^(\d+)([mh])$/) || [];
-  return n ? now - n * { m: 60_000, h: 3_600_000 }[unit] : Date.parse(since);
-}
-
-/** query writes a view as the query of an address; what is as usual is left out. */
-export function query(view) {
+/** formatQuery writes a view as the query of an address, without default values. */
+export function formatQuery(view) {
   const parameters = new URLSearchParams();
-  for (const [name, usual] of Object.entries(initial)) {
-    if (Array.isArray(usual)) view[name].forEach((value) => parameters.append(name, value));
-    else if (view[name] !== usual) parameters.set(name, view[name]);
-  }
+  for (const [name, usual] of Object.entries(initial)) appendParameter(parameters, name, view[name], usual);
   return parameters.toString();
 }
 
-/**
- * shownOf returns what a view shows of a graph: nodes, links, and how much is hidden by what. now is the server's time in
- * milliseconds, and last the level of what was shown before, which is not left for one node more or less. Neither graph nor
- * view is changed.
- */
-export function shownOf(graph, view, now, last = "") {
-  const since = sinceTime(view, now);
-  const links = since ? graph.links.map((l) => (Date.parse(l.firstSeen) >= since ? { ...l, fresh: 1 } : l)) : graph.links;
-  const shown = { nodes: graph.nodes, links, hidden: {} };
-  const steps = [
-    ["not seen yet at that time", (s) => (view.at ? seenAt(s, Date.parse(view.at), now) : s)],
-    [view.state === "past" ? "live" : "past", (s) => ofState(s, view.state)],
-    ["to other ports", (s) => ofPort(s, view.port)],
-    ["external", (s) => (view.external === "hide" ? withoutExternals(s) : s)],
-    ["farther from what is picked", (s) => around(s, view)],
-    ["without links", (s) => withoutUnlinked(s, view)],
-  ];
-  let rest = shown;
-  for (const [cause, step] of steps) {
-    const next = { ...rest, ...step(rest) };
-    const nodes = rest.nodes.length - next.nodes.length, links = rest.links.length - next.links.length;
-    if (nodes || links) next.hidden = { ...next.hidden, [cause]: { nodes, links } };
-    rest = next;
-  }
-  return grouped(rest, view, last);
+/** exportQuery writes the query with which /v1/graph returns what applyView returned as shown. */
+export function exportQuery(view, shown) {
+  const parameters = new URLSearchParams();
+  const resolved = { ...view, group: shown.level, external: view.external === "hide" ? "hide" : shown.externals === "external" ? "group" : "show" };
+  for (const name of Object.keys(serverParameters)) appendParameter(parameters, name, resolved[name], "");
+  return parameters.toString();
+}
+
+function appendParameter(parameters, name, value, usual) {
+  if (Array.isArray(value)) value.forEach((v) => parameters.append(name, v));
+  else if (value !== usual) parameters.set(name, value);
+}
+
+const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** parseSince returns the time in ms of a duration before now, such as 10m, or of an absolute time; NaN if the text is empty. */
+function parseSince(text, now) {
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/gy)];
+  return parts.length ? now - parts.reduce((sum, [, n, unit]) => sum + n * units[unit], 0) : Date.parse(text);
 }
 
 /**
- * seenAt turns the clock back: links of later are not there yet, and of the others only those are past that had ended. How
- * many connections there were then is not known.
+ * applyView returns the shown nodes and links of a graph, and how much each filter hides. now is the server's time in ms. last is
+ * the level shown before: the hysteresis keeps it. Neither graph nor view changes.
  */
-function seenAt({ nodes, links }, at, now) {
+export function applyView(graph, view, now, last = "") {
+  const newSince = parseSince(view.newSince, now);
+  const links = newSince ? graph.links.map((l) => (Date.parse(l.firstSeen) >= newSince ? { ...l, newLinks: 1 } : l)) : graph.links;
+  const steps = [
+    ["not seen yet at that time", (s) => (view.at ? atTime(s, Date.parse(view.at), now) : s)],
+    ["last seen earlier", (s) => (view.since ? seenSince(s, parseSince(view.since, now)) : s)],
+    [view.state === "past" ? "live" : "past", (s) => byState(s, view.state)],
+    ["to other ports", (s) => byPort(s, view.port)],
+    ["external", (s) => (view.external === "hide" ? dropExternals(s) : s)],
+    ["outside this filter", (s) => neighbourhood(s, view)],
+    ["unconnected", (s) => dropUnlinked(s, view)],
+  ];
+  let shown = { nodes: graph.nodes, links, hidden: {} };
+  for (const [cause, step] of steps) {
+    const next = { ...shown, ...step(shown) };
+    const less = { nodes: shown.nodes.length - next.nodes.length, links: shown.links.length - next.links.length };
+    if (less.nodes || less.links) next.hidden = { ...next.hidden, [cause]: less };
+    shown = next;
+  }
+  return groupNodes(shown, view, last);
+}
+
+/** atTime returns the links of an earlier time: those seen by then, live unless they had ended. Their counts are unknown. */
+function atTime({ nodes, links }, at, now) {
   if (!(at < now)) return { nodes, links };
   return {
     nodes,
     links: links.filter((l) => Date.parse(l.firstSeen) <= at).map((l) =>
-      ({ ...l, live: l.live || Date.parse(l.lastSeen) >= at, connections: 0, closed: 0, measured: undefined, uncounted: true })),
+      ({ ...l, live: l.live || Date.parse(l.lastSeen) >= at, connections: 0, closed: 0, measured: undefined, countsUnknown: true })),
   };
 }
 
-function ofState({ nodes, links }, state) {
+function seenSince({ nodes, links }, since) {
+  return { nodes, links: links.filter((l) => Date.parse(l.lastSeen) >= since) };
+}
+
+function byState({ nodes, links }, state) {
   return { nodes, links: state ? links.filter((l) => l.live === (state === "live")) : links };
 }
 
-function ofPort({ nodes, links }, port) {
-  return { nodes, links: port ? links.filter((l) => String(l.port) === port) : links };
+function byPort({ nodes, links }, port) {
+  return { nodes, links: port ? links.filter((l) => l.port === Number(port)) : links };
 }
 
-function withoutExternals({ nodes, links }) {
-  const kept = nodes.filter((n) => !isUnnamed(n));
-  return { nodes: kept, links: between(links, kept) };
+function dropExternals({ nodes, links }) {
+  const kept = nodes.filter((n) => !isUnnamedExternal(n));
+  const ids = new Set(kept.map((n) => n.id));
+  return { nodes: kept, links: links.filter((l) => ids.has(l.client) && ids.has(l.server)) };
 }
 
-function between(links, nodes) {
-  const ids = new Set(nodes.map((n) => n.id));
-  return links.filter((l) => ids.has(l.client) && ids.has(l.server));
+/** selectNodes returns a predicate for the nodes that the view selects; null if it selects none in particular. */
+function selectNodes(nodes, { container, host, project, image, node }) {
+  if (!container && !host && !project && !image && !node) return null;
+  const name = container.replace(/^\//, "");
+  const isNamed = (n) => n.kind === "container" && n.name === name;
+  const exists = nodes.some(isNamed); // a name takes precedence over the start of an ID
+  return (n) => (!container || isNamed(n) || (!exists && !!n.container?.startsWith(name))) && (!host || n.host === host) && (!project || n.project === project) &&
+    (!image || n.image === image) && (!node || n.id === node || groupsFor(n).some((g) => g.id === node));
 }
 
-/** around keeps what is picked and what is linked with it, over so many links. */
-function around({ nodes, links }, view) {
-  if (!view.host && !view.project && !view.image && !view.node) return { nodes, links };
-  const picked = (n) => (!view.host || n.host === view.host) && (!view.project || n.project === view.project) &&
-    (!view.image || n.image === view.image) && (!view.node || n.id === view.node || groupsOf(n).some((g) => g.id === view.node));
-  const distance = new Map(nodes.filter(picked).map((n) => [n.id, 0]));
+/** neighbourhood keeps the selected nodes and the nodes within view.depth links of them. */
+function neighbourhood({ nodes, links }, view) {
+  const isSelected = selectNodes(nodes, view);
+  if (!isSelected) return { nodes, links };
+  const distance = new Map(nodes.filter(isSelected).map((n) => [n.id, 0]));
   for (let depth = 0; depth < view.depth; depth++) {
     const reached = new Set();
     for (const { client, server } of links) {
       if (distance.get(client) === depth && !distance.has(server)) reached.add(server);
       if (distance.get(server) === depth && !distance.has(client)) reached.add(client);
     }
+    if (!reached.size) break;
     reached.forEach((id) => distance.set(id, depth + 1));
   }
-  const near = (id) => distance.has(id) && distance.get(id) < view.depth;
-  return { nodes: nodes.filter((n) => distance.has(n.id)), links: links.filter((l) => near(l.client) || near(l.server)) };
+  const isNear = (id) => distance.has(id) && distance.get(id) < view.depth;
+  return { nodes: nodes.filter((n) => distance.has(n.id)), links: links.filter((l) => isNear(l.client) || isNear(l.server)) };
 }
 
-/** withoutUnlinked drops what has no link where links are picked, and always what is past without one. */
-function withoutUnlinked({ nodes, links }, view) {
+/**
+ * dropUnlinked drops unconnected nodes. External, ambiguous and past nodes without a link are never shown; containers and hosts
+ * without one are hidden by view.unlinked, and if the view selects ports or past links.
+ */
+function dropUnlinked({ nodes, links }, view) {
   const linked = new Set(links.flatMap((l) => [l.client, l.server]));
-  const drop = view.unlinked === "hide" || view.port || view.state === "past";
-  return { nodes: nodes.filter((n) => linked.has(n.id) || (!drop && !n.past && n.kind !== "external" && n.kind !== "ambiguous")), links };
+  const dropAll = view.unlinked === "hide" || view.port || view.state === "past";
+  return { nodes: nodes.filter((n) => linked.has(n.id) || (!dropAll && !n.past && n.kind !== "external" && n.kind !== "ambiguous")), links };
 }
 
-/** groupsOf returns the groups that a node may be in, the largest first. */
-function groupsOf(n) {
-  if (isUnnamed(n)) return [{ id: "external", kind: "external", name: "external", level: "external" }];
+/** groupsFor returns the possible groups of a node, the largest first. */
+function groupsFor(n) {
+  if (isUnnamedExternal(n)) return [{ id: "external", kind: "external", name: "external", level: "external" }];
   const groups = [];
-  if (n.host && n.kind !== "ambiguous") groups.push({ id: idOf("host", n.host), kind: "host", host: n.host, name: n.host, level: "host" });
+  if (n.host && n.kind !== "ambiguous") groups.push({ id: nodeID("host", n.host), kind: "host", host: n.host, name: n.host, level: "host" });
   if (n.kind !== "container") return groups;
   const { host, project, service, image } = n;
-  if (project) groups.push({ id: idOf("project", project), kind: "project", host, name: project, project, level: "project" });
-  if (service) groups.push({ id: idOf("service", project || "", service), kind: "service", host, name: service, project, service, image, level: "service" });
-  if (image) groups.push({ id: idOf("image", image), kind: "image", host, name: image, image, level: "image" });
+  if (project) groups.push({ id: nodeID("project", project), kind: "project", host, name: project, project, level: "project" });
+  if (service) groups.push({ id: nodeID("service", project || "", service), kind: "service", host, name: service, project, service, image, level: "service" });
+  if (image) groups.push({ id: nodeID("image", image), kind: "image", host, name: image, image, level: "image" });
   return groups;
 }
 
-/** finer are the groups that a group opens into where it has too many nodes. */
+/** finer are the levels into which an opened group with more than maxNodes nodes divides. */
 const finer = { host: ["project", "service", "image"], project: ["service", "image"], service: [], image: [], external: [] };
 
-/** levelsOf returns the levels at which nodes, and external addresses, are put together. */
-function levelsOf(nodes, view, last) {
-  const most = mostNodes + ({ "": 0, none: slack }[last] ?? -slack);
-  const many = nodes.length > most && nodes.filter(isUnnamed).length > mostExternals;
-  const externals = view.external === "group" || (view.external === "auto" && many) ? "external" : "none";
-  return [view.group === "auto" ? levelFor(nodes, externals, most) : view.group, externals];
+/** chooseLevels returns the grouping levels of nodes and of external addresses. */
+function chooseLevels(nodes, view, last) {
+  const limit = maxNodes + ({ "": 0, container: hysteresis }[last] ?? -hysteresis);
+  const many = nodes.length > limit && nodes.filter(isUnnamedExternal).length > maxExternals;
+  const externals = view.external === "group" || (view.external === "auto" && many) ? "external" : "container";
+  return [view.group === "auto" ? finestLevel(nodes, externals, limit) : view.group, externals];
 }
 
-/** grouped puts nodes together, and the links between them; unusual says that they are so because of what was shown before. */
-function grouped(shown, view, last) {
-  const [level, externals] = levelsOf(shown.nodes, view, last);
-  const unusual = String([level, externals]) !== String(levelsOf(shown.nodes, view, ""));
-  const sizes = sizesOf(shown.nodes);
+/** groupNodes merges nodes into groups, and the links between them. isSticky reports that hysteresis chose the level. */
+function groupNodes(shown, view, last) {
+  const [level, externals] = chooseLevels(shown.nodes, view, last);
+  const isSticky = String([level, externals]) !== String(chooseLevels(shown.nodes, view, ""));
+  const sizes = groupSizes(shown.nodes);
   const groupOf = (n) => {
-    const groups = groupsOf(n);
+    const groups = groupsFor(n);
     const closed = groups.find((g) => view.closed.includes(g.id));
     let group = closed || groups.find((g) => g.level === level || g.level === externals);
     while (group && !closed && view.open.includes(group.id)) {
       const { id } = group;
-      const next = sizes.get(id) > mostNodes ? finer[group.level] : [];
+      const next = sizes.get(id) > maxNodes ? finer[group.level] : [];
       group = groups.find((g) => next.includes(g.level) && sizes.get(g.id) > 1);
     }
     return group;
   };
-  const into = new Map(), groups = new Map(), nodes = [];
+  const groupByNode = new Map(), groups = new Map(), nodes = [];
   for (const n of shown.nodes) {
     const group = groupOf(n);
-    into.set(n.id, group ? group.id : n.id);
+    groupByNode.set(n.id, group ? group.id : n.id);
     if (!group) nodes.push(n);
-    else groups.set(group.id, withMember(groups.get(group.id) || { ...group, members: 0, publishes: new Set() }, n));
+    else groups.set(group.id, addMember(groups.get(group.id) || { ...group, members: 0, publishes: new Set() }, n));
   }
   nodes.push(...groups.values());
   nodes.sort((a, b) => (a.id < b.id ? -1 : 1));
-  const links = merged(shown.links.map((l) => ({ ...l, client: into.get(l.client), server: into.get(l.server) })));
+  const links = mergeLinks(shown.links.map((l) => ({ ...l, client: groupByNode.get(l.client), server: groupByNode.get(l.server) })));
   for (const l of links) {
     const group = l.client === l.server && groups.get(l.client);
     if (group) group.inside = (group.inside || 0) + 1;
   }
-  return { ...shown, nodes, links, level, unusual, into, together: shown.links.length };
+  return { ...shown, nodes, links, level, externals, isSticky, groupByNode, linksBeforeGrouping: shown.links.length };
 }
 
-/** levelFor returns the finest level at which the nodes are few enough; that of hosts only if there are several. */
-function levelFor(nodes, externals, most) {
-  const several = new Set(nodes.map((n) => n.host).filter(Boolean)).size > 1;
-  const counts = ["none", "service", "project", several && "host", "image"].filter(Boolean).map((level) => {
-    const ids = nodes.map((n) => (groupsOf(n).find((g) => g.level === level || g.level === externals) || n).id);
+/** finestLevel returns the finest level with at most limit nodes. The level of hosts counts only if there are several. */
+function finestLevel(nodes, externals, limit) {
+  const hasSeveralHosts = new Set(nodes.map((n) => n.host).filter(Boolean)).size > 1;
+  const counts = ["container", "service", "project", hasSeveralHosts && "host", "image"].filter(Boolean).map((level) => {
+    const ids = nodes.map((n) => (groupsFor(n).find((g) => g.level === level || g.level === externals) || n).id);
     return [level, new Set(ids).size];
   });
-  const fits = counts.find(([, n]) => n <= most);
+  const fits = counts.find(([, n]) => n <= limit);
   return fits ? fits[0] : counts.reduce((a, b) => (b[1] < a[1] ? b : a))[0];
 }
 
-function sizesOf(nodes) {
+function groupSizes(nodes) {
   const sizes = new Map();
-  for (const n of nodes) for (const g of groupsOf(n)) sizes.set(g.id, (sizes.get(g.id) || 0) + 1);
+  for (const n of nodes) for (const g of groupsFor(n)) sizes.set(g.id, (sizes.get(g.id) || 0) + 1);
   return sizes;
 }
 
-/** withMember adds a node to a group, which keeps what all have in common. */
-function withMember(group, n) {
+/** addMember adds a node to a group. The group keeps what all members have in common. */
+function addMember(group, n) {
   if (group.host !== n.host) group.host = undefined;
   if (group.image !== n.image) group.image = undefined;
   group.stale ||= n.stale;
   group.unread = (group.unread || 0) + (n.reason ? 1 : 0);
   group.past = ((group.members === 0 || group.past) && n.past) || undefined;
-  for (const port of portsOf(n)) group.publishes.add(port);
+  for (const port of publishedPorts(n)) group.publishes.add(port);
   group.members++;
   return group;
 }
 
-const vias = ["direct", "published", "host", "loopback"];
+const viaOrder = ["direct", "published", "host", "loopback"];
 const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 
-/** byKey orders links by what tells them apart, as /v1/graph does. */
-const byKey = (a, b) => compare(a.client, b.client) || compare(a.server, b.server) || a.port - b.port || vias.indexOf(a.via) - vias.indexOf(b.via);
+/** byKey orders links by their identity, as /v1/graph does. */
+const byKey = (a, b) => compare(a.client, b.client) || compare(a.server, b.server) || a.port - b.port || viaOrder.indexOf(a.via) - viaOrder.indexOf(b.via);
 
-/** keyOf tells a link from the others. */
-export const keyOf = (l) => [l.client, l.server, l.port, l.via].join(" ");
+/** linkKey identifies a link. */
+export const linkKey = (l) => [l.client, l.server, l.port, l.via].join(" ");
 
-function merged(links) {
+function mergeLinks(links) {
   links.sort(byKey);
   const all = [];
   for (const l of links) {
     const last = all[all.length - 1];
-    if (last && byKey(last, l) === 0) all[all.length - 1] = together(last, l);
+    if (last && byKey(last, l) === 0) all[all.length - 1] = mergePair(last, l);
     else all.push(l);
   }
   return all;
 }
 
-function together(a, b) {
+function mergePair(a, b) {
   return {
     ...a,
     evidence: a.evidence === b.evidence ? a.evidence : "both",
-    measured: measuredTogether(a, b),
-    fresh: (a.fresh || 0) + (b.fresh || 0) || undefined,
+    measured: mergeMeasured(a, b),
+    newLinks: (a.newLinks || 0) + (b.newLinks || 0) || undefined,
     connections: a.connections + b.connections, closed: a.closed + b.closed, live: a.live || b.live,
     firstSeen: a.firstSeen < b.firstSeen ? a.firstSeen : b.firstSeen,
     lastSeen: a.lastSeen > b.lastSeen ? a.lastSeen : b.lastSeen,
   };
 }
 
-function measuredTogether(a, b) {
+function mergeMeasured(a, b) {
   if (!a.measured || !b.measured) return a.measured || b.measured;
   const total = Math.max(a.connections + b.connections, 1);
   return {
@@ -268,5 +300,5 @@ function measuredTogether(a, b) {
   };
 }
 
-/** groupsHolding returns the IDs of the closed groups that hide a node from a view, or would once others are opened. */
-export const groupsHolding = (n) => groupsOf(n).map((g) => g.id);
+/** groupIDs returns the IDs of all groups that may contain a node. */
+export const groupIDs = (n) => groupsFor(n).map((g) => g.id);

@@ -1,0 +1,97 @@
+// Names, numbers and times as people read them, and the IDs of nodes as the server writes them.
+
+const escapePart = (text) => text.replaceAll("%", "%25").replaceAll("/", "%2F");
+
+/** nodeID returns the ID of a node as in /v1/graph. */
+export const nodeID = (kind, ...parts) => [kind, ...parts.map(escapePart)].join("/");
+
+/** isGroup reports whether a node is a group of nodes. */
+export const isGroup = (node) => node.members !== undefined;
+
+/** isUnnamedExternal reports whether a node is an external address without a configured name. */
+export const isUnnamedExternal = (node) => node.kind === "external" && (/^\d+\.\d+\.\d+\.\d+$/.test(node.name) || URL.canParse(`http://[${node.name}]`));
+
+/** displayName returns the name of a node on the map. */
+export function displayName(node) {
+  return node.kind === "host" || node.kind === "ambiguous" ? `${node.kind} ${node.name}` : node.name;
+}
+
+/** qualifiedName returns the name of a node with its host. */
+export const qualifiedName = (node) => (node.host && node.kind !== "host" ? `${displayName(node)} on ${node.host}` : displayName(node));
+
+/** publishedPorts returns the host ports of a node, or of the members of a group, ascending. */
+export function publishedPorts(node) {
+  const ports = node.publishes || new Set((node.details?.listening || []).flatMap((l) => l.published.map((p) => p.port)));
+  return [...ports].sort((a, b) => a - b);
+}
+
+const collator = new Intl.Collator("en", { numeric: true });
+
+/** compareNatural orders texts with the numbers in them by their values. */
+export const compareNatural = collator.compare;
+
+/** escapeFormula returns a text that no spreadsheet reads as a formula. */
+export const escapeFormula = (text = "") => (/^[=+\-@\t\r]/.test(text) ? "'" + text : text);
+
+const decimal = new Intl.NumberFormat("en-US");
+
+/** formatNumber writes a number with thousands separators. */
+export const formatNumber = (n) => decimal.format(n);
+
+/** formatCount writes a number of things in singular or plural. */
+export const formatCount = (n, one, many = one + "s") => `${formatNumber(n)} ${n === 1 ? one : many}`;
+
+/** formatSubtitle returns the second line of a node. */
+export function formatSubtitle(node) {
+  if (isGroup(node)) return `${node.kind}: ${formatCount(node.members, "node")}` + (node.inside ? `, ${formatCount(node.inside, "link")} inside` : "");
+  switch (node.kind) {
+    case "container": return node.image || "";
+    case "host": return "its own processes";
+    case "ambiguous": return `one of ${formatNumber((node.candidates || []).length)}`;
+    default: return "external";
+  }
+}
+
+/** truncate shortens a text in the middle, where names differ least. */
+export function truncate(text, length) {
+  const letters = [...text];
+  if (letters.length <= length) return text;
+  const tail = Math.floor((length - 1) / 2);
+  return letters.slice(0, length - 1 - tail).join("") + "…" + letters.slice(letters.length - tail).join("");
+}
+
+/** capitalize writes the first letter in upper case. */
+export const capitalize = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** formatTime writes the local time of day, with the date if it is another day than now. */
+export function formatTime(time, now = Date.now()) {
+  const at = new Date(time);
+  const day = new Date(now).toDateString() === at.toDateString() ? "" : `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} `;
+  return day + at.toTimeString().slice(0, 8);
+}
+
+const two = (n) => String(n).padStart(2, "0");
+
+/** formatAgo writes the time that has passed since another one. */
+export function formatAgo(time, now) {
+  const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1000));
+  if (seconds < 5) return "now";
+  if (seconds < 120) return `${seconds} s ago`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min ago`;
+  return `${Math.round(seconds / 3600)} h ago`;
+}
+
+/** describeLink writes a link without its ends. */
+export const describeLink = (l, now) =>
+  `port ${l.port}, ${l.via}, ` + (l.live ? (l.countsUnknown ? "live then" : formatCount(l.connections, "connection")) : `past, last seen ${formatAgo(l.lastSeen, now)}`);
+
+/** formatBytes writes an amount of data in decimal units. */
+export function formatBytes(n) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  for (; n >= 1000 && unit < units.length - 1; unit++) n /= 1000;
+  return `${unit && n < 10 ? n.toFixed(1) : Math.round(n)} ${units[unit]}`;
+}
+
+/** formatEndpoint writes an address and port; IPv6 addresses get brackets. */
+export const formatEndpoint = ({ address, port }) => `${address.includes(":") ? `[${address}]` : address}:${port}`;
