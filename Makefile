@@ -9,10 +9,13 @@ BUILD ?= .build
 SOAK ?= 10m
 DAGRE := 3.1.3
 
-.PHONY: help build run demo demo-down test lint bench bench-web fuzz soak vuln sbom web-vendor image dist engine clean
+.PHONY: help setup build run demo demo-down test lint prose bench bench-web fuzz soak vuln sbom web-vendor image dist engine clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## installs the hook that checks commit subjects
+	.ci/commits install
 
 build: ## the binary, in .build
 	$(GO_BUILD) -o $(BUILD)/outpost ./cmd/outpost
@@ -36,6 +39,10 @@ test: ## all tests, with the race detector; end to end where an engine answers
 
 lint: ## the linters of .golangci.yml
 	$(GOLANGCI_LINT) run ./...
+
+prose: ## the language check: banned phrases and long sentences
+	go test ./.ci/prose
+	go run ./.ci/prose
 
 bench: engine ## the figures of the README
 	mkdir -p .build

@@ -1,0 +1,3 @@
+// It is drawn
+// anew.
+const a = 1;

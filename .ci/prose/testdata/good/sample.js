@@ -1,0 +1,3 @@
+// It is drawn
+// again.
+const a = 1;
