@@ -44,7 +44,7 @@ func TestAccess(t *testing.T) {
 	certificate, key := servers.Issue("server")
 	own, ownKey := clients.Issue("mapper")
 	token := fileOf(t, "a-token-of-more-than-16-characters")
-	web := written(t, "web.yaml", "server.pem", certificate, "server.key", key, "clients.pem", clients.File)
+	web := deployment(t, "web.yaml", "server.pem", certificate, "server.key", key, "clients.pem", clients.File)
 	guarded := []string{"OUTPOST_TOKEN_FILE=" + token, "OUTPOST_WEB_CONFIG=" + web}
 	credentials := []string{
 		"OUTPOST_TARGET_TOKEN_FILE=" + token, "OUTPOST_TARGET_CA_FILE=" + servers.File,

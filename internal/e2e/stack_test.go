@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,30 +14,23 @@ import (
 	"github.com/PabloL007/outpost/internal/lab"
 )
 
-// example returns the README's example of a file, which begins with a comment that names it.
-func example(t testing.TB, name string) string {
+// deployment copies a file of internal/deploy to a directory of the test's own, with replacements given as old, new, …
+// Each old text has to be there.
+func deployment(t testing.TB, name string, replacements ...string) (path string) {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	content, err := os.ReadFile(filepath.Join(root, "internal/deploy", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
-		if strings.HasPrefix(block[1], "# "+name+"\n") {
-			return block[1]
+	for i := 0; i < len(replacements); i += 2 {
+		if !strings.Contains(string(content), replacements[i]) {
+			t.Fatalf("%s has no %q", name, replacements[i])
 		}
 	}
-	t.Fatalf("no example of %s", name)
-	return ""
+	return put(t, filepath.Join(t.TempDir(), name), strings.NewReplacer(replacements...).Replace(string(content)))
 }
 
-// written writes an example to a file, with replacements given as old, new, …
-func written(t testing.TB, name string, replacements ...string) (path string) {
-	t.Helper()
-	return put(t, filepath.Join(t.TempDir(), name), strings.NewReplacer(replacements...).Replace(example(t, name)))
-}
-
-// The README's Docker Swarm stack on two hosts: a daemon on each, one mapper that finds them, and links over an overlay
-// network.
+// The Docker Swarm stack runs on two hosts: a daemon on each, one mapper that finds them, and links over an overlay network.
 func TestSwarmStack(t *testing.T) {
 	t.Parallel()
 	a, b := newEngine(t, "10.77.0.41/24", lab.EngineOptions{}), newEngine(t, "10.77.0.42/24", lab.EngineOptions{})
@@ -63,7 +55,7 @@ func TestSwarmStack(t *testing.T) {
 		e.peer("bridged", nil, "listen:tcp4:0.0.0.0:80", "dial:1:127.0.0.1:80")
 	}
 
-	stack := written(t, "stack.yaml", "image: outpost", "image: "+outpostImage(t))
+	stack := deployment(t, "stack.yaml", "image: outpost", "image: "+outpostImage(t))
 	deploy := exec.CommandContext(t.Context(), "docker", "-H", a.Host(), "stack", "deploy", "--resolve-image", "never", "-c", stack, "outpost")
 	deploy.Env = append(os.Environ(), "DOCKER_GROUP="+socketGroup(t, a.Socket()))
 	if output, err := deploy.CombinedOutput(); err != nil {
@@ -130,14 +122,14 @@ func socketGroup(t testing.TB, socket string) string {
 	return strings.TrimSpace(string(output))
 }
 
-// The README's Compose file.
+// The Compose file starts a daemon that maps its host and finds itself as a service.
 func TestCompose(t *testing.T) {
 	l := newLab(t)
 	compose, err := exec.LookPath("docker-compose")
 	if err != nil {
 		t.Fatal("no docker-compose: .ci/engine start test installs it")
 	}
-	file := written(t, "compose.yaml", "image: outpost", "image: "+outpostImage(t), "9057:9057", fmt.Sprint(l.firstPort, ":9057"))
+	file := deployment(t, "compose.yaml", "image: outpost", "image: "+outpostImage(t), "9057:9057", fmt.Sprint(l.firstPort, ":9057"))
 	group := socketGroup(t, engineSocket(t))
 	run := func(ctx context.Context, args ...string) {
 		t.Helper()
