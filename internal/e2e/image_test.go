@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -132,18 +135,59 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// blocks returns the command blocks of the README.
-func blocks(t *testing.T) []string {
+// root is the top of the tree.
+const root = "../.."
+
+// documents returns the paths of all Markdown documents below the root. Those that start a daemon come first: the others
+// use that daemon.
+func documents(t *testing.T) []string {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	var starting, others []string
+	err := fs.WalkDir(os.DirFS(root), ".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "testdata" || entry.Name() == ".git" || entry.Name() == ".build"):
+			return fs.SkipDir
+		case filepath.Ext(path) != ".md":
+			return nil
+		case slices.ContainsFunc(blocks(t, path), isDockerRun):
+			starting = append(starting, path)
+		default:
+			others = append(others, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(starting, others...)
+}
+
+// blocks returns the command blocks of a document.
+func blocks(t *testing.T, path string) []string {
+	t.Helper()
+	document, err := os.ReadFile(filepath.Join(root, path))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var commands []string
-	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(document), -1) {
 		commands = append(commands, block[1])
 	}
 	return commands
+}
+
+// isDockerRun reports whether a command block starts the daemon.
+func isDockerRun(command string) bool { return strings.HasPrefix(command, "docker run -d") }
+
+// notRun are the documented command lines that TestDocumentedCommands does not run, with the reason.
+var notRun = map[string]string{
+	"DOCKER_GROUP=$(stat -c %g /var/run/docker.sock) docker-compose up -d":                      "TestCompose runs it with names and ports of its own",
+	"DOCKER_GROUP=$(stat -c %g /var/run/docker.sock) docker stack deploy -c stack.yaml outpost": "TestSwarmStack runs it on two engines",
+	"install -m 755 .build/outpost /usr/local/bin/outpost":                                      "it would change the machine",
+	"install -m 644 internal/deploy/outpost.service /etc/systemd/system/outpost.service":        "it would change the machine; TestSystemdUnit checks the file",
+	"systemctl enable --now outpost":                                                            "no systemd runs on the test machines; TestSystemdUnit runs ExecStart",
 }
 
 // own replaces names and ports that may be taken by the lab's.
@@ -173,41 +217,53 @@ func (l *testLab) shell(command string) string {
 	return string(output)
 }
 
-// Every command block of the README is run, as it stands but for names and ports that may be taken.
-func TestReadme(t *testing.T) {
+// Every command block of every document is run, unchanged except for names and ports that may be taken. Of make, the target
+// has to exist: most targets build or test everything.
+func TestDocumentedCommands(t *testing.T) {
 	l := newLab(t)
-	makefile, err := os.ReadFile("../../Makefile")
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range blocks(t) {
-		switch strings.Fields(command)[0] + " " + strings.Fields(command)[1] {
-		case "docker run":
-			if l.docker("ps", "-aq", "--filter", "name="+l.Name("outpost")) != "" {
-				l.docker("rm", "-f", l.Name("outpost"))
-			}
-			l.shell(command)
-			a := l.answering("outpost", l.firstPort).connections()
-			if a.incomplete(l.Name("outpost")) || len(a.containers["/"+l.Name("outpost")].Listening) == 0 {
-				t.Errorf("%s: %v, Outpost-Incomplete: %s", command, a.containers["/"+l.Name("outpost")], a.header.Get("Outpost-Incomplete"))
-			}
-		case "curl -s", "curl -si", "docker exec":
-			comparing := strings.Contains(command, "diff") // which prints nothing where nothing is different
-			if output := l.shell(command); !comparing && !strings.Contains(output, l.Name("outpost")) {
-				t.Errorf("%s: %s", command, output)
-			}
-		default:
-			for line := range strings.Lines(command) {
-				if target, ok := strings.CutPrefix(line, "make "); !ok || !strings.Contains(string(makefile), "\n"+strings.TrimSpace(target)+":") {
-					t.Errorf("nothing runs %q", line)
+	unused := maps.Clone(notRun)
+	for _, path := range documents(t) {
+		for _, command := range blocks(t, path) {
+			switch strings.Fields(command)[0] + " " + strings.Fields(command)[1] {
+			case "docker run":
+				if l.docker("ps", "-aq", "--filter", "name="+l.Name("outpost")) != "" {
+					l.docker("rm", "-f", l.Name("outpost"))
+				}
+				l.shell(command)
+				a := l.answering("outpost", l.firstPort).connections()
+				if a.incomplete(l.Name("outpost")) || len(a.containers["/"+l.Name("outpost")].Listening) == 0 {
+					t.Errorf("%s: %s: %v, Outpost-Incomplete: %s", path, command, a.containers["/"+l.Name("outpost")], a.header.Get("Outpost-Incomplete"))
+				}
+			case "curl -s", "curl -si", "docker exec":
+				comparing := strings.Contains(command, "diff") // which prints nothing if nothing differs
+				if output := l.shell(command); !comparing && !strings.Contains(output, l.Name("outpost")) {
+					t.Errorf("%s: %s: %s", path, command, output)
+				}
+			default:
+				for line := range strings.Lines(command) {
+					line = strings.TrimSpace(line)
+					if _, ok := notRun[line]; ok {
+						delete(unused, line)
+						continue
+					}
+					if target, ok := strings.CutPrefix(line, "make "); !ok || !strings.Contains(string(makefile), "\n"+target+":") {
+						t.Errorf("%s: nothing runs %q", path, line)
+					}
 				}
 			}
 		}
 	}
+	for line := range unused {
+		t.Errorf("no document has %q", line)
+	}
 }
 
-// The four ways to start the daemon, as the README has them, and what it says that each adds.
-func TestWaysToRun(t *testing.T) {
+// Each access level, started as documented, has the rights that the document names.
+func TestAccessLevels(t *testing.T) {
 	l := newLab(t)
 	const listen80 = "listen:tcp4:0.0.0.0:80"
 	l.run("scratch", "-p", l.port(1)+":80", bare, "/peer", listen80)
@@ -218,14 +274,14 @@ func TestWaysToRun(t *testing.T) {
 	l.peer("root", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:"+l.port(5))
 	l.peer("user", []string{"--network", "host", "-u", "1000"}, "listen:tcp4:0.0.0.0:"+l.port(4))
 
-	ways := slices.DeleteFunc(blocks(t), func(command string) bool { return !strings.HasPrefix(command, "docker run") })
-	if len(ways) != 4 {
-		t.Fatalf("%d ways", len(ways))
+	levels := slices.DeleteFunc(blocks(t, "internal/deploy/README.md"), func(command string) bool { return !isDockerRun(command) })
+	if len(levels) != 4 {
+		t.Fatalf("%d levels", len(levels))
 	}
-	for i, way := range ways {
+	for i, level := range levels {
 		t.Run(fmt.Sprint(i+1), func(t *testing.T) {
 			l := &testLab{l.Lab, t, l.firstPort}
-			l.shell(way)
+			l.shell(level)
 			t.Cleanup(func() { _, _ = l.Docker(context.WithoutCancel(t.Context()), "rm", "-f", l.Name("outpost")) })
 			o := l.answering("outpost", l.firstPort)
 			a := o.connections()
@@ -310,13 +366,13 @@ func (l *testLab) execs() []string {
 	return execs
 }
 
-// The section "Full disclosure" names exactly the commands that the code has.
+// The section "Full disclosure" of internal/collect/README.md names exactly the commands that the code has.
 func TestFullDisclosure(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	document, err := os.ReadFile(filepath.Join(root, "internal/collect/README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, ok := strings.Cut(string(readme), "\n## Full disclosure\n")
+	_, section, ok := strings.Cut(string(document), "\n## Full disclosure\n")
 	section, _, more := strings.Cut(section, "\n## ")
 	if !ok || !more {
 		t.Fatal("no section, or nothing after it")

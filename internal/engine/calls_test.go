@@ -60,9 +60,9 @@ func TestCalls(t *testing.T) {
 		})
 	}
 	if diff := cmp.Diff(calls, called); diff != "" {
-		t.Errorf("what is called is not what is listed here and in the README (-listed +called):\n%s", diff)
+		t.Errorf("what is called is not what is listed here and in collect/README.md (-listed +called):\n%s", diff)
 	}
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("../collect/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestCalls(t *testing.T) {
 	disclosed, _, _ = strings.Cut(disclosed, "\n## ")
 	for method, asks := range calls {
 		if _, path, _ := strings.Cut(asks, " "); !strings.Contains(disclosed, path) {
-			t.Errorf("%s: the README does not disclose %s", method, asks)
+			t.Errorf("%s: collect/README.md does not disclose %s", method, asks)
 		}
 	}
 }
