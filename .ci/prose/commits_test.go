@@ -37,7 +37,7 @@ func repository(t *testing.T) (run func(name string, args ...string) (string, er
 	if err := os.Mkdir(filepath.Join(dir, ".ci"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, ".ci/commits"), script, 0o700); err != nil { //nolint:gosec // a script
+	if err := os.WriteFile(filepath.Join(dir, ".ci/commits"), script, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if output, err := run("git", "add", "."); err != nil {

@@ -1,5 +1,5 @@
 // Command prose checks the language of the tree. It reports banned phrases in all text that people read,
-// and sentences of more than 30 words in Markdown.
+// and sentences of more than 30 words and dead links in Markdown.
 //
 //	go run ./.ci/prose [FILE...]
 //
@@ -123,6 +123,7 @@ func check(path string, content []byte, rules []rule) []finding {
 			findings = append(findings, t.banned(rules)...)
 			findings = append(findings, t.longSentences()...)
 		}
+		findings = append(findings, deadLinks(path, string(content))...)
 	default:
 		findings = plainText(string(content)).banned(rules)
 	}

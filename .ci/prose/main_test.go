@@ -16,7 +16,7 @@ func findingsOf(t *testing.T, path string) []string {
 		t.Fatal(err)
 	}
 	var findings []string
-	for _, f := range check(filepath.Base(path), content, parseRules(bannedList)) {
+	for _, f := range check(filepath.Join("testdata", path), content, parseRules(bannedList)) {
 		findings = append(findings, fmt.Sprintf("%d %.24s", f.line, f.problem))
 	}
 	return findings
@@ -25,7 +25,7 @@ func findingsOf(t *testing.T, path string) []string {
 func TestBadSamplesAreReported(t *testing.T) {
 	for path, want := range map[string][]string{
 		"bad/sample.go": {`3 banned phrase "tells": n`, `3 banned phrase "whose": s`, `3 banned phrase "as it is"`, `5 banned phrase "is wanted`},
-		"bad/sample.md": {`3 sentence of 31 words (at`, `6 banned phrase "anew": us`},
+		"bad/sample.md": {`3 sentence of 31 words (at`, `6 banned phrase "anew": us`, `13 dead link: absent.md`, `14 dead link: no heading #n`, `14 dead link: no heading ..`},
 		"bad/sample.js": {`2 banned phrase "anew": us`},
 		"bad/Makefile":  {`1 banned phrase "for good"`, `3 banned phrase "whose": s`},
 	} {

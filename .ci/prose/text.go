@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"go/scanner"
 	"go/token"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -151,4 +154,77 @@ func (t *text) longSentences() []finding {
 		start = end
 	}
 	return findings
+}
+
+var (
+	target = regexp.MustCompile(`\]\(([^)\s]*)\)`)
+	// dropped are the characters that GitHub removes from a heading to make its anchor.
+	dropped = regexp.MustCompile(`[^\pL\pN _-]`)
+)
+
+// deadLinks returns a finding for each link to a file or heading that does not exist. Links to other sites are not followed.
+func deadLinks(path, content string) []finding {
+	var findings []finding
+	for i, line := range strings.Split(unfenced(content), "\n") {
+		for _, m := range target.FindAllStringSubmatch(code.ReplaceAllString(line, "code"), -1) {
+			if problem := deadLink(path, content, m[1]); problem != "" {
+				findings = append(findings, finding{i + 1, problem})
+			}
+		}
+	}
+	return findings
+}
+
+// deadLink returns what is wrong with a link of a document, or nothing.
+func deadLink(path, content, to string) string {
+	if strings.Contains(to, "://") {
+		return ""
+	}
+	name, anchor, _ := strings.Cut(to, "#")
+	if name != "" {
+		name = filepath.Join(filepath.Dir(path), name)
+		if _, err := os.Stat(name); err != nil {
+			return "dead link: " + to
+		}
+		if anchor == "" {
+			return ""
+		}
+		linked, err := os.ReadFile(name) // #nosec G304 -- a document of the tree
+		if err != nil {
+			return "dead link: " + to
+		}
+		content = string(linked)
+	}
+	if !slices.Contains(anchors(content), anchor) {
+		return "dead link: no heading " + to
+	}
+	return ""
+}
+
+// anchors returns the anchors of a document's headings, as GitHub makes them.
+func anchors(content string) []string {
+	var all []string
+	for line := range strings.SplitSeq(unfenced(content), "\n") {
+		if heading.MatchString(line) {
+			title := strings.ToLower(withoutLinks(strings.TrimSpace(strings.TrimLeft(line, "# "))))
+			all = append(all, strings.ReplaceAll(dropped.ReplaceAllString(title, ""), " ", "-"))
+		}
+	}
+	return all
+}
+
+// unfenced empties the lines of fenced blocks.
+func unfenced(content string) string {
+	lines := strings.Split(content, "\n")
+	inFence := false
+	for i, line := range lines {
+		isFence := fence.MatchString(line)
+		if isFence {
+			inFence = !inFence
+		}
+		if isFence || inFence {
+			lines[i] = ""
+		}
+	}
+	return strings.Join(lines, "\n")
 }
