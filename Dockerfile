@@ -1,4 +1,4 @@
-# The image that compiles; `make image` puts one in its place that is made of the local Go toolchain.
+# The build image. `make image` replaces it by an image of the local Go toolchain.
 ARG GO_IMAGE=golang:1.26
 
 FROM ${GO_IMAGE} AS build

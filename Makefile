@@ -11,40 +11,40 @@ DAGRE := 3.1.3
 
 .PHONY: help setup build run demo demo-down test lint prose bench bench-web fuzz soak vuln sbom web-vendor image dist engine clean
 
-help: ## this list
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-setup: ## installs the hook that checks commit subjects
+setup: ## install the hook that checks commit subjects
 	.ci/commits install
 
-build: ## the binary, in .build
+build: ## build the binary in .build
 	$(GO_BUILD) -o $(BUILD)/outpost ./cmd/outpost
 
-run: build ## the daemon, on this machine's engine
+run: build ## run the daemon on this machine's engine
 	$(BUILD)/outpost
 
-demo: image ## containers that talk to each other, and what Outpost says of them
+demo: image ## start containers that connect to each other, and print Outpost's answers
 	go run ./internal/demo up $(IMAGE)
 
-demo-down: ## removes what the demo made and started
+demo-down: ## remove the demo
 	go run ./internal/demo down
 	-docker image rm $(IMAGE)
 	.ci/engine stop
 
-test: ## all tests, with the race detector; end to end where an engine answers
+test: ## run all tests with the race detector; end to end if an engine answers
 	.ci/engine start test
 	go test -race -timeout 15m $$(go list ./... | grep -Ev '/internal/(e2e|web)$$')
-	VERSION=$(VERSION) go test -race -timeout 30m -p 1 -parallel 4 ./internal/e2e ./internal/web # by themselves: each takes the whole machine
+	VERSION=$(VERSION) go test -race -timeout 30m -p 1 -parallel 4 ./internal/e2e ./internal/web # one after the other: each loads the whole machine
 	go vet -C internal/procnet/procfsbench ./...
 
-lint: ## the linters of .golangci.yml
+lint: ## run the linters of .golangci.yml
 	$(GOLANGCI_LINT) run ./...
 
-prose: ## the language check: banned phrases and long sentences
+prose: ## check the language: banned phrases, long sentences, dead links
 	go test ./.ci/prose
 	go run ./.ci/prose
 
-bench: engine ## the figures of the README
+bench: engine ## measure the figures of internal/e2e/BENCHMARKS.md
 	mkdir -p .build
 	go test -C internal/procnet/procfsbench -run '^$$' -bench . -count 6 . | tee .build/bench-decoder.txt
 	$(BENCHSTAT) -col /decoder .build/bench-decoder.txt
@@ -57,28 +57,28 @@ bench: engine ## the figures of the README
 	go test -run '^$$' -bench Polling -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-map.txt
 	$(BENCHSTAT) .build/bench-map.txt
 
-bench-web: ## how fast the page opens and moves, in Chromium
+bench-web: ## measure how fast the page opens and moves in Chromium
 	.ci/engine start test
 	mkdir -p .build
 	go test -run '^$$' -bench Page -benchtime 5x -timeout 20m ./internal/web | tee .build/bench-web.txt
 
-fuzz: ## each decoder of foreign bytes, for FUZZTIME
+fuzz: ## fuzz each decoder of foreign bytes for FUZZTIME
 	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' internal | sed 's|/[^/]*_test.go:[0-9]*:func | |' | sort | while read -r package target; do \
 		echo "$$package $$target"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$package" || exit 1; \
 	done
 
-soak: engine ## load and faults for SOAK, and what came of it
+soak: engine ## run load and faults for SOAK, and print the result
 	SOAK=$(SOAK) go test -count 1 -timeout 2h -parallel 1 -v -run '^Test(Soak|ManyContainersComeAndGo)$$' ./internal/e2e
 
-vuln: ## known vulnerabilities in what is called; .ci/vuln-accepted names those that do no harm
+vuln: ## check the called code for known vulnerabilities not named in .ci/vuln-accepted
 	.ci/vuln
 
-sbom: ## what the binary is made of, as a CycloneDX document in .build
+sbom: ## write the binary's components as a CycloneDX document in .build
 	mkdir -p .build
 	$(CYCLONEDX) app -json -std -licenses -noserial -main cmd/outpost -output .build/outpost.cdx.json .
 
-web-vendor: ## the page's libraries, fetched again with npm and held against their checksums
+web-vendor: ## download the page's libraries with npm and check their checksums
 	rm -rf .build/vendor
 	mkdir -p .build/vendor
 	cd .build/vendor && npm pack --silent @dagrejs/dagre@$(DAGRE) && tar xzf *.tgz
@@ -86,17 +86,17 @@ web-vendor: ## the page's libraries, fetched again with npm and held against the
 	cp .build/vendor/package/LICENSE internal/web/static/vendor/dagre-$(DAGRE).LICENSE.txt
 	cd internal/web/static/vendor && sha256sum -c ../../vendor.sha256
 
-image: engine ## the image, built without an image registry
+image: engine ## build the image without an image registry
 	.ci/image $(IMAGE) $(VERSION)
 
-dist: ## static binaries, in .build
+dist: ## build static binaries for all platforms in .build
 	GOOS=linux GOARCH=amd64 $(GO_BUILD) -o .build/outpost-linux-amd64 ./cmd/outpost
 	GOOS=linux GOARCH=arm64 $(GO_BUILD) -o .build/outpost-linux-arm64 ./cmd/outpost
 	GOOS=darwin GOARCH=arm64 $(GO_BUILD) -o .build/outpost-darwin-arm64 ./cmd/outpost
 
-engine: ## a Docker engine: the one that answers, or one installed and started
+engine: ## use the running Docker engine, or install and start one
 	.ci/engine start
 
-clean: ## removes what was built, and ends the engine if it was started here
+clean: ## remove all build output, and stop the engine that make started
 	.ci/engine stop
 	rm -rf .build
