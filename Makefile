@@ -53,7 +53,7 @@ bench: engine ## measure the figures of internal/e2e/BENCHMARKS.md
 	$(BENCHSTAT) .build/bench-connections.txt
 	go test -run '^$$' -bench 'Methods|Connected|Sockets|Owners' -benchtime 20x -timeout 60m ./internal/e2e | tee .build/bench-methods.txt
 	$(BENCHSTAT) .build/bench-methods.txt
-	go test -run '^$$' -bench Fleet -benchtime 10x ./internal/graph | tee .build/bench-map.txt
+	go test -run '^$$' -bench Fleet -benchtime 10x ./internal/correlate | tee .build/bench-map.txt
 	go test -run '^$$' -bench Polling -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-map.txt
 	$(BENCHSTAT) .build/bench-map.txt
 

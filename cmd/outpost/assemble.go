@@ -25,7 +25,7 @@ import (
 // outpost is what answers for this host.
 type outpost struct {
 	*daemon.Daemon
-	names     graph.Naming
+	names     *graph.Names
 	metrics   *metrics.Metrics
 	engine    *engine.Engine
 	inventory *inventory.Inventory
@@ -67,7 +67,7 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 }
 
 // namesIn reads a file of names; none if there is no path.
-func namesIn(path string) (graph.Naming, error) {
+func namesIn(path string) (*graph.Names, error) {
 	if path == "" {
 		return nil, nil //nolint:nilnil // no naming is one that names nothing
 	}

@@ -93,7 +93,7 @@ func links(ctx context.Context, args []string, c config.Config, stdout io.Writer
 		return fmt.Errorf("links: %s answers in version %d, not %d", hostOf(from), drawn.Version, graph.Version)
 	case errors.Is(err, syscall.ECONNREFUSED) && o.from == "":
 		drawn, err = drawHere(ctx, c)
-		drawn = o.view.Of(drawn, time.Now())
+		drawn = o.view.Apply(drawn, time.Now())
 	}
 	if err != nil {
 		return fmt.Errorf("links: %w", err)

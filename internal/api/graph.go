@@ -54,7 +54,7 @@ func (h *handler) answerMap(w http.ResponseWriter, r *http.Request, contentType 
 		return
 	}
 	var body bytes.Buffer
-	if err := write(&body, view.Of(linked, time.Now())); err != nil {
+	if err := write(&body, view.Apply(linked, time.Now())); err != nil {
 		h.broken(w, err)
 		return
 	}

@@ -18,24 +18,24 @@ type Details struct {
 	Listening []snapshot.ListenerDocument `json:"listening"`
 }
 
-// detailsOf returns what is told of a container; nil from a daemon that tells only connections.
-func detailsOf(c snapshot.ContainerDocument) *Details {
+// NewDetails copies the details of a container. It returns nil for a daemon that reports only connections.
+func NewDetails(c snapshot.ContainerDocument) *Details {
 	if c.Method == "" {
 		return nil
 	}
 	d := &Details{
-		Method: collect.Method(clip(string(c.Method))), Status: clip(c.Status),
+		Method: collect.Method(Truncate(string(c.Method))), Status: Truncate(c.Status),
 		Unused: make([]snapshot.UnusedDocument, len(c.Unused)), Networks: make([]snapshot.NetworkDocument, len(c.Networks)),
 		Listening: make([]snapshot.ListenerDocument, len(c.Listening)),
 	}
 	for i, u := range c.Unused {
-		d.Unused[i] = snapshot.UnusedDocument{Method: collect.Method(clip(string(u.Method))), Reason: clip(u.Reason)}
+		d.Unused[i] = snapshot.UnusedDocument{Method: collect.Method(Truncate(string(u.Method))), Reason: Truncate(u.Reason)}
 	}
 	for i, n := range c.Networks {
-		d.Networks[i] = snapshot.NetworkDocument{ID: clip(n.ID), Name: clip(n.Name), Addresses: listed(n.Addresses), Gateways: listed(n.Gateways)}
+		d.Networks[i] = snapshot.NetworkDocument{ID: Truncate(n.ID), Name: Truncate(n.Name), Addresses: listed(n.Addresses), Gateways: listed(n.Gateways)}
 	}
 	for i, l := range c.Listening {
-		d.Listening[i] = snapshot.ListenerDocument{Endpoint: clipped(l.Endpoint), Published: listed(l.Published), Process: clip(l.Process)}
+		d.Listening[i] = snapshot.ListenerDocument{Endpoint: clipped(l.Endpoint), Published: listed(l.Published), Process: Truncate(l.Process)}
 		for j, at := range d.Listening[i].Published {
 			d.Listening[i].Published[j] = clipped(at)
 		}
@@ -44,7 +44,7 @@ func detailsOf(c snapshot.ContainerDocument) *Details {
 }
 
 func clipped(at snapshot.Endpoint) snapshot.Endpoint {
-	return snapshot.Endpoint{Address: clip(at.Address), Port: at.Port}
+	return snapshot.Endpoint{Address: Truncate(at.Address), Port: at.Port}
 }
 
 // listed returns a copy that is never nil.

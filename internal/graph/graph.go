@@ -1,5 +1,5 @@
-// Package graph turns snapshots of many hosts into nodes and the links between them. It knows neither engines nor HTTP:
-// equal input gives equal output, in the same order.
+// Package graph defines the document of nodes and links that Outpost serves, its views and its file formats.
+// Package correlate builds it from snapshots.
 package graph
 
 import (
@@ -28,7 +28,7 @@ type Graph struct {
 	// WindowSeconds is how long a link that is past stays in the map.
 	WindowSeconds int `json:"windowSeconds"`
 
-	addresses map[netip.Addr]bool // of hosts and containers
+	polledAddresses map[netip.Addr]bool
 }
 
 // Role is that of whoever draws a map.
@@ -40,12 +40,19 @@ const (
 	RoleMapper Role = "mapper"
 )
 
+// WithPolledAddresses returns g with the addresses of all polled hosts and of their containers, which Supersedes needs.
+// The addresses are shared, and no part of the document.
+func (g Graph) WithPolledAddresses(addresses map[netip.Addr]bool) Graph {
+	g.polledAddresses = addresses
+	return g
+}
+
 // Supersedes reports whether an end of a link that was drawn as an external address before is a host's or container's
 // now: it was drawn without knowing of that.
 func (g Graph) Supersedes(link Link) bool {
 	for _, id := range []string{link.Client, link.Server} {
 		if text, ok := strings.CutPrefix(id, string(KindExternal)+"/"); ok {
-			if addr, err := netip.ParseAddr(text); err == nil && g.addresses[addr] {
+			if addr, err := netip.ParseAddr(text); err == nil && g.polledAddresses[addr] {
 				return true
 			}
 		}
@@ -92,8 +99,8 @@ type Node struct {
 	Past bool `json:"past,omitempty"`
 }
 
-// idOf returns the ID of a node. Its parts may be anything.
-func idOf(kind Kind, parts ...string) string {
+// NodeID returns the ID of a node of a kind. The parts may contain any bytes.
+func NodeID(kind Kind, parts ...string) string {
 	var id strings.Builder
 	id.WriteString(string(kind))
 	for _, part := range parts {
@@ -221,28 +228,10 @@ type Target struct {
 // figures are what may be another at each poll.
 var figures = regexp.MustCompile(`[0-9]+`)
 
-// Cause returns what of a target's reason is the same each time it has the same cause, and that nobody else said: of its words
+// ReasonKey returns what of a target's reason is the same each time it has the same cause, and that nobody else said: of its words
 // those before a quotation or a colon, and no figures.
-func Cause(reason string) string {
+func ReasonKey(reason string) string {
 	reason, _, _ = strings.Cut(reason, ": ")
 	reason, _, _ = strings.Cut(reason, ` "`)
 	return figures.ReplaceAllString(reason, "N")
-}
-
-// Source is a host that is asked, and what became of it.
-type Source struct {
-	// Target is how it is asked for; empty for one's own host, which is no target.
-	Target string
-	// Host is what it said last; nil if that is not known, or too long ago.
-	Host  *Host
-	State State
-	// Reason and Format are as in Target.
-	Reason, Format string
-	// Seen is when it answered last, and Since when for the first time as the host that it is.
-	Seen, Since time.Time
-}
-
-// Naming gives names to external addresses; empty if it has none.
-type Naming interface {
-	NameOf(addr netip.Addr) string
 }

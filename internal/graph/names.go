@@ -15,8 +15,12 @@ type Names struct {
 	names   map[netip.Prefix]string
 }
 
-// NameOf returns the name of the smallest network with a name that has the address; empty if there is none.
+// NameOf returns the name of the smallest named network that contains addr. It is empty if no network contains addr, or
+// if n is nil.
 func (n *Names) NameOf(addr netip.Addr) string {
+	if n == nil {
+		return ""
+	}
 	for _, length := range n.lengths {
 		if prefix, err := addr.Prefix(length); err == nil {
 			if name, ok := n.names[prefix]; ok {
@@ -40,10 +44,10 @@ func ReadNames(r io.Reader) (*Names, error) {
 		if before, after, tab := strings.Cut(text, "\t"); tab && len(before) < len(network) {
 			network, name = before, after
 		}
-		name = clip(strings.TrimSpace(name))
+		name = Truncate(strings.TrimSpace(name))
 		prefix, err := prefixOf(network)
 		if err != nil || name == "" {
-			return nil, fmt.Errorf("line %d: %q: want a network and a name, such as 192.0.2.0/24 payments", number, clip(text))
+			return nil, fmt.Errorf("line %d: %q: want a network and a name, such as 192.0.2.0/24 payments", number, Truncate(text))
 		}
 		names.names[prefix] = name
 		if !slices.Contains(names.lengths, prefix.Bits()) {

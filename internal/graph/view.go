@@ -82,8 +82,8 @@ func choose(name, value string, set *string, from ...string) error {
 	return nil
 }
 
-// Of returns what the view shows of g, at a time.
-func (v View) Of(g Graph, now time.Time) Graph {
+// Apply returns what the view shows of g, at a time.
+func (v View) Apply(g Graph, now time.Time) Graph {
 	if v.Within > 0 {
 		v.Since = now.Add(-v.Within)
 	}
@@ -202,17 +202,17 @@ func (v View) grouped(g Graph) Graph {
 // groupOf returns the group of a node, or the node itself where it is in none.
 func (v View) groupOf(n Node) Node {
 	if v.External == "group" && n.Unnamed() {
-		return Node{ID: idOf(KindExternal), Kind: KindExternal, Name: "external"}
+		return Node{ID: NodeID(KindExternal), Kind: KindExternal, Name: "external"}
 	}
 	switch isContainer := n.Kind == KindContainer; {
 	case v.Group == "service" && n.Service != "":
-		return Node{ID: idOf(KindService, n.Project, n.Service), Kind: KindService, Name: n.Service, Project: n.Project, Service: n.Service, Image: n.Image, Host: n.Host}
+		return Node{ID: NodeID(KindService, n.Project, n.Service), Kind: KindService, Name: n.Service, Project: n.Project, Service: n.Service, Image: n.Image, Host: n.Host}
 	case v.Group == "project" && n.Project != "":
-		return Node{ID: idOf(KindProject, n.Project), Kind: KindProject, Name: n.Project, Project: n.Project, Host: n.Host}
+		return Node{ID: NodeID(KindProject, n.Project), Kind: KindProject, Name: n.Project, Project: n.Project, Host: n.Host}
 	case v.Group == "image" && isContainer:
-		return Node{ID: idOf(KindImage, n.Image), Kind: KindImage, Name: n.Image, Image: n.Image, Host: n.Host}
+		return Node{ID: NodeID(KindImage, n.Image), Kind: KindImage, Name: n.Image, Image: n.Image, Host: n.Host}
 	case v.Group == "host" && n.Host != "" && n.Kind != KindAmbiguous:
-		return Node{ID: idOf(KindHost, n.Host), Kind: KindHost, Name: n.Host, Host: n.Host, Stale: n.Stale}
+		return Node{ID: NodeID(KindHost, n.Host), Kind: KindHost, Name: n.Host, Host: n.Host, Stale: n.Stale}
 	}
 	return n
 }

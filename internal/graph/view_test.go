@@ -1,7 +1,8 @@
-package graph
+package graph_test
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -12,38 +13,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/PabloL007/outpost/internal/snapshot"
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/graph/graphtest"
 )
 
-// shop is two hosts: on a, web calls db and another web calls an address outside; on b, a worker calls the db of a.
-func shop() Graph {
-	compose := func(d snapshot.Document, services map[string]string) snapshot.Document {
-		for i, c := range d.Containers {
-			if service := services[strings.TrimPrefix(c.Name, "/")]; service != "" {
-				d.Containers[i].Project, d.Containers[i].Service = "shop", service
-				d.Containers[i].Image = service + ":1"
-			}
-		}
-		return d
-	}
-	one := compose(a(
-		ctr{name: "web-1", networks: []string{"br0 172.17.0.2 172.17.0.1"}, listen: []string{"0.0.0.0:80 0.0.0.0:80"}, rows: []string{
-			"out 172.17.0.2:40000 172.17.0.4:5432", "in 172.17.0.2:80 192.0.2.7:50000", "in 172.17.0.2:80 192.0.2.8:50000",
-		}},
-		ctr{name: "web-2", networks: []string{"br0 172.17.0.3 172.17.0.1"}, rows: []string{"out 172.17.0.3:40000 172.17.0.4:5432", "out 172.17.0.3:40001 198.51.100.9:443"}},
-		ctr{name: "db", networks: []string{"br0 172.17.0.4 172.17.0.1"}, listen: []string{"0.0.0.0:5432 0.0.0.0:5432"}, rows: []string{
-			"in 172.17.0.4:5432 172.17.0.2:40000", "in 172.17.0.4:5432 172.17.0.3:40000", "in 172.17.0.4:5432 10.77.0.12:40000",
-		}},
-	).document(), map[string]string{"web-1": "web", "web-2": "web", "db": "db"})
-	two := b(ctr{name: "worker", networks: []string{"br0 172.17.0.2 172.17.0.1"}, rows: []string{"out 172.17.0.2:40000 10.77.0.11:5432"}}).document()
-	names, err := ReadNames(strings.NewReader("198.51.100.0/24 payments\n"))
-	if err != nil {
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+//go:embed testdata/shop.json
+var shopJSON []byte
+
+// shop returns the graph of two hosts. On host a, two containers of service web call db; one of them also calls an external
+// address. On host b, worker calls db. Package correlate's tests check that this is what it builds.
+func shop() graph.Graph {
+	var g graph.Graph
+	if err := json.Unmarshal(shopJSON, &g); err != nil {
 		panic(err)
 	}
-	return Of([]Source{
-		{Target: "a", Host: NewHost(one, netip.Addr{}, nil, noon), State: StateOK, Seen: noon},
-		{Target: "b", Host: NewHost(two, netip.Addr{}, nil, noon), State: StateOK, Seen: noon.Add(-time.Hour)},
-	}, names)
+	return g
 }
 
 func TestViews(t *testing.T) {
@@ -75,7 +61,7 @@ func TestViews(t *testing.T) {
 		{"group=host external=hide", "a > a:5432 direct both 2\na > external payments:443 direct client 1\nb > a:5432 published both 1\n"},
 	} {
 		t.Run(test.query, func(t *testing.T) {
-			var view View
+			var view graph.View
 			for word := range strings.FieldsSeq(test.query) {
 				name, value, _ := strings.Cut(word, "=")
 				if err := view.Set(name, value); err != nil {
@@ -84,8 +70,8 @@ func TestViews(t *testing.T) {
 			}
 			g := shop()
 			before := fmt.Sprint(g)
-			got := view.Of(g, noon.Add(2*time.Minute))
-			if diff := cmp.Diff(test.want, lines(got)); diff != "" {
+			got := view.Apply(g, noon.Add(2*time.Minute))
+			if diff := cmp.Diff(test.want, graphtest.Lines(got)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if fmt.Sprint(g) != before {
@@ -106,7 +92,7 @@ func TestViews(t *testing.T) {
 
 func TestWrongViews(t *testing.T) {
 	for _, word := range []string{"depth=0", "depth=101", "depth=x", "since=yesterday", "since=-1m", "external=yes", "group=planet", "color=red"} {
-		var view View
+		var view graph.View
 		name, value, _ := strings.Cut(word, "=")
 		if err := view.Set(name, value); err == nil {
 			t.Errorf("%s is taken: %+v", word, view)
@@ -115,7 +101,7 @@ func TestWrongViews(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	names, err := ReadNames(strings.NewReader("# ours\n10.0.0.0/8 office # all of it\n10.1.0.0/16\tdata centre\n192.0.2.7 the one\n2001:db8::/32 six\n\n"))
+	names, err := graph.ReadNames(strings.NewReader("# ours\n10.0.0.0/8 office # all of it\n10.1.0.0/16\tdata centre\n192.0.2.7 the one\n2001:db8::/32 six\n\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,41 +113,15 @@ func TestNames(t *testing.T) {
 		}
 	}
 	for _, wrong := range []string{"10.0.0.0/8", "10.0.0.0/33 x", "office 10.0.0.0/8", "10.0.0.1%eth0 x", strings.Repeat("x", 1<<17)} {
-		if _, err := ReadNames(strings.NewReader(wrong)); err == nil {
+		if _, err := graph.ReadNames(strings.NewReader(wrong)); err == nil {
 			t.Errorf("%.30q is taken", wrong)
 		}
 	}
 }
 
-// Equal input gives equal output, in whichever order it comes.
-func TestEqualInputGivesEqualOutput(t *testing.T) {
-	var outputs []string
-	for range 10 {
-		var text bytes.Buffer
-		for _, write := range []func() error{
-			func() error { return WriteJSON(&text, shop()) },
-			func() error { return WriteDOT(&text, shop()) },
-			func() error { return WriteMermaid(&text, shop()) },
-			func() error { return WriteCSV(&text, shop()) },
-		} {
-			if err := write(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		outputs = append(outputs, text.String())
-	}
-	if len(slices.Compact(outputs)) != 1 {
-		t.Error("they differ")
-	}
-	g := shop()
-	if !slices.IsSortedFunc(g.Nodes, CompareNodes) || !slices.IsSortedFunc(g.Links, func(a, b Link) int { return a.Compare(&b) }) {
-		t.Error("nodes or links are not in order")
-	}
-}
-
 func TestDOT(t *testing.T) {
 	var text bytes.Buffer
-	if err := WriteDOT(&text, View{External: "group"}.Of(shop(), noon)); err != nil {
+	if err := graph.WriteDOT(&text, graph.View{External: "group"}.Apply(shop(), noon)); err != nil {
 		t.Fatal(err)
 	}
 	want := `digraph outpost {
@@ -193,7 +153,7 @@ func TestDOT(t *testing.T) {
 
 func TestMermaid(t *testing.T) {
 	var text bytes.Buffer
-	if err := WriteMermaid(&text, View{External: "hide", Host: "b"}.Of(shop(), noon)); err != nil {
+	if err := graph.WriteMermaid(&text, graph.View{External: "hide", Host: "b"}.Apply(shop(), noon)); err != nil {
 		t.Fatal(err)
 	}
 	want := `flowchart LR
@@ -212,7 +172,7 @@ func TestMermaid(t *testing.T) {
 
 func TestCSV(t *testing.T) {
 	var text bytes.Buffer
-	if err := WriteCSV(&text, View{Host: "b"}.Of(shop(), noon)); err != nil {
+	if err := graph.WriteCSV(&text, graph.View{Host: "b"}.Apply(shop(), noon)); err != nil {
 		t.Fatal(err)
 	}
 	want := "client_kind,client_host,client,server_kind,server_host,server,port,via,evidence,connections,closed,live,first_seen,last_seen\n" +
@@ -225,10 +185,19 @@ func TestCSV(t *testing.T) {
 // Foreign texts are texts, in every form.
 func TestForeignTextsAreNoMarkup(t *testing.T) {
 	evil := "\"];a->b;//\n<img src=x onerror=alert(1)>\\\r=1+1`|{"
-	d := host{name: evil, containers: []ctr{{name: evil, rows: []string{"out 172.17.0.2:1 192.0.2.1:2"}}, {name: "=cmd()", rows: []string{"out 172.17.0.3:1 192.0.2.1:2"}}}}.document()
-	g := Of([]Source{{Target: "a", Host: NewHost(d, netip.Addr{}, nil, noon), State: StateOK, Seen: noon}}, nil)
+	g := graph.Graph{
+		Nodes: []graph.Node{
+			{ID: "1", Kind: graph.KindContainer, Host: evil, Name: evil},
+			{ID: "2", Kind: graph.KindContainer, Host: evil, Name: "=cmd()"},
+			{ID: "3", Kind: graph.KindExternal, Name: "192.0.2.1"},
+		},
+		Links: []graph.Link{
+			{Client: "1", Server: "3", Port: 2, Via: graph.ViaDirect, Evidence: graph.EvidenceClient, Connections: 1, Live: true},
+			{Client: "2", Server: "3", Port: 2, Via: graph.ViaDirect, Evidence: graph.EvidenceClient, Connections: 1, Live: true},
+		},
+	}
 	var dot, mermaid, csv bytes.Buffer
-	for _, err := range []error{WriteDOT(&dot, g), WriteMermaid(&mermaid, g), WriteCSV(&csv, g)} {
+	for _, err := range []error{graph.WriteDOT(&dot, g), graph.WriteMermaid(&mermaid, g), graph.WriteCSV(&csv, g)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,13 +216,13 @@ func TestForeignTextsAreNoMarkup(t *testing.T) {
 }
 
 func TestGrafana(t *testing.T) {
-	g := ForGrafana(View{Host: "b"}.Of(shop(), noon))
+	g := graph.ForGrafana(graph.View{Host: "b"}.Apply(shop(), noon))
 	if len(g.Nodes) != 2 || len(g.Edges) != 1 || g.Nodes[0].MainStat != "1 in" || g.Nodes[1].SecondaryStat != "1 out" || g.Edges[0].MainStat != "5432" {
 		t.Errorf("%+v", g)
 	}
 	// The data source takes the fields that are described, and no others.
 	described := make(map[string]bool)
-	fields := FieldsForGrafana()
+	fields := graph.FieldsForGrafana()
 	for _, field := range slices.Concat(fields.Nodes, fields.Edges) {
 		described[field.Name] = true
 	}
@@ -272,63 +241,4 @@ func TestGrafana(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestMeasured(t *testing.T) {
-	d := a(server("in 172.17.0.106:8080 172.17.0.107:1", "in 172.17.0.106:8080 172.17.0.107:2", "in 172.17.0.106:8080 192.0.2.1:3"),
-		client("out 172.17.0.107:1 172.17.0.106:8080", "out 172.17.0.107:2 172.17.0.106:8080")).document()
-	measure := func(container, connection int, rtt int64, sent, received uint64) {
-		d.Containers[container].Connections[connection].Measured = &snapshot.MeasuredDocument{RTTMicroseconds: rtt, BytesSent: sent, BytesReceived: received}
-	}
-	measure(1, 0, 100, 10, 20) // both ends of the first connection, the client's counts
-	measure(0, 0, 900, 99, 99)
-	measure(0, 1, 300, 2, 1) // the server's end alone of the second
-	measure(0, 2, 50, 7, 8)
-	g := Of([]Source{{Target: "a", Host: NewHost(d, netip.Addr{}, nil, noon), State: StateOK, Seen: noon}}, nil)
-	got := make(map[string]Measured)
-	for _, l := range g.Links {
-		got[l.Client] = *l.Measured
-	}
-	want := map[string]Measured{
-		"container/engine of a/id-a-client": {RTTMicroseconds: 200, BytesSent: 11, BytesReceived: 22},
-		"external/192.0.2.1":                {RTTMicroseconds: 50, BytesSent: 8, BytesReceived: 7},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-// Whatever a daemon answers, linking it with a well one ends, and shows the well one's links.
-func FuzzLink(f *testing.F) {
-	seed, err := json.Marshal(a(server("in 172.17.0.106:8080 172.17.0.107:43614"), client("out 172.17.0.107:43614 172.17.0.106:8080"), onHost("agent", []string{"[::]:1"})).document())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(seed)
-	f.Add([]byte(`{"version":1,"containers":[{"id":"a","networkMode":"container:a","listening":[{"address":"x","port":0}],"connections":[{}]},{"id":"a"},{"id":"b","networkMode":"container:c"},{"id":"c","networkMode":"container:b"}]}`))
-	well := NewHost(b(server("in 172.17.0.106:8080 172.17.0.107:43614"), client("out 172.17.0.107:43614 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var d snapshot.Document
-		if json.Unmarshal(data, &d) != nil {
-			return
-		}
-		g := Of([]Source{{Target: "well", Host: well, State: StateOK}, {Target: "foreign", Host: NewHost(d, netip.Addr{}, nil, noon), State: StateOK}}, nil)
-		found := slices.ContainsFunc(g.Links, func(l Link) bool {
-			return strings.HasSuffix(l.Client, "id-b-client") && strings.HasSuffix(l.Server, "id-b-server") && l.Evidence == EvidenceBoth
-		})
-		if !found {
-			t.Errorf("the well host's link is gone: %+v", g.Links)
-		}
-		for _, write := range []func() error{
-			func() error { return WriteJSON(&bytes.Buffer{}, g) }, func() error { return WriteDOT(&bytes.Buffer{}, g) },
-			func() error { return WriteMermaid(&bytes.Buffer{}, g) }, func() error { return WriteCSV(&bytes.Buffer{}, g) },
-		} {
-			if err := write(); err != nil {
-				t.Error(err)
-			}
-		}
-		if !slices.IsSortedFunc(g.Links, func(a, b Link) int { return a.Compare(&b) }) {
-			t.Error("the links are not in order")
-		}
-	})
 }

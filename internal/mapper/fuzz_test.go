@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/PabloL007/outpost/internal/correlate"
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
@@ -35,8 +36,8 @@ func FuzzAnswer(f *testing.F) {
 			}
 			return
 		}
-		host := graph.NewHost(document, netip.Addr{}, nil, time.Now())
-		if err := graph.WriteJSON(&bytes.Buffer{}, graph.Of([]graph.Source{{Target: "foreign", Host: host, State: graph.StateOK}}, nil)); err != nil {
+		host := correlate.NewHost(document, netip.Addr{}, nil, time.Now())
+		if err := graph.WriteJSON(&bytes.Buffer{}, correlate.Build([]correlate.Source{{Target: "foreign", Host: host, State: graph.StateOK}}, nil)); err != nil {
 			t.Error(err)
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/PabloL007/outpost/internal/correlate"
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
@@ -27,7 +28,7 @@ type Options struct {
 	// Transport makes the requests; that of NewTransport if it is nil.
 	Transport http.RoundTripper
 	// Naming gives names to external addresses; it may be nil.
-	Naming graph.Naming
+	Naming *graph.Names
 }
 
 const (
@@ -67,7 +68,7 @@ type Mapper struct {
 type target struct {
 	address
 	answer
-	host   *graph.Host
+	host   *correlate.Host
 	since  time.Time // when it answered first as that host
 	seen   time.Time // when it answered last
 	asked  bool
@@ -223,7 +224,7 @@ func (m *Mapper) last(t *target) answer {
 	return t.answer
 }
 
-func (m *Mapper) hostOf(t *target) *graph.Host {
+func (m *Mapper) hostOf(t *target) *correlate.Host {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return t.host
@@ -237,9 +238,9 @@ func jittered(d time.Duration) time.Duration {
 // note takes note of an answer or its lack.
 func (m *Mapper) note(t *target, got answer, err error) {
 	now := time.Now()
-	var host *graph.Host
+	var host *correlate.Host
 	if err == nil && !got.unchanged {
-		host = graph.NewHost(got.document, got.from, m.hostOf(t), now)
+		host = correlate.NewHost(got.document, got.from, m.hostOf(t), now)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -257,7 +258,7 @@ func (m *Mapper) note(t *target, got answer, err error) {
 	}
 	t.seen = now
 	if !got.unchanged {
-		if !host.Is(t.host) {
+		if !host.IsSameHost(t.host) {
 			t.since = now
 		}
 		t.host, t.answer = host, got
@@ -266,7 +267,7 @@ func (m *Mapper) note(t *target, got answer, err error) {
 }
 
 // sameCause reports whether two reasons are one: what a daemon says of itself may be another at each poll.
-func sameCause(a, b string) bool { return graph.Cause(a) == graph.Cause(b) }
+func sameCause(a, b string) bool { return graph.ReasonKey(a) == graph.ReasonKey(b) }
 
 func (m *Mapper) logTarget(t *target, reason string) {
 	if reason == "" {
@@ -309,23 +310,23 @@ func (m *Mapper) Latest() graph.Graph {
 // external that is not.
 func (m *Mapper) draw(now time.Time) {
 	sources := m.sources(now)
-	drawn := graph.Of(sources, m.Naming)
+	drawn := correlate.Build(sources, m.Naming)
 	drawn.Role = graph.RoleMapper
 	if m.begun {
 		m.window.Update(drawn, now)
 	} else {
 		m.window.Reset(drawn)
-		m.begun = !slices.ContainsFunc(sources, func(s graph.Source) bool { return s.State == graph.StatePending })
+		m.begun = !slices.ContainsFunc(sources, func(s correlate.Source) bool { return s.State == graph.StatePending })
 	}
 	m.drawn = now
 }
 
 // sources returns what all daemons answered last, in the order of their names, and forgets what is too old.
-func (m *Mapper) sources(now time.Time) []graph.Source {
+func (m *Mapper) sources(now time.Time) []correlate.Source {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.changed = false
-	sources := make([]graph.Source, 0, len(m.targets)+len(m.missing))
+	sources := make([]correlate.Source, 0, len(m.targets)+len(m.missing))
 	for _, name := range slices.Sorted(maps.Keys(m.targets)) {
 		t := m.targets[name]
 		if t.reason != "" && now.Sub(t.seen) > m.StaleAfter {
@@ -338,13 +339,13 @@ func (m *Mapper) sources(now time.Time) []graph.Source {
 		sources = append(sources, t.source())
 	}
 	for _, text := range slices.Sorted(maps.Keys(m.missing)) {
-		sources = append(sources, graph.Source{Target: text, State: graph.StateFailed, Reason: m.missing[text]})
+		sources = append(sources, correlate.Source{Target: text, State: graph.StateFailed, Reason: m.missing[text]})
 	}
 	return sources
 }
 
-func (t *target) source() graph.Source {
-	s := graph.Source{Target: t.name, Host: t.host, Format: t.format, Seen: t.seen, Since: t.since, State: graph.StateOK, Reason: t.remark}
+func (t *target) source() correlate.Source {
+	s := correlate.Source{Target: t.name, Host: t.host, Format: t.format, LastAnswer: t.seen, FirstAnswer: t.since, State: graph.StateOK, Reason: t.remark}
 	switch {
 	case t.reason != "" && t.host != nil:
 		s.State, s.Reason = graph.StateStale, t.reason

@@ -279,7 +279,7 @@ func TestWordsThatChange(t *testing.T) {
 	if n := strings.Count(log.String(), "does not answer as it should"); n != 1 {
 		t.Errorf("%d times:\n%s", n, log.String())
 	}
-	if cause := graph.Cause(stateOf(g, url).Reason); cause != "it answers N Internal Server Error" {
+	if cause := graph.ReasonKey(stateOf(g, url).Reason); cause != "it answers N Internal Server Error" {
 		t.Errorf("%q", cause)
 	}
 }

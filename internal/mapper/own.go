@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/PabloL007/outpost/internal/correlate"
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
@@ -21,16 +22,16 @@ type Daemon interface {
 // LocalMap maps one's own host. It may be used by several goroutines at once.
 type LocalMap struct {
 	daemon Daemon
-	naming graph.Naming
+	naming *graph.Names
 	window *History
 
 	mu    sync.Mutex
-	host  *graph.Host // as it was last
-	taken time.Time   // when that was
+	host  *correlate.Host // as it was last
+	taken time.Time       // when that was
 }
 
 // NewLocalMap returns a map of the daemon's host.
-func NewLocalMap(daemon Daemon, naming graph.Naming, window *History) *LocalMap {
+func NewLocalMap(daemon Daemon, naming *graph.Names, window *History) *LocalMap {
 	return &LocalMap{daemon: daemon, naming: naming, window: window}
 }
 
@@ -70,8 +71,8 @@ func (o *LocalMap) add(taken snapshot.Snapshot) graph.Graph {
 	}
 	o.taken = taken.TakenAt
 	now := time.Now()
-	o.host = graph.NewHost(snapshot.DocumentOf(taken), netip.Addr{}, o.host, now)
-	drawn := graph.Of([]graph.Source{{Host: o.host, State: graph.StateOK, Seen: now}}, o.naming)
+	o.host = correlate.NewHost(snapshot.DocumentOf(taken), netip.Addr{}, o.host, now)
+	drawn := correlate.Build([]correlate.Source{{Host: o.host, State: graph.StateOK, LastAnswer: now}}, o.naming)
 	drawn.Role = graph.RoleDaemon
 	return o.window.Update(drawn, now)
 }

@@ -77,7 +77,7 @@ func (l *links) Collect(figures chan<- prometheus.Metric) {
 			gauge(l.targetState, boolean(target.State == state), name, string(state))
 		}
 		if target.Reason != "" {
-			gauge(l.targetReason, 1, name, strings.ToValidUTF8(graph.Cause(target.Reason), "?"))
+			gauge(l.targetReason, 1, name, strings.ToValidUTF8(graph.ReasonKey(target.Reason), "?"))
 		}
 		if !target.LastAnswer.IsZero() {
 			gauge(l.targetAnswer, float64(target.LastAnswer.UnixMilli())/1000, name)

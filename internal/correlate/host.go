@@ -1,4 +1,4 @@
-package graph
+package correlate
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
@@ -40,7 +41,7 @@ type Host struct {
 type member struct {
 	ID, Name, Image, Project, Service, Reason string
 
-	details *Details
+	details *graph.Details
 }
 
 // namespace is a network namespace.
@@ -56,21 +57,11 @@ type namespace struct {
 const mostNetworks = 256
 
 func (n *namespace) join(network snapshot.NetworkDocument) {
-	network.ID = clip(network.ID) // which is looked up for each connection
+	network.ID = graph.Truncate(network.ID) // which is looked up for each connection
 	n.networks = append(n.networks, network)
 	if at, joined := slices.BinarySearch(n.ids, network.ID); network.ID != "" && !joined && len(n.ids) < mostNetworks {
 		n.ids = slices.Insert(n.ids, at, network.ID)
 	}
-}
-
-// longest is how many bytes of a foreign text are kept.
-const longest = 256
-
-func clip(text string) string {
-	if len(text) <= longest {
-		return text
-	}
-	return strings.ToValidUTF8(text[:longest], "") + "…"
 }
 
 // ended is a container that is not there any more. For a while the sockets of others still have its addresses.
@@ -84,15 +75,17 @@ type ended struct {
 // until somebody looks.
 const endedFor = 2 * time.Minute
 
-// Is reports whether it is the host that another one is, by what their engines are called.
-func (h *Host) Is(other *Host) bool { return other != nil && h.id == other.id && h.name == other.name }
+// IsSameHost reports whether it is the host that another one is, by what their engines are called.
+func (h *Host) IsSameHost(other *Host) bool {
+	return other != nil && h.id == other.id && h.name == other.name
+}
 
 // NewHost digests the snapshot of a moment. before is the host as it was digested last, or nil. polled is the address at
 // which it was asked for, which is the host's where the host does not know its own; it may be invalid.
 func NewHost(document snapshot.Document, polled netip.Addr, before *Host, at time.Time) *Host {
 	h := &Host{
 		at: at,
-		id: clip(document.Host.ID), name: clip(document.Host.Name), complete: document.Host.AllAddresses,
+		id: graph.Truncate(document.Host.ID), name: graph.Truncate(document.Host.Name), complete: document.Host.AllAddresses,
 		addresses: make(map[netip.Addr]bool),
 		gateways:  make(map[netip.Addr]bool),
 		reached:   make(map[netip.Addr]int32),
@@ -211,8 +204,8 @@ func (p places) set(c snapshot.ContainerDocument, space int32) {
 // describe keeps what is told of a container but for its sockets.
 func (h *Host) describe(c snapshot.ContainerDocument) {
 	h.containers = append(h.containers, member{
-		details: detailsOf(c), ID: clip(c.ID), Name: clip(strings.TrimPrefix(c.Name, "/")), Image: clip(c.Image),
-		Project: clip(c.Project), Service: clip(cmp.Or(c.Service, swarmService(c.Name))), Reason: clip(c.Reason),
+		details: graph.NewDetails(c), ID: graph.Truncate(c.ID), Name: graph.Truncate(strings.TrimPrefix(c.Name, "/")), Image: graph.Truncate(c.Image),
+		Project: graph.Truncate(c.Project), Service: graph.Truncate(cmp.Or(c.Service, swarmService(c.Name))), Reason: graph.Truncate(c.Reason),
 	})
 }
 

@@ -1,7 +1,9 @@
-package graph
+package correlate
 
 import (
 	"net/netip"
+
+	"github.com/PabloL007/outpost/internal/graph"
 )
 
 // reaching is a client half that leads out of its host.
@@ -10,7 +12,7 @@ type reaching struct {
 	host   int32 // the client's
 	to     place // where it leads; its host is nowhere if that is not known
 	port   uint16
-	via    Via
+	via    graph.Via
 	server int32 // node, as far as the client's half tells
 	found  bool  // there is such a server
 	taken  bool  // the other half was seen
@@ -63,7 +65,7 @@ func (l *linker) dialAll() {
 			if h.met {
 				continue
 			}
-			l.reaching = append(l.reaching, reaching{half: h, host: number(i), port: h.remote.Port(), via: ViaDirect, to: place{host: nowhere}})
+			l.reaching = append(l.reaching, reaching{half: h, host: number(i), port: h.remote.Port(), via: graph.ViaDirect, to: place{host: nowhere}})
 			l.dial(number(len(l.reaching) - 1))
 		}
 	}
@@ -81,11 +83,11 @@ func (l *linker) dial(index int32) {
 		return
 	}
 	if o, ok := l.hosts[addr]; ok {
-		l.reachAny(index, o, ViaHost, l.reachHost)
+		l.reachAny(index, o, graph.ViaHost, l.reachHost)
 		return
 	}
 	if o, ok := l.routable[addr]; ok {
-		l.reachAny(index, o, ViaDirect, l.reach)
+		l.reachAny(index, o, graph.ViaDirect, l.reach)
 		return
 	}
 	if r.undirected {
@@ -123,7 +125,7 @@ func (l *linker) networksOf(at place) []string {
 }
 
 // reachAny lets a client half lead to whoever has the address. Where several have it, the other half may tell which.
-func (l *linker) reachAny(index int32, o owner, via Via, reach func(int32, place)) {
+func (l *linker) reachAny(index int32, o owner, via graph.Via, reach func(int32, place)) {
 	reach(index, o.place)
 	if len(o.others) == 0 {
 		return
@@ -138,7 +140,7 @@ func (l *linker) reachAny(index int32, o owner, via Via, reach func(int32, place
 // reach lets a client half lead to a container's own address.
 func (l *linker) reach(index int32, at place) {
 	r, h := &l.reaching[index], l.sources[at.host].Host
-	r.via = ViaDirect
+	r.via = graph.ViaDirect
 	_, listens := h.listening(at.namespace, r.remote)
 	l.lead(index, at.host, service{at.namespace, r.remote.Port()}, h.ownerOf(at.namespace, r.remote), listens)
 }
@@ -276,16 +278,16 @@ func (l *linker) acceptFromHost(at place, o owner, h half) {
 func (l *linker) confirm(r *reaching, host int32, accepted half) {
 	r.taken = true
 	if r.to.host == nowhere { // now it is known
-		r.via = l.sources[host].Host.wayFrom(accepted, r.via == ViaDirect)
+		r.via = l.sources[host].Host.wayFrom(accepted, r.via == graph.ViaDirect)
 	}
 	key := linkKey{l.node(r.host, r.owner), l.node(host, accepted.owner), accepted.local.Port(), r.via}
-	l.count(key, l.sources[r.host].Seen)
-	l.count(key, l.sources[host].Seen).addBoth(*r.half, accepted)
+	l.count(key, l.sources[r.host].LastAnswer)
+	l.count(key, l.sources[host].LastAnswer).addBoth(*r.half, accepted)
 }
 
 // accepted counts a connection of which the server's half alone was seen.
-func (l *linker) accepted(client, host int32, h half, via Via) {
-	c := l.count(linkKey{client, l.node(host, h.owner), h.local.Port(), via}, l.sources[host].Seen)
+func (l *linker) accepted(client, host int32, h half, via graph.Via) {
+	c := l.count(linkKey{client, l.node(host, h.owner), h.local.Port(), via}, l.sources[host].LastAnswer)
 	c.serverSeen = true
 	c.add(h.closed, h.measured, true)
 }
@@ -299,7 +301,7 @@ func (l *linker) settle() {
 		case r.undirected && !r.found:
 			l.unattributed[r.host]++
 		default:
-			c := l.count(linkKey{l.node(r.host, r.owner), r.server, r.port, r.via}, l.sources[r.host].Seen)
+			c := l.count(linkKey{l.node(r.host, r.owner), r.server, r.port, r.via}, l.sources[r.host].LastAnswer)
 			c.clientSeen = true
 			c.add(r.closed, r.measured, false)
 			if p, ok := l.passed[origin{r.host, r.to, r.port}]; ok {

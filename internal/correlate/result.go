@@ -1,20 +1,22 @@
-package graph
+package correlate
 
 import (
 	"cmp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/PabloL007/outpost/internal/graph"
 )
 
 // graph returns what was linked, in order.
-func (l *linker) graph() Graph {
+func (l *linker) graph() graph.Graph {
 	order := make([]int32, len(l.nodes))
 	for i := range order {
 		order[i] = number(i)
 	}
 	slices.SortFunc(order, func(a, b int32) int { return strings.Compare(l.nodes[a].ID, l.nodes[b].ID) })
-	g := Graph{Version: Version, Nodes: make([]Node, 0, len(order)), Links: make([]Link, len(l.links)), addresses: l.addresses}
+	g := graph.Graph{Version: graph.Version, Nodes: make([]graph.Node, 0, len(order)), Links: make([]graph.Link, len(l.links))}
 	rank := make([]int32, len(order))
 	linked := l.linked()
 	for i, node := range order {
@@ -27,9 +29,9 @@ func (l *linker) graph() Graph {
 		g.Links[i] = l.links[index].document(l.nodes)
 	}
 	for addr := range l.hosts {
-		g.addresses[addr] = true
+		l.addresses[addr] = true
 	}
-	return g
+	return g.WithPolledAddresses(l.addresses)
 }
 
 // linked tells which nodes are in links.
@@ -67,34 +69,34 @@ func (l *linker) inOrder(rank []int32) []int32 {
 	return order
 }
 
-func (l *link) document(nodes []Node) Link {
+func (l *link) document(nodes []graph.Node) graph.Link {
 	seen := time.Unix(0, l.seen).UTC()
-	document := Link{
+	document := graph.Link{
 		Client: nodes[l.client].ID, Server: nodes[l.server].ID, Port: l.port, Via: l.via,
 		Connections: l.established, Closed: l.closed, Live: l.established > 0, FirstSeen: seen, LastSeen: seen,
 	}
 	switch {
 	case l.clientSeen && l.serverSeen:
-		document.Evidence = EvidenceBoth
+		document.Evidence = graph.EvidenceBoth
 	case l.clientSeen:
-		document.Evidence = EvidenceClient
+		document.Evidence = graph.EvidenceClient
 	default:
-		document.Evidence = EvidenceServer
+		document.Evidence = graph.EvidenceServer
 	}
 	if l.measured > 0 {
-		document.Measured = &Measured{RTTMicroseconds: l.rtt / l.measured, BytesSent: l.sent, BytesReceived: l.received}
+		document.Measured = &graph.Measured{RTTMicroseconds: l.rtt / l.measured, BytesSent: l.sent, BytesReceived: l.received}
 	}
 	return document
 }
 
 // targets returns what became of each target, in order.
-func (l *linker) targets(sources []Source) []Target {
-	targets := []Target{}
+func (l *linker) targets(sources []Source) []graph.Target {
+	targets := []graph.Target{}
 	linked := 0
 	for _, source := range sources {
-		target := Target{Target: source.Target, State: source.State, Reason: source.Reason, Format: source.Format, LastAnswer: source.Seen.UTC()}
+		target := graph.Target{Target: source.Target, State: source.State, Reason: source.Reason, Format: source.Format, LastAnswer: source.LastAnswer.UTC()}
 		if other := l.duplicates[source.Target]; other != "" {
-			target.State, target.Reason = StateDuplicate, "it answers for the same host as "+other
+			target.State, target.Reason = graph.StateDuplicate, "it answers for the same host as "+other
 		} else if source.Host != nil {
 			target.Host = l.keys[linked]
 			target.Unattributed = source.Host.Invalid + l.unattributed[linked]
@@ -104,6 +106,6 @@ func (l *linker) targets(sources []Source) []Target {
 			targets = append(targets, target)
 		}
 	}
-	slices.SortFunc(targets, func(a, b Target) int { return strings.Compare(a.Target, b.Target) })
+	slices.SortFunc(targets, func(a, b graph.Target) int { return strings.Compare(a.Target, b.Target) })
 	return targets
 }

@@ -1,4 +1,4 @@
-package graph
+package correlate
 
 import (
 	"fmt"

@@ -1,8 +1,10 @@
-package graph
+package correlate
 
 import (
 	"cmp"
 	"slices"
+
+	"github.com/PabloL007/outpost/internal/graph"
 )
 
 // duplicates returns, for each target that answers for the same host as another one, that other one: the one that has done
@@ -17,7 +19,7 @@ func duplicates(sources []Source) map[string]string {
 	}
 	slices.SortStableFunc(best, func(a, b int) int {
 		x, y := sources[a], sources[b]
-		return cmp.Or(rankOf(x.State)-rankOf(y.State), x.Since.Compare(y.Since), y.Seen.Compare(x.Seen))
+		return cmp.Or(rankOf(x.State)-rankOf(y.State), x.FirstAnswer.Compare(y.FirstAnswer), y.LastAnswer.Compare(x.LastAnswer))
 	})
 	found := make(map[string]string)
 	taken := make(map[string]string) // target by container
@@ -39,8 +41,8 @@ func duplicates(sources []Source) map[string]string {
 }
 
 // rankOf orders states: who answers goes before who does not.
-func rankOf(state State) int {
-	if state == StateOK {
+func rankOf(state graph.State) int {
+	if state == graph.StateOK {
 		return 0
 	}
 	return 1

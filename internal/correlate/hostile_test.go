@@ -1,4 +1,4 @@
-package graph
+package correlate
 
 import (
 	"fmt"
@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/graph/graphtest"
 )
 
 // Daemons that lie cost time and memory in proportion to what they say: each of these would not end if a part of it were held
@@ -30,7 +33,7 @@ func TestManyEqualHalves(t *testing.T) {
 	dials := client(slices.Repeat([]string{"out 172.17.0.107:5000 10.77.0.12:18090"}, many)...)
 	accepts := server(slices.Repeat([]string{"in 172.17.0.106:8080 10.77.0.11:5000"}, many)...)
 	if g := linked(a(dials), b(accepts)); len(g.Links) != 1 || g.Links[0].Connections != many {
-		t.Errorf("%d links: %s", len(g.Links), lines(g))
+		t.Errorf("%d links: %s", len(g.Links), graphtest.Lines(g))
 	}
 }
 
@@ -55,7 +58,7 @@ func TestManyClaimOneAddress(t *testing.T) {
 func TestManyNetworks(t *testing.T) {
 	const many, connections = 20_000, 50_000
 	it, other := ctr{name: "it"}, ctr{name: "other", networks: []string{"z 10.9.0.2 10.9.0.1"}}
-	long := strings.Repeat("n", 100*longest)
+	long := strings.Repeat("n", 100*graph.MaxTextLen)
 	for i := range many {
 		it.networks = append(it.networks, fmt.Sprintf("net%d %s 10.255.0.1", i, addressOf(i)))
 		other.networks = append(other.networks, fmt.Sprintf("other%d 10.200.%d.%d 10.255.0.1", i, i>>8, i&255))
@@ -68,7 +71,7 @@ func TestManyNetworks(t *testing.T) {
 		t.Error("no links")
 	}
 	for _, n := range NewHost(a(ctr{name: "it", networks: []string{long + " 10.255.1.1 10.255.0.1"}}).document(), netip.Addr{}, nil, noon).namespaces {
-		if len(n.ids) > mostNetworks || slices.ContainsFunc(n.ids, func(id string) bool { return len(id) > longest+len("…") }) {
+		if len(n.ids) > mostNetworks || slices.ContainsFunc(n.ids, func(id string) bool { return len(id) > graph.MaxTextLen+len("…") }) {
 			t.Errorf("%d networks are looked up for each connection, or long ones", len(n.ids))
 		}
 	}

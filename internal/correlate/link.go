@@ -1,4 +1,6 @@
-package graph
+// Package correlate matches the sockets of many hosts' snapshots into the links of a graph. It knows neither engines nor HTTP:
+// equal input gives equal output, in the same order.
+package correlate
 
 import (
 	"cmp"
@@ -8,13 +10,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
-// Of links the hosts that were asked. A host that is among them twice counts once, as the first. Addresses that are
-// nobody's get the names that naming has for them; it may be nil.
-func Of(sources []Source, naming Naming) Graph {
-	l := newLinker(sources, naming)
+// Build links the hosts that were asked. A host that is among them twice counts once, as the first. Addresses that are
+// nobody's get the names that names has for them; it may be nil.
+func Build(sources []Source, names *graph.Names) graph.Graph {
+	l := newLinker(sources, names)
 	for i := range l.sources {
 		l.addWithin(number(i))
 	}
@@ -36,9 +39,9 @@ type linker struct {
 	ids, hostIDs []string // of hosts, in the IDs of their containers' nodes and of their own
 	duplicates   map[string]string
 	unattributed []int // by host
-	naming       Naming
+	names        *graph.Names
 
-	nodes    []Node
+	nodes    []graph.Node
 	base     []int32          // number of each host's first container
 	special  map[string]int32 // other nodes by ID
 	external map[netip.Addr]int32
@@ -76,7 +79,7 @@ type networkAddr struct {
 type linkKey struct {
 	client, server int32
 	port           uint16
-	via            Via
+	via            graph.Via
 }
 
 type link struct {
@@ -85,10 +88,10 @@ type link struct {
 	seen int64 // nanoseconds since 1970
 }
 
-func newLinker(sources []Source, naming Naming) *linker {
+func newLinker(sources []Source, names *graph.Names) *linker {
 	l := &linker{
 		duplicates: duplicates(sources),
-		naming:     naming,
+		names:      names,
 		special:    make(map[string]int32),
 		external:   make(map[netip.Addr]int32),
 		hosts:      make(map[netip.Addr]owner),
@@ -125,7 +128,7 @@ func (l *linker) grow() {
 		outward += len(h.outward)
 		inward += len(h.inward)
 	}
-	l.nodes = make([]Node, 0, nodes+nodes/8)
+	l.nodes = make([]graph.Node, 0, nodes+nodes/8)
 	l.links = make([]link, 0, within+outward+inward)
 	l.reaching = make([]reaching, 0, outward)
 	l.leads = make([]lead, 0, outward)
@@ -138,9 +141,9 @@ func (l *linker) addHost(i int32) {
 	h := source.Host
 	l.base = append(l.base, number(len(l.nodes)))
 	for j, c := range h.containers {
-		l.nodes = append(l.nodes, Node{
-			ID: idOf(KindContainer, l.ids[i], c.ID), Kind: KindContainer, Host: l.keys[i], Name: cmp.Or(c.Name, c.ID), Container: c.ID,
-			Image: c.Image, Project: c.Project, Service: c.Service, Reason: c.Reason, Details: c.details, Stale: source.State == StateStale, Past: j >= h.present,
+		l.nodes = append(l.nodes, graph.Node{
+			ID: graph.NodeID(graph.KindContainer, l.ids[i], c.ID), Kind: graph.KindContainer, Host: l.keys[i], Name: cmp.Or(c.Name, c.ID), Container: c.ID,
+			Image: c.Image, Project: c.Project, Service: c.Service, Reason: c.Reason, Details: c.details, Stale: source.State == graph.StateStale, Past: j >= h.present,
 		})
 	}
 	for addr := range h.addresses {
@@ -203,7 +206,7 @@ func (l *linker) node(host int32, p party) int32 {
 	h := l.sources[host].Host
 	switch {
 	case p == hostItself:
-		return l.once(Node{ID: idOf(KindHost, l.hostIDs[host]), Kind: KindHost, Host: l.keys[host], Name: l.keys[host], Stale: l.sources[host].State == StateStale})
+		return l.once(graph.Node{ID: graph.NodeID(graph.KindHost, l.hostIDs[host]), Kind: graph.KindHost, Host: l.keys[host], Name: l.keys[host], Stale: l.sources[host].State == graph.StateStale})
 	case int(p) < len(h.containers):
 		return l.base[host] + int32(p)
 	}
@@ -214,13 +217,13 @@ func (l *linker) node(host int32, p party) int32 {
 	}
 	slices.Sort(ids)
 	slices.Sort(names)
-	return l.once(Node{
-		ID: idOf(KindAmbiguous, ids...), Kind: KindAmbiguous, Host: l.keys[host], Name: strings.Join(names, " or "), Candidates: ids,
+	return l.once(graph.Node{
+		ID: graph.NodeID(graph.KindAmbiguous, ids...), Kind: graph.KindAmbiguous, Host: l.keys[host], Name: strings.Join(names, " or "), Candidates: ids,
 	})
 }
 
 // once returns the number of a node that is no container's.
-func (l *linker) once(n Node) int32 {
+func (l *linker) once(n graph.Node) int32 {
 	node, ok := l.special[n.ID]
 	if !ok {
 		node = number(len(l.nodes))
@@ -235,12 +238,8 @@ func (l *linker) outside(addr netip.Addr) int32 {
 	if number, ok := l.external[addr]; ok {
 		return number
 	}
-	name := ""
-	if l.naming != nil {
-		name = l.naming.NameOf(addr)
-	}
-	name = cmp.Or(name, addr.String())
-	node := l.once(Node{ID: idOf(KindExternal, name), Kind: KindExternal, Name: name})
+	name := cmp.Or(l.names.NameOf(addr), addr.String())
+	node := l.once(graph.Node{ID: graph.NodeID(graph.KindExternal, name), Kind: graph.KindExternal, Name: name})
 	l.external[addr] = node
 	return node
 }
@@ -252,8 +251,8 @@ func (l *linker) ambiguous(addr netip.Addr, o owner) int32 {
 		candidates = append(candidates, l.keys[other.host])
 	}
 	slices.Sort(candidates)
-	return l.once(Node{
-		ID: idOf(KindAmbiguous, addr.String()), Kind: KindAmbiguous, Name: addr.String(), Candidates: slices.Compact(candidates),
+	return l.once(graph.Node{
+		ID: graph.NodeID(graph.KindAmbiguous, addr.String()), Kind: graph.KindAmbiguous, Name: addr.String(), Candidates: slices.Compact(candidates),
 	})
 }
 
@@ -261,7 +260,7 @@ func (l *linker) addWithin(host int32) {
 	source := l.sources[host]
 	for _, t := range source.Host.within {
 		l.links = append(l.links, link{
-			linkKey{l.node(host, t.client), l.node(host, t.server), t.port, t.via}, t.count, source.Seen.UnixNano(),
+			linkKey{l.node(host, t.client), l.node(host, t.server), t.port, t.via}, t.count, source.LastAnswer.UnixNano(),
 		})
 	}
 }

@@ -1,8 +1,9 @@
-package graph
+package correlate
 
 import (
 	"net/netip"
 
+	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
@@ -30,7 +31,7 @@ func (h half) service() service { return service{h.namespace, h.local.Port()} }
 type tally struct {
 	client, server party
 	port           uint16
-	via            Via
+	via            graph.Via
 	count
 }
 

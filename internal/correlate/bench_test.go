@@ -1,4 +1,4 @@
-package graph
+package correlate
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
@@ -53,7 +54,7 @@ func hostOf(h, hosts int) snapshot.Document {
 }
 
 func digested(i int, d snapshot.Document) Source {
-	return Source{Target: fmt.Sprint(i), Host: NewHost(d, netip.Addr{}, nil, noon), State: StateOK, Seen: noon}
+	return Source{Target: fmt.Sprint(i), Host: NewHost(d, netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon}
 }
 
 // BenchmarkFleet digests and links all hosts, as when each has just been read, and links them alone, as when none has
@@ -72,7 +73,7 @@ func BenchmarkFleet(b *testing.B) {
 			runtime.GC()
 			highest := uint64(0)
 			for b.Loop() {
-				Of(sources, nil)
+				Build(sources, nil)
 				b.StopTimer()
 				highest = max(highest, held())
 				b.StartTimer()

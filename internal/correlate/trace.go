@@ -1,8 +1,9 @@
-package graph
+package correlate
 
 import (
 	"net/netip"
 
+	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
@@ -11,7 +12,7 @@ type dialled struct {
 	half
 	server party
 	at     service // where it is reached
-	via    Via
+	via    graph.Via
 	found  bool // the other half was seen
 }
 
@@ -53,7 +54,7 @@ type ends struct {
 type linkOnHost struct {
 	client, server party
 	port           uint16
-	via            Via
+	via            graph.Via
 }
 
 // passedOn are server halves that come from an address of a host: from its own processes, or from containers of it whose
@@ -100,7 +101,7 @@ func (t *tracer) dial(h half) {
 	case remote.IsLoopback():
 		t.dialLoopback(&d)
 	case isContainer && t.near(h.namespace, space):
-		d.via, d.at.namespace, d.server = ViaDirect, space, t.ownerOf(space, h.remote)
+		d.via, d.at.namespace, d.server = graph.ViaDirect, space, t.ownerOf(space, h.remote)
 	case t.isHost(remote):
 		t.dialHost(&d)
 	default:
@@ -127,17 +128,17 @@ func (h *Host) ownerOf(space int32, at netip.AddrPort) party {
 
 // dialLoopback finds who listens on loopback of the client's own namespace.
 func (t *tracer) dialLoopback(d *dialled) {
-	d.via, d.at.namespace = ViaLoopback, d.namespace
+	d.via, d.at.namespace = graph.ViaLoopback, d.namespace
 	owner, ok := t.listening(d.namespace, d.remote)
 	switch {
 	case d.remote.Addr() == resolver:
-		d.server, d.via, d.at.namespace = hostItself, ViaHost, hostNamespace
+		d.server, d.via, d.at.namespace = hostItself, graph.ViaHost, hostNamespace
 	case ok:
 		d.server = owner
 	case d.namespace == hostNamespace:
 		t.dialHost(d)
 		if d.server == hostItself {
-			d.via = ViaLoopback
+			d.via = graph.ViaLoopback
 		}
 	default: // it listens no more: one of those who are there did
 		d.server = t.oneOf(t.namespaces[d.namespace].members)
@@ -147,11 +148,11 @@ func (t *tracer) dialLoopback(d *dialled) {
 // dialHost finds who is reached at an address of this host, and reports whether somebody is known to listen there.
 func (h *Host) dialHost(d *dialled) bool {
 	if b, ok := h.bound(d.remote); ok {
-		d.via, d.at, d.server = ViaPublished, b.service, b.owner
+		d.via, d.at, d.server = graph.ViaPublished, b.service, b.owner
 		return true
 	}
 	var ok bool
-	d.via, d.at.namespace = ViaHost, hostNamespace
+	d.via, d.at.namespace = graph.ViaHost, hostNamespace
 	d.server, ok = h.listening(hostNamespace, d.remote)
 	return ok
 }
@@ -167,7 +168,7 @@ func (t *tracer) await(d dialled) {
 	if d.local.Addr().IsLoopback() {
 		key.client = d.namespace
 	}
-	if other, taken := t.waiting[key]; taken && t.dialled[other].via == ViaDirect { // the same port to two addresses of one server
+	if other, taken := t.waiting[key]; taken && t.dialled[other].via == graph.ViaDirect { // the same port to two addresses of one server
 		return
 	}
 	t.waiting[key] = index
@@ -191,9 +192,9 @@ func (t *tracer) accept(h half) {
 	}
 	switch {
 	case source.IsLoopback() && h.namespace == hostNamespace:
-		t.count(hostItself, h.owner, h.local.Port(), ViaLoopback, h)
+		t.count(hostItself, h.owner, h.local.Port(), graph.ViaLoopback, h)
 	case source.IsLoopback():
-		t.count(t.oneOf(t.namespaces[h.namespace].members), h.owner, h.local.Port(), ViaLoopback, h)
+		t.count(t.oneOf(t.namespaces[h.namespace].members), h.owner, h.local.Port(), graph.ViaLoopback, h)
 	case isContainer:
 		t.count(t.clientOf(space), h.owner, h.local.Port(), t.wayFrom(h, true), h)
 	case t.isHost(source):
@@ -211,7 +212,7 @@ func (t *tracer) meetLeft(h half, space int32) bool {
 		return false
 	}
 	t.outward[i].met = true
-	t.confirm(&dialled{half: t.outward[i], server: h.owner, at: h.service(), via: ViaDirect}, h)
+	t.confirm(&dialled{half: t.outward[i], server: h.owner, at: h.service(), via: graph.ViaDirect}, h)
 	return true
 }
 
@@ -220,14 +221,14 @@ func (h *Host) clientOf(space int32) party { return h.oneOf(h.namespaces[space].
 
 // wayFrom returns how a server half came whose client half was not seen: to the server's own address if the client is a
 // container of the same host or the port is not published, and else through the published port.
-func (h *Host) wayFrom(accepted half, container bool) Via {
+func (h *Host) wayFrom(accepted half, container bool) graph.Via {
 	switch {
 	case accepted.namespace == hostNamespace:
-		return ViaHost
+		return graph.ViaHost
 	case !container && h.publishes[accepted.service()]:
-		return ViaPublished
+		return graph.ViaPublished
 	}
-	return ViaDirect
+	return graph.ViaDirect
 }
 
 func (t *tracer) passedTo(s service) *passedOn {
@@ -246,13 +247,13 @@ func (t *tracer) confirm(d *dialled, accepted half) {
 }
 
 // count counts a connection of which the server's half alone was seen.
-func (t *tracer) count(client, server party, port uint16, via Via, accepted half) {
+func (t *tracer) count(client, server party, port uint16, via graph.Via, accepted half) {
 	link := t.link(client, server, port, via)
 	link.serverSeen = true
 	link.add(accepted.closed, accepted.measured, true)
 }
 
-func (t *tracer) link(client, server party, port uint16, via Via) *count {
+func (t *tracer) link(client, server party, port uint16, via graph.Via) *count {
 	key := linkOnHost{client, server, port, via}
 	i, ok := t.links[key]
 	if !ok {
@@ -274,7 +275,7 @@ func (t *tracer) settle() {
 		link := t.link(d.owner, d.server, d.at.port, d.via)
 		link.clientSeen = true
 		link.add(d.closed, d.measured, false)
-		if d.via == ViaPublished {
+		if d.via == graph.ViaPublished {
 			if p, ok := t.passed[d.at]; ok {
 				p.clients++
 			}

@@ -1,15 +1,16 @@
-package graph
+package correlate
 
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/graph/graphtest"
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
@@ -77,37 +78,12 @@ func end(text string) snapshot.Endpoint {
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-func linked(hosts ...host) Graph {
+func linked(hosts ...host) graph.Graph {
 	var sources []Source
 	for _, h := range hosts {
-		sources = append(sources, Source{Target: h.name + ":9057", Host: NewHost(h.document(), netip.Addr{}, nil, noon), State: StateOK, Seen: noon})
+		sources = append(sources, Source{Target: h.name + ":9057", Host: NewHost(h.document(), netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon})
 	}
-	return Of(sources, nil)
-}
-
-// lines are the links of a graph in the alphabet's order, one in a line: client > server:port via evidence established+closed.
-func lines(g Graph) string {
-	names := make(map[string]string)
-	for _, n := range g.Nodes {
-		switch n.Kind {
-		case KindContainer:
-			names[n.ID] = n.Host + "/" + n.Name
-		case KindHost:
-			names[n.ID] = n.Name
-		default:
-			names[n.ID] = string(n.Kind) + " " + n.Name
-		}
-	}
-	var all []string
-	for _, l := range g.Links {
-		line := fmt.Sprintf("%s > %s:%d %s %s %d", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, l.Connections)
-		if l.Closed > 0 {
-			line += fmt.Sprintf("+%d", l.Closed)
-		}
-		all = append(all, line+"\n")
-	}
-	slices.Sort(all)
-	return strings.Join(all, "")
+	return Build(sources, nil)
 }
 
 // The server of LINKS: .106 on the bridge 172.17.0.1/16, published as 18090.
@@ -286,7 +262,7 @@ func TestRules(t *testing.T) {
 		}, "b/client > a/old:9092 published client 1\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, lines(linked(test.hosts...))); diff != "" {
+			if diff := cmp.Diff(test.want, graphtest.Lines(linked(test.hosts...))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -303,8 +279,8 @@ func TestEnded(t *testing.T) {
 		want  string
 	}{{time.Minute, known}, {endedFor, known}, {endedFor + time.Second, strings.ReplaceAll(known, "a/client > a/server:8080 direct", "external 172.17.0.107 > a/server:8080 published")}} {
 		host := NewHost(rest, netip.Addr{}, NewHost(a(server()).document(), netip.Addr{}, before, noon.Add(time.Second)), noon.Add(test.after))
-		g := Of([]Source{{Target: "a", Host: host, State: StateOK, Seen: noon}}, nil)
-		if diff := cmp.Diff(test.want, lines(g)); diff != "" {
+		g := Build([]Source{{Target: "a", Host: host, State: graph.StateOK, LastAnswer: noon}}, nil)
+		if diff := cmp.Diff(test.want, graphtest.Lines(g)); diff != "" {
 			t.Errorf("after %s (-want +got):\n%s", test.after, diff)
 		}
 		for _, n := range g.Nodes {
@@ -315,12 +291,12 @@ func TestEnded(t *testing.T) {
 	}
 	// Whoever has the address now has it.
 	host := NewHost(a(server("in 172.17.0.106:8080 172.17.0.107:1"), ctr{name: "new", networks: []string{"br0 172.17.0.107"}}).document(), netip.Addr{}, before, noon)
-	if got := lines(Of([]Source{{Target: "a", Host: host, State: StateOK}}, nil)); got != "a/new > a/server:8080 direct server 1\n" {
+	if got := graphtest.Lines(Build([]Source{{Target: "a", Host: host, State: graph.StateOK}}, nil)); got != "a/new > a/server:8080 direct server 1\n" {
 		t.Error(got)
 	}
 	// Without links it is not on the map.
 	host = NewHost(a(server()).document(), netip.Addr{}, before, noon)
-	if g := Of([]Source{{Target: "a", Host: host, State: StateOK}}, nil); len(g.Nodes) != 1 {
+	if g := Build([]Source{{Target: "a", Host: host, State: graph.StateOK}}, nil); len(g.Nodes) != 1 {
 		t.Errorf("%+v", g.Nodes)
 	}
 }
@@ -335,27 +311,27 @@ func TestSupersedes(t *testing.T) {
 // Of two targets for one host the one that answers counts.
 func TestDuplicates(t *testing.T) {
 	since := func(s Source, at time.Time) Source {
-		s.Since = at
+		s.FirstAnswer = at
 		return s
 	}
-	source := func(target string, state State, seen time.Time, id string) Source {
+	source := func(target string, state graph.State, seen time.Time, id string) Source {
 		d := a(server()).document()
 		d.Host.ID = id
 		d.Containers[0].ID = strings.Repeat("5", 64)
-		return Source{Target: target, Host: NewHost(d, netip.Addr{}, nil, noon), State: state, Seen: seen}
+		return Source{Target: target, Host: NewHost(d, netip.Addr{}, nil, noon), State: state, LastAnswer: seen}
 	}
 	for _, test := range []struct {
 		sources []Source
 		want    string
 	}{
-		{[]Source{source("1", StateStale, noon, "x"), source("2", StateOK, noon, "x")}, "map[1:2]"},
-		{[]Source{source("1", StateOK, noon, "x"), source("2", StateOK, noon.Add(time.Second), "x")}, "map[1:2]"},
-		{[]Source{source("1", StateOK, noon, "x"), source("2", StateOK, noon, "x")}, "map[2:1]"},
-		{[]Source{source("1", StateOK, noon, ""), source("2", StateOK, noon, "")}, "map[2:1]"}, // where the engine's ID is not told
-		{[]Source{source("1", StateOK, noon, "x"), source("2", StateOK, noon, "y")}, "map[]"},
+		{[]Source{source("1", graph.StateStale, noon, "x"), source("2", graph.StateOK, noon, "x")}, "map[1:2]"},
+		{[]Source{source("1", graph.StateOK, noon, "x"), source("2", graph.StateOK, noon.Add(time.Second), "x")}, "map[1:2]"},
+		{[]Source{source("1", graph.StateOK, noon, "x"), source("2", graph.StateOK, noon, "x")}, "map[2:1]"},
+		{[]Source{source("1", graph.StateOK, noon, ""), source("2", graph.StateOK, noon, "")}, "map[2:1]"}, // where the engine's ID is not told
+		{[]Source{source("1", graph.StateOK, noon, "x"), source("2", graph.StateOK, noon, "y")}, "map[]"},
 		// Who says later to be that host is not, however often it answers, until the other one does not answer.
-		{[]Source{since(source("1", StateOK, noon.Add(time.Second), "x"), noon.Add(-time.Minute)), since(source("2", StateOK, noon, "x"), noon.Add(-time.Hour))}, "map[1:2]"},
-		{[]Source{since(source("1", StateOK, noon, "x"), noon.Add(-time.Minute)), since(source("2", StateStale, noon, "x"), noon.Add(-time.Hour))}, "map[2:1]"},
+		{[]Source{since(source("1", graph.StateOK, noon.Add(time.Second), "x"), noon.Add(-time.Minute)), since(source("2", graph.StateOK, noon, "x"), noon.Add(-time.Hour))}, "map[1:2]"},
+		{[]Source{since(source("1", graph.StateOK, noon, "x"), noon.Add(-time.Minute)), since(source("2", graph.StateStale, noon, "x"), noon.Add(-time.Hour))}, "map[2:1]"},
 	} {
 		if got := fmt.Sprint(duplicates(test.sources)); got != test.want {
 			t.Errorf("%s, want %s", got, test.want)
@@ -435,7 +411,7 @@ func TestWays(t *testing.T) {
 		)}, "a/client > a/server:8080 published both 1\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, lines(linked(test.hosts...))); diff != "" {
+			if diff := cmp.Diff(test.want, graphtest.Lines(linked(test.hosts...))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
