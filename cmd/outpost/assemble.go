@@ -53,7 +53,7 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 	collector := collect.New(life, containers, docker, options)
 	sampling := collector
 	if c.SampleInterval <= 0 && !c.Collector.Forced() { // nobody asked for commands to be run between requests
-		sampling = collector.By(collect.Sockdiag, collect.Procfs)
+		sampling = collector.WithMethods(collect.Sockdiag, collect.Procfs)
 	}
 	return &outpost{
 		names:     names,
@@ -100,7 +100,7 @@ func collectOptions(c config.Config) (collect.Options, error) {
 	if options.Proc, err = hostproc.Find(string(c.Proc)); err != nil && c.Proc != "" {
 		return options, usageError{fmt.Errorf("OUTPOST_PROC=%q: %w", c.Proc, err)}
 	}
-	options.Self, err = collect.FindSelf("/proc")
+	options.SelfContainer, err = collect.SelfContainerID("/proc")
 	return options, err
 }
 
@@ -128,7 +128,7 @@ func (o *outpost) start(ctx context.Context, c config.Config, own *mapper.LocalM
 
 // probeUntilTried probes until there was a container to try each way on or, where one way alone may be used, it is clear
 // without one that it cannot work.
-func (o *outpost) probeUntilTried(ctx context.Context, forced bool) (collect.Findings, error) {
+func (o *outpost) probeUntilTried(ctx context.Context, forced bool) (collect.ProbeResult, error) {
 	findings, err := o.probe(ctx)
 	if err != nil {
 		return findings, err
@@ -153,12 +153,12 @@ const (
 )
 
 // sampleInterval returns how often to sample; 0 means never.
-func sampleInterval(c config.Config, findings collect.Findings) time.Duration {
+func sampleInterval(c config.Config, findings collect.ProbeResult) time.Duration {
 	if c.SampleInterval != 0 {
 		return max(0, time.Duration(c.SampleInterval))
 	}
 	works := make(map[collect.Method]bool)
-	for _, report := range findings.Reports {
+	for _, report := range findings.Methods {
 		works[report.Method] = report.Works > 0
 	}
 	switch {
@@ -187,7 +187,7 @@ const (
 )
 
 // probe finds out what works here as soon as the engine answers. An error means that ctx has ended.
-func (o *outpost) probe(ctx context.Context) (collect.Findings, error) {
+func (o *outpost) probe(ctx context.Context) (collect.ProbeResult, error) {
 	for wait := firstProbe; ; wait = min(2*wait, lastProbe) {
 		_ = o.Ready(ctx) // an engine that is down is in the log before the first request
 		findings, err := o.collector.Probe(ctx)
@@ -210,9 +210,9 @@ func (o *outpost) works(ctx context.Context) error {
 }
 
 // cannotWork returns why a method that alone may be used cannot work, if that is not a container's fault.
-func cannotWork(findings collect.Findings) error {
-	for _, report := range findings.Reports {
-		if report.Works == 0 && report.General {
+func cannotWork(findings collect.ProbeResult) error {
+	for _, report := range findings.Methods {
+		if report.Works == 0 && report.HostWide {
 			return fmt.Errorf("OUTPOST_COLLECTOR=%s %s", report.Method, report)
 		}
 	}

@@ -60,16 +60,16 @@ func examine(ctx context.Context, here *outpost, c config.Config, w io.Writer) e
 		say("ways to read", "cannot be tried: %v", err)
 		return errUnwell
 	}
-	for _, report := range findings.Reports {
+	for _, report := range findings.Methods {
 		say(string(report.Method), "%s", report)
-		if report.Works < report.Tried || report.Tried == 0 && report.Missing != (collect.Problem{}) {
+		if report.Works < report.Tried || report.Tried == 0 && report.Problem != (collect.Problem{}) {
 			say("", "it would add %s", added[report.Method])
 		}
 	}
-	if findings.OwnersByCgroup == "" {
+	if findings.CgroupProblem == "" {
 		say("owners", "whose socket is whose on a shared network is told by cgroup")
 	} else {
-		say("owners", "whose socket is whose on a shared network is not told by cgroup: %s", findings.OwnersByCgroup)
+		say("owners", "whose socket is whose on a shared network is not told by cgroup: %s", findings.CgroupProblem)
 	}
 	say("addresses", "%s", addressesIn(document.Host))
 	say("access", "%s", accessIn(c))

@@ -124,24 +124,24 @@ func TestNamespacesByKernel(t *testing.T) {
 	sidecar := running("sidecar", startProcess(t, "sidecar", owner.PID, "127.0.0.1:91"), joined)
 	sidecar.StartedAt = time.Unix(1, 0) // before its owner
 	w := &world{containers: []container.Container{left, leftToo, owner, sidecar}}
-	result, err := w.collector(t).Collect(t.Context(), Plain)
+	result, err := w.collector(t).Collect(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := result.Readings
-	if r[0].Namespace != r[1].Namespace || r[2].Namespace != r[3].Namespace || r[0].Namespace == r[2].Namespace || r[0].Namespace.ID == r[2].Namespace.ID {
-		t.Fatalf("%v %v %v %v", r[0].Namespace, r[1].Namespace, r[2].Namespace, r[3].Namespace)
+	if r[0].NetNS != r[1].NetNS || r[2].NetNS != r[3].NetNS || r[0].NetNS == r[2].NetNS || r[0].NetNS.ID == r[2].NetNS.ID {
+		t.Fatalf("%v %v %v %v", r[0].NetNS, r[1].NetNS, r[2].NetNS, r[3].NetNS)
 	}
 	for i, want := range []string{"sockdiag 80,81; ", "sockdiag 80,81; ", "sockdiag 90,91; ", "sockdiag 90,91; "} {
 		if got := tell(r[i]); got != want {
 			t.Errorf("%s: %s, want %s", r[i].Container.Name, got, want)
 		}
-		if len(r[i].Owners.Inodes) != 1 || !r[i].Namespace.Shared {
-			t.Errorf("%s: %+v, %+v", r[i].Container.Name, r[i].Owners, r[i].Namespace)
+		if len(r[i].Owners.Inodes) != 1 || !r[i].NetNS.Shared {
+			t.Errorf("%s: %+v, %+v", r[i].Container.Name, r[i].Owners, r[i].NetNS)
 		}
 	}
-	if len(r[0].Namespace.Published) != 0 || len(r[2].Namespace.Published) != 1 {
-		t.Errorf("published %v, %v", r[0].Namespace.Published, r[2].Namespace.Published)
+	if len(r[0].NetNS.Published) != 0 || len(r[2].NetNS.Published) != 1 {
+		t.Errorf("published %v, %v", r[0].NetNS.Published, r[2].NetNS.Published)
 	}
 }
 
@@ -151,12 +151,12 @@ func TestJoinedOnTheHost(t *testing.T) {
 	owner := running("owner", 0, "host")
 	owner.StartedAt = time.Unix(2000, 0)
 	w := &world{containers: []container.Container{owner, running("sidecar", 0, container.NetworkMode("container:"+owner.ID))}, exec: answers(80)}
-	result, err := w.collector(t, Exec).Collect(t.Context(), Plain)
+	result, err := w.collector(t, Exec).Collect(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := result.Readings; r[0].Namespace != r[1].Namespace || !r[0].Namespace.Host {
-		t.Errorf("%+v, %+v", r[0].Namespace, r[1].Namespace)
+	if r := result.Readings; r[0].NetNS != r[1].NetNS || !r[0].NetNS.Host {
+		t.Errorf("%+v, %+v", r[0].NetNS, r[1].NetNS)
 	}
 }
 
@@ -182,7 +182,7 @@ func TestHungCommandsOfANamespace(t *testing.T) {
 			}
 			c := w.collector(t, Exec)
 			began := time.Now()
-			result, err := c.Collect(t.Context(), Plain)
+			result, err := c.Collect(t.Context(), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -197,7 +197,7 @@ func TestHungCommandsOfANamespace(t *testing.T) {
 			if took != want {
 				t.Errorf("%d hang: %v, want %v", hung, took, want)
 			}
-			read := len(result.Readings[0].Namespace.Sockets) == 1
+			read := len(result.Readings[0].NetNS.Sockets) == 1
 			if read != (hung < members) {
 				t.Errorf("%d hang: %+v", hung, result.Readings[0])
 			}
@@ -244,7 +244,7 @@ func TestFewCommandsHang(t *testing.T) {
 		}
 		w.containers[0].Network = "bridge"
 		c := w.collector(t, Exec)
-		r := newRound(c, nil, Plain)
+		r := newRound(c, nil, false)
 		listed, err := w.Containers(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -271,7 +271,7 @@ func TestTooManyDescriptors(t *testing.T) {
 	c := w.collector(t, Procfs)
 	c.Timeout = time.Nanosecond
 	const reason = "its sockets cannot be told from those of others in the same network namespace: its processes hold too many descriptors to be looked at"
-	r := newRound(c, nil, Plain)
+	r := newRound(c, nil, false)
 	m := &member{Reading: Reading{Container: it}, process: r.look(t.Context(), it), namespace: &namespace{}}
 	for i := range 2 {
 		_, err := r.ownersByDescriptors(t.Context(), m)
@@ -303,9 +303,9 @@ func TestProbe(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, report := range findings.Reports {
+			for _, report := range findings.Methods {
 				got = append(got, string(report.Method)+" "+report.String())
-				if report.General != strings.Contains(report.String(), "not permitted") {
+				if report.HostWide != strings.Contains(report.String(), "not permitted") {
 					t.Errorf("%+v", report)
 				}
 			}

@@ -41,8 +41,8 @@ type Options struct {
 	Proc hostproc.Root
 	// CgroupFS is where cgroup v2 is mounted.
 	CgroupFS string
-	// Self is the container of Outpost itself, in which nothing is run. Empty if it runs in none.
-	Self string
+	// SelfContainer is the container of Outpost itself, in which nothing is run. Empty if it runs in none.
+	SelfContainer string
 	// Workers is how many containers are read at once, and Timeout how long each answer of the engine about a
 	// container is waited for.
 	Workers int
@@ -92,9 +92,9 @@ func New(life context.Context, inventory Inventory, engine Engine, options Optio
 	}
 }
 
-// By returns a collector that uses no other methods than these. It makes no call that hangs with c already, and is closed
+// WithMethods returns a collector that uses no other methods than these. It makes no call that hangs with c already, and is closed
 // with it.
-func (c *Collector) By(methods ...Method) *Collector {
+func (c *Collector) WithMethods(methods ...Method) *Collector {
 	options := c.Options
 	options.Methods = methods
 	return &Collector{
@@ -105,20 +105,11 @@ func (c *Collector) By(methods ...Method) *Collector {
 // Close ends the calls to the engine that are still under way and waits for them, no longer than ctx.
 func (c *Collector) Close(ctx context.Context) error { return c.pending.close(ctx) }
 
-// Detail says what is wanted of connections.
-type Detail bool
-
-// Measured asks for the Info of sockets too, where the method tells.
-const (
-	Plain    Detail = false
-	Measured Detail = true
-)
-
 // Collect reads all running containers. An error means that the engine could not be asked for them; what goes
 // wrong with one container is a problem of its reading.
-func (c *Collector) Collect(ctx context.Context, detail Detail) (Result, error) {
+func (c *Collector) Collect(ctx context.Context, withTCPInfo bool) (Result, error) {
 	for n := 1; ; n++ {
-		result, outdated, err := c.collectOnce(ctx, detail, n == rounds)
+		result, outdated, err := c.collectOnce(ctx, withTCPInfo, n == rounds)
 		if err != nil || !outdated {
 			return result, err
 		}
@@ -131,12 +122,12 @@ func (c *Collector) Collect(ctx context.Context, detail Detail) (Result, error) 
 
 // collectOnce reads all running containers. outdated reports whether what the inventory had of one was, unless this
 // is the last round.
-func (c *Collector) collectOnce(ctx context.Context, detail Detail, last bool) (result Result, outdated bool, err error) {
+func (c *Collector) collectOnce(ctx context.Context, withTCPInfo bool, last bool) (result Result, outdated bool, err error) {
 	listed, err := c.list(ctx)
 	if err != nil {
 		return Result{}, false, err
 	}
-	r := newRound(c, listed, detail)
+	r := newRound(c, listed, withTCPInfo)
 	members := r.meet(ctx, listed)
 	defer leave(members)
 	inParallel(r.place(members), func(n *namespace) { r.read(ctx, n) })
@@ -181,7 +172,7 @@ func resultOf(members []*member) Result {
 	result := Result{Readings: make([]Reading, 0, len(members))}
 	for _, m := range members {
 		if m.gone {
-			result.Gone = append(result.Gone, m.Container.Name)
+			result.Exited = append(result.Exited, m.Container.Name)
 			continue
 		}
 		result.Readings = append(result.Readings, m.finish())

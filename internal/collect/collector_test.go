@@ -79,7 +79,7 @@ func newPatientCollector(t *testing.T, timeout time.Duration) *collect.Collector
 
 func collected(t *testing.T, c *collect.Collector) map[string]collect.Reading {
 	t.Helper()
-	result, err := c.Collect(t.Context(), collect.Plain)
+	result, err := c.Collect(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,8 +92,8 @@ func collected(t *testing.T, c *collect.Collector) map[string]collect.Reading {
 
 func ports(r collect.Reading) []uint16 {
 	var ports []uint16
-	if r.Namespace != nil {
-		for _, s := range r.Namespace.Sockets {
+	if r.NetNS != nil {
+		for _, s := range r.NetNS.Sockets {
 			ports = append(ports, s.Local.Port())
 		}
 	}
@@ -370,18 +370,18 @@ func TestNamespaceIsReadOnce(t *testing.T) {
 	readings := collected(t, newCollector(t))
 
 	a, b := readings["/a"], readings["/b"]
-	if a.Namespace != b.Namespace || !a.Namespace.Host || !slices.Equal(ports(a), []uint16{80, 81}) {
-		t.Errorf("namespaces %+v, %+v", a.Namespace, b.Namespace)
+	if a.NetNS != b.NetNS || !a.NetNS.Host || !slices.Equal(ports(a), []uint16{80, 81}) {
+		t.Errorf("namespaces %+v, %+v", a.NetNS, b.NetNS)
 	}
 	if a.Owners == nil || len(a.Owners.Inodes) != 1 || len(a.Problems) != 0 {
 		t.Errorf("owners %+v, problems %v", a.Owners, a.Problems)
 	}
-	if r := readings["/scratch"]; r.Namespace != a.Namespace || r.Owners != nil || !strings.Contains(reasons(r), "no sh or no ls") {
+	if r := readings["/scratch"]; r.NetNS != a.NetNS || r.Owners != nil || !strings.Contains(reasons(r), "no sh or no ls") {
 		t.Errorf("scratch: owners %+v, reasons %q", r.Owners, reasons(r))
 	}
 	side := readings["/sidecar"]
-	if side.Namespace != readings["/owner"].Namespace || len(side.Namespace.Published) != 1 {
-		t.Errorf("sidecar's namespace %+v", side.Namespace)
+	if side.NetNS != readings["/owner"].NetNS || len(side.NetNS.Published) != 1 {
+		t.Errorf("sidecar's namespace %+v", side.NetNS)
 	}
 	for _, x := range fake.Execs() {
 		allowed := slices.ContainsFunc(collect.Commands(), func(command []string) bool { return slices.Equal(command, x.Cmd) })
@@ -405,7 +405,7 @@ func TestSandboxedRuntime(t *testing.T) {
 	if r := readings["/host"]; !slices.Equal(ports(r), []uint16{80}) || len(r.Problems) != 0 {
 		t.Errorf("host: %v, %v", ports(r), r.Problems)
 	}
-	if r := readings["/sandboxed"]; !slices.Equal(ports(r), []uint16{81}) || len(r.Problems) != 0 || r.Namespace.Shared || !r.Namespace.Host {
+	if r := readings["/sandboxed"]; !slices.Equal(ports(r), []uint16{81}) || len(r.Problems) != 0 || r.NetNS.Shared || !r.NetNS.Host {
 		t.Errorf("sandboxed: %v, %v", ports(r), r.Problems)
 	}
 }
@@ -470,26 +470,26 @@ func TestJoinedContainerStoppedOrStartedAnew(t *testing.T) {
 	t.Run("stopped", func(t *testing.T) {
 		enginetest.New(t, &stopped, sidecar)
 		side := collected(t, newCollector(t))["/sidecar"]
-		if len(side.Problems) != 0 || !slices.Equal(ports(side), []uint16{91}) || len(side.Namespace.Published) != 0 {
-			t.Errorf("%+v, %v", side.Namespace, side.Problems)
+		if len(side.Problems) != 0 || !slices.Equal(ports(side), []uint16{91}) || len(side.NetNS.Published) != 0 {
+			t.Errorf("%+v, %v", side.NetNS, side.Problems)
 		}
 	})
 	t.Run("removed", func(t *testing.T) {
 		enginetest.New(t, sidecar)
 		side := collected(t, newCollector(t))["/sidecar"]
 		if len(side.Problems) != 0 || !slices.Equal(ports(side), []uint16{91}) {
-			t.Errorf("%+v, %v", side.Namespace, side.Problems)
+			t.Errorf("%+v, %v", side.NetNS, side.Problems)
 		}
 	})
 	t.Run("started anew", func(t *testing.T) {
 		enginetest.New(t, &again, sidecar)
 		readings := collected(t, newCollector(t))
 		side, own := readings["/sidecar"], readings["/owner"]
-		if side.Namespace == own.Namespace || !slices.Equal(ports(side), []uint16{91}) || len(side.Namespace.Published) != 0 {
-			t.Errorf("sidecar %+v", side.Namespace)
+		if side.NetNS == own.NetNS || !slices.Equal(ports(side), []uint16{91}) || len(side.NetNS.Published) != 0 {
+			t.Errorf("sidecar %+v", side.NetNS)
 		}
-		if !slices.Equal(ports(own), []uint16{90}) || len(own.Namespace.Published) != 1 {
-			t.Errorf("owner %+v", own.Namespace)
+		if !slices.Equal(ports(own), []uint16{90}) || len(own.NetNS.Published) != 1 {
+			t.Errorf("owner %+v", own.NetNS)
 		}
 	})
 	t.Run("inspect hangs", func(t *testing.T) {
@@ -498,7 +498,7 @@ func TestJoinedContainerStoppedOrStartedAnew(t *testing.T) {
 		enginetest.New(t, &hanging, sidecar)
 		side := collected(t, newCollector(t))["/sidecar"]
 		if !strings.Contains(reasons(side), "cannot be inspected") || !slices.Equal(ports(side), []uint16{91}) {
-			t.Errorf("%+v, %v", side.Namespace, side.Problems)
+			t.Errorf("%+v, %v", side.NetNS, side.Problems)
 		}
 	})
 	t.Run("circle", func(t *testing.T) {
@@ -542,7 +542,7 @@ func TestOrderIsTheEngines(t *testing.T) {
 		containers = append(containers, &enginetest.Container{Name: name, Exec: prints()})
 	}
 	enginetest.New(t, containers...)
-	result, err := newCollector(t).Collect(t.Context(), collect.Plain)
+	result, err := newCollector(t).Collect(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -561,8 +561,8 @@ func TestPublishedOfTheResult(t *testing.T) {
 		Ports: map[string][]enginetest.Binding{"90/tcp": {{HostIP: "127.0.0.1", HostPort: "9090"}}},
 	})
 	r := collected(t, newCollector(t))["/it"]
-	if len(r.Namespace.Published) != 1 || r.Namespace.Published[0].Host != netip.MustParseAddrPort("127.0.0.1:9090") || r.Namespace.Shared {
-		t.Errorf("%+v", r.Namespace)
+	if len(r.NetNS.Published) != 1 || r.NetNS.Published[0].Host != netip.MustParseAddrPort("127.0.0.1:9090") || r.NetNS.Shared {
+		t.Errorf("%+v", r.NetNS)
 	}
 }
 
@@ -570,11 +570,11 @@ func TestEngineInTrouble(t *testing.T) {
 	fake := enginetest.New(t)
 	c := newCollector(t)
 	fake.Fail(http.StatusInternalServerError)
-	if _, err := c.Collect(t.Context(), collect.Plain); err == nil {
+	if _, err := c.Collect(t.Context(), false); err == nil {
 		t.Error("no error although the list fails")
 	}
 	fake.Fail(0)
-	if _, err := c.Collect(t.Context(), collect.Plain); err != nil {
+	if _, err := c.Collect(t.Context(), false); err != nil {
 		t.Errorf("not recovered: %v", err)
 	}
 }

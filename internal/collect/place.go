@@ -69,10 +69,10 @@ func (r *round) follow(ctx context.Context, c container.Container) (place, error
 
 // namespace is a network namespace that is being read.
 type namespace struct {
-	Namespace
+	NetNS
 	members  []*member
 	method   Method
-	unused   []Unused
+	unused   []Skipped
 	problems []Problem // of the tables, through whichever container they are read
 	err      error     // why the tables are not complete
 }
@@ -139,7 +139,7 @@ func (p *placing) unseen(m *member) {
 
 // add makes a namespace that is named after its first member's place.
 func (p *placing) add(m *member) *namespace {
-	n := &namespace{Namespace: Namespace{ID: m.place.key}, method: None}
+	n := &namespace{NetNS: NetNS{ID: m.place.key}, method: None}
 	if p.ids[n.ID] { // the engine's words are wrong
 		n.ID += " of " + m.Container.ID
 	}

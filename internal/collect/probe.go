@@ -9,30 +9,30 @@ import (
 	"github.com/PabloL007/outpost/internal/hostproc"
 )
 
-// Report says of a method whether it works here.
-type Report struct {
+// MethodStatus says of a method whether it works here.
+type MethodStatus struct {
 	Method Method
 	// Works and Tried count containers; none were tried if none runs in which to, or for which it would be needed.
 	Works, Tried int
-	// Missing says what the first one lacks that it did not work for, and General that it is not the container that
+	// Problem says what the first one lacks that it did not work for, and General that it is not the container that
 	// lacks it.
-	Missing Problem
-	General bool
+	Problem  Problem
+	HostWide bool
 	// NotNeeded: a better method works for all containers.
 	NotNeeded bool
 }
 
-// Findings are what a probe found.
-type Findings struct {
-	// Reports are those of the methods that may be used, the best first.
-	Reports []Report
-	// OwnersByCgroup is empty if the cgroup of a socket can be told to be a container's, or says why not.
-	OwnersByCgroup string
+// ProbeResult are what a probe found.
+type ProbeResult struct {
+	// Methods are those of the methods that may be used, the best first.
+	Methods []MethodStatus
+	// CgroupProblem is empty if the cgroup of a socket can be told to be a container's, or says why not.
+	CgroupProblem string
 }
 
 // Tried reports whether there was a container to try any method on.
-func (f Findings) Tried() bool {
-	return slices.ContainsFunc(f.Reports, func(r Report) bool { return r.Tried > 0 })
+func (f ProbeResult) Tried() bool {
+	return slices.ContainsFunc(f.Methods, func(r MethodStatus) bool { return r.Tried > 0 })
 }
 
 const (
@@ -44,27 +44,27 @@ const (
 
 // Probe tries each method on running containers or, if there are none, on process 1; and Exec only on containers for
 // which no better one works. An error means that the engine could not be asked for containers.
-func (c *Collector) Probe(ctx context.Context) (Findings, error) {
+func (c *Collector) Probe(ctx context.Context) (ProbeResult, error) {
 	listed, err := c.list(ctx)
 	if err != nil {
-		return Findings{}, err
+		return ProbeResult{}, err
 	}
-	r := newRound(c, listed, Plain)
+	r := newRound(c, listed, false)
 	p := &probe{round: r, unread: make(map[*member]bool)}
 	members := r.meet(ctx, listed[:min(len(listed), probed)])
 	defer leave(members)
 	for _, m := range members {
 		// That Outpost can read itself, or cannot, tells nothing of others.
-		if !m.gone && m.Container.PID != 0 && !m.process.own && !m.Container.Sandboxed && m.Container.ID != r.Self {
+		if !m.gone && m.Container.PID != 0 && !m.process.own && !m.Container.Sandboxed && m.Container.ID != r.SelfContainer {
 			p.subjects = append(p.subjects, m)
 			p.unread[m] = true
 		}
 	}
-	var findings Findings
+	var findings ProbeResult
 	for _, method := range c.Methods {
-		findings.Reports = append(findings.Reports, p.report(ctx, method))
+		findings.Methods = append(findings.Methods, p.report(ctx, method))
 	}
-	findings.OwnersByCgroup = p.ownersByCgroup(ctx, findings.Reports)
+	findings.CgroupProblem = p.ownersByCgroup(ctx, findings.Methods)
 	return findings, nil
 }
 
@@ -75,8 +75,8 @@ type probe struct {
 	unread   map[*member]bool // by the methods that were tried
 }
 
-func (p *probe) report(ctx context.Context, method Method) Report {
-	report := Report{Method: method}
+func (p *probe) report(ctx context.Context, method Method) MethodStatus {
+	report := MethodStatus{Method: method}
 	for _, m := range p.subjects {
 		if method == Exec && (!p.unread[m] || report.Works > 0 || report.Tried == probedByCommand || executable(m) != nil) {
 			continue
@@ -105,11 +105,11 @@ func (p *probe) report(ctx context.Context, method Method) Report {
 	return report
 }
 
-func (r *Report) lacks(err error) {
+func (r *MethodStatus) lacks(err error) {
 	var e *explainedError
 	general := errors.As(err, &e) && e.general
-	if r.Missing == (Problem{}) || general && !r.General {
-		r.Missing, r.General = problemOf(err), general
+	if r.Problem == (Problem{}) || general && !r.HostWide {
+		r.Problem, r.HostWide = problemOf(err), general
 	}
 }
 
@@ -124,7 +124,7 @@ func (p *probe) tryInit(ctx context.Context, method Method) error {
 }
 
 // ownersByCgroup returns why the makers of sockets cannot be told by cgroup; empty if they can.
-func (p *probe) ownersByCgroup(ctx context.Context, reports []Report) string {
+func (p *probe) ownersByCgroup(ctx context.Context, reports []MethodStatus) string {
 	if len(p.subjects) == 0 {
 		return "no container runs in which to look"
 	}
@@ -154,16 +154,16 @@ func (p *probe) ownersByCgroup(ctx context.Context, reports []Report) string {
 }
 
 // String says it in a few words.
-func (r Report) String() string {
+func (r MethodStatus) String() string {
 	switch {
 	case r.NotNeeded:
 		return "not needed"
-	case r.Tried == 0 && r.Missing == Problem{}:
+	case r.Tried == 0 && r.Problem == Problem{}:
 		return "seems to work; no container runs to try it on"
 	case r.Works == r.Tried && r.Tried > 0:
 		return "works"
 	case r.Works > 0:
-		return fmt.Sprintf("works for %d of %d containers; else %s", r.Works, r.Tried, r.Missing.Reason)
+		return fmt.Sprintf("works for %d of %d containers; else %s", r.Works, r.Tried, r.Problem.Reason)
 	}
-	return "does not work: " + r.Missing.Reason
+	return "does not work: " + r.Problem.Reason
 }

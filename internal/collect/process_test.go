@@ -230,7 +230,7 @@ func (w *world) collector(t *testing.T, methods ...Method) *Collector {
 // read collects, and returns what is known of each container as "method ports of the namespace; reasons".
 func (w *world) read(t *testing.T, c *Collector) map[string]string {
 	t.Helper()
-	result, err := c.Collect(t.Context(), Plain)
+	result, err := c.Collect(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,8 +243,8 @@ func (w *world) read(t *testing.T, c *Collector) map[string]string {
 
 func tell(r Reading) string {
 	var ports, reasons []string
-	if r.Namespace != nil {
-		for _, s := range r.Namespace.Sockets {
+	if r.NetNS != nil {
+		for _, s := range r.NetNS.Sockets {
 			ports = append(ports, fmt.Sprint(s.Local.Port()))
 		}
 	}

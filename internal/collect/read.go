@@ -34,10 +34,10 @@ func (r *round) readTables(ctx context.Context, n *namespace) {
 			return
 		}
 		if r.uses(method) && !ended(err) {
-			n.unused = append(n.unused, Unused{Method: method, Problem: problemOf(err)})
+			n.unused = append(n.unused, Skipped{Method: method, Problem: problemOf(err)})
 		}
 	}
-	n.unused = slices.DeleteFunc(n.unused, func(u Unused) bool { return u.Method == n.method }) // it is, as far as it goes
+	n.unused = slices.DeleteFunc(n.unused, func(u Skipped) bool { return u.Method == n.method }) // it is, as far as it goes
 }
 
 // keep keeps what was read if nothing better was before.
@@ -142,7 +142,7 @@ func (r *round) ask(ctx context.Context, p *hostproc.Process, namespace *os.File
 			return listening, nil
 		}
 	}
-	return conn.All(bool(r.detail))
+	return conn.All(r.withTCPInfo)
 }
 
 // copyTables decodes the tables that the host's /proc shows of the process.

@@ -13,29 +13,29 @@ type Result struct {
 	// Addresses are the host's, but for loopback; none if they are not in sight, or could not be read.
 	Addresses    []procnet.Address
 	AddressesErr error
-	// Gone are the names of the containers that ended meanwhile.
-	Gone []string
+	// Exited are the names of the containers that ended meanwhile.
+	Exited []string
 }
 
 // Reading is what was learnt of one container.
 type Reading struct {
 	// Container is as inspected, or no more than the engine's list says of it if there are problems.
 	Container container.Container
-	// Namespace is its network namespace, which it may share with other readings; nil if that is not known.
-	Namespace *Namespace
+	// NetNS is its network namespace, which it may share with other readings; nil if that is not known.
+	NetNS *NetNS
 	// Owners tells which sockets of a shared namespace are the container's; nil if that cannot be told, or need
 	// not be because nobody shares the namespace.
 	Owners *procfd.Owners
 	// Method is how the tables were read; None if they could not be.
 	Method Method
-	// Unused are the better methods that could not be used.
-	Unused []Unused
+	// Skipped are the better methods that could not be used.
+	Skipped []Skipped
 	// Problems say why something is missing. Empty: everything was read.
 	Problems []Problem
 }
 
-// Namespace is a network namespace and what was read of it.
-type Namespace struct {
+// NetNS is a network namespace and what was read of it.
+type NetNS struct {
 	// ID is no other namespace's of the same collection.
 	ID string
 	// Host: it is the host's own, in which processes outside of all containers have sockets too.
@@ -59,8 +59,8 @@ const (
 	None     Method = "none"     // it was not read
 )
 
-// Unused is a method that could not be used.
-type Unused struct {
+// Skipped is a method that could not be used.
+type Skipped struct {
 	Method Method
 	Problem
 }

@@ -15,7 +15,7 @@ import (
 // once.
 type round struct {
 	*Collector
-	detail       Detail
+	withTCPInfo  bool
 	joined       map[string]bool           // ID or name of a container whose network another one joined
 	self         func() hostproc.Namespace // Outpost's own; no other has the zero value
 	capabilities func() hostproc.Capabilities
@@ -28,10 +28,10 @@ type round struct {
 	inspected map[string]func() (container.Container, error)
 }
 
-func newRound(c *Collector, listed []container.Summary, detail Detail) *round {
+func newRound(c *Collector, listed []container.Summary, withTCPInfo bool) *round {
 	r := &round{
 		Collector:    c,
-		detail:       detail,
+		withTCPInfo:  withTCPInfo,
 		joined:       make(map[string]bool),
 		self:         sync.OnceValue(c.ownNamespace),
 		capabilities: sync.OnceValue(c.Proc.Capabilities),
@@ -125,8 +125,8 @@ func (m *member) finish() Reading {
 	if n == nil {
 		return m.Reading
 	}
-	m.Namespace = &n.Namespace
-	m.Method, m.Unused = n.method, n.unused
+	m.NetNS = &n.NetNS
+	m.Method, m.Skipped = n.method, n.unused
 	if n.err != nil {
 		m.add(problemOf(first(m.tablesErr, n.err)))
 	}
@@ -137,7 +137,7 @@ func (m *member) finish() Reading {
 // isSelf reports whether Outpost runs in c, as far as the files tell that are mounted into its container. One that
 // joined another's network is given the other's files (moby daemon/container_operations_unix.go), so Outpost may be
 // in any of those that share them: then it is not known to be in c.
-func (r *round) isSelf(c container.Container) bool { return c.ID == r.Self && !r.isJoined(c) }
+func (r *round) isSelf(c container.Container) bool { return c.ID == r.SelfContainer && !r.isJoined(c) }
 
 // isJoined reports whether another container joined c's network.
 func (r *round) isJoined(c container.Container) bool {

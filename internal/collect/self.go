@@ -13,9 +13,9 @@ import (
 // of /proc/self/mountinfo: …/containers/<ID>/hostname /etc/hostname (moby daemon/container_operations_unix.go).
 var mountedFile = regexp.MustCompile(`/containers/([0-9a-f]{64})/\S+ /etc/(?:hostname|hosts|resolv\.conf) `)
 
-// FindSelf returns the ID of the container in which Outpost runs, as proc tells, usually /proc; empty if it runs in
+// SelfContainerID returns the ID of the container in which Outpost runs, as proc tells, usually /proc; empty if it runs in
 // none.
-func FindSelf(proc string) (id string, err error) {
+func SelfContainerID(proc string) (id string, err error) {
 	file, err := os.Open(filepath.Join(proc, "self", "mountinfo")) //nolint:gosec // the caller's own /proc
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil // not Linux

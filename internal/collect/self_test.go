@@ -25,13 +25,13 @@ func TestFindSelf(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(proc, "self", "mountinfo"), []byte(test.mountinfo), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			id, err := FindSelf(proc)
+			id, err := SelfContainerID(proc)
 			if id != test.want || err != nil {
 				t.Errorf("%q, %v; want %q", id, err, test.want)
 			}
 		})
 	}
-	if id, err := FindSelf(t.TempDir()); id != "" || err != nil {
+	if id, err := SelfContainerID(t.TempDir()); id != "" || err != nil {
 		t.Errorf("without /proc: %q, %v", id, err)
 	}
 }

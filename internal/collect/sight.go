@@ -48,7 +48,7 @@ func (r *round) look(ctx context.Context, c container.Container) sight {
 
 // judge tells why a process is not seen. One that is in Outpost's own container may be of no name that Outpost sees.
 func (r *round) judge(m *member) {
-	if r.Self != "" && r.inSight.Load() && errors.Is(m.process.err, hostproc.ErrAnother) {
+	if r.SelfContainer != "" && r.inSight.Load() && errors.Is(m.process.err, hostproc.ErrAnother) {
 		if companion, err := r.Proc.Companion(m.Container.PID); err == nil {
 			m.process = sight{process: companion, own: true}
 		}
@@ -171,7 +171,7 @@ func (r *round) hostAddresses(members []*member) ([]procnet.Address, error) {
 	switch {
 	case !inSight:
 		return nil, nil
-	case r.Self == "":
+	case r.SelfContainer == "":
 		return addressesOf(r.Proc.Self())
 	}
 	return addressesOf(r.Proc.Init())

@@ -18,7 +18,7 @@ import (
 
 // Collector collects from all running containers.
 type Collector interface {
-	Collect(ctx context.Context, detail collect.Detail) (collect.Result, error)
+	Collect(ctx context.Context, withTCPInfo bool) (collect.Result, error)
 }
 
 // Engine is what a Daemon asks of the container engine itself.
@@ -58,10 +58,10 @@ type Daemon struct {
 
 // collection is one for all who ask before it begins.
 type collection struct {
-	detail collect.Detail
-	done   chan struct{}
-	taken  snapshot.Snapshot // after done
-	err    error
+	withTCPInfo bool
+	done        chan struct{}
+	taken       snapshot.Snapshot // after done
+	err         error
 }
 
 // New returns a daemon. Samples are taken by sampling. Listeners on all addresses are listed at each of interfaces or, without any, at those of the
@@ -75,7 +75,7 @@ func New(collector, sampling Collector, engine Engine, interfaces []netip.Addr, 
 // Snapshot returns what is known of the host now; measured asks for what the kernel has measured of connections too.
 // It goes on for the others when one of those who wait for it stops waiting.
 func (d *Daemon) Snapshot(ctx context.Context, measured bool) (snapshot.Snapshot, error) {
-	c := d.join(ctx, collect.Detail(measured))
+	c := d.join(ctx, measured)
 	select {
 	case <-ctx.Done():
 		return snapshot.Snapshot{}, ctx.Err()
@@ -85,7 +85,7 @@ func (d *Daemon) Snapshot(ctx context.Context, measured bool) (snapshot.Snapshot
 }
 
 // join returns the next collection. One that has begun may have passed over what was started since.
-func (d *Daemon) join(ctx context.Context, detail collect.Detail) *collection {
+func (d *Daemon) join(ctx context.Context, withTCPInfo bool) *collection {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.next == nil {
@@ -95,7 +95,7 @@ func (d *Daemon) join(ctx context.Context, detail collect.Detail) *collection {
 	} else {
 		d.observer.Coalesced()
 	}
-	d.next.detail = d.next.detail || detail
+	d.next.withTCPInfo = d.next.withTCPInfo || withTCPInfo
 	return d.next
 }
 
@@ -104,9 +104,9 @@ func (d *Daemon) run(ctx context.Context, c *collection) {
 	defer func() { <-d.one }()
 	d.mu.Lock()
 	d.next = nil
-	detail := c.detail
+	withTCPInfo := c.withTCPInfo
 	d.mu.Unlock()
-	c.taken, c.err = d.collect(ctx, detail)
+	c.taken, c.err = d.collect(ctx, withTCPInfo)
 	close(c.done)
 }
 
@@ -120,7 +120,7 @@ func (d *Daemon) Sample(ctx context.Context) (snapshot.Snapshot, error) {
 		return snapshot.Snapshot{}, ctx.Err()
 	}
 	started := time.Now()
-	result, err := d.sampling.Collect(ctx, collect.Plain)
+	result, err := d.sampling.Collect(ctx, false)
 	if err != nil {
 		return snapshot.Snapshot{}, err
 	}
@@ -159,21 +159,21 @@ func (d *Daemon) Ready(ctx context.Context) error {
 }
 
 // Found logs what a probe found.
-func (d *Daemon) Found(findings collect.Findings) { d.journal.found(findings) }
+func (d *Daemon) Found(findings collect.ProbeResult) { d.journal.found(findings) }
 
 // Followed logs whether the engine's events are followed: err says why not.
 func (d *Daemon) Followed(err error) { d.journal.followed(err) }
 
-func (d *Daemon) collect(ctx context.Context, detail collect.Detail) (snapshot.Snapshot, error) {
+func (d *Daemon) collect(ctx context.Context, withTCPInfo bool) (snapshot.Snapshot, error) {
 	started := time.Now()
-	result, err := d.collector.Collect(ctx, detail)
+	result, err := d.collector.Collect(ctx, withTCPInfo)
 	d.journal.engine(err)
 	if err != nil {
 		d.observer.Failed()
 		return snapshot.Snapshot{}, err
 	}
 	taken := d.snapshot(ctx, result, started)
-	d.journal.containers(taken, result.Gone)
+	d.journal.containers(taken, result.Exited)
 	d.observer.Collected(taken)
 	d.recent.add(taken.Containers, false, time.Now())
 	return taken, nil

@@ -26,14 +26,14 @@ import (
 
 type collectorFunc func(context.Context) (collect.Result, error)
 
-func (f collectorFunc) Collect(ctx context.Context, _ collect.Detail) (collect.Result, error) {
+func (f collectorFunc) Collect(ctx context.Context, _ bool) (collect.Result, error) {
 	return f(ctx)
 }
 
-type collectorOf func(context.Context, collect.Detail) (collect.Result, error)
+type collectorOf func(context.Context, bool) (collect.Result, error)
 
-func (f collectorOf) Collect(ctx context.Context, detail collect.Detail) (collect.Result, error) {
-	return f(ctx, detail)
+func (f collectorOf) Collect(ctx context.Context, withTCPInfo bool) (collect.Result, error) {
+	return f(ctx, withTCPInfo)
 }
 
 // stub is an engine.
@@ -73,10 +73,10 @@ func TestRequestsShareTheNextCollection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var collections atomic.Int32
 		observed := &counts{}
-		var details []collect.Detail
-		d := New(collectorOf(func(ctx context.Context, detail collect.Detail) (collect.Result, error) {
+		var withTCPInfos []bool
+		d := New(collectorOf(func(ctx context.Context, withTCPInfo bool) (collect.Result, error) {
 			collections.Add(1)
-			details = append(details, detail)
+			withTCPInfos = append(withTCPInfos, withTCPInfo)
 			select {
 			case <-time.After(time.Second):
 				return collect.Result{}, nil
@@ -118,8 +118,8 @@ func TestRequestsShareTheNextCollection(t *testing.T) {
 		if n := observed.coalesced.Load(); n != 8 {
 			t.Errorf("%d requests shared another's", n)
 		}
-		if n := collections.Load(); n != 2 || details[0] != collect.Plain || details[1] != collect.Measured {
-			t.Errorf("%d collections, %v", n, details)
+		if n := collections.Load(); n != 2 || withTCPInfos[0] || !withTCPInfos[1] {
+			t.Errorf("%d collections, %v", n, withTCPInfos)
 		}
 		if _, err := d.Snapshot(t.Context(), false); err != nil || collections.Load() != 3 {
 			t.Errorf("a later request: %d collections, %v", collections.Load(), err)
@@ -202,8 +202,8 @@ func testReasonsAreLoggedOnce(t *testing.T) {
 	var result collect.Result
 	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil,
 		stub(never), []netip.Addr{netip.IPv4Unspecified()}, &counts{}, zerolog.New(&log).Level(zerolog.InfoLevel))
-	reading := func(network collect.Namespace, problems ...collect.Problem) []collect.Reading {
-		return []collect.Reading{{Container: container.Container{ID: "0a1b", Name: "/it"}, Namespace: &network, Problems: problems}}
+	reading := func(network collect.NetNS, problems ...collect.Problem) []collect.Reading {
+		return []collect.Reading{{Container: container.Container{ID: "0a1b", Name: "/it"}, NetNS: &network, Problems: problems}}
 	}
 	paused, rows := collect.Problem{Reason: "paused"}, collect.Problem{Reason: "rows", Detail: "1 of 2"}
 	moreRows := collect.Problem{Reason: "rows", Detail: "2 of 3"}
@@ -213,20 +213,20 @@ func testReasonsAreLoggedOnce(t *testing.T) {
 		after    time.Duration
 		want     []string
 	}{
-		{readings: reading(collect.Namespace{})},
-		{readings: reading(collect.Namespace{}, paused), want: incomplete},
-		{readings: reading(collect.Namespace{}, paused)},
-		{readings: reading(collect.Namespace{}, rows), want: incomplete},
-		{readings: reading(collect.Namespace{}, moreRows)},
-		{readings: reading(collect.Namespace{}), want: []string{"info: The container is read completely again"}},
-		{readings: reading(collect.Namespace{}, paused)},
-		{readings: reading(collect.Namespace{})},
-		{readings: reading(collect.Namespace{}, paused), after: 2 * repeatAfter, want: incomplete},
+		{readings: reading(collect.NetNS{})},
+		{readings: reading(collect.NetNS{}, paused), want: incomplete},
+		{readings: reading(collect.NetNS{}, paused)},
+		{readings: reading(collect.NetNS{}, rows), want: incomplete},
+		{readings: reading(collect.NetNS{}, moreRows)},
+		{readings: reading(collect.NetNS{}), want: []string{"info: The container is read completely again"}},
+		{readings: reading(collect.NetNS{}, paused)},
+		{readings: reading(collect.NetNS{})},
+		{readings: reading(collect.NetNS{}, paused), after: 2 * repeatAfter, want: incomplete},
 		{readings: nil},
-		{readings: reading(collect.Namespace{}, paused), want: incomplete},
+		{readings: reading(collect.NetNS{}, paused), want: incomplete},
 		{readings: nil},
 		{
-			readings: reading(collect.Namespace{Host: true, Shared: true}, paused),
+			readings: reading(collect.NetNS{Host: true, Shared: true}, paused),
 			want:     []string{"warn: Unable to obtain inodes for the container's (0a1b) main process. Some connections will be omitted to preserve accuracy"},
 		},
 	} {
@@ -258,17 +258,17 @@ func TestUnusedMethodsAreLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	j := newJournal(zerolog.New(&log).Level(zerolog.InfoLevel))
 	lacks := collect.Problem{Reason: "CAP_SYS_ADMIN is missing", Detail: "EPERM"}
-	j.found(collect.Findings{Reports: []collect.Report{
-		{Method: collect.Sockdiag, Tried: 2, Missing: lacks}, {Method: collect.Procfs, Tried: 2, Works: 2},
+	j.found(collect.ProbeResult{Methods: []collect.MethodStatus{
+		{Method: collect.Sockdiag, Tried: 2, Problem: lacks}, {Method: collect.Procfs, Tried: 2, Works: 2},
 	}})
 	if line := log.String(); !strings.Contains(line, `"sockdiag":"does not work: CAP_SYS_ADMIN is missing","procfs":"works","owners_by_cgroup":"works"`) {
 		t.Errorf("%s", line)
 	}
 	messages(t, &log)
-	all := func(unused ...collect.Unused) snapshot.Snapshot {
+	all := func(unused ...collect.Skipped) snapshot.Snapshot {
 		return snapshot.Snapshot{Containers: []snapshot.Container{{ID: "a", Unused: unused}, {ID: "b", Unused: unused}}}
 	}
-	sockdiag, procfs := collect.Unused{Method: collect.Sockdiag, Problem: lacks}, collect.Unused{Method: collect.Procfs, Problem: collect.Problem{Reason: "hidden"}}
+	sockdiag, procfs := collect.Skipped{Method: collect.Sockdiag, Problem: lacks}, collect.Skipped{Method: collect.Procfs, Problem: collect.Problem{Reason: "hidden"}}
 	for i, step := range []struct {
 		taken snapshot.Snapshot
 		want  []string
@@ -292,7 +292,7 @@ func TestInterfacesAreFound(t *testing.T) {
 	var log bytes.Buffer
 	result := collect.Result{Readings: []collect.Reading{{
 		Container: container.Container{Networks: []container.Network{{Gateways: []netip.Addr{netip.MustParseAddr("10.9.0.1")}}}},
-		Namespace: &collect.Namespace{Host: true, Sockets: []socket.Socket{{Local: netip.MustParseAddrPort("[::]:80"), State: socket.Listen}}},
+		NetNS:     &collect.NetNS{Host: true, Sockets: []socket.Socket{{Local: netip.MustParseAddrPort("[::]:80"), State: socket.Listen}}},
 	}}}
 	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil, stub(never), nil, &counts{},
 		zerolog.New(&log).Level(zerolog.InfoLevel))

@@ -65,19 +65,19 @@ func (j *journal) changed(subject, text string) bool {
 }
 
 // found logs which methods work, and what is missing for those that do not.
-func (j *journal) found(findings collect.Findings) {
+func (j *journal) found(findings collect.ProbeResult) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	line := j.log.Info()
-	for _, report := range findings.Reports {
+	for _, report := range findings.Methods {
 		line.Stringer(string(report.Method), report)
 		if report.Works < report.Tried && report.Method != collect.Exec {
-			j.unused[unusedKey(report.Method, report.Missing.Reason)] = &unused{now: true, logged: time.Now()}
+			j.unused[unusedKey(report.Method, report.Problem.Reason)] = &unused{now: true, logged: time.Now()}
 		}
 	}
 	owners := "works"
-	if findings.OwnersByCgroup != "" {
-		owners = "does not work: " + findings.OwnersByCgroup
+	if findings.CgroupProblem != "" {
+		owners = "does not work: " + findings.CgroupProblem
 	}
 	line.Str("owners_by_cgroup", owners).Msg("Ways to read socket tables; a command is run where nothing better works")
 }

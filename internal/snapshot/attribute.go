@@ -25,10 +25,10 @@ type sockets struct {
 //     may be no container's at all, only listeners are, on ports that the container's configuration names.
 func attribute(readings []collect.Reading) []sockets {
 	result := make([]sockets, len(readings))
-	members := make(map[*collect.Namespace][]int)
+	members := make(map[*collect.NetNS][]int)
 	for i, r := range readings {
-		if r.Namespace != nil {
-			members[r.Namespace] = append(members[r.Namespace], i)
+		if r.NetNS != nil {
+			members[r.NetNS] = append(members[r.NetNS], i)
 		}
 	}
 	for namespace, indexes := range members {
@@ -47,7 +47,7 @@ func attribute(readings []collect.Reading) []sockets {
 
 // attributeShared fills in the results of the readings at indexes, which share a namespace.
 func attributeShared(readings []collect.Reading, indexes []int, result []sockets) {
-	namespace := readings[indexes[0]].Namespace
+	namespace := readings[indexes[0]].NetNS
 	holders := holdersOf(readings, indexes)
 	listening := result[indexes[0]].listening
 	for _, s := range namespace.Sockets {
@@ -82,7 +82,7 @@ func allOwnersKnown(r collect.Reading) bool { return r.Owners != nil && r.Owners
 
 // ownersUnknown reports whether none of the container's processes in a shared namespace could be looked at.
 func ownersUnknown(r collect.Reading) bool {
-	return r.Namespace.Shared && (r.Owners == nil || r.Owners.Readable == 0 && r.Owners.Denied > 0)
+	return r.NetNS.Shared && (r.Owners == nil || r.Owners.Readable == 0 && r.Owners.Denied > 0)
 }
 
 // holdersOf maps an inode to the readings whose containers hold it. Inode 0 is nobody's.

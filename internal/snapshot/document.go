@@ -152,7 +152,7 @@ func containerDocument(c Container) ContainerDocument {
 		Namespace:   c.Namespace,
 		Networks:    each(c.Networks, networkDocument),
 		Method:      c.Method,
-		Unused: each(c.Unused, func(u collect.Unused) UnusedDocument {
+		Unused: each(c.Unused, func(u collect.Skipped) UnusedDocument {
 			return UnusedDocument{u.Method, u.Reason}
 		}),
 		Status:      c.Status(),

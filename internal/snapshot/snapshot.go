@@ -43,7 +43,7 @@ type Container struct {
 	Namespace string
 	Method    collect.Method
 	// Unused are the better methods that could not be used.
-	Unused []collect.Unused
+	Unused []collect.Skipped
 	// Listeners and Connections are its sockets, ascending.
 	Listeners   []Listener
 	Connections []Connection
@@ -111,23 +111,23 @@ func containerOf(reading collect.Reading, its sockets, interfaces Interfaces) Co
 		Service:  reading.Container.Service,
 		Networks: reading.Container.Networks,
 		Method:   reading.Method,
-		Unused:   reading.Unused,
+		Unused:   reading.Skipped,
 		Problems: reading.Problems,
 		Network:  reading.Container.Network,
 		Sockets:  len(its.own),
 		LeftOut:  LeftOut{OwnerUnknown: its.unknown},
 	}
-	if reading.Namespace == nil {
+	if reading.NetNS == nil {
 		return c
 	}
-	c.Namespace = reading.Namespace.ID
-	c.OwnersUnknown = reading.Namespace.Host && ownersUnknown(reading)
-	c.LeftOut.NotItsOwn = len(reading.Namespace.Sockets) - len(its.own) - its.unknown
-	published := publishedOf(reading.Namespace.Published)
+	c.Namespace = reading.NetNS.ID
+	c.OwnersUnknown = reading.NetNS.Host && ownersUnknown(reading)
+	c.LeftOut.NotItsOwn = len(reading.NetNS.Sockets) - len(its.own) - its.unknown
+	published := publishedOf(reading.NetNS.Published)
 	for _, s := range its.own {
 		switch s.State {
 		case socket.Listen:
-			c.listen(s.Local, processOf(reading, s), reading.Namespace.Host, published, interfaces)
+			c.listen(s.Local, processOf(reading, s), reading.NetNS.Host, published, interfaces)
 		case socket.Established, socket.TimeWait:
 			c.connect(s, processOf(reading, s), its.listening)
 		default:

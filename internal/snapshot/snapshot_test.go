@@ -153,7 +153,7 @@ func TestOwnNamespace(t *testing.T) {
 			}
 			got := Attribute(collect.Result{Readings: []collect.Reading{{
 				Container: container.Container{Name: "/it", Image: "shop/web:1"},
-				Namespace: &collect.Namespace{Published: test.published, Sockets: test.sockets},
+				NetNS:     &collect.NetNS{Published: test.published, Sockets: test.sockets},
 			}}}, Interfaces{Addresses: test.interfaces})[0]
 			if diff := cmp.Diff(test.listening, texts(got.Listening)); diff != "" {
 				t.Errorf("listening (-want +got):\n%s", diff)
@@ -181,11 +181,11 @@ func TestSharedNamespace(t *testing.T) {
 	accepted := established("10.0.0.1:80", "10.0.0.9:5000", 3)
 	unaccepted := established("10.0.0.1:80", "10.0.0.9:5001", 0)
 	all := []socket.Socket{web, db, accepted, unaccepted}
-	pod := collect.Namespace{Shared: true, Sockets: all, Published: append(published(80, "0.0.0.0:8080"), published(5432, "0.0.0.0:5432")...)}
-	host := collect.Namespace{Shared: true, Host: true, Sockets: all}
+	pod := collect.NetNS{Shared: true, Sockets: all, Published: append(published(80, "0.0.0.0:8080"), published(5432, "0.0.0.0:5432")...)}
+	host := collect.NetNS{Shared: true, Host: true, Sockets: all}
 	tests := []struct {
 		name      string
-		namespace collect.Namespace
+		namespace collect.NetNS
 		members   []member
 	}{
 		{
@@ -256,7 +256,7 @@ func TestSharedNamespace(t *testing.T) {
 			var result collect.Result
 			for _, m := range test.members {
 				result.Readings = append(result.Readings, collect.Reading{
-					Container: container.Container{Configured: m.configured}, Namespace: &test.namespace, Owners: m.owners,
+					Container: container.Container{Configured: m.configured}, NetNS: &test.namespace, Owners: m.owners,
 				})
 			}
 			for i, got := range Attribute(result, Interfaces{Addresses: addrs("0.0.0.0")}) {
@@ -284,7 +284,7 @@ func TestSharedNamespace(t *testing.T) {
 // A sandbox has the sockets of its container alone, on the host's network too.
 func TestSandboxOnTheHostsNetwork(t *testing.T) {
 	got := Attribute(collect.Result{Readings: []collect.Reading{{
-		Namespace: &collect.Namespace{Host: true, Sockets: []socket.Socket{listen("0.0.0.0:80", 0), established("10.0.0.1:80", "10.0.0.9:5000", 0)}},
+		NetNS: &collect.NetNS{Host: true, Sockets: []socket.Socket{listen("0.0.0.0:80", 0), established("10.0.0.1:80", "10.0.0.9:5000", 0)}},
 	}}}, Interfaces{Addresses: addrs("10.0.0.1")})[0]
 	if !slices.Equal(texts(got.Listening), []string{"10.0.0.1:80"}) || !slices.Equal(texts(got.Established), []string{"10.0.0.9:5000"}) || got.OwnersUnknown {
 		t.Errorf("%+v", got)
@@ -293,12 +293,12 @@ func TestSandboxOnTheHostsNetwork(t *testing.T) {
 
 // An unaccepted connection waits in the queue of the listener on its very address, if there is one.
 func TestUnacceptedPrefersTheExactListener(t *testing.T) {
-	namespace := &collect.Namespace{Shared: true, Host: true, Sockets: []socket.Socket{
+	namespace := &collect.NetNS{Shared: true, Host: true, Sockets: []socket.Socket{
 		listen("0.0.0.0:80", 1), listen("10.0.0.1:80", 2), listen("[::]:81", 3),
 		established("10.0.0.1:80", "10.0.0.9:5000", 0), established("10.0.0.2:80", "10.0.0.9:5001", 0), established("10.0.0.2:81", "10.0.0.9:5002", 0),
 	}}
 	got := Attribute(collect.Result{Readings: []collect.Reading{
-		{Namespace: namespace, Owners: owners(0, 1)}, {Namespace: namespace, Owners: owners(0, 2)}, {Namespace: namespace, Owners: owners(0, 3)},
+		{NetNS: namespace, Owners: owners(0, 1)}, {NetNS: namespace, Owners: owners(0, 2)}, {NetNS: namespace, Owners: owners(0, 3)},
 	}}, Interfaces{})
 	for i, want := range []string{"10.0.0.9:5001", "10.0.0.9:5000", "10.0.0.9:5002"} {
 		if !slices.Equal(texts(got[i].Established), []string{want}) {
@@ -381,12 +381,12 @@ func TestManyListenersOnOnePort(t *testing.T) {
 		reused = append(reused, listen("0.0.0.0:80", uint64(i+1)), in(socket.TimeWait, established("10.0.0.1:80", remote, 0)))
 	}
 	for _, sockets := range [][]socket.Socket{addresses, reused} {
-		namespace := &collect.Namespace{Sockets: sockets, Shared: true}
+		namespace := &collect.NetNS{Sockets: sockets, Shared: true}
 		held := owners(0)
 		for _, s := range sockets {
 			held.Inodes[s.Inode] = ""
 		}
-		got := Attribute(collect.Result{Readings: []collect.Reading{{Namespace: namespace, Owners: held}, {Namespace: namespace, Owners: owners(0)}}}, Interfaces{})
+		got := Attribute(collect.Result{Readings: []collect.Reading{{NetNS: namespace, Owners: held}, {NetNS: namespace, Owners: owners(0)}}}, Interfaces{})
 		if len(got[0].Listeners) != many || len(got[0].Connections) != many || len(got[1].Connections) != 0 {
 			t.Errorf("%d listeners, %d and %d connections", len(got[0].Listeners), len(got[0].Connections), len(got[1].Connections))
 		}
