@@ -16,14 +16,14 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// fileOf writes a file of the test's own, and returns its path.
-func fileOf(t testing.TB, lines ...string) string {
+// writeLines writes a file of the test's own, and returns its path.
+func writeLines(t testing.TB, lines ...string) string {
 	t.Helper()
-	return put(t, filepath.Join(t.TempDir(), "file"), strings.Join(lines, "\n"))
+	return writeFile(t, filepath.Join(t.TempDir(), "file"), strings.Join(lines, "\n"))
 }
 
-// outputOf runs the binary to its end.
-func outputOf(t testing.TB, variables []string, args ...string) (output string, status int) {
+// runOutpost runs the binary to its end.
+func runOutpost(t testing.TB, variables []string, args ...string) (output string, status int) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), binary, args...)
 	command.Env = append(os.Environ(), variables...)
@@ -35,7 +35,7 @@ func outputOf(t testing.TB, variables []string, args ...string) (output string, 
 }
 
 // A daemon and a mapper that both want a token and a certificate, with everything that asks them.
-func TestAccess(t *testing.T) {
+func TestTokenAndCertificateAreRequired(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
@@ -43,7 +43,7 @@ func TestAccess(t *testing.T) {
 	servers, clients := accesstest.NewAuthority(t), accesstest.NewAuthority(t)
 	certificate, key := servers.Issue("server")
 	own, ownKey := clients.Issue("mapper")
-	token := fileOf(t, "a-token-of-more-than-16-characters")
+	token := writeLines(t, "a-token-of-more-than-16-characters")
 	web := deployment(t, "web.yaml", "server.pem", certificate, "server.key", key, "clients.pem", clients.File)
 	guarded := []string{"OUTPOST_TOKEN_FILE=" + token, "OUTPOST_WEB_CONFIG=" + web}
 	credentials := []string{
@@ -66,35 +66,35 @@ func TestAccess(t *testing.T) {
 		"no certificate": {url, credentials[:2], graph.StateFailed, "certificate required"},
 		"no authority":   {url, credentials[:1], graph.StateFailed, "x509: certificate signed by unknown authority"},
 	} {
-		m := startMap(t, []string{test.url}, test.variables...)
+		m := startMapper(t, []string{test.url}, test.variables...)
 		eventually(t, func() bool { return m.graph("").Targets[0].State != graph.StatePending })
 		if got := m.graph("").Targets[0]; got.State != test.state || !strings.Contains(got.Reason, test.reason) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 	// A mapper that is guarded itself is asked by the same credentials.
-	m := startMap(t, []string{url}, append(guarded, credentials...)...)
+	m := startMapper(t, []string{url}, append(guarded, credentials...)...)
 	mapper := strings.Replace(m.url, "http://", "https://", 1)
 	eventually(t, func() bool {
-		output, _ := outputOf(t, credentials, "links", "--from", mapper)
+		output, _ := runOutpost(t, credentials, "links", "--from", mapper)
 		return strings.Contains(output, l.Name("client"))
 	})
 	for _, args := range [][]string{{"links", "--from", url}, {"ls", "--from", url}, {"links"}} {
 		variables := append(append([]string{"OUTPOST_LISTEN=" + strings.TrimPrefix(url, "https://")}, guarded...), credentials...)
-		if output, status := outputOf(t, variables, args...); status != 0 || !strings.Contains(output, l.Name("it")) {
+		if output, status := runOutpost(t, variables, args...); status != 0 || !strings.Contains(output, l.Name("it")) {
 			t.Errorf("%q: %d %s", args, status, output)
 		}
-		if output, status := outputOf(t, variables[:3], args...); status != 1 || strings.Contains(output, l.Name("it")) {
+		if output, status := runOutpost(t, variables[:3], args...); status != 1 || strings.Contains(output, l.Name("it")) {
 			t.Errorf("%q without credentials: %d %s", args, status, output)
 		}
 	}
-	if output, status := outputOf(t, append(guarded, "OUTPOST_LISTEN="+strings.TrimPrefix(url, "https://")), "healthcheck"); status != 0 {
+	if output, status := runOutpost(t, append(guarded, "OUTPOST_LISTEN="+strings.TrimPrefix(url, "https://")), "healthcheck"); status != 0 {
 		t.Errorf("healthcheck: %d %s", status, output)
 	}
 }
 
 // Where everybody may ask, that is said once, with what to do; where nobody else can or may, it is not.
-func TestOpenIsAWarning(t *testing.T) {
+func TestOpenAddressIsLoggedOnce(t *testing.T) {
 	newLab(t)
 	const warning = "Everybody who reaches this address can read"
 	for name, test := range map[string]struct {
@@ -103,10 +103,10 @@ func TestOpenIsAWarning(t *testing.T) {
 	}{
 		"loopback": {nil, 0},
 		"beyond":   {[]string{"OUTPOST_LISTEN=0.0.0.0:0"}, 1},
-		"a token":  {[]string{"OUTPOST_LISTEN=0.0.0.0:0", "OUTPOST_TOKEN_FILE=" + fileOf(t, strings.Repeat("x", 16))}, 0},
+		"a token":  {[]string{"OUTPOST_LISTEN=0.0.0.0:0", "OUTPOST_TOKEN_FILE=" + writeLines(t, strings.Repeat("x", 16))}, 0},
 	} {
-		for _, o := range []*outpost{start(t, test.variables...), startMap(t, []string{"127.0.0.1:1"}, test.variables...)} {
-			if n := o.timesLogged(warning); n != test.times {
+		for _, o := range []*outpost{start(t, test.variables...), startMapper(t, []string{"127.0.0.1:1"}, test.variables...)} {
+			if n := o.countLogLines(warning); n != test.times {
 				t.Errorf("%s: said %d times:\n%s", name, n, o.logged())
 			}
 		}
@@ -114,10 +114,10 @@ func TestOpenIsAWarning(t *testing.T) {
 }
 
 // Passwords in targets stay out of everything that is printed.
-func TestPasswordsStaySecret(t *testing.T) {
+func TestPasswordsAreNotPrinted(t *testing.T) {
 	newLab(t)
 	const secret = "of-nobody-else"
-	m := startMap(t, []string{"http://user:" + secret + "@127.0.0.1:1/"}, "LOG_LEVEL=DEBUG")
+	m := startMapper(t, []string{"http://user:" + secret + "@127.0.0.1:1/"}, "LOG_LEVEL=DEBUG")
 	eventually(t, func() bool { return m.graph("").Targets[0].State == graph.StateFailed })
 	for name, text := range map[string]string{"log": m.logged(), "map": m.get("/v1/graph").body, "metrics": m.get("/metrics").body} {
 		if strings.Contains(text, secret) {
@@ -125,7 +125,7 @@ func TestPasswordsStaySecret(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"map", "http://user:" + secret + "@host?x"}, {"ls", "--from", "http://user:" + secret + "@127.0.0.1:1"}, {"ls", "--from", "user:" + secret + "@127.0.0.1"}, {"map", "http://user:1/" + secret + "@host"}} {
-		if output, status := outputOf(t, nil, args...); status == 0 || strings.Contains(output, secret) {
+		if output, status := runOutpost(t, nil, args...); status == 0 || strings.Contains(output, secret) {
 			t.Errorf("%q: %d %s", args, status, output)
 		}
 	}
@@ -133,7 +133,7 @@ func TestPasswordsStaySecret(t *testing.T) {
 
 // The log for machines is JSON with time, level and message in each line, the one for people is text; what containers are
 // called steers no terminal.
-func TestLogFormats(t *testing.T) {
+func TestLogIsJSONOrConsoleText(t *testing.T) {
 	l := newLab(t)
 	l.run("scratch", bare, "/peer", "listen:tcp4:0.0.0.0:80")
 	machines := start(t, execOnly)
@@ -159,7 +159,7 @@ func TestLogFormats(t *testing.T) {
 }
 
 // Profiles are served where that is asked for, and nowhere else.
-func TestProfiles(t *testing.T) {
+func TestProfilesAreServedWhereConfigured(t *testing.T) {
 	l := newLab(t)
 	o := start(t, profiled)
 	if a := o.get("/debug/pprof/"); a.status != http.StatusNotFound {
@@ -189,7 +189,7 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%s of %s: %d", path, host, response.StatusCode)
 		}
 	}
-	if output, status := outputOf(t, []string{fmt.Sprint("OUTPOST_PPROF=0.0.0.0:", l.port(1))}); status != 2 || !strings.Contains(output, "a loopback address") {
+	if output, status := runOutpost(t, []string{fmt.Sprint("OUTPOST_PPROF=0.0.0.0:", l.port(1))}); status != 2 || !strings.Contains(output, "a loopback address") {
 		t.Errorf("%d %s", status, output)
 	}
 }

@@ -20,13 +20,13 @@ import (
 )
 
 // simulated is a daemon whose host has 50 containers of 20 connections each.
-type simulated struct {
+type simulatedDaemon struct {
 	compressed []byte
 	every      int32        // so many polls pass between two changes; 0: it never changes
 	polls      atomic.Int32 // from a number of its own, so that not all change at once
 }
 
-func newSimulated(b *testing.B, host int, every int32) *simulated {
+func newSimulatedDaemon(b *testing.B, host int, every int32) *simulatedDaemon {
 	b.Helper()
 	at := func(addr netip.Addr, port int) snapshot.Endpoint {
 		return snapshot.Endpoint{Address: addr.String(), Port: uint16(port)}
@@ -57,12 +57,12 @@ func newSimulated(b *testing.B, host int, every int32) *simulated {
 	if err := w.Close(); err != nil {
 		b.Fatal(err)
 	}
-	s := &simulated{compressed: compressed.Bytes(), every: every}
+	s := &simulatedDaemon{compressed: compressed.Bytes(), every: every}
 	s.polls.Store(int32(host))
 	return s
 }
 
-func (s *simulated) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *simulatedDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	state := int32(0)
 	if poll := s.polls.Add(1); s.every > 0 {
 		state = poll / s.every
@@ -90,10 +90,10 @@ func BenchmarkPolling(b *testing.B) {
 	}{{"unchanged", 0}, {"changes=every-tenth-poll", 10}, {"changes=each-poll", 1}} {
 		b.Run(test.name, func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "targets")
-			if err := os.WriteFile(path, []byte(strings.Join(serveSimulated(b, 1000, test.every), "\n")), 0o600); err != nil {
+			if err := os.WriteFile(path, []byte(strings.Join(serveSimulatedDaemons(b, 1000, test.every), "\n")), 0o600); err != nil {
 				b.Fatal(err)
 			}
-			m := startMap(b, []string{"file:" + path}, "OUTPOST_INTERVAL=10s")
+			m := startMapper(b, []string{"file:" + path}, "OUTPOST_INTERVAL=10s")
 			const warm, measured = 25 * time.Second, time.Minute
 			time.Sleep(warm)
 			before := m.cpu(b)
@@ -115,7 +115,7 @@ func BenchmarkPolling(b *testing.B) {
 	}
 }
 
-func serveSimulated(b *testing.B, count int, every int32) (addresses []string) {
+func serveSimulatedDaemons(b *testing.B, count int, every int32) (addresses []string) {
 	b.Helper()
 	for i := range count {
 		var config net.ListenConfig
@@ -123,7 +123,7 @@ func serveSimulated(b *testing.B, count int, every int32) (addresses []string) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		server := &http.Server{Handler: newSimulated(b, i, every), ReadHeaderTimeout: time.Minute}
+		server := &http.Server{Handler: newSimulatedDaemon(b, i, every), ReadHeaderTimeout: time.Minute}
 		go func() { _ = server.Serve(listener) }()
 		b.Cleanup(func() { _ = server.Close() })
 		addresses = append(addresses, listener.Addr().String())

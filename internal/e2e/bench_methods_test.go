@@ -1,7 +1,7 @@
 package e2e
 
 import (
-	bytesof "encoding/binary"
+	byteorder "encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -32,11 +32,11 @@ func BenchmarkMethods(b *testing.B) {
 			pids = append(pids, l.docker("inspect", "-f", "{{.State.Pid}}", id))
 		}
 		b.Run(fmt.Sprint("sockdiag/", n), func(b *testing.B) {
-			floor := openDumps(b, pids)
-			compareWithFloor(b, "sockdiag", n, func() { dumpAll(b, floor) }, func() {})
+			floor := openDiagSockets(b, pids)
+			benchAgainstFloor(b, "sockdiag", n, func() { dumpSockets(b, floor) }, func() {})
 		})
 		b.Run(fmt.Sprint("procfs/", n), func(b *testing.B) {
-			compareWithFloor(b, "procfs", n, func() { readAll(b, pids) }, func() { readOnAllCores(b, pids) })
+			benchAgainstFloor(b, "procfs", n, func() { readTables(b, pids) }, func() { readTablesOnAllCores(b, pids) })
 		})
 		if n == benchContainers {
 			b.Run("loop/100", func(b *testing.B) { benchLoop(b, n) })
@@ -54,17 +54,17 @@ func BenchmarkConnected(b *testing.B) {
 		pids = append(pids, l.docker("inspect", "-f", "{{.State.Pid}}", id))
 	}
 	b.Run("sockdiag", func(b *testing.B) {
-		floor := openDumps(b, pids)
-		compareWithFloor(b, "sockdiag", benchContainers, func() { dumpAll(b, floor) }, func() {})
+		floor := openDiagSockets(b, pids)
+		benchAgainstFloor(b, "sockdiag", benchContainers, func() { dumpSockets(b, floor) }, func() {})
 	})
 	b.Run("procfs", func(b *testing.B) {
-		compareWithFloor(b, "procfs", benchContainers, func() { readAll(b, pids) }, func() { readOnAllCores(b, pids) })
+		benchAgainstFloor(b, "procfs", benchContainers, func() { readTables(b, pids) }, func() { readTablesOnAllCores(b, pids) })
 	})
 }
 
-// compareWithFloor reports how long a poll and the floor take, in turns, and their ratio. The floor is the sum: it
+// benchAgainstFloor reports how long a poll and the floor take, in turns, and their ratio. The floor is the sum: it
 // uses one core, and the daemon all of them, as does parallel.
-func compareWithFloor(b *testing.B, method string, containers int, floor, parallel func()) {
+func benchAgainstFloor(b *testing.B, method string, containers int, floor, parallel func()) {
 	b.Helper()
 	o := start(b, "OUTPOST_COLLECTOR="+method)
 	for range 3 {
@@ -81,7 +81,7 @@ func compareWithFloor(b *testing.B, method string, containers int, floor, parall
 		parallel()
 		inParallel += time.Since(started)
 		started = time.Now()
-		o.poll()
+		o.fetch()
 		byOutpost += time.Since(started)
 	}
 	b.ReportMetric(0, "ns/op") // of all together, which says nothing
@@ -93,7 +93,7 @@ func compareWithFloor(b *testing.B, method string, containers int, floor, parall
 }
 
 // poll asks for the connections as a client does that has no use for them.
-func (o *outpost) poll() {
+func (o *outpost) fetch() {
 	request, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, o.url+"/connections", http.NoBody)
 	if err != nil {
 		o.t.Fatal(err)
@@ -108,8 +108,8 @@ func (o *outpost) poll() {
 	}
 }
 
-// openDumps opens an inet_diag socket in the network namespace of each process.
-func openDumps(b *testing.B, pids []string) []*netlink.Conn {
+// openDiagSockets opens an inet_diag socket in the network namespace of each process.
+func openDiagSockets(b *testing.B, pids []string) []*netlink.Conn {
 	b.Helper()
 	conns := make([]*netlink.Conn, len(pids))
 	for i, pid := range pids {
@@ -127,12 +127,12 @@ func openDumps(b *testing.B, pids []string) []*netlink.Conn {
 	return conns
 }
 
-// dumpAll makes one dump of both families in each namespace (TCPDIAG_GETSOCK of net/ipv4/inet_diag.c).
-func dumpAll(b *testing.B, conns []*netlink.Conn) {
+// dumpSockets makes one dump of both families in each namespace (TCPDIAG_GETSOCK of net/ipv4/inet_diag.c).
+func dumpSockets(b *testing.B, conns []*netlink.Conn) {
 	b.Helper()
 	request := netlink.Message{Header: netlink.Header{Type: 18, Flags: netlink.Request | netlink.Dump}, Data: make([]byte, 60)}
 	request.Data[0] = unix.AF_INET
-	bytesof.NativeEndian.PutUint32(request.Data[52:], 1<<10|1<<1|1<<6) // LISTEN, ESTABLISHED, TIME_WAIT
+	byteorder.NativeEndian.PutUint32(request.Data[52:], 1<<10|1<<1|1<<6) // LISTEN, ESTABLISHED, TIME_WAIT
 	for _, conn := range conns {
 		if _, err := conn.Execute(request); err != nil {
 			b.Fatal(err)
@@ -140,8 +140,8 @@ func dumpAll(b *testing.B, conns []*netlink.Conn) {
 	}
 }
 
-// readAll reads both tables of each process, in large pieces and without the read that returns nothing.
-func readAll(b *testing.B, pids []string) {
+// readTables reads both tables of each process, in large pieces and without the read that returns nothing.
+func readTables(b *testing.B, pids []string) {
 	b.Helper()
 	buffer := make([]byte, 64<<10)
 	for _, pid := range pids {
@@ -163,13 +163,13 @@ func readAll(b *testing.B, pids []string) {
 	}
 }
 
-// readOnAllCores is readAll, shared by as many readers as there are cores.
-func readOnAllCores(b *testing.B, pids []string) {
+// readTablesOnAllCores is readTables, shared by as many readers as there are cores.
+func readTablesOnAllCores(b *testing.B, pids []string) {
 	b.Helper()
 	var group sync.WaitGroup
 	readers := runtime.NumCPU()
 	for i := range readers {
-		group.Go(func() { readAll(b, pids[i*len(pids)/readers:(i+1)*len(pids)/readers]) })
+		group.Go(func() { readTables(b, pids[i*len(pids)/readers:(i+1)*len(pids)/readers]) })
 	}
 	group.Wait()
 }
@@ -190,7 +190,7 @@ func benchLoop(b *testing.B, containers int) {
 			b.Fatalf("%d listeners, %v: %s", n, err, output)
 		}
 		started = time.Now()
-		o.poll()
+		o.fetch()
 		byOutpost += time.Since(started)
 	}
 	b.ReportMetric(0, "ns/op")
@@ -215,7 +215,7 @@ func BenchmarkSockets(b *testing.B) {
 				o := start(b, "OUTPOST_COLLECTOR="+method)
 				o.connections()
 				for b.Loop() {
-					o.poll()
+					o.fetch()
 				}
 			})
 		}
@@ -234,7 +234,7 @@ func BenchmarkOwners(b *testing.B) {
 		o := e.start()
 		defer o.end()
 		s := o.snapshot()
-		if c := s.of(b, e.Name("7")); c.Status != "ok" || len(c.Listening) != 1 || c.Method != "sockdiag" {
+		if c := s.container(b, e.Name("7")); c.Status != "ok" || len(c.Listening) != 1 || c.Method != "sockdiag" {
 			b.Fatalf("%+v", c)
 		}
 		found := 0
@@ -245,7 +245,7 @@ func BenchmarkOwners(b *testing.B) {
 			b.Fatalf("%d sockets", found)
 		}
 		for b.Loop() {
-			o.poll()
+			o.fetch()
 		}
 	}
 	b.Run("sockets=0", func(b *testing.B) { poll(b, 0) })

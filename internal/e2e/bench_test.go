@@ -44,7 +44,7 @@ func BenchmarkConnections(b *testing.B) {
 	var byFloor, byOutpost time.Duration
 	for b.Loop() {
 		started := time.Now()
-		floor.readAll(b.Context(), ids)
+		floor.readTables(b.Context(), ids)
 		byFloor += time.Since(started)
 		started = time.Now()
 		o.connections()
@@ -75,7 +75,7 @@ func (f *floor) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return dialer.DialContext(ctx, "unix", f.socket)
 }
 
-func (f *floor) readAll(ctx context.Context, ids []string) {
+func (f *floor) readTables(ctx context.Context, ids []string) {
 	var group sync.WaitGroup
 	slots := make(chan struct{}, benchParallel)
 	for _, id := range ids {

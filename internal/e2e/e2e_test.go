@@ -21,11 +21,11 @@ import (
 
 // What TestMain makes for all tests.
 var (
-	binary string                          // path of the daemon; empty where there is no engine
-	tools  string                          // name of an image with busybox and peer
-	bare   string                          // name of an image with peer alone, as /peer
-	image  func() (name string, err error) // builds the daemon's image, once
-	ship   func() (path string, err error) // builds the daemon as it is released, once
+	binary       string                          // path of the daemon; empty where there is no engine
+	tools        string                          // name of an image with busybox and peer
+	bare         string                          // name of an image with peer alone, as /peer
+	image        func() (name string, err error) // builds the daemon's image, once
+	buildRelease func() (path string, err error) // builds the daemon as it is released, once
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -64,7 +64,7 @@ func prepare(ctx context.Context, shared *lab.Lab, directory string) error {
 	if err := build(ctx, binary, buildFlags); err != nil {
 		return err
 	}
-	ship = sync.OnceValues(func() (string, error) {
+	buildRelease = sync.OnceValues(func() (string, error) {
 		path := filepath.Join(directory, "released")
 		return path, build(ctx, path, releaseFlags)
 	})
@@ -103,9 +103,9 @@ func build(ctx context.Context, path string, flags []string) error {
 
 // released is the path of the daemon as it is released: the race detector makes it some ten times as slow and as large, so
 // that its limits of time and memory are others.
-func released(t testing.TB) string {
+func releaseBinary(t testing.TB) string {
 	t.Helper()
-	path, err := ship()
+	path, err := buildRelease()
 	if err != nil {
 		t.Fatal(err)
 	}

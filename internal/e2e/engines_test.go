@@ -58,7 +58,7 @@ func (e *testEngine) inside(args ...string) string {
 	return strings.TrimSpace(string(output))
 }
 
-func TestLabEngine(t *testing.T) {
+func TestLabEngineLeavesNothingBehind(t *testing.T) {
 	before := remains(t)
 	a := newEngine(t, "10.77.0.11/24", lab.EngineOptions{})
 	b := newEngine(t, "10.77.0.12/24", lab.EngineOptions{CgroupV2: true})

@@ -29,8 +29,8 @@ func eventually(t testing.TB, holds func() bool) {
 	}
 }
 
-// timesLogged counts the lines of the log that have all parts.
-func (o *outpost) timesLogged(parts ...string) int {
+// countLogLines counts the lines of the log that have all parts.
+func (o *outpost) countLogLines(parts ...string) int {
 	n := 0
 lines:
 	for line := range strings.Lines(o.logged()) {
@@ -46,7 +46,7 @@ lines:
 
 // Containers in which nothing can be run, each with the reason that the log gives once; one beside them that is
 // complete all the same.
-func TestFaults(t *testing.T) {
+func TestUnreadableContainersAreIncomplete(t *testing.T) {
 	l := newLab(t)
 	const listen80 = "listen:tcp4:0.0.0.0:80"
 	l.peer("well", []string{"-p", l.port(0) + ":80"}, listen80)
@@ -60,8 +60,8 @@ func TestFaults(t *testing.T) {
 	o := start(t, execOnly, interfaces)
 	for range 3 {
 		a := o.connections()
-		a.expect(l.Name("well"), l.on(0), nil)
-		a.expect(l.Name("terminal"), l.on(1), nil)
+		a.expect(l.Name("well"), l.endpoints(0), nil)
+		a.expect(l.Name("terminal"), l.endpoints(1), nil)
 		for _, part := range []string{"scratch", "paused"} {
 			a.expectPartial(l.Name(part), nil, nil)
 		}
@@ -70,24 +70,24 @@ func TestFaults(t *testing.T) {
 		"scratch": "the image has no cat",
 		"paused":  "the container is paused",
 	} {
-		if n := o.timesLogged(l.Name(part), reason); n != 1 {
+		if n := o.countLogLines(l.Name(part), reason); n != 1 {
 			t.Errorf("%s: %q is in the log %d times:\n%s", part, reason, n, o.logged())
 		}
 	}
 	l.docker("unpause", l.Name("paused"))
-	o.connections().expect(l.Name("paused"), l.on(3), nil)
+	o.connections().expect(l.Name("paused"), l.endpoints(3), nil)
 	eventually(t, func() bool { return o.connections().incomplete(l.Name("restarting")) })
 	for range 5 {
 		o.connections()
 	}
-	if n := o.timesLogged(l.Name("restarting"), "the container is restarting"); n != 1 {
+	if n := o.countLogLines(l.Name("restarting"), "the container is restarting"); n != 1 {
 		t.Errorf("the container that keeps restarting is in the log %d times:\n%s", n, o.logged())
 	}
 }
 
 // A container that may not start another process is read from outside. Whether a command can still be started in it is
 // up to the engine's runtime, whose own threads count (runc); where it cannot, that is said, and others are complete.
-func TestPidsLimitReached(t *testing.T) {
+func TestContainerAtPidsLimitIsRead(t *testing.T) {
 	l := newLab(t)
 	l.peer("own", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	l.peer("host", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:"+l.port(1))
@@ -100,16 +100,16 @@ func TestPidsLimitReached(t *testing.T) {
 		}
 	}
 	a := start(t, interfaces).connections()
-	a.expect(l.Name("own"), l.on(0), nil)
-	a.expect(l.Name("host"), l.on(1), nil)
+	a.expect(l.Name("own"), l.endpoints(0), nil)
+	a.expect(l.Name("host"), l.endpoints(1), nil)
 
 	o := start(t, execOnly, interfaces)
 	a = o.connections()
-	a.expect(l.Name("well"), l.on(2), nil)
+	a.expect(l.Name("well"), l.endpoints(2), nil)
 	for i, part := range []string{"own", "host"} {
 		if !a.incomplete(l.Name(part)) {
-			a.expect(l.Name(part), l.on(i), nil)
-		} else if o.timesLogged(l.Name(part), "could not be started") != 1 {
+			a.expect(l.Name(part), l.endpoints(i), nil)
+		} else if o.countLogLines(l.Name(part), "could not be started") != 1 {
 			t.Errorf("no reason for %s:\n%s", part, o.logged())
 		}
 	}
@@ -117,7 +117,7 @@ func TestPidsLimitReached(t *testing.T) {
 
 // A command that hangs is left alone: no second one is started beside it, and none of this delays others for
 // longer than the timeout.
-func TestHungExec(t *testing.T) {
+func TestHangingCommandRunsOnce(t *testing.T) {
 	l := newLab(t)
 	files := l.toolFiles()
 	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nexec sleep 1000\n")}
@@ -127,19 +127,19 @@ func TestHungExec(t *testing.T) {
 	o := start(t, execOnly, interfaces)
 	for range 3 {
 		a := o.connections()
-		a.expect(l.Name("well"), l.on(0), nil)
+		a.expect(l.Name("well"), l.endpoints(0), nil)
 		a.expectPartial(l.Name("hung"), nil, nil)
 	}
 	if n := strings.Count(l.docker("top", l.Name("hung")), "sleep 1000"); n != 1 {
 		t.Errorf("%d commands hang in the container", n)
 	}
-	if n := o.timesLogged(l.Name("hung"), "exec: no answer in time"); n != 1 {
+	if n := o.countLogLines(l.Name("hung"), "exec: no answer in time"); n != 1 {
 		t.Errorf("the reason is in the log %d times:\n%s", n, o.logged())
 	}
 }
 
 // A command that prints without end is given up, in bounded memory.
-func TestEndlessOutput(t *testing.T) {
+func TestEndlessOutputIsCutOff(t *testing.T) {
 	l := newLab(t)
 	files := l.toolFiles()
 	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nexec yes '  sl  local_address rem_address and so on'\n")}
@@ -151,7 +151,7 @@ func TestEndlessOutput(t *testing.T) {
 	if n := strings.Count(l.docker("top", l.Name("endless")), "yes"); n > 1 {
 		t.Errorf("%d commands print in the container", n)
 	}
-	if n := o.timesLogged(l.Name("endless"), "cat printed more than 16 MiB"); n != 1 {
+	if n := o.countLogLines(l.Name("endless"), "cat printed more than 16 MiB"); n != 1 {
 		t.Errorf("the reason is in the log %d times:\n%s", n, o.logged())
 	}
 }
@@ -188,11 +188,11 @@ func serveSocket(t testing.TB, path string, handler http.Handler) (stop func()) 
 }
 
 // A socket proxy that lets only GET through answers 403 to the rest, as Tecnativa's does.
-func TestSocketProxyWithoutExec(t *testing.T) {
+func TestProxyWithoutExecIsReported(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	path := filepath.Join(t.TempDir(), "proxy.sock")
-	serveSocket(t, path, newFilter(t, reads))
+	serveSocket(t, path, newAPIFilter(t, isRead))
 	// In a container without the host's /proc, nothing but exec could read others.
 	l.run("outpost", "-p", "127.0.0.1:"+l.port(1)+":9057", "-v", path+":/var/run/docker.sock", "-e", interfaces, outpostImage(t))
 	o := l.answering("outpost", l.firstPort+1)
@@ -207,8 +207,8 @@ func TestSocketProxyWithoutExec(t *testing.T) {
 	}
 }
 
-// passOn passes requests on to the engine.
-func passOn(t testing.TB) *httputil.ReverseProxy {
+// engineProxy passes requests on to the engine.
+func engineProxy(t testing.TB) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
 		FlushInterval: -1, // events at once
@@ -220,7 +220,7 @@ func passOn(t testing.TB) *httputil.ReverseProxy {
 }
 
 // The engine is not there when the daemon starts, comes, goes and comes again.
-func TestEngineComesAndGoes(t *testing.T) {
+func TestEngineOutageIsReported(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	path := filepath.Join(t.TempDir(), "engine.sock")
@@ -238,26 +238,26 @@ func TestEngineComesAndGoes(t *testing.T) {
 	}
 	available := func() {
 		t.Helper()
-		o.connections().expect(l.Name("it"), l.on(0), nil)
+		o.connections().expect(l.Name("it"), l.endpoints(0), nil)
 		if a := o.get("/readyz"); a.status != http.StatusOK {
 			t.Errorf("/readyz: %d %s", a.status, a.body)
 		}
 	}
 	unavailable()
 	// exec hijacks connections, so the stand-in passes bytes on instead of requests.
-	w := newWire(t, path)
+	w := newRelay(t, path)
 	available()
 	w.close()
 	unavailable()
-	newWire(t, path)
+	newRelay(t, path)
 	available()
-	if down, up := o.timesLogged("does not answer"), o.timesLogged("answers again"); down != 2 || up != 2 {
+	if down, up := o.countLogLines("does not answer"), o.countLogLines("answers again"); down != 2 || up != 2 {
 		t.Errorf("logged %d times as down, %d as up:\n%s", down, up, o.logged())
 	}
 }
 
 // Containers come and go while the daemon is polled: every answer is a list, and the one that stays is in it.
-func TestChurn(t *testing.T) {
+func TestAnswersAreWholeWhileContainersChange(t *testing.T) {
 	l := newLab(t)
 	l.peer("stays", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	o := start(t, interfaces)
@@ -276,7 +276,7 @@ func TestChurn(t *testing.T) {
 		}
 	}()
 	for {
-		o.connections().expect(l.Name("stays"), l.on(0), nil)
+		o.connections().expect(l.Name("stays"), l.endpoints(0), nil)
 		select {
 		case <-churning:
 			a := o.connections()
@@ -292,7 +292,7 @@ func TestChurn(t *testing.T) {
 }
 
 // The name of the image is the one that was typed, also when it has come to mean another image.
-func TestImageTagMoved(t *testing.T) {
+func TestImageNameIsTheTypedOne(t *testing.T) {
 	l := newLab(t)
 	name := l.imported("moving", l.toolFiles())
 	l.run("it", name, "peer")
@@ -305,7 +305,7 @@ func TestImageTagMoved(t *testing.T) {
 }
 
 // SIGTERM: the request that runs gets its answer, new ones are refused, the status is 0.
-func TestTerminate(t *testing.T) {
+func TestSIGTERMFinishesRequests(t *testing.T) {
 	l := newLab(t)
 	files := l.toolFiles()
 	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nsleep 2; exec busybox cat \"$@\"\n")}
@@ -327,7 +327,7 @@ func TestTerminate(t *testing.T) {
 	if err := o.process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return o.timesLogged("Ending") == 1 })
+	eventually(t, func() bool { return o.countLogLines("Ending") == 1 })
 	var dialer net.Dialer
 	if _, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(o.url, "http://")); err == nil {
 		t.Error("a new connection is accepted")
@@ -335,7 +335,7 @@ func TestTerminate(t *testing.T) {
 	if got := <-answered; got.err != nil {
 		t.Error(got.err)
 	} else {
-		got.answer.expect(l.Name("slow"), l.on(0), nil)
+		got.answer.expect(l.Name("slow"), l.endpoints(0), nil)
 	}
 	<-o.done
 	if o.status != 0 {
@@ -344,7 +344,7 @@ func TestTerminate(t *testing.T) {
 }
 
 // A request that does not end is cut off before the engine would kill the daemon, whose status is 0 all the same.
-func TestTerminateCutsOff(t *testing.T) {
+func TestSIGTERMCutsOffHangingRequests(t *testing.T) {
 	l := newLab(t)
 	files := l.toolFiles()
 	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nexec sleep 1000\n")}
@@ -356,7 +356,7 @@ func TestTerminateCutsOff(t *testing.T) {
 		cutOff <- err
 	}()
 	eventually(t, func() bool { return strings.Contains(l.docker("top", l.Name("hung")), "sleep 1000") })
-	if status := o.end(); status != 0 || o.timesLogged("cut off") != 1 {
+	if status := o.end(); status != 0 || o.countLogLines("cut off") != 1 {
 		t.Errorf("status %d:\n%s", status, o.logged())
 	}
 	if err := <-cutOff; err == nil {
@@ -366,7 +366,7 @@ func TestTerminateCutsOff(t *testing.T) {
 
 // After many polls nothing is left: no exec in the engine, no process in a container, no descriptor and no
 // goroutine in the daemon.
-func TestLeavesNothingBehind(t *testing.T) {
+func TestPollsLeaveNothingBehind(t *testing.T) {
 	l := newLab(t)
 	l.peer("own", nil, "listen:tcp4:0.0.0.0:80")
 	l.peer("host", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:"+l.port(1))

@@ -12,7 +12,7 @@ import (
 )
 
 // The links of LINKS between two hosts: what each sees of a connection to the other's published port.
-func TestTwoHosts(t *testing.T) {
+func TestPublishedPortAcrossTwoHosts(t *testing.T) {
 	t.Parallel()
 	a, b := newEngine(t, "10.77.0.21/24", lab.EngineOptions{}), newEngine(t, "10.77.0.22/24", lab.EngineOptions{})
 	b.peer("server", []string{"-p", "8080:80"}, "listen:tcp4:0.0.0.0:80")
@@ -20,8 +20,8 @@ func TestTwoHosts(t *testing.T) {
 	a.peer("process", []string{"--network", "host"}, "dial:1:10.77.0.22:8080")
 
 	onA, onB := a.start(), b.start()
-	local := onA.snapshot().of(t, a.Name("client")).Connections[0].Local
-	byHost := onA.snapshot().of(t, a.Name("process")).Connections[0].Local
+	local := onA.snapshot().container(t, a.Name("client")).Connections[0].Local
+	byHost := onA.snapshot().container(t, a.Name("process")).Connections[0].Local
 	onA.connections().expect(a.Name("client"), nil, []string{"10.77.0.22 8080"})
 	onA.connections().expect(a.Name("process"), nil, []string{"10.77.0.22 8080"})
 	// Masquerading keeps the port: the server sees the client's host.

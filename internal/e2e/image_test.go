@@ -128,7 +128,7 @@ func TestDemo(t *testing.T) {
 			t.Errorf("no link %s in\n%s", link, table)
 		}
 	}
-	lookAtDemo(t, l, port, part, address+":"+web)
+	checkDemoPage(t, l, port, part, address+":"+web)
 	demo("down", l.Name("demo"))
 	if left := l.docker("ps", "-aq", "--filter", "name="+l.Name("demo")); left != "" {
 		t.Errorf("left behind: %s", left)
@@ -295,7 +295,7 @@ func TestAccessLevels(t *testing.T) {
 			}
 			method := []string{"exec", "procfs", "procfs", "sockdiag"}[i]
 			s := o.snapshot()
-			if c := s.of(t, l.Name("well")); c.Method != method {
+			if c := s.container(t, l.Name("well")); c.Method != method {
 				t.Errorf("read by %s, want %s; unused %v", c.Method, method, c.Unused)
 			}
 			l.examined(i)
@@ -309,10 +309,10 @@ func TestAccessLevels(t *testing.T) {
 				t.Errorf("addresses %v, listening %v", s.Host.Addresses, a.containers["/"+l.Name("well")].Listening)
 			}
 			// On cgroup v1 the owners in the host's network are told by descriptors: with the capabilities those of root.
-			if root := s.of(t, l.Name("root")); (root.Status == "ok") != (i == 3) {
+			if root := s.container(t, l.Name("root")); (root.Status == "ok") != (i == 3) {
 				t.Errorf("%s: %s", root.Status, root.Reason)
 			}
-			if user := s.of(t, l.Name("user")); !strings.Contains(user.Reason, "CAP_DAC_READ_SEARCH") {
+			if user := s.container(t, l.Name("user")); !strings.Contains(user.Reason, "CAP_DAC_READ_SEARCH") {
 				t.Errorf("%s: %s", user.Status, user.Reason)
 			}
 			since := time.Now()

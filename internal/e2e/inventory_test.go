@@ -11,7 +11,7 @@ import (
 )
 
 // calls returns how often the engine was asked, by kind.
-func (o *outpost) calls() map[string]int {
+func (o *outpost) engineCalls() map[string]int {
 	o.t.Helper()
 	calls := make(map[string]int)
 	for line := range strings.Lines(o.get("/metrics").body) {
@@ -26,7 +26,7 @@ func (o *outpost) calls() map[string]int {
 
 // Polls of a host on which nothing changes inspect nothing, list nothing and run nothing; what changes is in the next
 // answer.
-func TestInventory(t *testing.T) {
+func TestUnchangedHostNeedsNoEngineCalls(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	o := start(t, interfaces)
@@ -35,11 +35,11 @@ func TestInventory(t *testing.T) {
 	}
 	time.Sleep(200 * time.Millisecond)
 	o.connections()
-	before := o.calls()
+	before := o.engineCalls()
 	for range 50 {
-		o.connections().expect(l.Name("it"), l.on(0), nil)
+		o.connections().expect(l.Name("it"), l.endpoints(0), nil)
 	}
-	after := o.calls()
+	after := o.engineCalls()
 	for _, kind := range []string{"list", "inspect", "info", "exec_create", "exec_start"} {
 		if before[kind] != after[kind] {
 			t.Errorf("50 polls made %d calls of kind %s", after[kind]-before[kind], kind)
@@ -79,13 +79,13 @@ func TestInventory(t *testing.T) {
 			t.Errorf("after %s: %s", verb, body)
 		}
 	}
-	if n := o.calls()["exec_create"]; n != 0 {
+	if n := o.engineCalls()["exec_create"]; n != 0 {
 		t.Errorf("%d commands were run", n)
 	}
 }
 
 // After containers have come and gone nothing of them is held: no descriptor, and no thread is in another namespace.
-func TestHoldsNoNamespace(t *testing.T) {
+func TestNoNamespaceStaysOpen(t *testing.T) {
 	l := newLab(t)
 	o := start(t)
 	o.connections()

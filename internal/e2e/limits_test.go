@@ -15,22 +15,22 @@ import (
 
 // Few descriptors, clients that hold all that they can, and then no more than a few for what is asked: who asks is answered,
 // what could not be read is told, and nothing is lost for good.
-func TestDescriptorsUsedUp(t *testing.T) {
+func TestRecoversFromDescriptorExhaustion(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	const containers, descriptors = 8, 240
 	const idlers = descriptors / 4 * 3 / 2 // a quarter of the descriptors is for clients
-	var judges []judge
+	var checks []check
 	var names []string
 	for i := range containers {
 		names = append(names, l.Name(fmt.Sprint("it", i)))
-		judges = append(judges, exactly(names[i], nil, nil))
+		checks = append(checks, hasEndpoints(names[i], nil, nil))
 		l.run(fmt.Sprint("it", i), "--network", "none", tools, "peer", "listen:tcp4:0.0.0.0:80")
 	}
-	right := all(judges...)
-	limited := exec.Command("sh", "-c", fmt.Sprintf("ulimit -n %d; exec %s", descriptors, released(t))) //nolint:noctx // it is ended with SIGTERM
+	correct := allOf(checks...)
+	limited := exec.Command("sh", "-c", fmt.Sprintf("ulimit -n %d; exec %s", descriptors, releaseBinary(t))) //nolint:noctx // it is ended with SIGTERM
 	o := startCommand(t, limited, interfaces, profiled)
-	o.recovers(wholly(right, names...))
+	o.awaitRecovery(requireComplete(correct, names...))
 	before := o.usage()
 	var dialer net.Dialer
 	var idle []net.Conn
@@ -41,7 +41,7 @@ func TestDescriptorsUsedUp(t *testing.T) {
 		}
 		idle = append(idle, conn)
 	}
-	p := poll(o, 4, right)
+	p := startPollers(o, 4, correct)
 	time.Sleep(25 * time.Second) // each idle one is closed after 10 s
 	tally := p.end()
 	t.Log(tally)
@@ -51,14 +51,14 @@ func TestDescriptorsUsedUp(t *testing.T) {
 	for _, conn := range idle {
 		_ = conn.Close()
 	}
-	o.recovers(wholly(right, names...))
+	o.awaitRecovery(requireComplete(correct, names...))
 
 	var short atomic.Int64
-	p = poll(o, 4, func(a *answer, began, ended time.Time) error {
+	p = startPollers(o, 4, func(a *answer, began, ended time.Time) error {
 		if slices.ContainsFunc(names, a.incomplete) {
 			short.Add(1)
 		}
-		return right(a, began, ended)
+		return correct(a, began, ended)
 	})
 	o.limitDescriptors(o.descriptors()+2, descriptors)
 	time.Sleep(5 * time.Second)
@@ -68,8 +68,8 @@ func TestDescriptorsUsedUp(t *testing.T) {
 	if tally.unavailable == 0 && short.Load() == 0 {
 		t.Errorf("there were enough descriptors:\n%s", o.logged())
 	}
-	o.recovers(wholly(right, names...))
-	o.returned(before)
+	o.awaitRecovery(requireComplete(correct, names...))
+	o.expectUsage(before)
 }
 
 // limitDescriptors has the running daemon open no more than so many, of the most that it may.
@@ -82,7 +82,7 @@ func (o *outpost) limitDescriptors(n, most int) {
 }
 
 // The image is given 64 MiB, and asked by ten at once about 20,000 sockets. Daemons of other tests would remember these too.
-func TestMemoryLimit(t *testing.T) {
+func TestManySocketsFitInMemoryLimit(t *testing.T) {
 	l := newLab(t)
 	const connections = 10_000
 	l.peer("server", nil, "listen:tcp4:0.0.0.0:80")
@@ -90,7 +90,7 @@ func TestMemoryLimit(t *testing.T) {
 	l.run("outpost", "--memory", "64m", "--memory-swap", "64m", "-p", "127.0.0.1:"+l.port(0)+":9057", "-v", engineSocket(t)+":/var/run/docker.sock",
 		"-v", "/proc:/host/proc:ro", outpostImage(t))
 	o := l.answering("outpost", l.firstPort)
-	p := poll(o, 10, func(a *answer, _, _ time.Time) error {
+	p := startPollers(o, 10, func(a *answer, _, _ time.Time) error {
 		if n := len(a.containers["/"+l.Name("client")].Established); n != connections {
 			return fmt.Errorf("%d connections", n)
 		}

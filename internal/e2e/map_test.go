@@ -21,8 +21,8 @@ import (
 	"github.com/PabloL007/outpost/internal/lab"
 )
 
-// startMap starts a mapper on the machine that polls every second.
-func startMap(t testing.TB, arguments []string, variables ...string) *outpost {
+// startMapper starts a mapper on the machine that polls every second.
+func startMapper(t testing.TB, arguments []string, variables ...string) *outpost {
 	t.Helper()
 	command := exec.Command(binary, append([]string{"map"}, arguments...)...) //nolint:noctx // it is ended with SIGTERM
 	return startCommand(t, command, append([]string{"OUTPOST_INTERVAL=1s"}, variables...)...)
@@ -41,8 +41,8 @@ func (o *outpost) graph(query string) graph.Graph {
 	return g
 }
 
-// linksOf are the links of a graph in a few words, with names shortened.
-func linksOf(g graph.Graph, shorten *strings.Replacer) []string {
+// linkLines are the links of a graph in a few words, with names shortened.
+func linkLines(g graph.Graph, shorten *strings.Replacer) []string {
 	names := make(map[string]string)
 	for _, n := range g.Nodes {
 		name := n.Name
@@ -69,12 +69,12 @@ func (o *outpost) expectLinks(shorten *strings.Replacer, want ...string) {
 			o.t.Errorf("(-want +got):\n%s\n%s", cmp.Diff(want, got), o.get("/v1/graph").body)
 			return
 		}
-		got = linksOf(o.graph(""), shorten)
+		got = linkLines(o.graph(""), shorten)
 	}
 }
 
 // process starts peer in the engine's network namespace, outside of all containers, and waits until it is ready.
-func (e *testEngine) process(instructions ...string) {
+func (e *testEngine) startProcess(instructions ...string) {
 	e.t.Helper()
 	content, err := lab.Peer(e.t.Context())
 	if err != nil {
@@ -103,7 +103,7 @@ func (e *testEngine) process(instructions ...string) {
 
 // Every way of LINKS, on three hosts of the same name, with the same addresses on their bridges and containers of the same
 // names: exactly the links that exist.
-func TestMapOfThreeHosts(t *testing.T) {
+func TestMapHasExactlyTheLinksOfThreeHosts(t *testing.T) {
 	t.Parallel()
 	a, b := newEngine(t, "10.77.0.31/24", lab.EngineOptions{}), newEngine(t, "10.77.0.32/24", lab.EngineOptions{})
 	c := newEngine(t, "10.77.0.33/24", lab.EngineOptions{CgroupV2: true})
@@ -124,12 +124,12 @@ func TestMapOfThreeHosts(t *testing.T) {
 	a.peer("sidecar", []string{"--network", "container:" + a.Name("server")}, "dial:1:127.0.0.1:8080", "listen:tcp4:127.0.0.1:9100")
 	a.peer("beside", []string{"--network", "container:" + a.Name("server")}, "dial:1:127.0.0.1:9100")
 	a.peer("agent", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:9000", "dial:1:127.0.0.1:18090", "dial:1:172.17.0.2:8080")
-	a.process("listen:tcp4:0.0.0.0:22000", "dial:1:10.77.0.31:18091")
+	a.startProcess("listen:tcp4:0.0.0.0:22000", "dial:1:10.77.0.31:18091")
 	a.peer("to-agent", nil, "dial:1:172.17.0.1:9000", "dial:1:10.77.0.31:22000")
-	a.process("dial:1:127.0.0.1:18091")
+	a.startProcess("dial:1:127.0.0.1:18091")
 	b.peer("across", nil, "dial:3:10.77.0.31:18090", "dial:1:10.77.0.31:9000")
 	b.peer("host-across", []string{"--network", "host"}, "dial:1:10.77.0.31:18090")
-	b.process("dial:1:10.77.0.31:18091")
+	b.startProcess("dial:1:10.77.0.31:18091")
 	c.docker("network", "create", "-d", "macvlan", "-o", "parent=eth0", "--subnet", "10.77.0.0/24", "--gateway", "10.77.0.1", c.Name("lan"))
 	t.Cleanup(func() { _, _ = c.Docker(context.WithoutCancel(t.Context()), "network", "rm", c.Name("lan")) })
 	c.peer("lan", []string{"--network", c.Name("lan"), "--ip", "10.77.0.60"}, "listen:tcp4:0.0.0.0:8080")
@@ -149,7 +149,7 @@ func TestMapOfThreeHosts(t *testing.T) {
 		names = append(names, e.Name(""), "", hostname(t)+"@"+o.target(), string(rune('a'+i)))
 	}
 	shorten := strings.NewReplacer(names...)
-	m := startMap(t, targets)
+	m := startMapper(t, targets)
 	m.expectLinks(shorten,
 		"a/client > a/server:8080 direct both 1",
 		"b/client > b/server:8080 direct both 1",
@@ -171,7 +171,7 @@ func TestMapOfThreeHosts(t *testing.T) {
 		"b/to-lan > c/lan:8080 direct both 1",
 		"10.77.0.1 > a/agent:9000 host server 1",
 	)
-	lookAtMap(t, m)
+	checkMapPage(t, m)
 	for _, target := range m.graph("").Targets {
 		if target.State != graph.StateOK || target.Format != "snapshot" || target.Unattributed != 0 {
 			t.Errorf("%+v", target)
@@ -191,7 +191,7 @@ func hostname(t testing.TB) string {
 // A hundred times a thousand connections of 5 ms each, from one container to a port of another each time: at least 99 of
 // the hundred are on the map of a mapper that polls as often as it does by default, by either way to read that needs no command.
 // Both are as they are released: their limits of time are not meant for the race detector.
-func TestShortLivedConnections(t *testing.T) {
+func TestShortConnectionsAreOnTheMap(t *testing.T) {
 	const runs, atOnce, least = 100, 50, 99
 	l := newLab(t)
 	var listeners []string
@@ -204,8 +204,8 @@ func TestShortLivedConnections(t *testing.T) {
 
 	maps := make(map[string]*outpost)
 	for _, method := range []string{"sockdiag", "procfs"} {
-		daemon := startReleased(t, "OUTPOST_COLLECTOR="+method)
-		maps[method] = startCommand(t, exec.Command(released(t), "map", daemon.target())) //nolint:noctx // the same
+		daemon := startRelease(t, "OUTPOST_COLLECTOR="+method)
+		maps[method] = startCommand(t, exec.Command(releaseBinary(t), "map", daemon.target())) //nolint:noctx // the same
 	}
 	var visits errgroup.Group
 	visits.SetLimit(atOnce)
@@ -223,7 +223,7 @@ func TestShortLivedConnections(t *testing.T) {
 		for deadline := time.Now().Add(time.Minute); seen < least && time.Now().Before(deadline); time.Sleep(time.Second) {
 			seen = 0
 			for _, link := range m.graph("?container=" + l.Name("client")).Links {
-				if strings.HasSuffix(link.Server, l.inspect("server")) && link.Port >= 10000 && link.Port < 10000+runs {
+				if strings.HasSuffix(link.Server, l.containerID("server")) && link.Port >= 10000 && link.Port < 10000+runs {
 					seen++
 				}
 			}
@@ -236,13 +236,13 @@ func TestShortLivedConnections(t *testing.T) {
 }
 
 // inspect returns a container's ID.
-func (l *testLab) inspect(part string) string {
+func (l *testLab) containerID(part string) string {
 	l.t.Helper()
 	return l.docker("inspect", "-f", "{{.Id}}", l.Name(part))
 }
 
 // What came and went between two requests is on the map: it was looked at meanwhile.
-func TestSampling(t *testing.T) {
+func TestSamplesShowConnectionsBetweenRequests(t *testing.T) {
 	for _, method := range []string{"auto", "exec"} {
 		t.Run(method, func(t *testing.T) {
 			l := newLab(t)
@@ -253,7 +253,7 @@ func TestSampling(t *testing.T) {
 			l.docker("rm", "-f", l.Name("client"))
 			g := o.graph("?container=" + l.Name("server"))
 			want := []string{"client > server:80 direct both 0"}
-			if diff := cmp.Diff(want, linksOf(g, strings.NewReplacer(l.Name(""), "", hostname(t)+"/", ""))); diff != "" {
+			if diff := cmp.Diff(want, linkLines(g, strings.NewReplacer(l.Name(""), "", hostname(t)+"/", ""))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			for _, n := range g.Nodes {
@@ -266,7 +266,7 @@ func TestSampling(t *testing.T) {
 }
 
 // Nobody who did not ask for it has commands run between requests.
-func TestNoSamplingByCommands(t *testing.T) {
+func TestNoCommandsRunBetweenRequests(t *testing.T) {
 	l := newLab(t)
 	l.peer("server", nil, "listen:tcp4:0.0.0.0:80")
 	o := start(t, "OUTPOST_COLLECTOR=exec")

@@ -33,7 +33,7 @@ func TestMethodsAgree(t *testing.T) {
 	eachMethod(t, func(t *testing.T, o *outpost, method string) {
 		s := o.snapshot()
 		for _, name := range names {
-			c := s.of(t, name)
+			c := s.container(t, name)
 			if c.Method != method || c.Status != "ok" || len(c.Unused) != 0 {
 				t.Errorf("%s: %s, %s %s, unused %v", name, c.Method, c.Status, c.Reason, c.Unused)
 			}
@@ -43,18 +43,18 @@ func TestMethodsAgree(t *testing.T) {
 				}
 			}
 		}
-		host := s.of(t, l.Name("host"))
+		host := s.container(t, l.Name("host"))
 		if known := host.Listening[0].Process; (known == "peer") != (method != "exec") {
 			t.Errorf("the process that listens is %q", known)
 		}
-		seen[method] = s.withoutMethod(names...)
+		seen[method] = s.withoutMethodDetails(names...)
 	})
 	for _, method := range []string{"procfs", "exec"} {
 		if diff := cmp.Diff(seen["sockdiag"], seen[method]); diff != "" {
 			t.Errorf("(-sockdiag +%s):\n%s", method, diff)
 		}
 	}
-	web := snapshotOf{Containers: seen["sockdiag"]}.of(t, l.Name("web"))
+	web := snapshotAnswer{Containers: seen["sockdiag"]}.container(t, l.Name("web"))
 	if got, want := fmt.Sprint(web.listens()), "[0.0.0.0 82 0.0.0.0 83 0.0.0.0 83 127.0.0.1 81 :: 80]"; got != want {
 		t.Errorf("web listens on %s, want %s", got, want)
 	}
@@ -70,12 +70,12 @@ func TestMethodsAgree(t *testing.T) {
 }
 
 // A container in TIME_WAIT alone has a connection that is past, and none in the list of /connections.
-func TestTimeWait(t *testing.T) {
+func TestTimeWaitIsInTheSnapshotOnly(t *testing.T) {
 	l := newLab(t)
 	l.peer("server", nil, "serve:tcp4:0.0.0.0:80")
 	l.peer("client", nil, "hang-up:2:"+l.address("server")+":80")
 	eachMethod(t, func(t *testing.T, o *outpost, _ string) {
-		c := o.snapshot().of(t, l.Name("client"))
+		c := o.snapshot().container(t, l.Name("client"))
 		if len(c.Connections) != 2 || c.Connections[0].State != "TIME_WAIT" || c.Connections[0].Direction != "out" {
 			t.Errorf("%+v", c.Connections)
 		}
@@ -84,7 +84,7 @@ func TestTimeWait(t *testing.T) {
 }
 
 // A socket whose descriptor two containers hold is listed with both.
-func TestSocketOfTwoContainers(t *testing.T) {
+func TestSocketOfTwoContainersIsListedWithBoth(t *testing.T) {
 	l := newLab(t)
 	shared := t.TempDir() + ":/run/shared"
 	host := []string{"--network", "host", "-v", shared}
@@ -92,21 +92,21 @@ func TestSocketOfTwoContainers(t *testing.T) {
 	l.peer("taker", host, "take:/run/shared/it")
 	eachMethod(t, func(_ *testing.T, o *outpost, _ string) {
 		a := o.connections()
-		a.expect(l.Name("giver"), l.on(0), nil)
-		a.expect(l.Name("taker"), l.on(0), nil)
+		a.expect(l.Name("giver"), l.endpoints(0), nil)
+		a.expect(l.Name("taker"), l.endpoints(0), nil)
 	})
 }
 
 // A process whose leading thread has exited still has its sockets, on the host's network too, where they have to be
 // told from those of others.
-func TestLeadingThreadGone(t *testing.T) {
+func TestProcessWithoutLeadingThreadIsRead(t *testing.T) {
 	l := newLab(t)
 	l.headless("own", "-p", l.port(0)+":80", tools, "peer", "listen:tcp4:0.0.0.0:80")
 	l.headless("host", "--network", "host", tools, "peer", "listen:tcp4:0.0.0.0:"+l.port(1))
 	for _, method := range []string{"sockdiag", "procfs"} {
 		a := start(t, interfaces, "OUTPOST_COLLECTOR="+method).connections()
-		a.expect(l.Name("own"), l.on(0), nil)
-		a.expect(l.Name("host"), l.on(1), nil)
+		a.expect(l.Name("own"), l.endpoints(0), nil)
+		a.expect(l.Name("host"), l.endpoints(1), nil)
 	}
 }
 
@@ -129,7 +129,7 @@ func (l *testLab) headless(part string, args ...string) {
 }
 
 // While others open and close, each of 3,000 connections that stay is seen once in every answer.
-func TestChurnOfConnections(t *testing.T) {
+func TestStableConnectionsAreSeenOnceDuringChurn(t *testing.T) {
 	const stable = 3000
 	l := newLab(t)
 	l.peer("server", nil, "listen:tcp4:0.0.0.0:80", "serve:tcp4:0.0.0.0:81")
@@ -137,7 +137,7 @@ func TestChurnOfConnections(t *testing.T) {
 	l.peer("client", nil, "dial:"+strconv.Itoa(stable)+":"+server+":80", "churn:4:"+server+":81")
 	eachMethod(t, func(t *testing.T, o *outpost, _ string) {
 		for range 5 {
-			c := o.snapshot().of(t, l.Name("client"))
+			c := o.snapshot().container(t, l.Name("client"))
 			seen := make(map[uint16]int)
 			for _, x := range c.Connections {
 				if x.Remote.Port == 80 {

@@ -9,7 +9,7 @@ import (
 )
 
 // on lists the endpoints of the test's ports at the interface that the tests give to Outpost.
-func (l *testLab) on(ports ...int) []string {
+func (l *testLab) endpoints(ports ...int) []string {
 	var endpoints []string
 	for _, i := range ports {
 		endpoints = append(endpoints, "10.1.2.3 "+l.port(i))
@@ -32,7 +32,7 @@ func eachMethod(t *testing.T, check func(t *testing.T, o *outpost, method string
 	}
 }
 
-func TestPublishedPorts(t *testing.T) {
+func TestPublishedPortsAreListed(t *testing.T) {
 	l := newLab(t)
 	const listen80 = "listen:tcp4:0.0.0.0:80"
 	l.peer("none", nil, listen80)
@@ -51,7 +51,7 @@ func TestPublishedPorts(t *testing.T) {
 		for part, listening := range map[string][]string{
 			"none": nil, "exposed": nil, "udp": nil, "inside": nil, "unused": nil,
 			"all":      {"10.1.2.3 " + random},
-			"range":    l.on(0, 2),
+			"range":    l.endpoints(0, 2),
 			"three":    {"10.1.2.3 " + l.port(3), "127.0.0.1 " + l.port(4), "::1 " + l.port(5)},
 			"loopback": {"127.0.0.1 " + l.port(6)},
 		} {
@@ -61,7 +61,7 @@ func TestPublishedPorts(t *testing.T) {
 }
 
 // What only a real kernel prints.
-func TestKernelTables(t *testing.T) {
+func TestListensAndConnectionsOfEveryKind(t *testing.T) {
 	l := newLab(t)
 	ports := []string{"-p", l.port(0) + "-" + l.port(6) + ":8000-8006"}
 	l.peer("server", ports,
@@ -80,7 +80,7 @@ func TestKernelTables(t *testing.T) {
 	eachMethod(t, func(t *testing.T, o *outpost, _ string) {
 		a := o.connections()
 		a.expect(l.Name("client"), nil, []string{server + " 8000", server + " 8000", server + " 8004"})
-		a.expectListening(l.Name("server"), l.on(0, 1, 3, 4, 5))
+		a.expectListening(l.Name("server"), l.endpoints(0, 1, 3, 4, 5))
 		remotes := make(map[string]int)
 		for _, e := range a.containers["/"+l.Name("server")].Established {
 			remotes[e.Address]++
@@ -92,8 +92,8 @@ func TestKernelTables(t *testing.T) {
 	})
 }
 
-// What each end of a connection shows, way by way; those between two hosts are in TestTwoHosts.
-func TestWays(t *testing.T) {
+// What each end of a connection shows, way by way; those between two hosts are in TestPublishedPortAcrossTwoHosts.
+func TestConnectionEndsOfEachPath(t *testing.T) {
 	l := newLab(t)
 	if err := l.Network(t.Context(), "net"); err != nil {
 		t.Fatal(err)
@@ -114,16 +114,18 @@ func TestWays(t *testing.T) {
 		a.expect(l.Name("gateway"), nil, []string{published})
 		a.expect(l.Name("other-bridge"), nil, []string{published})
 		a.expect(l.Name("process"), nil, []string{"127.0.0.1 " + l.port(0), published})
-		a.expectListening(l.Name("server"), l.on(0))
-		a.expectListening(l.Name("itself"), l.on(1))
+		a.expectListening(l.Name("server"), l.endpoints(0))
+		a.expectListening(l.Name("itself"), l.endpoints(1))
 
 		s := o.snapshot()
 		// docker-proxy is the client of whoever comes by the published port from the same bridge or the host's
 		// loopback; other ways keep the client's port.
-		port := func(part string, i int) string { return fmt.Sprint(s.of(t, l.Name(part)).Connections[i].Local.Port) }
+		port := func(part string, i int) string {
+			return fmt.Sprint(s.container(t, l.Name(part)).Connections[i].Local.Port)
+		}
 		want := map[string]bool{l.address("same-bridge") + " " + port("same-bridge", 0): true, gateway + " " + port("process", 1): true}
 		fromGateway := 0
-		for _, x := range s.of(t, l.Name("server")).Connections {
+		for _, x := range s.container(t, l.Name("server")).Connections {
 			delete(want, x.Remote.String())
 			if x.Direction != "in" {
 				t.Errorf("%+v", x)
@@ -135,14 +137,14 @@ func TestWays(t *testing.T) {
 		if len(want) != 0 || fromGateway != 4 {
 			t.Errorf("the server lacks %v; %d connections come from the gateway", want, fromGateway)
 		}
-		itself := s.of(t, l.Name("itself")).Connections
+		itself := s.container(t, l.Name("itself")).Connections
 		if len(itself) != 2 || itself[0].Direction+itself[1].Direction != "inout" || itself[0].Remote.Address != gateway || itself[1].Remote.String() != gateway+" "+l.port(1) {
 			t.Errorf("itself: %+v", itself)
 		}
 	})
 }
 
-func TestHostNetwork(t *testing.T) {
+func TestSocketOwnersOnHostNetwork(t *testing.T) {
 	l := newLab(t)
 	host := []string{"--network", "host"}
 	l.peer("root", host, "listen:tcp4:0.0.0.0:"+l.port(1), "queue:tcp4:127.0.0.1:"+l.port(2), "dial:1:127.0.0.1:"+l.port(2))
@@ -172,12 +174,12 @@ func TestHostNetwork(t *testing.T) {
 		if len(root.Established) != 2 || !strings.Contains(fmt.Sprint(root.Established), "127.0.0.1 "+l.port(2)) {
 			t.Errorf("root has %v, want both ends of its connection, of which one is not accepted", root.Established)
 		}
-		a.expect(l.Name("user"), l.on(3), nil)
-		a.expect(l.Name("host-pids"), l.on(4), nil)
-		a.expect(l.Name("execed"), l.on(5), nil)
+		a.expect(l.Name("user"), l.endpoints(3), nil)
+		a.expect(l.Name("host-pids"), l.endpoints(4), nil)
+		a.expect(l.Name("execed"), l.endpoints(5), nil)
 		if method != "exec" {
-			a.expectListening(l.Name("scratch"), l.on(7, 8))
-			a.expectListening(l.Name("workers"), l.on(6))
+			a.expectListening(l.Name("scratch"), l.endpoints(7, 8))
+			a.expectListening(l.Name("workers"), l.endpoints(6))
 			if n := len(a.containers["/"+l.Name("workers")].Established); n != 2 {
 				t.Errorf("workers: %d connections, want the master's and the worker's", n)
 			}
@@ -185,11 +187,11 @@ func TestHostNetwork(t *testing.T) {
 		}
 		// The master has accepted the connection; that of its worker has an unknown owner.
 		workers := a.containers["/"+l.Name("workers")]
-		if !a.incomplete(l.Name("workers")) || fmt.Sprint(workers.Listening) != fmt.Sprint(l.on(6)) || len(workers.Established) != 1 {
+		if !a.incomplete(l.Name("workers")) || fmt.Sprint(workers.Listening) != fmt.Sprint(l.endpoints(6)) || len(workers.Established) != 1 {
 			t.Errorf("workers: incomplete %v, %+v", a.incomplete(l.Name("workers")), workers)
 		}
 		// Nothing can be run in it: its table is read through another, and of its ports one is known by name.
-		a.expectPartial(l.Name("scratch"), l.on(7), nil)
+		a.expectPartial(l.Name("scratch"), l.endpoints(7), nil)
 		warning := "Unable to obtain inodes for the container's (" + l.docker("inspect", "-f", "{{.Id}}", l.Name("scratch")) +
 			") main process. Some connections will be omitted to preserve accuracy"
 		if n := strings.Count(o.logged(), warning); n != 1 {
@@ -218,16 +220,16 @@ func mptcpSockets(t *testing.T) int {
 	return n
 }
 
-func TestJoinedNamespace(t *testing.T) { eachMethod(t, testJoinedNamespace) }
+func TestJoinedNamespaceIsShared(t *testing.T) { eachMethod(t, testJoinedNamespaceIsShared) }
 
-func testJoinedNamespace(t *testing.T, o *outpost, _ string) {
+func testJoinedNamespaceIsShared(t *testing.T, o *outpost, _ string) {
 	l := newLab(t)
 	l.peer("owner", []string{"-p", l.port(0) + ":80", "-p", l.port(1) + ":81"}, "listen:tcp4:0.0.0.0:80")
 	l.peer("sidecar", []string{"--network", "container:" + l.Name("owner")}, "listen:tcp4:0.0.0.0:81", "dial:1:127.0.0.1:80")
 
 	a := o.connections()
-	a.expectListening(l.Name("owner"), l.on(0))
-	a.expect(l.Name("sidecar"), l.on(1), []string{"127.0.0.1 80"})
+	a.expectListening(l.Name("owner"), l.endpoints(0))
+	a.expect(l.Name("sidecar"), l.endpoints(1), []string{"127.0.0.1 80"})
 	if n := len(a.containers["/"+l.Name("owner")].Established); n != 1 {
 		t.Errorf("the owner has %d connections, want its end of the one", n)
 	}
@@ -248,7 +250,7 @@ func testJoinedNamespace(t *testing.T, o *outpost, _ string) {
 		a = o.connections()
 		return len(a.containers["/"+l.Name("owner")].Listening) > 0
 	})
-	a.expect(l.Name("owner"), l.on(0), nil)
+	a.expect(l.Name("owner"), l.endpoints(0), nil)
 	a.expectListening(l.Name("sidecar"), nil)
 }
 

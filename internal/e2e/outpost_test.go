@@ -30,10 +30,10 @@ func start(t testing.TB, variables ...string) *outpost {
 	return startCommand(t, exec.Command(binary), variables...) //nolint:noctx // it is ended with SIGTERM
 }
 
-// startReleased is start of the daemon as it is released.
-func startReleased(t testing.TB, variables ...string) *outpost {
+// startRelease is start of the daemon as it is released.
+func startRelease(t testing.TB, variables ...string) *outpost {
 	t.Helper()
-	return startCommand(t, exec.Command(released(t)), variables...) //nolint:noctx // it is ended with SIGTERM
+	return startCommand(t, exec.Command(releaseBinary(t)), variables...) //nolint:noctx // it is ended with SIGTERM
 }
 
 // startCommand is start by a command that becomes the daemon. It may have a file for the log.

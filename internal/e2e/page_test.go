@@ -9,8 +9,8 @@ import (
 	"github.com/PabloL007/outpost/internal/web/webtest"
 )
 
-// lookAtMap opens a mapper's page: it shows all nodes, by their hosts, and all links, each with its two ends.
-func lookAtMap(t *testing.T, m *outpost) {
+// checkMapPage opens a mapper's page: it shows all nodes, by their hosts, and all links, each with its two ends.
+func checkMapPage(t *testing.T, m *outpost) {
 	t.Helper()
 	g := m.graph("")
 	p := webtest.Start(t).Open(m.url+"/map/?sort=Client", 1400, 850)
@@ -32,9 +32,9 @@ func lookAtMap(t *testing.T, m *outpost) {
 	p.Shot("three-hosts")
 }
 
-// lookAtDemo opens the demo's page as people do, by Outpost's address alone: it shows the demo's containers and who talks to
+// checkDemoPage opens the demo's page as people do, by Outpost's address alone: it shows the demo's containers and who talks to
 // whom, and then one that is started meanwhile. part names the demo's containers; published is where its web is reached.
-func lookAtDemo(t *testing.T, l *testLab, port int, part func(string) string, published string) {
+func checkDemoPage(t *testing.T, l *testLab, port int, part func(string) string, published string) {
 	t.Helper()
 	p := webtest.Start(t).Open(fmt.Sprintf("http://localhost:%d", port), 1400, 850)
 	shown := func(names ...string) {

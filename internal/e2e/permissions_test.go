@@ -18,7 +18,7 @@ func unprivileged(t *testing.T, variables ...string) *outpost {
 		t.Skip("only root becomes another user")
 	}
 	socket := filepath.Join(sharedDirectory(t), "engine.sock")
-	serveSocket(t, socket, newFilter(t, reads))
+	serveSocket(t, socket, newAPIFilter(t, isRead))
 	if err := os.Chmod(socket, 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func sharedDirectory(t *testing.T) string {
 }
 
 // Without any capability and with GET alone, the tables of all containers are read, and what is missing is named.
-func TestNoCapability(t *testing.T) {
+func TestTablesAreReadWithoutCapabilities(t *testing.T) {
 	l := newLab(t)
 	l.run("scratch", "-p", l.port(0)+":80", bare, "/peer", "listen:tcp4:0.0.0.0:80")
 	l.peer("paused", []string{"-p", l.port(1) + ":80"}, "listen:tcp4:0.0.0.0:80")
@@ -63,29 +63,29 @@ func TestNoCapability(t *testing.T) {
 	for range 2 {
 		a := o.connections()
 		for i, part := range []string{"scratch", "paused", "private"} {
-			a.expect(l.Name(part), l.on(i), nil)
+			a.expect(l.Name(part), l.endpoints(i), nil)
 		}
 		// Whose sockets are whose on the host's network is not told without a capability or cgroup v2.
-		a.expectPartial(l.Name("host"), l.on(3), nil)
+		a.expectPartial(l.Name("host"), l.endpoints(3), nil)
 	}
 	s := o.snapshot()
-	if c := s.of(t, l.Name("scratch")); c.Method != "procfs" || len(c.Unused) != 1 || !strings.HasPrefix(c.Unused[0].Reason, "CAP_SYS_PTRACE and CAP_SYS_ADMIN are missing") {
+	if c := s.container(t, l.Name("scratch")); c.Method != "procfs" || len(c.Unused) != 1 || !strings.HasPrefix(c.Unused[0].Reason, "CAP_SYS_PTRACE and CAP_SYS_ADMIN are missing") {
 		t.Errorf("%+v", c)
 	}
-	if c := s.of(t, l.Name("host")); !strings.Contains(c.Reason, "CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE are missing") {
+	if c := s.container(t, l.Name("host")); !strings.Contains(c.Reason, "CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE are missing") {
 		t.Errorf("%+v", c)
 	}
-	if n := o.timesLogged(`"sockdiag":"works for 1 of `, "containers; else CAP_SYS_PTRACE and CAP_SYS_ADMIN are missing", `"procfs":"works"`, `"exec":"not needed"`, "owners_by_cgroup"); n != 1 {
+	if n := o.countLogLines(`"sockdiag":"works for 1 of `, "containers; else CAP_SYS_PTRACE and CAP_SYS_ADMIN are missing", `"procfs":"works"`, `"exec":"not needed"`, "owners_by_cgroup"); n != 1 {
 		t.Errorf("%d lines say which ways work:\n%s", n, o.logged())
 	}
-	if n := o.timesLogged(l.Name("host"), "Unable to obtain inodes"); n != 1 {
+	if n := o.countLogLines(l.Name("host"), "Unable to obtain inodes"); n != 1 {
 		t.Errorf("the warning is in the log %d times:\n%s", n, o.logged())
 	}
 }
 
 // A /proc that hides processes is named as such, and what was read through it is read otherwise from then on, and
 // through it again when it shows them.
-func TestHiddenProcesses(t *testing.T) {
+func TestHiddenProcessesAreReported(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	proc := filepath.Join(sharedDirectory(t), "proc")
@@ -101,31 +101,31 @@ func TestHiddenProcesses(t *testing.T) {
 	mount("-t", "proc", "proc", proc)
 	t.Cleanup(func() { _ = exec.Command("umount", proc).Run() }) //nolint:noctx // the test's context has ended
 	o := unprivileged(t, "OUTPOST_PROC="+proc)
-	o.connections().expect(l.Name("it"), l.on(0), nil)
+	o.connections().expect(l.Name("it"), l.endpoints(0), nil)
 	for range 2 {
 		mount("-o", "remount,hidepid=2", proc)
 		for range 2 {
 			// GET alone is permitted, so that the last resort fails too.
 			o.connections().expectPartial(l.Name("it"), nil, nil)
 		}
-		if c := o.snapshot().of(t, l.Name("it")); c.Method != "none" || !strings.Contains(c.Reason, "exec not permitted") {
+		if c := o.snapshot().container(t, l.Name("it")); c.Method != "none" || !strings.Contains(c.Reason, "exec not permitted") {
 			t.Errorf("%+v", c)
 		}
 		mount("-o", "remount,hidepid=0", proc)
 		for range 2 {
-			o.connections().expect(l.Name("it"), l.on(0), nil)
+			o.connections().expect(l.Name("it"), l.endpoints(0), nil)
 		}
 	}
 	forced := unprivileged(t, "OUTPOST_PROC="+proc, "OUTPOST_COLLECTOR=procfs")
-	eventually(t, func() bool { return forced.timesLogged(`"procfs":"works`) == 1 })
+	eventually(t, func() bool { return forced.countLogLines(`"procfs":"works`) == 1 })
 	mount("-o", "remount,hidepid=2", proc)
-	if c := forced.snapshot().of(t, l.Name("it")); !strings.Contains(c.Reason, "mounted with hidepid") {
+	if c := forced.snapshot().container(t, l.Name("it")); !strings.Contains(c.Reason, "mounted with hidepid") {
 		t.Errorf("%+v", c)
 	}
 }
 
 // A way that is forced and cannot work ends the program and says why.
-func TestForcedMethodThatCannotWork(t *testing.T) {
+func TestUnworkableForcedMethodEndsTheDaemon(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", nil)
 	for _, test := range []struct{ method, reason string }{
@@ -137,7 +137,7 @@ func TestForcedMethodThatCannotWork(t *testing.T) {
 }
 
 // In a container without the host's /proc no process of others is in sight.
-func TestForcedMethodWithoutTheHostsProc(t *testing.T) {
+func TestForcedProcfsNeedsTheHostsProc(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", nil)
 	l.run("outpost", "-e", "OUTPOST_COLLECTOR=procfs", "-v", engineSocket(t)+":/var/run/docker.sock", outpostImage(t))
@@ -175,19 +175,19 @@ func (o *outpost) expectUnworkable(reason string) {
 }
 
 // A forced way is tried as soon as the engine answers, also when it did not at the start.
-func TestForcedMethodBeforeTheEngine(t *testing.T) {
+func TestForcedMethodIsTriedWhenTheEngineAnswers(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", nil)
 	path := filepath.Join(t.TempDir(), "engine.sock")
 	o := start(t, "OUTPOST_COLLECTOR=exec", "DOCKER_HOST=unix://"+path)
-	eventually(t, func() bool { return o.timesLogged("does not answer") == 1 })
-	serveSocket(t, path, newFilter(t, reads))
+	eventually(t, func() bool { return o.countLogLines("does not answer") == 1 })
+	serveSocket(t, path, newAPIFilter(t, isRead))
 	o.expectUnworkable("OUTPOST_COLLECTOR=exec does not work: exec not permitted")
 }
 
 // On cgroup v2, and with the host's network and cgroups, the owners on the host's network are told without any
 // capability, also those of other users' processes.
-func TestOwnersByCgroup(t *testing.T) {
+func TestOwnersAreFoundByCgroup(t *testing.T) {
 	e := newEngine(t, "10.77.0.23/24", lab.EngineOptions{CgroupV2: true})
 	if err := e.Load(t.Context(), outpostImage(t)); err != nil {
 		t.Fatal(err)
@@ -225,7 +225,7 @@ func TestOwnersByCgroup(t *testing.T) {
 	a.expect(e.Name("bridge"), at("8006"), nil)
 	a.expect(e.Name("private"), at("8007"), nil)
 	s := o.snapshot()
-	if root, bridge := s.of(t, e.Name("root")), s.of(t, e.Name("bridge")); root.Method != "sockdiag" || bridge.Method != "procfs" {
+	if root, bridge := s.container(t, e.Name("root")), s.container(t, e.Name("bridge")); root.Method != "sockdiag" || bridge.Method != "procfs" {
 		t.Errorf("%s, %s", root.Method, bridge.Method)
 	}
 	// In a cgroup namespace of its own Outpost does not see them.
@@ -236,7 +236,7 @@ func TestOwnersByCgroup(t *testing.T) {
 
 // A socket that is held by two containers is named with both on cgroup v2 too, where descriptors may be looked at: the
 // cgroup alone names its maker.
-func TestSocketOfTwoContainersByCgroup(t *testing.T) {
+func TestSocketOfTwoContainersIsListedWithBothByCgroup(t *testing.T) {
 	e := newEngine(t, "10.77.0.25/24", lab.EngineOptions{CgroupV2: true})
 	host := []string{"--network", "host", "-v", t.TempDir() + ":/run/shared"}
 	e.peer("giver", host, "give:/run/shared/it:tcp4:0.0.0.0:8001")
@@ -248,7 +248,7 @@ func TestSocketOfTwoContainersByCgroup(t *testing.T) {
 
 // In a cgroup namespace of its own Outpost sees of its own container no name, not even beside one that joined its
 // network; and knows it all the same, by its process.
-func TestOwnContainerInPrivateCgroups(t *testing.T) {
+func TestOwnContainerIsKnownInPrivateCgroups(t *testing.T) {
 	e := newEngine(t, "10.77.0.26/24", lab.EngineOptions{CgroupV2: true})
 	if err := e.Load(t.Context(), outpostImage(t)); err != nil {
 		t.Fatal(err)
@@ -261,7 +261,7 @@ func TestOwnContainerInPrivateCgroups(t *testing.T) {
 	a := o.connections()
 	a.expectListening(e.Name("outpost"), []string{"10.1.2.3 9057"})
 	a.expect(e.Name("joining"), nil, []string{"127.0.0.1 9057"})
-	if c := o.snapshot().of(t, e.Name("outpost")); c.Method != "sockdiag" || len(c.Unused) != 0 {
+	if c := o.snapshot().container(t, e.Name("outpost")); c.Method != "sockdiag" || len(c.Unused) != 0 {
 		t.Errorf("%+v", c)
 	}
 }

@@ -15,14 +15,14 @@ import (
 // answer its list in 10 s.
 const deadline = 40 * time.Second
 
-// judge returns what is wrong with an answer to a request that was made between two moments.
-type judge func(a *answer, began, ended time.Time) error
+// check returns what is wrong with an answer to a request that was made between two moments.
+type check func(a *answer, began, ended time.Time) error
 
 // pollers ask for /connections again and again, ten of them no more often than a client may.
 type pollers struct {
 	t     testing.TB
 	o     *outpost
-	judge judge
+	check check
 	may   func(began, ended time.Time) bool // be unavailable
 	stop  func()
 	group sync.WaitGroup
@@ -45,13 +45,13 @@ func (t tally) String() string {
 }
 
 // poll starts pollers of a daemon, whose answers are judged; it may be unavailable.
-func poll(o *outpost, n int, judge judge) *pollers {
-	return pollThrough(o, n, judge, func(time.Time, time.Time) bool { return true })
+func startPollers(o *outpost, n int, check check) *pollers {
+	return startPollersAllowing(o, n, check, func(time.Time, time.Time) bool { return true })
 }
 
-// pollThrough is poll, of a daemon that may be unavailable then and there.
-func pollThrough(o *outpost, n int, judge judge, may func(began, ended time.Time) bool) *pollers {
-	p := &pollers{t: o.t, o: o, judge: judge, may: may}
+// startPollersAllowing is poll, of a daemon that may be unavailable then and there.
+func startPollersAllowing(o *outpost, n int, check check, may func(began, ended time.Time) bool) *pollers {
+	p := &pollers{t: o.t, o: o, check: check, may: may}
 	ctx, cancel := context.WithCancel(o.t.Context())
 	p.stop = func() {
 		cancel()
@@ -96,7 +96,7 @@ func (p *pollers) ask() {
 		if a.header.Get("Outpost-Incomplete") != "" {
 			p.tally.incomplete++
 		}
-		err = p.judge(a, began, ended)
+		err = p.check(a, began, ended)
 	}
 	if err != nil && len(p.tally.wrong) < 20 {
 		p.tally.wrong = append(p.tally.wrong, fmt.Sprintf("%s after %s: %v", began.Format("15:04:05.000"), ended.Sub(began), err))
@@ -104,7 +104,7 @@ func (p *pollers) ask() {
 }
 
 // so returns what was seen so far.
-func (p *pollers) so() tally {
+func (p *pollers) current() tally {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.tally
@@ -120,8 +120,8 @@ func (p *pollers) end() tally {
 	return p.tally
 }
 
-// exactly judges that a container is known completely, or said not to be, and listens and is connected as it is known to.
-func exactly(name string, listening, established []string) judge {
+// hasEndpoints checks that a container is known completely, or said not to be, and listens and is connected as it is known to.
+func hasEndpoints(name string, listening, established []string) check {
 	return func(a *answer, _, _ time.Time) error {
 		c, ok := a.containers["/"+name]
 		switch {
@@ -136,28 +136,28 @@ func exactly(name string, listening, established []string) judge {
 	}
 }
 
-// complete judges as exactly does, and that the container is known completely.
-func complete(name string, listening, established []string) judge {
-	return wholly(exactly(name, listening, established), name)
+// complete checks as hasEndpoints does, and that the container is known completely.
+func isComplete(name string, listening, established []string) check {
+	return requireComplete(hasEndpoints(name, listening, established), name)
 }
 
-// wholly judges as another does, and that containers are known completely.
-func wholly(judge judge, names ...string) judge {
+// requireComplete checks as another does, and that containers are known completely.
+func requireComplete(check check, names ...string) check {
 	return func(a *answer, began, ended time.Time) error {
 		for _, name := range names {
 			if a.incomplete(name) {
 				return fmt.Errorf("%s is incomplete", name)
 			}
 		}
-		return judge(a, began, ended)
+		return check(a, began, ended)
 	}
 }
 
-// all judges by each of some judges.
-func all(judges ...judge) judge {
+// all checks by each of some checks.
+func allOf(checks ...check) check {
 	return func(a *answer, began, ended time.Time) error {
-		for _, judge := range judges {
-			if err := judge(a, began, ended); err != nil {
+		for _, check := range checks {
+			if err := check(a, began, ended); err != nil {
 				return err
 			}
 		}
@@ -187,8 +187,8 @@ func (o *outages) touch(began, ended time.Time) bool {
 	return false
 }
 
-// judge judges by one what was asked outside of them all, and by another the rest.
-func (o *outages) judge(outside, within judge) judge {
+// check checks by one what was asked outside of them all, and by another the rest.
+func (o *outages) check(outside, within check) check {
 	return func(a *answer, began, ended time.Time) error {
 		if o.touch(began, ended) {
 			return within(a, began, ended)
@@ -239,7 +239,7 @@ func (u usage) exceeds(before usage) bool {
 }
 
 // returned holds what the daemon takes against what it took before, once the past is forgotten that it may remember.
-func (o *outpost) returned(before usage) {
+func (o *outpost) expectUsage(before usage) {
 	o.t.Helper()
 	const remembered = 90 * time.Second
 	after := o.usage()
@@ -252,8 +252,8 @@ func (o *outpost) returned(before usage) {
 	o.t.Logf("it took %+v before, %+v after", before, after)
 }
 
-// recovers waits for a whole answer, no longer than an interval of usual pollers.
-func (o *outpost) recovers(whole judge) {
+// awaitRecovery waits for a whole answer, no longer than an interval of usual pollers.
+func (o *outpost) awaitRecovery(whole check) {
 	o.t.Helper()
 	const interval = 15 * time.Second
 	var last string

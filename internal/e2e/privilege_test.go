@@ -15,7 +15,7 @@ import (
 
 // filter passes what it permits on to the engine, answers 403 to the rest, and keeps what it was asked for, as "GET /path"
 // without the API's version and IDs.
-type filter struct {
+type apiFilter struct {
 	engine  http.Handler
 	permits func(call string) bool
 
@@ -23,8 +23,8 @@ type filter struct {
 	passed, refusals map[string]bool
 }
 
-func newFilter(t testing.TB, permits func(call string) bool) *filter {
-	return &filter{engine: passOn(t), permits: permits, passed: make(map[string]bool), refusals: make(map[string]bool)}
+func newAPIFilter(t testing.TB, permits func(call string) bool) *apiFilter {
+	return &apiFilter{engine: engineProxy(t), permits: permits, passed: make(map[string]bool), refusals: make(map[string]bool)}
 }
 
 var (
@@ -32,7 +32,7 @@ var (
 	anID       = regexp.MustCompile(`^/(containers|exec)/[0-9a-f]{64}/`)
 )
 
-func (f *filter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *apiFilter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	call := r.Method + " " + anID.ReplaceAllString(apiVersion.ReplaceAllString(r.URL.Path, "/"), "/$1/{id}/")
 	permitted := f.permits(call)
 	f.mu.Lock()
@@ -50,7 +50,7 @@ func (f *filter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // expect holds what was asked for, and what of it was refused, against all that may be.
-func (f *filter) expect(t *testing.T, passed, refused []string) {
+func (f *apiFilter) expect(t *testing.T, passed, refused []string) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -63,15 +63,15 @@ func (f *filter) expect(t *testing.T, passed, refused []string) {
 }
 
 // reads reports whether a call is one that changes nothing.
-func reads(call string) bool {
+func isRead(call string) bool {
 	return strings.HasPrefix(call, "GET ") || strings.HasPrefix(call, "HEAD ")
 }
 
 // least is what a socket proxy has to let through for everything but commands. HEAD is not among it.
-var least = []string{"GET /_ping", "GET /containers/json", "GET /containers/{id}/json", "GET /events", "GET /version"}
+var requiredCalls = []string{"GET /_ping", "GET /containers/json", "GET /containers/{id}/json", "GET /events", "GET /version"}
 
 // Behind a proxy that lets nothing through but what is needed, everything is told by each way to read but commands.
-func TestLeastPrivilege(t *testing.T) {
+func TestReadsThroughLeastPrivilegeProxy(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	l.peer("beside", []string{"--network", "container:" + l.Name("it")}, "listen:tcp4:0.0.0.0:81")
@@ -79,37 +79,37 @@ func TestLeastPrivilege(t *testing.T) {
 	l.run("scratch", "-p", l.port(1)+":80", bare, "/peer", "listen:tcp4:0.0.0.0:80")
 	for _, method := range []string{"auto", "sockdiag", "procfs"} {
 		t.Run(method, func(t *testing.T) {
-			f := newFilter(t, func(call string) bool { return slices.Contains(least, call) })
+			f := newAPIFilter(t, func(call string) bool { return slices.Contains(requiredCalls, call) })
 			path := filepath.Join(t.TempDir(), "proxy.sock")
 			serveSocket(t, path, f)
 			o := start(t, interfaces, "DOCKER_HOST=unix://"+path, "OUTPOST_COLLECTOR="+method)
 			a := o.connections()
-			a.expect(l.Name("it"), l.on(0), nil)
+			a.expect(l.Name("it"), l.endpoints(0), nil)
 			a.expect(l.Name("beside"), nil, a.established(l.Name("beside")))
 			a.expect(l.Name("client"), nil, []string{l.address("it") + " 81"})
-			a.expect(l.Name("scratch"), l.on(1), nil)
+			a.expect(l.Name("scratch"), l.endpoints(1), nil)
 			for _, route := range []string{"/readyz", "/v1/snapshot", "/v1/graph", "/metrics"} {
 				if a := o.get(route); a.status != http.StatusOK {
 					t.Errorf("%s: %d %s", route, a.status, a.body)
 				}
 			}
-			f.expect(t, least, []string{"GET /info", "HEAD /_ping"})
+			f.expect(t, requiredCalls, []string{"GET /info", "HEAD /_ping"})
 		})
 	}
 }
 
 // Commands take these calls beside, and nothing else.
-func TestCallsForCommands(t *testing.T) {
+func TestExecMethodMakesOnlyTheseCalls(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	l.peer("beside", []string{"--network", "container:" + l.Name("it")}, "listen:tcp4:0.0.0.0:81")
-	f := newFilter(t, func(string) bool { return true })
+	f := newAPIFilter(t, func(string) bool { return true })
 	path := filepath.Join(t.TempDir(), "proxy.sock")
 	serveSocket(t, path, f)
 	o := start(t, interfaces, "DOCKER_HOST=unix://"+path, execOnly)
 	for range 3 {
 		a := o.connections()
-		a.expect(l.Name("it"), l.on(0), nil)
+		a.expect(l.Name("it"), l.endpoints(0), nil)
 		a.expect(l.Name("beside"), nil, nil)
 	}
 	f.expect(t, []string{

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// snapshotOf is an answer of GET /v1/snapshot, as far as the tests look at it.
-type snapshotOf struct {
+// snapshotAnswer is an answer of GET /v1/snapshot, as far as the tests look at it.
+type snapshotAnswer struct {
 	Host       struct{ Addresses []string }
 	Containers []*snapshotContainer
 }
@@ -34,13 +34,13 @@ type snapshotConnection struct {
 	Measured                  *struct{ RTTMicroseconds, BytesSent, BytesReceived int64 }
 }
 
-func (o *outpost) snapshot() snapshotOf {
+func (o *outpost) snapshot() snapshotAnswer {
 	o.t.Helper()
 	a := o.get("/v1/snapshot")
 	if a.status != http.StatusOK {
 		o.t.Fatalf("%d %s", a.status, a.body)
 	}
-	var s snapshotOf
+	var s snapshotAnswer
 	if err := json.Unmarshal([]byte(a.body), &s); err != nil {
 		o.t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func (o *outpost) snapshot() snapshotOf {
 }
 
 // of returns one container.
-func (s snapshotOf) of(t testing.TB, name string) *snapshotContainer {
+func (s snapshotAnswer) container(t testing.TB, name string) *snapshotContainer {
 	t.Helper()
 	for _, c := range s.Containers {
 		if c.Name == "/"+name {
@@ -70,9 +70,9 @@ func (c *snapshotContainer) listens() []string {
 	return all
 }
 
-// withoutMethod drops what differs from method to method: which it is, what only one measures, and what closes by
+// withoutMethodDetails drops what differs from method to method: which it is, what only one measures, and what closes by
 // itself.
-func (s snapshotOf) withoutMethod(names ...string) []*snapshotContainer {
+func (s snapshotAnswer) withoutMethodDetails(names ...string) []*snapshotContainer {
 	var all []*snapshotContainer
 	for _, c := range s.Containers {
 		if !slices.Contains(names, strings.TrimPrefix(c.Name, "/")) {

@@ -25,7 +25,7 @@ type ledger struct {
 
 // entry is a container's life: it is as judged from started until leaving, and certainly not there after gone.
 type entry struct {
-	judge                  judge
+	check                  check
 	dialled                int // connections that it holds
 	started, leaving, gone time.Time
 }
@@ -44,13 +44,13 @@ func (l *ledger) note(name string, change func(*entry)) {
 	l.entries[name] = e
 }
 
-// judge holds which containers are listed, and what of them is, against which there were.
-func (l *ledger) judge(a *answer, began, ended time.Time) error {
+// check holds which containers are listed, and what of them is, against which there were.
+func (l *ledger) check(a *answer, began, ended time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name, e := range l.entries {
 		if e.runs(began, ended) {
-			if err := e.judge(a, began, ended); err != nil {
+			if err := e.check(a, began, ended); err != nil {
 				return fmt.Errorf("since %s: %w", e.started.Format("15:04:05.000"), err)
 			}
 		}
@@ -81,29 +81,29 @@ func (l *ledger) dialled(began, ended time.Time) (least, most int) {
 func (l *ledger) pass(ctx context.Context, lab *testLab, part string, life time.Duration, listening []string, dialled int, address string, args ...string) error {
 	name := lab.Name(part)
 	l.note(name, func(e *entry) {
-		e.judge, e.dialled = exactly(name, listening, slices.Repeat([]string{strings.ReplaceAll(address, ":", " ")}, dialled)), dialled
+		e.check, e.dialled = hasEndpoints(name, listening, slices.Repeat([]string{strings.ReplaceAll(address, ":", " ")}, dialled)), dialled
 	})
 	if dialled > 0 {
 		args = append(args, fmt.Sprintf("dial:%d:%s", dialled, address))
 	}
-	whole := context.WithoutCancel(ctx) // a command that is broken off leaves a container that nobody knows
-	_, err := lab.Run(whole, part, args...)
+	uncancelled := context.WithoutCancel(ctx) // a cancelled docker command may leave a container behind
+	_, err := lab.Run(uncancelled, part, args...)
 	if err == nil {
-		err = lab.Ready(whole, part)
+		err = lab.Ready(uncancelled, part)
 	}
 	if err == nil {
 		l.note(name, func(e *entry) { e.started = time.Now() })
-		_ = pauseFor(ctx, life) // it is removed then too
+		_ = pause(ctx, life) // it is removed then too
 	}
 	l.note(name, func(e *entry) { e.leaving = time.Now() })
-	if _, removed := lab.Docker(whole, "rm", "-f", name); removed != nil {
+	if _, removed := lab.Docker(uncancelled, "rm", "-f", name); removed != nil {
 		return errors.Join(err, removed)
 	}
 	l.note(name, func(e *entry) { e.gone = time.Now() })
 	return err
 }
 
-func pauseFor(ctx context.Context, duration time.Duration) error {
+func pause(ctx context.Context, duration time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -118,11 +118,11 @@ func TestManyContainersComeAndGo(t *testing.T) {
 	l := newLab(t)
 	const containers, atOnce = 500, 6
 	l.peer("stays", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
-	o := startReleased(t, interfaces, profiled)
+	o := startRelease(t, interfaces, profiled)
 	o.connections()
 	before := o.usage()
 	lives := &ledger{entries: make(map[string]entry)}
-	p := poll(o, 10, all(complete(l.Name("stays"), l.on(0), nil), lives.judge))
+	p := startPollers(o, 10, allOf(isComplete(l.Name("stays"), l.endpoints(0), nil), lives.check))
 	var churn errgroup.Group
 	churn.SetLimit(atOnce)
 	for i := range containers {
@@ -138,7 +138,7 @@ func TestManyContainersComeAndGo(t *testing.T) {
 	if tally.unavailable > 0 {
 		t.Errorf("%s\n%s", tally, o.logged())
 	}
-	o.returned(before)
+	o.expectUsage(before)
 }
 
 // For as long as SOAK says, by default a short while: containers and connections come and go, ten poll, the event stream is
@@ -155,25 +155,25 @@ func TestSoak(t *testing.T) {
 	}
 	l := newLab(t)
 	path := filepath.Join(t.TempDir(), "engine.sock")
-	w := newWire(t, path)
+	w := newRelay(t, path)
 	l.peer("server", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	l.peer("client", nil, "dial:5:"+l.address("server")+":80")
 	l.peer("visited", nil, "serve:tcp4:0.0.0.0:81")
 	l.run("visitor", tools, "sleep", "100000")
 	visited := l.address("visited") + ":81"
 	dialled := l.address("server") + " 80"
-	o := startReleased(t, interfaces, profiled, "OUTPOST_WINDOW=1m", "DOCKER_HOST=unix://"+path)
+	o := startRelease(t, interfaces, profiled, "OUTPOST_WINDOW=1m", "DOCKER_HOST=unix://"+path)
 	lives := &ledger{entries: make(map[string]entry)}
 	stay := []string{l.Name("client"), l.Name("server"), l.Name("visited"), l.Name("visitor")}
-	judge := all(
-		exactly(l.Name("client"), nil, slices.Repeat([]string{dialled}, 5)),
-		accepted(l.Name("server"), l.on(0), "", func(time.Time, time.Time) (int, int) { return 5, 5 }),
+	check := allOf(
+		hasEndpoints(l.Name("client"), nil, slices.Repeat([]string{dialled}, 5)),
+		accepted(l.Name("server"), l.endpoints(0), "", func(time.Time, time.Time) (int, int) { return 5, 5 }),
 		accepted(l.Name("visited"), nil, l.address("visitor"), lives.dialled),
 		visits(l.Name("visitor"), strings.ReplaceAll(visited, ":", " ")),
-		lives.judge,
+		lives.check,
 	)
-	whole := wholly(judge, stay...)
-	o.recovers(whole)
+	healthy := requireComplete(check, stay...)
+	o.awaitRecovery(healthy)
 	for range 20 { // what is made once is made before it is counted
 		o.connections()
 	}
@@ -182,7 +182,7 @@ func TestSoak(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), duration)
 	defer cancel()
 	var outages outages
-	p := pollThrough(o, 10, outages.judge(whole, judge), outages.touch)
+	p := startPollersAllowing(o, 10, outages.check(healthy, check), outages.touch)
 	var load errgroup.Group
 	defer func() { // where the test fails before they have ended
 		cancel()
@@ -193,7 +193,7 @@ func TestSoak(t *testing.T) {
 		load.Go(func() error {
 			for i := 0; ctx.Err() == nil; i++ {
 				life, dialled := time.Duration(rand.IntN(3000))*time.Millisecond, rand.IntN(6)
-				if err := lives.pass(ctx, l, fmt.Sprintf("goes-%d-%d", lane, i), life, l.on(1+lane), dialled, visited,
+				if err := lives.pass(ctx, l, fmt.Sprintf("goes-%d-%d", lane, i), life, l.endpoints(1+lane), dialled, visited,
 					"-p", l.port(1+lane)+":80", tools, "peer", "listen:tcp4:0.0.0.0:80"); err != nil && ctx.Err() == nil {
 					return err
 				}
@@ -205,35 +205,35 @@ func TestSoak(t *testing.T) {
 	}
 	load.Go(func() error {
 		for ctx.Err() == nil {
-			if _, err := l.Docker(ctx, "exec", l.Name("visitor"), "peer", fmt.Sprintf("visit:%d:%s", eachVisit, visited), "leave"); err != nil && ctx.Err() == nil {
+			if _, err := l.Docker(ctx, "exec", l.Name("visitor"), "peer", fmt.Sprintf("visit:%d:%s", connectionsPerVisit, visited), "leave"); err != nil && ctx.Err() == nil {
 				return err
 			}
-			opened.Add(eachVisit)
+			opened.Add(connectionsPerVisit)
 		}
 		return nil
 	})
-	made := soakFaults(ctx, w, every, func(fault func()) {
+	made := runFaults(ctx, w, every, func(fault func()) {
 		outages.begin()
 		fault()
-		o.recovers(whole)
+		o.awaitRecovery(healthy)
 		outages.end()
 	})
 	if err := load.Wait(); err != nil {
 		t.Error(err)
 	}
 	tally := p.end()
-	o.recovers(whole)
+	o.awaitRecovery(healthy)
 	time.Sleep(min(duration, time.Minute)) // so long what came and went is remembered
 	t.Logf("%s: %s; %d containers and %d connections came and went; %d faults", duration, tally, passed.Load(), opened.Load(), made)
-	o.returned(before)
+	o.expectUsage(before)
 	if made == 0 || passed.Load() == 0 || opened.Load() == 0 || tally.requests == tally.unavailable {
 		t.Error("nothing was tried")
 	}
 }
 
-// accepted judges a container that listens, and is connected to as many clients as it is known to; those at an address that
+// accepted checks a container that listens, and is connected to as many clients as it is known to; those at an address that
 // comes and goes are not counted.
-func accepted(name string, listening []string, passing string, count func(began, ended time.Time) (least, most int)) judge {
+func accepted(name string, listening []string, passing string, count func(began, ended time.Time) (least, most int)) check {
 	return func(a *answer, began, ended time.Time) error {
 		c, ok := a.containers["/"+name]
 		if ok && a.incomplete(name) {
@@ -252,34 +252,34 @@ func accepted(name string, listening []string, passing string, count func(began,
 	}
 }
 
-// visits judges a container that listens nowhere, and is connected to one endpoint, or is not, no more often than it visits.
-func visits(name, at string) judge {
+// visits checks a container that listens nowhere, and is connected to one endpoint, or is not, no more often than it visits.
+func visits(name, at string) check {
 	return func(a *answer, _, _ time.Time) error {
 		c, ok := a.containers["/"+name]
-		if !ok || len(c.Listening) > 0 || len(c.Established) > eachVisit || slices.ContainsFunc(c.Established, func(e endpoint) bool { return e.String() != at }) {
+		if !ok || len(c.Listening) > 0 || len(c.Established) > connectionsPerVisit || slices.ContainsFunc(c.Established, func(e endpoint) bool { return e.String() != at }) {
 			return fmt.Errorf("%s: %v", name, c)
 		}
 		return nil
 	}
 }
 
-// eachVisit is how many connections, one after the other, a visitor makes at a time.
-const eachVisit = 100
+// connectionsPerVisit is how many connections, one after the other, a visitor makes at a time.
+const connectionsPerVisit = 100
 
-// soakFaults makes faults in turns until ctx ends, and cuts the stream of events at random; it returns how many it made.
-func soakFaults(ctx context.Context, w *wire, every time.Duration, through func(fault func())) (made int) {
+// runFaults makes faults in turns until ctx ends, and cuts the stream of events at random; it returns how many it made.
+func runFaults(ctx context.Context, w *relay, every time.Duration, through func(fault func())) (made int) {
 	const longest = 3 * time.Second
 	faults := w.faults()
 	for {
 		rand.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 		for _, fault := range faults {
-			if errors.Is(pauseFor(ctx, every/2), context.DeadlineExceeded) {
+			if errors.Is(pause(ctx, every/2), context.DeadlineExceeded) {
 				return made
 			}
 			if rand.IntN(2) == 0 {
 				through(w.cut)
 			}
-			if pauseFor(ctx, every/2) != nil {
+			if pause(ctx, every/2) != nil {
 				return made
 			}
 			through(func() { fault(min(longest, every/2)) })

@@ -27,7 +27,7 @@ func deployment(t testing.TB, name string, replacements ...string) (path string)
 			t.Fatalf("%s has no %q", name, replacements[i])
 		}
 	}
-	return put(t, filepath.Join(t.TempDir(), name), strings.NewReplacer(replacements...).Replace(string(content)))
+	return writeFile(t, filepath.Join(t.TempDir(), name), strings.NewReplacer(replacements...).Replace(string(content)))
 }
 
 // The Docker Swarm stack runs on two hosts: a daemon on each, one mapper that finds them, and links over an overlay network.
@@ -91,7 +91,7 @@ func TestSwarmStack(t *testing.T) {
 	var lines []string
 	eventually(t, func() bool {
 		g := m.graph("")
-		lines = linksOf(g, shorten)
+		lines = linkLines(g, shorten)
 		return ok(g) == 2 && slices.ContainsFunc(lines, func(line string) bool {
 			return strings.Contains(line, "/client > ") && strings.HasSuffix(line, "/server:80 direct both 2")
 		})
@@ -149,7 +149,7 @@ func TestCompose(t *testing.T) {
 	l.peer("server", nil, "listen:tcp4:0.0.0.0:80")
 	l.peer("client", nil, "dial:1:"+l.address("server")+":80")
 	want := "client > server:80 direct both 1"
-	got := linksOf(o.graph("?container="+l.Name("client")), strings.NewReplacer(l.Name(""), "", hostname(t)+"/", ""))
+	got := linkLines(o.graph("?container="+l.Name("client")), strings.NewReplacer(l.Name(""), "", hostname(t)+"/", ""))
 	if !slices.Equal(got, []string{want}) {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -13,7 +13,7 @@ import (
 
 // The binary that `make build` makes here and the one of the image, compiled in another place by another copy of the
 // toolchain with no cache in common, are the same to the last byte.
-func TestReproducible(t *testing.T) {
+func TestBuildIsReproducible(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	container := l.docker("create", "--label", l.Label(), outpostImage(t))
@@ -37,14 +37,14 @@ func TestReproducible(t *testing.T) {
 }
 
 // A database with two vulnerabilities in what is called, of which one is accepted, and with one in what is not called.
-func TestVulnerabilities(t *testing.T) {
+func TestUnacceptedVulnerabilitiesFail(t *testing.T) {
 	database := t.TempDir()
 	entry := func(id, path, symbol string) {
 		t.Helper()
 		text := `{"schema_version":"1.3.1","id":"` + id + `","modified":"2026-01-01T00:00:00Z","published":"2026-01-01T00:00:00Z","summary":"s","details":"d",` +
 			`"affected":[{"package":{"name":"github.com/docker/docker","ecosystem":"Go"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}],` +
 			`"ecosystem_specific":{"imports":[{"path":"` + path + `","symbols":["` + symbol + `"]}]}}],"database_specific":{"url":"https://vuln.example/` + id + `"}}`
-		put(t, filepath.Join(database, "ID", id+".json"), text)
+		writeFile(t, filepath.Join(database, "ID", id+".json"), text)
 	}
 	entry("GO-2026-0001", "github.com/docker/docker/client", "Client.ContainerList")
 	entry("GO-2026-0002", "github.com/docker/docker/client", "Client.ContainerInspect")
@@ -56,12 +56,12 @@ func TestVulnerabilities(t *testing.T) {
 		}
 		return "[" + strings.Join(entries, ",") + "]"
 	}
-	put(t, filepath.Join(database, "index", "db.json"), `{"modified":"2026-01-01T00:00:00Z"}`)
-	put(t, filepath.Join(database, "index", "vulns.json"), ids(`{"id":"ID","modified":"2026-01-01T00:00:00Z"}`))
-	put(t, filepath.Join(database, "index", "modules.json"), `[{"path":"github.com/docker/docker","vulns":`+ids(`{"id":"ID","modified":"2026-01-01T00:00:00Z"}`)+`}]`)
+	writeFile(t, filepath.Join(database, "index", "db.json"), `{"modified":"2026-01-01T00:00:00Z"}`)
+	writeFile(t, filepath.Join(database, "index", "vulns.json"), ids(`{"id":"ID","modified":"2026-01-01T00:00:00Z"}`))
+	writeFile(t, filepath.Join(database, "index", "modules.json"), `[{"path":"github.com/docker/docker","vulns":`+ids(`{"id":"ID","modified":"2026-01-01T00:00:00Z"}`)+`}]`)
 
 	command := exec.CommandContext(t.Context(), "../../.ci/vuln", "file://"+database)
-	command.Env = append(os.Environ(), "ACCEPTED="+fileOf(t, "GO-2026-0001  for a reason", "GO-2026-0003", "GO-2026-0004  for another"))
+	command.Env = append(os.Environ(), "ACCEPTED="+writeLines(t, "GO-2026-0001  for a reason", "GO-2026-0003", "GO-2026-0004  for another"))
 	output, err := command.CombinedOutput()
 	if err == nil {
 		t.Error("what is not accepted fails nothing")
@@ -78,7 +78,7 @@ func TestVulnerabilities(t *testing.T) {
 
 // Where the database cannot be reached, whatever keeps it from being, that is said and fails nothing; where it is not there, that
 // fails.
-func TestVulnerabilityDatabaseOutOfReach(t *testing.T) {
+func TestUnreachableVulnerabilityDatabaseFailsNothing(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]http.HandlerFunc{ // to GET
 		"forbids":    func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) },
@@ -99,8 +99,8 @@ func TestVulnerabilityDatabaseOutOfReach(t *testing.T) {
 	}
 }
 
-// put writes a file, makes its directory, and returns its path.
-func put(t testing.TB, path, text string) string {
+// writeFile writes a file, makes its directory, and returns its path.
+func writeFile(t testing.TB, path, text string) string {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		t.Fatal(err)

@@ -70,7 +70,7 @@ func TestSystemdUnitRuns(t *testing.T) {
 	if a.incomplete(l.Name("server")) {
 		t.Errorf("Outpost-Incomplete: %s", a.header.Get("Outpost-Incomplete"))
 	}
-	if c := o.snapshot().of(t, l.Name("server")); c.Method != "procfs" {
+	if c := o.snapshot().container(t, l.Name("server")); c.Method != "procfs" {
 		t.Errorf("read by %s, want procfs: %v", c.Method, c.Unused)
 	}
 }

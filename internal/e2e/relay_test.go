@@ -10,7 +10,7 @@ import (
 )
 
 // wire passes bytes between the daemon and the engine, and can be made to fail as a wire does.
-type wire struct {
+type relay struct {
 	t      testing.TB
 	socket string
 
@@ -23,9 +23,9 @@ type wire struct {
 	close func() // ends it, as the end of the test does
 }
 
-func newWire(t testing.TB, path string) *wire {
+func newRelay(t testing.TB, path string) *relay {
 	t.Helper()
-	w := &wire{t: t, socket: engineSocket(t), gate: make(chan struct{}), carriers: make(map[net.Conn]struct{})}
+	w := &relay{t: t, socket: engineSocket(t), gate: make(chan struct{}), carriers: make(map[net.Conn]struct{})}
 	close(w.gate)
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "unix", path)
@@ -52,7 +52,7 @@ func newWire(t testing.TB, path string) *wire {
 	return w
 }
 
-func (w *wire) carry(client net.Conn) {
+func (w *relay) carry(client net.Conn) {
 	defer func() { _ = client.Close() }()
 	w.mu.Lock()
 	refuses, garbles := w.refuses, w.garbles
@@ -86,7 +86,7 @@ func (w *wire) carry(client net.Conn) {
 	w.mu.Unlock()
 }
 
-func (w *wire) copy(to, from net.Conn) {
+func (w *relay) copy(to, from net.Conn) {
 	defer func() { _, _ = to.Close(), from.Close() }()
 	buffer := make([]byte, 32<<10)
 	for {
@@ -107,7 +107,7 @@ func (w *wire) copy(to, from net.Conn) {
 }
 
 // cut breaks all connections off, that of the events too.
-func (w *wire) cut() {
+func (w *relay) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for conn := range w.carriers {
@@ -115,13 +115,13 @@ func (w *wire) cut() {
 	}
 }
 
-func (w *wire) freeze() {
+func (w *relay) freeze() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gate = make(chan struct{})
 }
 
-func (w *wire) thaw() {
+func (w *relay) thaw() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	select {
@@ -131,7 +131,7 @@ func (w *wire) thaw() {
 	}
 }
 
-func (w *wire) set(refuses, garbles bool) {
+func (w *relay) set(refuses, garbles bool) {
 	w.mu.Lock()
 	w.refuses, w.garbles = refuses, garbles
 	w.mu.Unlock()
@@ -139,7 +139,7 @@ func (w *wire) set(refuses, garbles bool) {
 }
 
 // faults are those of the wire, each of which lasts as long as it is given.
-func (w *wire) faults() []func(time.Duration) {
+func (w *relay) faults() []func(time.Duration) {
 	return []func(time.Duration){
 		func(d time.Duration) { w.set(true, false); time.Sleep(d); w.set(false, false) },
 		func(d time.Duration) { w.set(false, true); time.Sleep(d); w.set(false, false) },
