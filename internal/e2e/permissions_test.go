@@ -144,7 +144,7 @@ func TestForcedProcfsNeedsTheHostsProc(t *testing.T) {
 	if status := l.docker("wait", l.Name("outpost")); status != "1" {
 		t.Errorf("status %s", status)
 	}
-	const reason = "OUTPOST_COLLECTOR=procfs does not work: its process cannot be seen: the host's /proc is needed, -v /proc:/host/proc:ro or --pid host"
+	const reason = "OUTPOST_COLLECTOR=procfs does not work: its process is not visible: mount the host's /proc with -v /proc:/host/proc:ro or --pid host"
 	if logged := l.logs("outpost"); !strings.Contains(logged, reason) {
 		t.Errorf("%s", logged)
 	}

@@ -1,0 +1,168 @@
+// Package collect reads the socket tables of all running containers: through netlink or the host's /proc if Outpost has
+// the rights, else through a command in each container.
+package collect
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/callpool"
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/hostproc"
+	"github.com/PabloL007/outpost/internal/procnet"
+)
+
+// Inventory lists and inspects the engine's containers.
+type Inventory interface {
+	// Containers lists the running containers.
+	Containers(ctx context.Context) ([]container.Summary, error)
+	// Inspect returns a container, by ID or name, or container.ErrNotFound. The answer may be cached.
+	Inspect(ctx context.Context, id string) (container.Container, error)
+	// Refresh is Inspect without a cached answer.
+	Refresh(ctx context.Context, id string) (container.Container, error)
+}
+
+// Engine runs commands in containers.
+type Engine interface {
+	// Exec runs a command in a container, writes its output to stdout and stderr, and returns its exit code.
+	Exec(ctx context.Context, id string, command []string, stdout, stderr io.Writer) (int, error)
+}
+
+// Options configure a Collector.
+type Options struct {
+	// Methods may be used, in order of preference. Empty: all methods, the best first.
+	Methods []Method
+	// Proc is a /proc. It may turn out not to be the host's.
+	Proc hostproc.Root
+	// CgroupFS is the mount point of cgroup v2.
+	CgroupFS string
+	// SelfContainer is the ID of Outpost's own container, in which no command runs. Empty: Outpost runs in none.
+	SelfContainer string
+	// Workers is how many containers are read at once.
+	Workers int
+	// Timeout bounds each call about a container.
+	Timeout time.Duration
+}
+
+const (
+	// listTimeout bounds the call that lists the containers.
+	listTimeout = 10 * time.Second
+	// maxPasses bounds the passes of one collection. A pass is repeated if a container ended or restarted meanwhile.
+	maxPasses = 3
+	// retryDelay is the pause before the next pass, in which the engine notices the change.
+	retryDelay = 50 * time.Millisecond
+)
+
+// Collector reads the containers of one engine. It is safe for concurrent use.
+type Collector struct {
+	Options
+	inventory        Inventory
+	sources          []source // of Methods
+	recheckOperation string   // of marks in the failure cache; see recheckedError
+	pool             *callpool.Pool
+	runner           *runner
+	decoders         *sync.Pool  // of *procnet.Decoder: their buffers grow once to the size of the tables
+	hostProcVerified atomic.Bool // Proc showed a container's process, so the engine's PIDs are valid in it
+}
+
+// New returns a collector. Calls that outlast a request are cancelled when lifetime ends. The caller must call Close.
+func New(lifetime context.Context, inventory Inventory, engine Engine, options Options) *Collector {
+	decoders := &sync.Pool{New: func() any {
+		// Outpost shares the kernel with the engine, so its own byte order is the tables'.
+		return procnet.NewDecoder(binary.NativeEndian)
+	}}
+	pool := callpool.New(lifetime, options.Workers)
+	c := &Collector{
+		Options:   options,
+		inventory: inventory,
+		pool:      pool,
+		runner:    &runner{engine: engine, failures: pool.Failures, decoders: decoders},
+		decoders:  decoders,
+	}
+	return c.setMethods(options.Methods)
+}
+
+// WithMethods returns a collector restricted to methods. It shares calls in flight, known failures and lifetime with c,
+// and is closed with it.
+func (c *Collector) WithMethods(methods ...Method) *Collector {
+	restricted := &Collector{Options: c.Options, inventory: c.inventory, pool: c.pool, runner: c.runner, decoders: c.decoders}
+	return restricted.setMethods(methods)
+}
+
+func (c *Collector) setMethods(methods []Method) *Collector {
+	c.sources = sourcesFor(methods)
+	c.Methods = make([]Method, len(c.sources))
+	for i, s := range c.sources {
+		c.Methods[i] = s.Method()
+	}
+	c.recheckOperation = fmt.Sprint("recheck with ", c.Methods)
+	return c
+}
+
+// Close cancels the calls in flight and waits for them until ctx ends.
+func (c *Collector) Close(ctx context.Context) error { return c.pool.Close(ctx) }
+
+// Collect reads all running containers. With withTCPInfo, sockets have their tcp_info if the method reports it. An
+// error means that the engine did not list the containers. The failure of one container is a Problem of its Reading.
+func (c *Collector) Collect(ctx context.Context, withTCPInfo bool) (Result, error) {
+	for n := 1; ; n++ {
+		result, outdated, err := c.collectOnce(ctx, withTCPInfo, n == maxPasses)
+		if err != nil || !outdated {
+			return result, err
+		}
+		select {
+		case <-time.After(retryDelay):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// collectOnce makes one pass. outdated reports that the inventory's answer about a container was out of date. It is
+// false in the last pass.
+func (c *Collector) collectOnce(ctx context.Context, withTCPInfo, last bool) (result Result, outdated bool, err error) {
+	listed, err := c.list(ctx)
+	if err != nil {
+		return Result{}, false, err
+	}
+	p := newPass(c, listed, withTCPInfo)
+	targets := p.inspectAll(ctx, listed)
+	defer closeProcesses(targets)
+	inParallel(groupByNetNS(targets), func(n *netnsRead) { p.read(ctx, n) })
+	outdated = p.recheckFailures(ctx, targets, last)
+	if err := ctx.Err(); err != nil {
+		return Result{}, false, fmt.Errorf("collect: %w", err)
+	}
+	result = newResult(targets)
+	result.Addresses, result.AddressesErr = p.hostAddresses(targets)
+	return result, outdated, nil
+}
+
+// inParallel calls do for all items at once and waits. The slots of the pool bound what takes long.
+func inParallel[T any](items []T, do func(T)) {
+	var group sync.WaitGroup
+	for _, item := range items {
+		group.Go(func() { do(item) })
+	}
+	group.Wait()
+}
+
+// list lists the running containers, and forgets failures of all others.
+func (c *Collector) list(ctx context.Context) ([]container.Summary, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	listed, err := c.inventory.Containers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool, len(listed))
+	for _, summary := range listed {
+		ids[summary.ID] = true
+	}
+	c.pool.Failures.Retain(ids)
+	return listed, nil
+}

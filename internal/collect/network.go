@@ -1,0 +1,74 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/PabloL007/outpost/internal/container"
+)
+
+// networkRef is the network namespace of a container as the engine describes it.
+type networkRef struct {
+	// key is equal for all containers of one network namespace.
+	key string
+	// owner is the container that the network namespace was made for: its ID, or the engine's name for it.
+	owner string
+	// orphan is the container that is still in the owner's previous network namespace after the owner restarted into a
+	// new one. Empty if the owner has not restarted since.
+	orphan string
+	// host: it is the host's own network namespace.
+	host bool
+	// shared: another container uses it, or may use it.
+	shared    bool
+	published []container.Binding
+}
+
+// resolveNetwork returns the network namespace of a container. With an error, the result is valid too, but lacks the
+// published ports.
+func (p *pass) resolveNetwork(ctx context.Context, c container.Container) (networkRef, error) {
+	ref, err := p.followJoins(ctx, c)
+	switch {
+	case c.Sandboxed: // A sandbox has the sockets of its container only, whatever network it joined.
+		ref.key, ref.owner, ref.orphan, ref.shared = "sandbox of "+c.ID, c.ID, "", false
+	case ref.host: // The host's network namespace exists until the host restarts.
+		ref.key, ref.orphan, ref.shared = "host", "", true
+	case ref.orphan != "":
+		ref.key = "left behind with " + ref.orphan
+	default:
+		ref.key = ref.owner
+	}
+	return ref, err
+}
+
+// followJoins follows network modes of the form container:<ID or name> to the owner of the network namespace.
+func (p *pass) followJoins(ctx context.Context, c container.Container) (networkRef, error) {
+	const maxJoins = 8 // ends a circle
+	owner, orphan := c, ""
+	for range maxJoins {
+		id, joined := owner.Network.Joined()
+		if !joined {
+			break
+		}
+		next, err := p.inspect(ctx, id)
+		if errors.Is(err, container.ErrNotFound) { // The network namespace outlives its owner.
+			return networkRef{owner: id, shared: true}, nil
+		}
+		if err != nil {
+			return networkRef{owner: id, shared: true}, err
+		}
+		if next.StartedAt.After(owner.StartedAt) {
+			orphan = owner.ID
+		}
+		owner = next
+	}
+	return networkRef{
+		owner: owner.ID, orphan: orphan, host: owner.Network.Host(), published: owner.Published,
+		shared: owner.ID != c.ID || p.isJoined(c),
+	}, nil
+}
+
+// isJoined reports whether another container joined c's network.
+func (p *pass) isJoined(c container.Container) bool {
+	return p.joined[c.ID] || p.joined[strings.TrimPrefix(c.Name, "/")]
+}

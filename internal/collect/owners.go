@@ -1,0 +1,91 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/hostproc"
+	"github.com/PabloL007/outpost/internal/procfd"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// readOwners determines which sockets of a shared network namespace the target's processes hold.
+func (p *pass) readOwners(ctx context.Context, t *target) {
+	owners, err := p.findOwners(ctx, t)
+	if err != nil {
+		t.ownersErr = err
+		problem := toProblem(err)
+		t.addProblem(Problem{Reason: "its sockets cannot be distinguished from others in the shared network namespace: " + problem.Reason, Detail: problem.Detail})
+		return
+	}
+	t.Owners = &owners
+	if owners.Denied > 0 {
+		t.addProblem(newDeniedProblem(owners))
+	}
+}
+
+func (p *pass) findOwners(ctx context.Context, t *target) (procfd.Owners, error) {
+	n := t.netns
+	switch {
+	case n.err == nil && len(n.Sockets) == 0: // There is no socket to own.
+		return procfd.Owners{}, nil
+	case isInvisible(t.process.err) && p.uses(Exec):
+		return p.ownersByExec(ctx, t)
+	}
+	var owners procfd.Owners
+	err := p.withProcess(ctx, t, func(process *hostproc.Process) (err error) {
+		owners, err = p.ownersByKernel(ctx, process, t)
+		return err
+	})
+	return owners, err
+}
+
+// ownersByKernel finds owners by the cgroup in which each socket was made, which needs no rights. If the cgroups are
+// unknown, it reads the descriptors of the container's processes.
+func (p *pass) ownersByKernel(ctx context.Context, process *hostproc.Process, t *target) (procfd.Owners, error) {
+	owners, err := p.ownersByCgroup(process, t.Container, t.netns.Sockets)
+	if err != nil {
+		return p.ownersFromFDs(ctx, t)
+	}
+	if p.capabilities().Has(hostproc.SysPtrace) {
+		p.addFDHolders(ctx, &owners, t)
+	}
+	return owners, nil
+}
+
+var errNoCgroups = errors.New("the sockets' cgroups are unknown")
+
+// ownersByCgroup selects the sockets that were made in the container's cgroup, even if another container holds their
+// descriptors now.
+func (p *pass) ownersByCgroup(process *hostproc.Process, c container.Container, sockets []socket.Socket) (procfd.Owners, error) {
+	if !slices.ContainsFunc(sockets, func(s socket.Socket) bool { return s.Cgroup != 0 }) {
+		return procfd.Owners{}, errNoCgroups
+	}
+	cgroups, err := process.CgroupIDs(p.CgroupFS, c.ID)
+	if err != nil {
+		return procfd.Owners{}, err
+	}
+	owners := procfd.Owners{Inodes: make(map[uint64]string), Readable: 1}
+	for _, s := range sockets {
+		if cgroups[s.Cgroup] {
+			owners.Inodes[s.Inode] = ""
+		}
+	}
+	return owners, nil
+}
+
+// newDeniedProblem says which sockets have an unknown owner, and what is missing.
+func newDeniedProblem(owners procfd.Owners) Problem {
+	problem := Problem{
+		Reason: "sockets of processes of another user cannot be distinguished from others in the shared network namespace",
+		Detail: fmt.Sprintf("%d of %d processes", owners.Denied, owners.Denied+owners.Readable),
+	}
+	if owners.Missing != "" {
+		problem.Reason = "the owners of sockets in the shared network namespace are unknown: " + owners.Missing +
+			" to read its processes' descriptors"
+	}
+	return problem
+}

@@ -1,0 +1,167 @@
+package collect
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"github.com/PabloL007/outpost/internal/callpool"
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/hostproc"
+	"github.com/PabloL007/outpost/internal/procfd"
+)
+
+// pass is one attempt of a collection. It inspects each container, groups them by network namespace, and reads each
+// namespace once.
+type pass struct {
+	*Collector
+	withTCPInfo  bool
+	joined       map[string]bool           // ID or name of each container that another one joined the network of
+	ownNetNS     func() hostproc.Namespace // Outpost's own; the zero value, which no other has, if it is unknown
+	capabilities func() hostproc.Capabilities
+	visibility   func() error // why Proc does not show all processes
+	pids         func(context.Context) (hostproc.PIDs, error)
+	inspects     *callpool.Budget
+	execs        *callpool.Budget
+
+	mu        sync.Mutex
+	inspected map[string]func() (container.Container, error)
+}
+
+func newPass(c *Collector, listed []container.Summary, withTCPInfo bool) *pass {
+	p := &pass{
+		Collector:    c,
+		withTCPInfo:  withTCPInfo,
+		joined:       make(map[string]bool),
+		ownNetNS:     sync.OnceValue(c.readOwnNetNS),
+		capabilities: sync.OnceValue(c.Proc.Capabilities),
+		visibility:   sync.OnceValue(c.Proc.Obstacle),
+		pids:         onceWith(c.Proc.PIDs),
+		inspects:     c.pool.NewBudget(c.Timeout),
+		execs:        c.pool.NewBudget(c.Timeout),
+		inspected:    make(map[string]func() (container.Container, error)),
+	}
+	for _, summary := range listed {
+		if joined, ok := summary.Network.Joined(); ok {
+			p.joined[joined] = true
+		}
+	}
+	return p
+}
+
+// onceWith is sync.OnceValues for a function of a context. It uses the first caller's context.
+func onceWith[T any](f func(context.Context) (T, error)) func(context.Context) (T, error) {
+	var once sync.Once
+	var value T
+	var err error
+	return func(ctx context.Context) (T, error) {
+		once.Do(func() { value, err = f(ctx) })
+		return value, err
+	}
+}
+
+// target is a container in a pass, and its unfinished reading.
+type target struct {
+	Reading
+	network   networkRef // as the engine reports it
+	process   procHandle // of its first process
+	netns     *netnsRead // nil if it is unknown, or if the container has no process
+	exited    bool
+	tablesErr error // the tables could not be read through this target; reported only if no other one helped
+	ownersErr error
+}
+
+func (t *target) addProblem(p Problem) { t.Problems = append(t.Problems, p) }
+
+// inspectAll inspects each listed container and opens its process.
+func (p *pass) inspectAll(ctx context.Context, listed []container.Summary) []*target {
+	targets := make([]*target, len(listed))
+	for i, summary := range listed {
+		targets[i] = &target{Reading: Reading{Method: None, Container: container.Container{
+			ID: summary.ID, Name: summary.Name, Image: summary.Image, Network: summary.Network,
+		}}}
+	}
+	inParallel(targets, func(t *target) { p.inspectTarget(ctx, t) })
+	for _, t := range targets {
+		p.resolveInvisible(t)
+	}
+	return targets
+}
+
+func (p *pass) inspectTarget(ctx context.Context, t *target) {
+	c, err := p.inspect(ctx, t.Container.ID)
+	switch {
+	case errors.Is(err, container.ErrNotFound), err == nil && c.State == container.Stopped:
+		t.exited = true
+		return
+	case err != nil:
+		t.addProblem(toProblem(err))
+		return
+	}
+	t.Container = c
+	if len(c.Invalid) > 0 {
+		t.addProblem(Problem{Reason: "parts of the engine's answer are invalid", Detail: strings.Join(c.Invalid, "; ")})
+	}
+	if t.network, err = p.resolveNetwork(ctx, c); err != nil {
+		t.addProblem(Problem{Reason: "the owner of its network namespace cannot be inspected", Detail: err.Error()})
+	}
+	if c.State == container.Restarting {
+		t.setRestarting()
+		return
+	}
+	t.process = p.openProcess(ctx, c)
+}
+
+// setRestarting ends the reading of a container without a process: it has no sockets.
+func (t *target) setRestarting() {
+	t.addProblem(Problem{Reason: "the container is restarting"})
+	t.Owners = &procfd.Owners{}
+	t.netns = nil
+}
+
+// inspect inspects a container, by ID or name, once per pass.
+func (p *pass) inspect(ctx context.Context, id string) (container.Container, error) {
+	p.mu.Lock()
+	inspected, ok := p.inspected[id]
+	if !ok {
+		inspected = sync.OnceValues(func() (container.Container, error) { return p.inspectWith(ctx, id, p.inventory.Inspect) })
+		p.inspected[id] = inspected
+	}
+	p.mu.Unlock()
+	return inspected()
+}
+
+func (p *pass) inspectWith(ctx context.Context, id string, inspect func(context.Context, string) (container.Container, error)) (container.Container, error) {
+	return callpool.Do(ctx, p.inspects, callpool.Key{Kind: "inspect", ID: id}, func(ctx context.Context) (container.Container, error) {
+		return inspect(ctx, id)
+	})
+}
+
+func newResult(targets []*target) Result {
+	result := Result{Readings: make([]Reading, 0, len(targets))}
+	for _, t := range targets {
+		if t.exited {
+			result.Exited = append(result.Exited, t.Container.Name)
+			continue
+		}
+		result.Readings = append(result.Readings, t.finish())
+	}
+	return result
+}
+
+// finish adds to the reading what is known once all targets of the namespace are read.
+func (t *target) finish() Reading {
+	n := t.netns
+	if n == nil {
+		return t.Reading
+	}
+	t.NetNS = &n.NetNS
+	t.Method, t.Skipped = n.method, n.skipped
+	if n.err != nil {
+		t.addProblem(toProblem(cmp.Or(t.tablesErr, n.err)))
+	}
+	t.Problems = append(t.Problems, n.problems...)
+	return t.Reading
+}

@@ -1,0 +1,129 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/hostproc"
+)
+
+// procHandle is the first process of a container in the host's /proc.
+type procHandle struct {
+	// process stays open for the whole pass, so that a later process with the same PID is not mistaken for it.
+	process *hostproc.Process
+	self    bool  // Outpost runs in this container
+	err     error // why process is nil
+}
+
+func (h procHandle) visible() bool { return h.process != nil }
+
+// Reasons for not opening a process.
+var (
+	errNoProcess = &reasonError{invisible: true, Problem: Problem{Reason: "the engine reports no process of the container"}}
+	errSandboxed = &reasonError{invisible: true, Problem: Problem{Reason: "its runtime keeps its sockets in a sandbox"}}
+	errNotUsed   = &reasonError{invisible: true, Problem: Problem{Reason: "no enabled method reads the host's /proc"}}
+)
+
+// openProcess opens the container's process. resolveInvisible explains its error once all processes were tried.
+func (p *pass) openProcess(ctx context.Context, c container.Container) procHandle {
+	if !p.usesProcesses() && !p.isSelf(c) {
+		return procHandle{err: errNotUsed}
+	}
+	release, err := p.pool.Acquire(ctx)
+	if err != nil {
+		return procHandle{err: err}
+	}
+	defer release()
+	process, self, err := p.findProcess(c)
+	if err != nil {
+		return procHandle{self: self, err: fmt.Errorf("opening its process: %w", err)}
+	}
+	return procHandle{process: process, self: self}
+}
+
+// findProcess opens the container's process. In Outpost's own container, Outpost may see neither its PID nor its cgroup.
+// Any process of that container serves as well.
+func (p *pass) findProcess(c container.Container) (process *hostproc.Process, self bool, err error) {
+	switch {
+	case c.Sandboxed:
+		return nil, false, errSandboxed
+	case c.PID == 0:
+		return nil, false, errNoProcess
+	}
+	self = p.isSelf(c)
+	process, err = p.Proc.Process(c.PID, c.ID)
+	if err == nil {
+		if !self {
+			p.hostProcVerified.Store(true)
+		}
+		return process, self, nil
+	}
+	if self {
+		process, err = p.Proc.Self()
+	}
+	return process, self, err
+}
+
+// isSelf reports whether Outpost runs in c. The ID of its container comes from the files that the engine mounts. A
+// container that joined the network of another gets the other's files (moby daemon/container_operations_unix.go), so
+// the answer is false if containers share them.
+func (p *pass) isSelf(c container.Container) bool { return c.ID == p.SelfContainer && !p.isJoined(c) }
+
+// resolveInvisible explains why a process is not visible. If it is a process of Outpost's own container, it opens it: in
+// there, cgroups may name no container.
+func (p *pass) resolveInvisible(t *target) {
+	if p.SelfContainer != "" && p.hostProcVerified.Load() && errors.Is(t.process.err, hostproc.ErrAnother) {
+		if process, err := p.Proc.Companion(t.Container.PID); err == nil {
+			t.process = procHandle{process: process, self: true}
+		}
+	}
+	t.process.err = p.explain(t.process.err)
+}
+
+func closeProcesses(targets []*target) {
+	for _, t := range targets {
+		if t.process.visible() {
+			_ = t.process.process.Close()
+		}
+	}
+}
+
+// withProcess calls do with the target's process when a slot is free.
+func (p *pass) withProcess(ctx context.Context, t *target, do func(*hostproc.Process) error) error {
+	if t.process.err != nil {
+		return t.process.err
+	}
+	release, err := p.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return p.explain(do(t.process.process))
+}
+
+// explain tells a process that is not visible, with what a user can do about it, from one that has exited.
+func (p *pass) explain(err error) error {
+	if err == nil || isExited(err) || isInvisible(err) || !isGone(err) {
+		return err
+	}
+	switch obstacle := p.visibility(); {
+	case obstacle != nil:
+		return &reasonError{invisible: true, hostWide: true, Problem: Problem{Reason: fmt.Sprintf("%s: %v", p.Proc.Path(), obstacle), Detail: err.Error()}}
+	case p.hostProcVerified.Load():
+		return &exitedError{err}
+	}
+	return &reasonError{invisible: true, hostWide: true, Problem: Problem{
+		Reason: "its process is not visible: mount the host's /proc with -v /proc:" + hostproc.Mounted + ":ro or --pid host", Detail: err.Error(),
+	}}
+}
+
+// isGone reports whether err means that a process does not exist, or belongs to another container by now.
+func isGone(err error) bool {
+	return errors.Is(err, hostproc.ErrNoProcess) || errors.Is(err, hostproc.ErrAnother) ||
+		errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
+}

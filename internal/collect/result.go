@@ -1,0 +1,67 @@
+package collect
+
+import (
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/procfd"
+	"github.com/PabloL007/outpost/internal/procnet"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// Result is what one collection learned about the running containers.
+type Result struct {
+	// Readings are in the engine's order.
+	Readings []Reading
+	// Addresses are the host's except loopback. Empty if they are not visible or could not be read.
+	Addresses    []procnet.Address
+	AddressesErr error
+	// Exited are the names of containers that ended during the collection.
+	Exited []string
+}
+
+// Reading is what a collection learned about one container.
+type Reading struct {
+	// Container is the inspected container. If it could not be inspected, it has only the fields of the engine's list.
+	Container container.Container
+	// NetNS is its network namespace, which other readings may share. It is nil if unknown.
+	NetNS *NetNS
+	// Owners has the sockets of a shared network namespace that the container's processes hold. It is nil if they are
+	// unknown, or if the network namespace is not shared.
+	Owners *procfd.Owners
+	// Method is how the tables were read. None: they could not be read.
+	Method Method
+	// Skipped are the better methods that failed.
+	Skipped []Skipped
+	// Problems are why parts are missing. Empty: the reading is complete.
+	Problems []Problem
+}
+
+// NetNS is a network namespace and its sockets.
+type NetNS struct {
+	// ID is unique in a collection.
+	ID string
+	// Host means the host's own network namespace, in which processes outside containers have sockets too.
+	Host bool
+	// Shared means that more than one container uses it or may use it.
+	Shared bool
+	// Published are the bindings that forward into it.
+	Published []container.Binding
+	// Sockets are the rows of its tables. If they could not be read, they are empty and each reading has the problem.
+	Sockets []socket.Socket
+}
+
+// Method is a way to read socket tables.
+type Method string
+
+// The methods, the best first.
+const (
+	Sockdiag Method = "sockdiag" // inet_diag netlink in the network namespace
+	Procfs   Method = "procfs"   // the host's /proc
+	Exec     Method = "exec"     // a command in the container
+	None     Method = "none"     // the tables were not read
+)
+
+// Skipped is a method that could not be used, and why.
+type Skipped struct {
+	Method Method
+	Problem
+}

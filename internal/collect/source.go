@@ -1,0 +1,139 @@
+package collect
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/PabloL007/outpost/internal/hostproc"
+	"github.com/PabloL007/outpost/internal/procnet"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// source implements one Method of reading socket tables. A further source is one file and one line in allSources.
+type source interface {
+	Method() Method
+	// Read returns the tables of the network namespace that all targets are in, read through any of them. The tables
+	// are partial if the error is not nil. Read sets tablesErr of each target through which it failed.
+	Read(ctx context.Context, p *pass, targets []*target) (tables, error)
+}
+
+// processSource is a source that needs a process of the container in the host's /proc.
+type processSource interface {
+	source
+	// ReadProcess returns the tables of the process's network namespace.
+	ReadProcess(ctx context.Context, p *pass, process *hostproc.Process) (tables, error)
+}
+
+// allSources lists all sources, the best first.
+var allSources = []source{sockdiagSource{}, procfsSource{}, execSource{}}
+
+// selfSources are tried on Outpost's own container if only commands may be used: no command runs in that container, but
+// its own /proc shows the same tables.
+var selfSources = []source{procfsSource{}, execSource{}}
+
+// sourcesFor returns the sources of methods in their order, or all sources if methods is empty.
+func sourcesFor(methods []Method) []source {
+	if len(methods) == 0 {
+		return allSources
+	}
+	var sources []source
+	for _, method := range methods {
+		for _, s := range allSources {
+			if s.Method() == method {
+				sources = append(sources, s)
+			}
+		}
+	}
+	return sources
+}
+
+// uses reports whether a method may be used.
+func (c *Collector) uses(method Method) bool { return slices.Contains(c.Methods, method) }
+
+// usesProcesses reports whether a method may be used that reads the host's /proc.
+func (c *Collector) usesProcesses() bool {
+	return slices.ContainsFunc(c.sources, func(s source) bool { _, ok := s.(processSource); return ok })
+}
+
+// tables is what a source read of a network namespace.
+type tables struct {
+	sockets  []socket.Socket
+	problems []Problem // of the tables, whichever target they were read through
+}
+
+func newTables(decoded procnet.Table) tables {
+	read := tables{sockets: slices.Clone(decoded.Sockets)}
+	if decoded.Malformed > 0 {
+		read.problems = []Problem{{
+			Reason: "rows of the socket table cannot be decoded",
+			Detail: fmt.Sprintf("%d of %d; %v", decoded.Malformed, decoded.Malformed+len(decoded.Sockets), decoded.FirstMalformed),
+		}}
+	}
+	return read
+}
+
+// read reads a network namespace and, if it is shared, the owners of its sockets. The tables come first: a socket in
+// them without an owner was closed meanwhile. In the other order, a new connection would seem to have no owner.
+func (p *pass) read(ctx context.Context, n *netnsRead) {
+	p.readTables(ctx, n)
+	if n.Shared {
+		inParallel(n.targets, func(t *target) { p.readOwners(ctx, t) })
+	}
+}
+
+// readTables reads the tables by the best method that works through any target.
+func (p *pass) readTables(ctx context.Context, n *netnsRead) {
+	n.err = errNoProcess
+	for _, s := range p.sourcesOf(n) {
+		method := s.Method()
+		read, err := s.Read(ctx, p, n.targets)
+		if n.keepBest(method, read, err); err == nil {
+			return
+		}
+		if p.uses(method) && !isExited(err) {
+			n.skipped = append(n.skipped, Skipped{Method: method, Problem: toProblem(err)})
+		}
+	}
+	n.skipped = slices.DeleteFunc(n.skipped, func(s Skipped) bool { return s.Method == n.method }) // its tables are used, if partial
+}
+
+// keepBest keeps what was read, unless an earlier method read more.
+func (n *netnsRead) keepBest(method Method, read tables, err error) {
+	n.err = err
+	if err == nil || len(read.sockets) > len(n.Sockets) {
+		n.method, n.Sockets, n.problems = method, read.sockets, read.problems
+	}
+}
+
+// sourcesOf returns the sources to try on a network namespace.
+func (p *pass) sourcesOf(n *netnsRead) []source {
+	for _, t := range n.targets {
+		if t.process.self && t.process.visible() && !p.usesProcesses() {
+			return selfSources
+		}
+	}
+	return p.sources
+}
+
+// readThroughProcess reads by s through one target after another until one succeeds.
+func readThroughProcess(ctx context.Context, p *pass, s processSource, targets []*target) (best tables, firstErr error) {
+	for _, t := range targets {
+		var read tables
+		err := p.withProcess(ctx, t, func(process *hostproc.Process) (err error) {
+			read, err = s.ReadProcess(ctx, p, process)
+			return err
+		})
+		if err == nil {
+			return read, nil
+		}
+		t.tablesErr = err
+		if firstErr == nil {
+			firstErr = err
+		}
+		if len(read.sockets) > len(best.sockets) {
+			best = read
+		}
+	}
+	return best, firstErr
+}

@@ -1,0 +1,96 @@
+package collect
+
+import (
+	"context"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/callpool"
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/procfd"
+	"github.com/PabloL007/outpost/internal/procnet"
+)
+
+// execSource prints the tables with a command in a container. It needs no rights besides the engine's socket.
+type execSource struct{}
+
+func (execSource) Method() Method { return Exec }
+
+// Read hedges: if a command does not answer, it runs the command in the next container too (see callpool.Hedge).
+func (execSource) Read(ctx context.Context, p *pass, targets []*target) (tables, error) {
+	var best tables
+	read, err := callpool.Hedge(ctx, p.execs, targets, p.printTables, func(t *target, partial tables, err error) {
+		t.tablesErr = err
+		if len(partial.sockets) > len(best.sockets) {
+			best = partial
+		}
+	})
+	if err != nil {
+		return best, err
+	}
+	return read, nil
+}
+
+// printTables runs the command in one container.
+func (p *pass) printTables(ctx context.Context, deadline time.Time, t *target) (tables, error) {
+	if err := checkExecutable(t); err != nil {
+		return tables{}, err
+	}
+	return callpool.DoUntil(ctx, p.pool, deadline, execKey(t), func(ctx context.Context) (tables, error) {
+		return p.runner.readTables(ctx, t.Container)
+	})
+}
+
+// ownersByExec lists the sockets that a container's processes hold, with a command in it.
+func (p *pass) ownersByExec(ctx context.Context, t *target) (procfd.Owners, error) {
+	if err := checkExecutable(t); err != nil {
+		return procfd.Owners{}, err
+	}
+	return callpool.Do(ctx, p.execs, execKey(t), func(ctx context.Context) (procfd.Owners, error) {
+		return p.runner.readOwners(ctx, t.Container)
+	})
+}
+
+// execKey is the same for all commands in a container: none starts beside one that hangs.
+func execKey(t *target) callpool.Key { return callpool.Key{Kind: "exec", ID: t.Container.ID} }
+
+// checkExecutable returns why no command can run in a container.
+func checkExecutable(t *target) error {
+	switch {
+	case isExited(t.process.err): // The engine may not have noticed the exit, and would report it as the failure of an exec.
+		return t.process.err
+	case t.Container.State == container.Paused:
+		return &reasonError{Problem: Problem{Reason: "the container is paused: no command can run in it"}}
+	}
+	return nil
+}
+
+// readTables runs tablesCommand in c. The tables are partial if the error is not nil.
+func (r *runner) readTables(ctx context.Context, c container.Container) (tables, error) {
+	decoder := r.decoders.Get().(*procnet.Decoder) //nolint:errcheck // the pool holds only decoders
+	defer r.decoders.Put(decoder)
+	decoder.Reset()
+	status, err := r.run(ctx, c, tablesCommand, decoder, io.Discard)
+	if status.truncated {
+		decoder.DropRest() // The decoder has the beginning of the last row only.
+	}
+	decoded := decoder.Table()
+	read := newTables(decoded)
+	switch {
+	case err != nil:
+	case status.truncated:
+		read.problems = append(read.problems, newTruncatedError(tablesCommand[0], false).Problem)
+	case !isComplete(decoded, status):
+		err = status.incompleteError(tablesCommand[0])
+	}
+	return read, err
+}
+
+// isComplete reports whether cat printed all tables. A kernel without IPv6 has no tcp6.
+func isComplete(decoded procnet.Table, status exitStatus) bool {
+	if !decoded.IPv4 {
+		return false
+	}
+	return status.code == 0 || !decoded.IPv6 && strings.Contains(status.stderr, "No such file")
+}

@@ -1,0 +1,37 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/PabloL007/outpost/internal/hostproc"
+	"github.com/PabloL007/outpost/internal/procnet"
+)
+
+// procfsSource reads /proc/<pid>/net/tcp and tcp6 in the host's /proc.
+type procfsSource struct{}
+
+func (procfsSource) Method() Method { return Procfs }
+
+func (s procfsSource) Read(ctx context.Context, p *pass, targets []*target) (tables, error) {
+	return readThroughProcess(ctx, p, s, targets)
+}
+
+// ReadProcess decodes the tables of a process. It returns the rows before an error or a limit.
+func (procfsSource) ReadProcess(_ context.Context, p *pass, process *hostproc.Process) (tables, error) {
+	decoder := p.decoders.Get().(*procnet.Decoder) //nolint:errcheck // the pool holds only decoders
+	defer p.decoders.Put(decoder)
+	decoder.Reset()
+	err := process.Tables(decoder)
+	if errors.Is(err, hostproc.ErrTooLong) {
+		decoder.DropRest()
+		read := newTables(decoder.Table())
+		read.problems = append(read.problems, Problem{Reason: err.Error()})
+		return read, nil
+	}
+	if err != nil {
+		err = fmt.Errorf("reading the host's /proc: %w", err)
+	}
+	return newTables(decoder.Table()), err
+}
