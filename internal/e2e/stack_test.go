@@ -14,8 +14,8 @@ import (
 	"github.com/PabloL007/outpost/internal/lab"
 )
 
-// deployment copies a file of internal/deploy to a directory of the test's own, with replacements given as old, new, …
-// Each old text has to be there.
+// deployment copies a file of internal/deploy to a temporary directory, with replacements given as old, new, … It fails if
+// the file does not have an old text.
 func deployment(t testing.TB, name string, replacements ...string) (path string) {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(root, "internal/deploy", name))
@@ -51,7 +51,7 @@ func TestSwarmStack(t *testing.T) {
 	a.docker("network", "create", "-d", "overlay", "--attachable", "shop")
 	a.peer("server", []string{"--network", "shop"}, "listen:tcp4:0.0.0.0:80")
 	b.peer("client", []string{"--network", "shop"}, "dial:2:"+a.address("server")+":80")
-	for _, e := range engines { // on the bridges of both the same address
+	for _, e := range engines { // the same address on the bridges of both hosts
 		e.peer("bridged", nil, "listen:tcp4:0.0.0.0:80", "dial:1:127.0.0.1:80")
 	}
 
@@ -103,7 +103,7 @@ func TestSwarmStack(t *testing.T) {
 			}
 		}
 	}
-	// The daemons have no capability, and of their own host alone.
+	// The daemons have no capability, and do not share the host's PID namespace.
 	for _, e := range engines {
 		for id := range strings.FieldsSeq(e.docker("ps", "-q", "--filter", "name=outpost_")) {
 			if got := e.docker("inspect", "-f", "{{.HostConfig.CapDrop}} {{.HostConfig.CapAdd}} {{.HostConfig.PidMode}}", id); got != "[ALL] []" {

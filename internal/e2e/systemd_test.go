@@ -75,7 +75,7 @@ func TestSystemdUnitRuns(t *testing.T) {
 	}
 }
 
-// readableBinary returns the path of a copy of the daemon that any user may run.
+// readableBinary copies the daemon to a path where any user can run it.
 func readableBinary(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(sharedDirectory(t), "outpost")
