@@ -14,8 +14,8 @@ import (
 // newGuard returns what lets those in who may ask.
 func newGuard(c config.Config, log zerolog.Logger) (*access.Guard, error) {
 	guard, err := access.New(access.Options{
-		WebConfig: string(c.WebConfig), TokenFile: string(c.TokenFile),
-		Hosts: c.Hosts, Origins: c.CORSOrigins, Rate: int(c.RateLimit), Log: log,
+		WebConfig: c.WebConfig, TokenFile: c.TokenFile,
+		Hosts: c.Hosts, Origins: c.CORSOrigins, Rate: c.RateLimit, Log: log,
 	})
 	if err != nil {
 		return nil, usageError{err}
@@ -34,9 +34,9 @@ func warnIfOpen(guard *access.Guard, listening net.Addr, log zerolog.Logger) {
 }
 
 // transportOf returns what asks daemons, with the credentials that are for them and a token of a file.
-func transportOf(c config.Config, token config.File, base func(*tls.Config) http.RoundTripper) (http.RoundTripper, error) {
+func transportOf(c config.Config, token string, base func(*tls.Config) http.RoundTripper) (http.RoundTripper, error) {
 	transport, err := access.Credentials{
-		Token: string(token), CA: string(c.TargetCA), Certificate: string(c.TargetCert), Key: string(c.TargetKey),
+		Token: token, CA: c.TargetCA, Certificate: c.TargetCert, Key: c.TargetKey,
 	}.Transport(base)
 	if err != nil {
 		return nil, usageError{err}

@@ -36,7 +36,7 @@ type outpost struct {
 // assemble wires the parts. life is for what goes on after ctx of a request; close ends it.
 func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpost, error) {
 	measures := metrics.New(versionOf(), engine.Kinds())
-	docker, err := engine.New(int(c.Workers), measures.Called)
+	docker, err := engine.New(c.Workers, measures.Called)
 	if err != nil {
 		// Only what the client finds in the environment can be at fault, such as a file that is no certificate.
 		return nil, usageError{fmt.Errorf("DOCKER_CERT_PATH=%q, DOCKER_HOST=%q: %w", c.DockerCertPath, c.DockerHost, err)}
@@ -45,14 +45,14 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 	if err != nil {
 		return nil, errors.Join(err, docker.Close())
 	}
-	names, err := namesIn(string(c.Names))
+	names, err := namesIn(c.Names)
 	if err != nil {
 		return nil, errors.Join(err, docker.Close())
 	}
 	containers := inventory.New(docker)
 	collector := collect.New(life, containers, docker, options)
 	sampling := collector
-	if c.SampleInterval <= 0 && !c.Collector.Forced() { // nobody asked for commands to be run between requests
+	if c.SampleInterval <= 0 && !c.IsMethodForced() { // nobody asked for commands to be run between requests
 		sampling = collector.WithMethods(collect.Sockdiag, collect.Procfs)
 	}
 	return &outpost{
@@ -92,12 +92,12 @@ type hostEngine struct {
 func (e hostEngine) Host(ctx context.Context) (container.Host, error) { return e.inventory.Host(ctx) }
 
 func collectOptions(c config.Config) (collect.Options, error) {
-	options := collect.Options{CgroupFS: hostproc.CgroupFS, Workers: int(c.Workers), Timeout: time.Duration(c.Timeout)}
-	if c.Collector.Forced() {
+	options := collect.Options{CgroupFS: hostproc.CgroupFS, Workers: c.Workers, Timeout: c.Timeout}
+	if c.IsMethodForced() {
 		options.Methods = []collect.Method{collect.Method(c.Collector)}
 	}
 	var err error
-	if options.Proc, err = hostproc.Find(string(c.Proc)); err != nil && c.Proc != "" {
+	if options.Proc, err = hostproc.Find(c.Proc); err != nil && c.Proc != "" {
 		return options, usageError{fmt.Errorf("OUTPOST_PROC=%q: %w", c.Proc, err)}
 	}
 	options.SelfContainer, err = collect.SelfContainerID("/proc")
@@ -111,11 +111,11 @@ func (o *outpost) start(ctx context.Context, c config.Config, own *mapper.LocalM
 	var running sync.WaitGroup
 	running.Go(func() { o.inventory.Run(ctx, o.Followed) })
 	running.Go(func() {
-		findings, err := o.probeUntilTried(ctx, c.Collector.Forced())
+		findings, err := o.probeUntilTried(ctx, c.IsMethodForced())
 		if err != nil {
 			return
 		}
-		if err := cannotWork(findings); c.Collector.Forced() && err != nil {
+		if err := cannotWork(findings); c.IsMethodForced() && err != nil {
 			reasons <- err
 			return
 		}
@@ -155,7 +155,7 @@ const (
 // sampleInterval returns how often to sample; 0 means never.
 func sampleInterval(c config.Config, findings collect.ProbeResult) time.Duration {
 	if c.SampleInterval != 0 {
-		return max(0, time.Duration(c.SampleInterval))
+		return max(0, c.SampleInterval)
 	}
 	works := make(map[collect.Method]bool)
 	for _, report := range findings.Methods {

@@ -89,14 +89,14 @@ func addressesIn(host snapshot.HostDocument) string {
 
 func accessIn(c config.Config) string {
 	guard, err := newGuard(c, zerolog.Nop())
-	scheme, schemeErr := access.Scheme(string(c.WebConfig))
+	scheme, schemeErr := access.Scheme(c.WebConfig)
 	switch {
 	case err != nil || schemeErr != nil:
 		return fmt.Sprintf("nobody: %v", errors.Join(err, schemeErr))
 	case guard.Closed():
 		return "those who prove who they are, by " + scheme
 	}
-	return "everybody who reaches " + string(c.Listen) + ", by " + scheme + ": set OUTPOST_TOKEN_FILE or OUTPOST_WEB_CONFIG"
+	return "everybody who reaches " + c.Listen + ", by " + scheme + ": set OUTPOST_TOKEN_FILE or OUTPOST_WEB_CONFIG"
 }
 
 // examineContainers says of which containers something is missing, and why.

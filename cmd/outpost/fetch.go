@@ -20,7 +20,7 @@ const (
 
 // fetch asks the daemon or mapper at an address for a document, with the credentials that are for it: tokens are those of
 // the path of a file.
-func fetch(ctx context.Context, c config.Config, tokens config.File, url string, document any) error {
+func fetch(ctx context.Context, c config.Config, tokens string, url string, document any) error {
 	transport, err := transportOf(c, tokens, func(t *tls.Config) http.RoundTripper {
 		return &http.Transport{TLSClientConfig: t} // a proxy of the environment would be shown the token
 	})

@@ -22,11 +22,11 @@ const healthcheckTimeout = 3 * time.Second
 func healthcheck(ctx context.Context, c config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()
-	scheme, err := access.Scheme(string(c.WebConfig))
+	scheme, err := access.Scheme(c.WebConfig)
 	if err != nil {
 		return fmt.Errorf("healthcheck: %w", err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+c.Listen.Reachable()+"/healthz", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+c.LocalAddress()+"/healthz", http.NoBody)
 	if err != nil {
 		return fmt.Errorf("healthcheck: %w", err)
 	}

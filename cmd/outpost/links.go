@@ -80,11 +80,11 @@ func links(ctx context.Context, args []string, c config.Config, stdout io.Writer
 	}
 	from, tokens := o.from, c.TargetToken
 	if from == "" {
-		scheme, err := access.Scheme(string(c.WebConfig))
+		scheme, err := access.Scheme(c.WebConfig)
 		if err != nil {
 			return fmt.Errorf("links: %w", err)
 		}
-		from, tokens = scheme+"://"+c.Listen.Reachable(), cmp.Or(c.TargetToken, c.TokenFile)
+		from, tokens = scheme+"://"+c.LocalAddress(), cmp.Or(c.TargetToken, c.TokenFile)
 	}
 	var drawn graph.Graph
 	err = fetch(ctx, c, tokens, strings.TrimRight(from, "/")+"/v1/graph?"+o.query.Encode(), &drawn)
@@ -107,7 +107,7 @@ func drawHere(ctx context.Context, c config.Config) (graph.Graph, error) {
 	if err != nil {
 		return graph.Graph{}, err
 	}
-	drawn, err := mapper.NewLocalMap(here, here.names, mapper.NewHistory(time.Duration(c.Window))).Graph(ctx)
+	drawn, err := mapper.NewLocalMap(here, here.names, mapper.NewHistory(c.Window)).Graph(ctx)
 	return drawn, errors.Join(err, here.close(context.WithoutCancel(ctx)))
 }
 

@@ -90,7 +90,7 @@ func take(ctx context.Context, o lsOptions, c config.Config) (snapshot.Document,
 		return snapshot.Document{}, err
 	}
 	taken, err := here.Snapshot(ctx, true)
-	if err == nil && c.Collector.Forced() {
+	if err == nil && c.IsMethodForced() {
 		err = here.works(ctx)
 	}
 	return snapshot.DocumentOf(o.filter.Apply(taken)), errors.Join(err, here.close(context.WithoutCancel(ctx)))

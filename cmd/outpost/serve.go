@@ -41,8 +41,8 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close(life)) }()
-	own := mapper.NewLocalMap(o, o.names, mapper.NewHistory(time.Duration(c.Window)))
-	o.metrics.Map(own.Latest, int(c.MetricsMaxLinks))
+	own := mapper.NewLocalMap(o, o.names, mapper.NewHistory(c.Window))
+	o.metrics.Map(own.Latest, c.MetricsMaxLinks)
 	handler := api.New(api.Options{Source: o, Map: own, Metrics: o.metrics.Handler(), Version: versionOf(), Log: log})
 	listener, err := listen(ctx, c, guard, log)
 	if err != nil {
@@ -55,7 +55,7 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 		wait()
 	}()
 	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Str("engine", o.engine.Address()).
-		Interface("interfaces", c.Interfaces).Int("workers", int(c.Workers)).Msg("Serving")
+		Interface("interfaces", c.Interfaces).Int("workers", c.Workers).Msg("Serving")
 	return serveUntil(ctx, api.NewServer(handler), guard, listener, unworkable, log)
 }
 
@@ -69,7 +69,7 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 	if err != nil {
 		return usageError{fmt.Errorf("map: %w", err)}
 	}
-	names, err := namesIn(string(c.Names))
+	names, err := namesIn(c.Names)
 	if err != nil {
 		return err
 	}
@@ -82,11 +82,11 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 		return err
 	}
 	m := mapper.New(mapper.Options{
-		Targets: targets, Interval: time.Duration(c.Interval), StaleAfter: time.Duration(c.StaleAfter),
+		Targets: targets, Interval: c.Interval, StaleAfter: c.StaleAfter,
 		Transport: transport, Naming: names,
-	}, mapper.NewHistory(time.Duration(c.Window)), log)
+	}, mapper.NewHistory(c.Window), log)
 	handler := api.New(api.Options{
-		Map: m, Metrics: metrics.OfMapper(versionOf(), m.Latest, int(c.MetricsMaxLinks)), Version: versionOf(), Log: log,
+		Map: m, Metrics: metrics.OfMapper(versionOf(), m.Latest, c.MetricsMaxLinks), Version: versionOf(), Log: log,
 	})
 	listener, err := listen(ctx, c, guard, log)
 	if err != nil {
@@ -100,18 +100,18 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 		running.Wait()
 	}()
 	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Strs("targets", mapper.Names(targets)).
-		Dur("interval_ms", time.Duration(c.Interval)).Msg("Serving")
+		Dur("interval_ms", c.Interval).Msg("Serving")
 	return serveUntil(ctx, api.NewServer(handler), guard, listener, nil, log)
 }
 
 // listen opens what is served on, and the profiles beside it, and warns where everybody may ask: that is said before
 // the line that says that it is served, for those who wait for that.
 func listen(ctx context.Context, c config.Config, guard *access.Guard, log zerolog.Logger) (net.Listener, error) {
-	if err := serveProfiles(ctx, string(c.Pprof), log); err != nil {
+	if err := serveProfiles(ctx, c.Pprof, log); err != nil {
 		return nil, err
 	}
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", string(c.Listen))
+	listener, err := config.Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -166,7 +166,7 @@ func prepare(c config.Config, stderr io.Writer) (zerolog.Logger, *access.Guard, 
 
 // newLogger returns the log, with what is to be said of the configuration in it.
 func newLogger(c config.Config, stderr io.Writer) (zerolog.Logger, error) {
-	level, err := zerolog.ParseLevel(string(c.LogLevel))
+	level, err := zerolog.ParseLevel(c.LogLevel)
 	if err != nil {
 		return zerolog.Logger{}, fmt.Errorf("log level: %w", err)
 	}

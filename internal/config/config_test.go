@@ -15,12 +15,12 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// clean unsets all variables of the configuration for the test.
-func clean(t *testing.T) {
+// unsetAll unsets all variables of Config for the test.
+func unsetAll(t *testing.T) {
 	t.Helper()
 	for field := range reflect.TypeFor[Config]().Fields() {
 		name := field.Tag.Get("envconfig")
-		t.Setenv(name, "") // restores it afterwards
+		t.Setenv(name, "") // restores the variable after the test
 		if err := os.Unsetenv(name); err != nil {
 			t.Fatal(err)
 		}
@@ -31,17 +31,17 @@ func defaults() Config {
 	return Config{
 		Collector: "auto",
 		Listen:    ":9057",
-		Timeout:   Timeout(5 * time.Second),
-		Workers:   Workers(min(10, 2*runtime.NumCPU()+1)),
+		Timeout:   5 * time.Second,
+		Workers:   min(10, 2*runtime.NumCPU()+1),
 		LogLevel:  "info",
 
 		RateLimit: 200, LogFormat: "json",
-		Window: Window(time.Hour), MetricsMaxLinks: 2000, Interval: Interval(10 * time.Second), StaleAfter: StaleAfter(5 * time.Minute),
+		Window: time.Hour, MetricsMaxLinks: 2000, Interval: 10 * time.Second, StaleAfter: 5 * time.Minute,
 	}
 }
 
 func TestDefaults(t *testing.T) {
-	clean(t)
+	unsetAll(t)
 	got, err := FromEnvironment()
 	if diff := cmp.Diff(defaults(), got, cmpopts.EquateComparable(netip.Addr{})); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
@@ -49,7 +49,7 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestEmptyCountsAsUnset(t *testing.T) {
-	clean(t)
+	unsetAll(t)
 	for field := range reflect.TypeFor[Config]().Fields() {
 		t.Setenv(field.Tag.Get("envconfig"), "")
 	}
@@ -59,7 +59,7 @@ func TestEmptyCountsAsUnset(t *testing.T) {
 	}
 }
 
-func TestValues(t *testing.T) {
+func TestValuesAreConverted(t *testing.T) {
 	directory := t.TempDir()
 	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
 		if err := os.WriteFile(filepath.Join(directory, name), nil, 0o600); err != nil {
@@ -98,36 +98,32 @@ func TestValues(t *testing.T) {
 		{"DOCKER_TLS_VERIFY", "1", "1"},
 	} {
 		t.Run(test.name+"="+test.value, func(t *testing.T) {
-			clean(t)
+			unsetAll(t)
 			t.Setenv(test.name, test.value)
 			c, err := FromEnvironment()
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := text(t, c, test.name); got != test.want {
+			if got := formatField(t, c, test.name); got != test.want {
 				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
 	}
 }
 
-func text(t *testing.T, c Config, name string) string {
+func formatField(t *testing.T, c Config, name string) string {
 	t.Helper()
 	value := reflect.ValueOf(c)
 	for field := range value.Type().Fields() {
 		if field.Tag.Get("envconfig") == name {
-			v := value.FieldByIndex(field.Index)
-			if v.Kind() == reflect.Int64 {
-				return time.Duration(v.Int()).String()
-			}
-			return fmt.Sprint(v.Interface())
+			return fmt.Sprint(value.FieldByIndex(field.Index).Interface())
 		}
 	}
 	t.Fatalf("no field for %s", name)
 	return ""
 }
 
-func TestWrongValues(t *testing.T) {
+func TestWrongValuesNameTheAcceptedForm(t *testing.T) {
 	for _, test := range []struct{ name, value, form string }{
 		{"OUTPOST_INTERFACES", "eth0", "IP addresses"},
 		{"OUTPOST_INTERFACES", "10.0.0.1,", "IP addresses"},
@@ -172,7 +168,7 @@ func TestWrongValues(t *testing.T) {
 		{"DOCKER_CERT_PATH", t.TempDir(), "a directory that holds ca.pem"},
 	} {
 		t.Run(test.name+"="+test.value, func(t *testing.T) {
-			clean(t)
+			unsetAll(t)
 			t.Setenv(test.name, test.value)
 			_, err := FromEnvironment()
 			if err == nil {
@@ -180,7 +176,7 @@ func TestWrongValues(t *testing.T) {
 			}
 			line := err.Error()
 			parts := []string{test.name + "=", `"` + test.value + `"`, "want ", test.form}
-			if test.form == "the path of a file" { // in place of which a secret may stand
+			if test.form == "the path of a file" { // the value may be a secret by mistake
 				parts = []string{test.name + ": want ", test.form}
 			}
 			for _, part := range parts {
@@ -189,13 +185,13 @@ func TestWrongValues(t *testing.T) {
 				}
 			}
 			if strings.Contains(line, "\n") {
-				t.Errorf("%q is more than a line", line)
+				t.Errorf("%q has more than one line", line)
 			}
 		})
 	}
 }
 
-func TestUnknown(t *testing.T) {
+func TestUnknownNamesUnusedVariables(t *testing.T) {
 	got := Unknown([]string{"OUTPOST_INTERFACES=10.0.0.1", "OUTPOST_INTERFACE=10.0.0.1", "PATH=/bin", "OUTPOST_X"})
 	if diff := cmp.Diff([]string{"OUTPOST_INTERFACE", "OUTPOST_X"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -216,12 +212,28 @@ func TestUsageNamesEveryVariable(t *testing.T) {
 	}
 }
 
-func TestReachable(t *testing.T) {
-	for listen, want := range map[Listen]string{
+func TestLocalAddressIsReachableFromThisHost(t *testing.T) {
+	for listen, want := range map[string]string{
 		":9057": "127.0.0.1:9057", "0.0.0.0:80": "127.0.0.1:80", "[::]:80": "[::1]:80", "10.0.0.1:80": "10.0.0.1:80",
 	} {
-		if got := listen.Reachable(); got != want {
+		if got := (Config{Listen: listen}).LocalAddress(); got != want {
 			t.Errorf("%s: %s, want %s", listen, got, want)
 		}
+	}
+}
+
+func TestEachFieldHasOneRule(t *testing.T) {
+	var c Config
+	rules := make(map[string]int)
+	for _, rule := range c.rules() {
+		rules[rule.variable]++
+	}
+	for field := range reflect.TypeFor[Config]().Fields() {
+		if name := field.Tag.Get("envconfig"); rules[name] != 1 {
+			t.Errorf("%s has %d rules, want 1", name, rules[name])
+		}
+	}
+	if len(rules) != reflect.TypeFor[Config]().NumField() {
+		t.Errorf("%d rules for %d fields", len(rules), reflect.TypeFor[Config]().NumField())
 	}
 }
