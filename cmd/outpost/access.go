@@ -26,7 +26,7 @@ func newGuard(c config.Config, log zerolog.Logger) (*access.Guard, error) {
 // warnIfOpen says what to do where everybody may ask.
 func warnIfOpen(guard *access.Guard, listening net.Addr, log zerolog.Logger) {
 	tcp, ok := listening.(*net.TCPAddr)
-	if guard.Closed() || ok && tcp.IP.IsLoopback() {
+	if guard.IsProtected() || ok && tcp.IP.IsLoopback() {
 		return
 	}
 	log.Warn().Stringer("address", listening).Msg("Everybody who reaches this address can read who talks to whom here: " +

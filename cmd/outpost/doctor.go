@@ -93,7 +93,7 @@ func accessIn(c config.Config) string {
 	switch {
 	case err != nil || schemeErr != nil:
 		return fmt.Sprintf("nobody: %v", errors.Join(err, schemeErr))
-	case guard.Closed():
+	case guard.IsProtected():
 		return "those who prove who they are, by " + scheme
 	}
 	return "everybody who reaches " + c.Listen + ", by " + scheme + ": set OUTPOST_TOKEN_FILE or OUTPOST_WEB_CONFIG"

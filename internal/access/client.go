@@ -8,18 +8,18 @@ import (
 	"github.com/prometheus/common/config"
 )
 
-// Credentials are what daemons are shown, and by what they are known. All are paths of files, which are read again when they
-// have changed; each may be empty.
+// Credentials are what a client sends to daemons, and how it verifies them. Each is the path of a file, or empty. The
+// files are read again when they change.
 type Credentials struct {
-	// Token is of a file that holds a bearer token. It is not shown where the address names a user.
+	// Token is a file with a bearer token. It is not sent where the URL has a user.
 	Token string
-	// CA is of a file with the certificates that daemons' are signed by; else the machine's count.
+	// CA is a file with the certificates that sign the daemons' certificates; by default the machine's.
 	CA string
-	// Certificate and Key are those of the one who asks.
+	// Certificate and Key are the client's own.
 	Certificate, Key string
 }
 
-// Transport returns what makes requests with the credentials. base makes it without them, for a TLS configuration.
+// Transport returns a transport that sends the credentials. base makes the transport below it from a TLS configuration.
 func (c Credentials) Transport(base func(*tls.Config) http.RoundTripper) (http.RoundTripper, error) {
 	tlsConfig, err := config.NewTLSConfig(&config.TLSConfig{
 		CAFile: c.CA, CertFile: c.Certificate, KeyFile: c.Key, MinVersion: tls.VersionTLS12,
@@ -27,7 +27,7 @@ func (c Credentials) Transport(base func(*tls.Config) http.RoundTripper) (http.R
 	if err != nil {
 		return nil, fmt.Errorf("credentials for targets: %w", err)
 	}
-	files := config.TLSRoundTripperSettings{CA: secretIn(c.CA), Cert: secretIn(c.Certificate), Key: secretIn(c.Key)}
+	files := config.TLSRoundTripperSettings{CA: newSecret(c.CA), Cert: newSecret(c.Certificate), Key: newSecret(c.Key)}
 	transport, err := config.NewTLSRoundTripper(tlsConfig, files, func(t *tls.Config) (http.RoundTripper, error) { return base(t), nil })
 	if err != nil {
 		return nil, fmt.Errorf("credentials for targets: %w", err)
@@ -38,16 +38,16 @@ func (c Credentials) Transport(base func(*tls.Config) http.RoundTripper) (http.R
 	if _, err := firstToken(c.Token); err != nil {
 		return nil, fmt.Errorf("credentials for targets: %w", err)
 	}
-	return &bearer{c.Token, transport}, nil
+	return &bearerTransport{c.Token, transport}, nil
 }
 
-// bearer shows the first token of a file, which may be the one that the server reads.
-type bearer struct {
+// bearerTransport sends the first token of a file, which may be the server's own token file.
+type bearerTransport struct {
 	path string
 	next http.RoundTripper
 }
 
-func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b *bearerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Header.Get("Authorization") != "" {
 		return b.next.RoundTrip(r)
 	}
@@ -55,13 +55,15 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	r = r.Clone(r.Context()) // the caller's is not to be changed
+	r = r.Clone(r.Context()) // http.RoundTripper must not change the caller's request
 	r.Header.Set("Authorization", "Bearer "+token)
 	return b.next.RoundTrip(r)
 }
 
-// CloseIdleConnections is for http.Client, which looks for it.
-func (b *bearer) CloseIdleConnections() { (&http.Client{Transport: b.next}).CloseIdleConnections() }
+// CloseIdleConnections implements the interface that http.Client looks for.
+func (b *bearerTransport) CloseIdleConnections() {
+	(&http.Client{Transport: b.next}).CloseIdleConnections()
+}
 
 func firstToken(path string) (string, error) {
 	list, err := readTokens(path)
@@ -71,8 +73,8 @@ func firstToken(path string) (string, error) {
 	return list[0], nil
 }
 
-// secretIn returns what a file holds whenever it is asked; nil if there is no path.
-func secretIn(path string) config.SecretReader {
+// newSecret returns a reader of the file at path; nil if path is empty.
+func newSecret(path string) config.SecretReader {
 	if path == "" {
 		return nil
 	}

@@ -9,22 +9,22 @@ import (
 	"strings"
 )
 
-// addressed turns requests away that are addressed to a host that is not served here. A page of anybody's can have its own
-// name point to loopback and then read what is served there, as if it came from the page's own server (DNS rebinding): such
-// a request comes to loopback, but not under one of its names.
-func (g *Guard) addressed(next http.Handler) http.Handler {
+// checkHost rejects requests for other hosts against DNS rebinding: a web page can let its own name resolve to a
+// loopback address, and then read what is served there as if it came from the page's own server. Such a request arrives
+// on loopback, but its Host is the page's name.
+func (g *Guard) checkHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if (len(g.Hosts) > 0 || toLoopback(r)) && !g.served(hostname(r.Host)) {
-			reason := fmt.Sprintf("%.100q is no name of this host: name it in OUTPOST_HOSTS if it is", r.Host)
-			refuse(w, http.StatusMisdirectedRequest, reason)
+		if (len(g.Hosts) > 0 || isToLoopback(r)) && !g.isOwnName(normalizeHost(r.Host)) {
+			reason := fmt.Sprintf("%.100q is not a name of this host: add it to OUTPOST_HOSTS if it is", r.Host)
+			writeError(w, http.StatusMisdirectedRequest, reason)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// toLoopback reports whether a request came to a loopback address.
-func toLoopback(r *http.Request) bool {
+// isToLoopback reports whether a request arrived on a loopback address.
+func isToLoopback(r *http.Request) bool {
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !ok {
 		return false
@@ -33,17 +33,17 @@ func toLoopback(r *http.Request) bool {
 	return err == nil && local.Addr().Unmap().IsLoopback()
 }
 
-// hostname returns a Host header's without its port.
-func hostname(host string) string {
+// normalizeHost returns the name or address in a Host header, in lower case and without port, brackets and final dot.
+func normalizeHost(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
 	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 }
 
-// served reports whether a name is one of this host's. No page's address has an IP address that somebody can have point
-// elsewhere.
-func (g *Guard) served(name string) bool {
+// isOwnName reports whether a normalized host is this server. IP addresses are accepted, because nobody can let a page
+// with an address as its host resolve to another address.
+func (g *Guard) isOwnName(name string) bool {
 	if _, err := netip.ParseAddr(name); err == nil || name == "localhost" || name == "" {
 		return true
 	}

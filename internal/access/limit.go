@@ -10,27 +10,26 @@ import (
 )
 
 const (
-	// requestsAtOnce bounds how many requests are answered at the same time, guessesAtOnce how many passwords are tried, which
-	// takes long, healthAtOnce how many of those who need not prove who they are, and mostConnections how many clients hold a
-	// connection.
-	requestsAtOnce  = 256
-	guessesAtOnce   = 256
-	healthAtOnce    = 16
-	mostConnections = 512
+	// maxRequests bounds the protected requests in flight.
+	maxRequests = 256
+	// maxHealthRequests bounds the requests in flight to each open path.
+	maxHealthRequests = 16
+	// maxConnections bounds the clients' connections.
+	maxConnections = 512
 )
 
-// connectionsAtOnce is how many clients may hold a connection: a quarter of the descriptors that there are is theirs at the
-// most, the rest is for what they ask about.
-func connectionsAtOnce() int {
+// connectionLimit returns the maximum number of connections: at most a quarter of the process's file descriptors. The
+// rest is for reading what clients ask about.
+func connectionLimit() int {
 	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 4*mostConnections {
-		return mostConnections
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 4*maxConnections {
+		return maxConnections
 	}
 	return max(1, int(limit.Cur/4))
 }
 
-// atMost answers no more than so many requests at once.
-func atMost(n int, next http.Handler) http.Handler {
+// limitConcurrency rejects requests while n are in flight.
+func limitConcurrency(n int, next http.Handler) http.Handler {
 	slots := make(chan struct{}, n)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -38,27 +37,31 @@ func atMost(n int, next http.Handler) http.Handler {
 			defer func() { <-slots }()
 			next.ServeHTTP(w, r)
 		default:
-			w.Header().Set("Retry-After", "1")
-			refuse(w, http.StatusServiceUnavailable, "too many requests at once")
+			tooManyAtOnce(w)
 		}
 	})
 }
 
-// limited answers no more of one client than its rate.
-func (g *Guard) limited(next http.Handler) http.Handler {
+func tooManyAtOnce(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	writeError(w, http.StatusServiceUnavailable, "too many requests at once")
+}
+
+// rateLimit rejects the requests of a client that exceed Rate.
+func (g *Guard) rateLimit(next http.Handler) http.Handler {
 	if g.Rate == 0 {
 		return next
 	}
-	return httprate.LimitBy(g.Rate, time.Second, clientOf,
+	return httprate.LimitBy(g.Rate, time.Second, clientKey,
 		httprate.WithResponseHeaders(httprate.ResponseHeaders{RetryAfter: "Retry-After"}),
 		httprate.WithLimitHandler(func(w http.ResponseWriter, _ *http.Request) {
-			refuse(w, http.StatusTooManyRequests, "too many requests: ask less often, or see OUTPOST_RATE_LIMIT")
+			writeError(w, http.StatusTooManyRequests, "too many requests: ask less often, or see OUTPOST_RATE_LIMIT")
 		}),
 	)(next)
 }
 
-// clientOf returns a client's address, of IPv6 the network. What a header says of it is not believed.
-func clientOf(r *http.Request) (string, error) {
+// clientKey returns the client's IPv4 address or IPv6 network. Headers are ignored, because clients can forge them.
+func clientKey(r *http.Request) (string, error) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	return httprate.CanonicalizeIP(host), err
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -18,26 +19,28 @@ import (
 )
 
 const (
-	// shortestToken is how many bytes a token has at least: one that can be guessed protects nothing.
-	shortestToken = 16
-	// longestFile bounds a file of tokens, in bytes.
-	longestFile = 64 << 10
+	// minTokenLen is in bytes: a token that can be guessed protects nothing.
+	minTokenLen = 16
+	// maxTokenFile bounds the part of a token file that is read, in bytes.
+	maxTokenFile = 64 << 10
 )
 
-// tokens are those of a file, one in each line, so that a new one can be handed out before the old one ends. The file is
-// read each time: neither its time nor its size tells for certain that it is another one. While it is not there or holds
-// none, nobody is let in; a lack of descriptors alone changes nothing.
-type tokens struct {
+// tokenFile is a file with one token in each line. With several tokens, a new one can be distributed before the old one
+// is removed.
+//
+// The file is read at each request, because its time of modification and its size do not show every change. A missing
+// or invalid file means no valid tokens. Only a lack of file descriptors keeps the tokens of the last read.
+type tokenFile struct {
 	path string
 	log  zerolog.Logger
 
 	mu     sync.Mutex
 	hashes [][sha256.Size]byte
-	failed string // why the file could not be read the last time
+	reason string // why the last read failed
 }
 
-// hold reports whether text is a token, in a time that tells nothing of how much of it is right.
-func (t *tokens) hold(text string) bool {
+// has reports whether text is a token. Its time does not depend on how much of the text is right.
+func (t *tokenFile) has(text string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	reason := ""
@@ -47,18 +50,18 @@ func (t *tokens) hold(text string) bool {
 			t.hashes = nil
 		}
 	}
-	if reason != t.failed && reason != "" {
-		t.log.Error().Str("reason", reason).Int("tokens", len(t.hashes)).Msg("The tokens cannot be read again")
+	if reason != t.reason && reason != "" {
+		t.log.Error().Str("reason", reason).Int("tokens", len(t.hashes)).Msg("Cannot read the token file again")
 	}
-	t.failed = reason
-	hash, found := sha256.Sum256([]byte(text)), 0 // of equal length, whatever the text's
+	t.reason = reason
+	hash, found := sha256.Sum256([]byte(text)), 0 // hashes have one length, which ConstantTimeCompare needs
 	for _, known := range t.hashes {
 		found |= subtle.ConstantTimeCompare(hash[:], known[:])
 	}
 	return found == 1
 }
 
-func (t *tokens) read() error {
+func (t *tokenFile) read() error {
 	list, err := readTokens(t.path)
 	if err != nil {
 		return err
@@ -70,29 +73,40 @@ func (t *tokens) read() error {
 	return nil
 }
 
-// readTokens reads a token from each line of a file that is not empty; there is at least one. No error repeats any of what
-// it read.
+// readTokens reads a token from each line that is not empty; a file without tokens is an error. Errors do not quote the
+// file's content.
 func readTokens(path string) (list []string, err error) {
-	file, err := os.Open(path) //nolint:gosec // whoever starts the program says which
+	file, err := os.Open(path) //nolint:gosec // the user names the file
 	if err != nil {
-		return nil, fmt.Errorf("tokens: %w", err)
+		return nil, fmt.Errorf("read tokens: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	lines := bufio.NewScanner(io.LimitReader(file, longestFile))
+	lines := bufio.NewScanner(io.LimitReader(file, maxTokenFile))
 	for number := 1; lines.Scan(); number++ {
 		token := strings.TrimSpace(lines.Text())
-		if token != "" && (len(token) < shortestToken || strings.ContainsFunc(token, unicode.IsSpace) || !httpguts.ValidHeaderFieldValue(token)) {
-			return nil, fmt.Errorf("tokens: %s: line %d: want at least %d characters without spaces", path, number, shortestToken)
+		if token != "" && (len(token) < minTokenLen || strings.ContainsFunc(token, unicode.IsSpace) || !httpguts.ValidHeaderFieldValue(token)) {
+			return nil, fmt.Errorf("read tokens: %s: line %d: want at least %d characters without spaces", path, number, minTokenLen)
 		}
 		if token != "" {
 			list = append(list, token)
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("tokens: %s: %w", path, err)
+		return nil, fmt.Errorf("read tokens: %s: %w", path, err)
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("tokens: %s holds none", path)
+		return nil, fmt.Errorf("read tokens: %s: no token in the file", path)
 	}
 	return list, nil
+}
+
+// presentedToken returns what a request presents as its token: a bearer token, or the password of basic authentication.
+// A browser asks its user for a name and a password; the token is the password there, and the name is ignored.
+func presentedToken(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token)
+	}
+	_, password, _ := r.BasicAuth()
+	return password
 }

@@ -18,7 +18,7 @@ import (
 
 // Authority signs certificates.
 type Authority struct {
-	// File is the path of its own certificate.
+	// File is the path of the authority's own certificate.
 	File string
 
 	t           testing.TB
@@ -26,7 +26,7 @@ type Authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// NewAuthority returns an authority, whose files are gone after the test.
+// NewAuthority returns an authority. Its files are removed after the test.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{t: t, certificate: &x509.Certificate{
@@ -36,7 +36,7 @@ func NewAuthority(t testing.TB) *Authority {
 	return a
 }
 
-// Issue returns the paths of a certificate for localhost and its addresses, and of its key.
+// Issue returns the paths of a certificate for name, localhost and the loopback addresses, and of its key.
 func (a *Authority) Issue(name string) (certificate, key string) {
 	a.t.Helper()
 	return a.issue(&x509.Certificate{
@@ -46,7 +46,7 @@ func (a *Authority) Issue(name string) (certificate, key string) {
 	})
 }
 
-// IssueToName is Issue for a name alone, without localhost and its addresses.
+// IssueToName returns the paths of a server certificate for name only, and of its key.
 func (a *Authority) IssueToName(name string) (certificate, key string) {
 	a.t.Helper()
 	return a.issue(&x509.Certificate{DNSNames: []string{name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
@@ -54,20 +54,20 @@ func (a *Authority) IssueToName(name string) (certificate, key string) {
 
 func (a *Authority) issue(template *x509.Certificate) (certificate, key string) {
 	a.t.Helper()
-	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	if a.key == nil {
-		a.key = own
+		a.key = signer
 	}
 	template.SerialNumber = big.NewInt(time.Now().UnixNano())
 	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	signed, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &own.PublicKey, a.key)
+	signed, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &signer.PublicKey, a.key)
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	encoded, err := x509.MarshalECPrivateKey(own)
+	encoded, err := x509.MarshalECPrivateKey(signer)
 	if err != nil {
 		a.t.Fatal(err)
 	}

@@ -1,0 +1,123 @@
+package access
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/rs/zerolog"
+	"go.yaml.in/yaml/v2"
+)
+
+// webConfig is one valid content of the web configuration file. It does not change.
+type webConfig struct {
+	web.Config
+	demands demands
+	text    []byte // what the file holds
+}
+
+// webConfigFile is the web configuration file. It parses the file once per change.
+type webConfigFile struct {
+	path string // empty: no file, which is valid and requires nothing
+	log  zerolog.Logger
+
+	mu     sync.Mutex
+	last   *webConfig // the last valid content
+	reason string     // why the last read failed
+}
+
+// maxReads bounds how often a file is read again that changes while it is being validated.
+const maxReads = 3
+
+// current returns the file's present content. It compares the bytes at each call, because a time of modification and a
+// size do not show every change. An invalid file is an error, whatever it held before.
+func (f *webConfigFile) current() (*webConfig, error) {
+	if f.path == "" {
+		return &webConfig{}, nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	config, err := f.read()
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+		if f.last != nil && reason != f.reason {
+			f.log.Error().Str("reason", reason).Msg("Cannot read the web configuration")
+		}
+	}
+	f.reason = reason
+	return config, err
+}
+
+func (f *webConfigFile) read() (*webConfig, error) {
+	text, err := os.ReadFile(f.path)
+	for range maxReads {
+		if err != nil {
+			return nil, fmt.Errorf("read web config: %w", err)
+		}
+		if f.last != nil && bytes.Equal(text, f.last.text) {
+			return f.last, nil
+		}
+		config, err := parseWebConfig(f.path, text)
+		if err == nil {
+			err = web.Validate(f.path) // checks header names, password hashes and TLS files too
+		}
+		if err != nil {
+			return nil, fmt.Errorf("web config %s: %w", f.path, err)
+		}
+		var again []byte
+		if again, err = os.ReadFile(f.path); err == nil && bytes.Equal(text, again) {
+			f.last = config
+			return config, nil
+		}
+		text = again
+	}
+	return nil, fmt.Errorf("web config %s: %w", f.path, errors.New("the file is being changed"))
+}
+
+// parseWebConfig parses text as exporter-toolkit does, with its defaults (web/tls_config.go, getConfig).
+func parseWebConfig(path string, text []byte) (*webConfig, error) {
+	config := &webConfig{text: text, Config: web.Config{
+		TLSConfig:  web.TLSConfig{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13},
+		HTTPConfig: web.HTTPConfig{HTTP2: true},
+	}}
+	if err := yaml.UnmarshalStrict(text, &config.Config); err != nil {
+		return nil, err
+	}
+	config.TLSConfig.SetDirectory(filepath.Dir(path))
+	config.demands = toDemands(config.Config)
+	return config, nil
+}
+
+// toDemands returns what config requires. A certificate that no authority has signed proves nothing.
+func toDemands(config web.Config) demands {
+	hasAuthority := config.TLSConfig.ClientCAs != "" || config.TLSConfig.ClientCAsText != ""
+	return demands{
+		user:        len(config.Users) > 0,
+		certificate: hasAuthority && config.TLSConfig.ClientAuth == "RequireAndVerifyClientCert",
+	}
+}
+
+// Scheme returns "https" if the web configuration at path enables TLS, and "http" if it does not or path is empty.
+func Scheme(path string) (string, error) {
+	if path == "" {
+		return "http", nil
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return "", fmt.Errorf("read web config: %w", err)
+	}
+	config, err := parseWebConfig(path, text)
+	if err != nil {
+		return "", fmt.Errorf("web config %s: %w", path, err)
+	}
+	if config.TLSConfig.IsEnabled() {
+		return "https", nil
+	}
+	return "http", nil
+}
