@@ -11,7 +11,6 @@ import (
 	"github.com/PabloL007/outpost/internal/config"
 )
 
-// newGuard returns what lets those in who may ask.
 func newGuard(c config.Config, log zerolog.Logger) (*access.Guard, error) {
 	guard, err := access.New(access.Options{
 		WebConfig: c.WebConfig, TokenFile: c.TokenFile,
@@ -23,20 +22,20 @@ func newGuard(c config.Config, log zerolog.Logger) (*access.Guard, error) {
 	return guard, nil
 }
 
-// warnIfOpen says what to do where everybody may ask.
+// warnIfOpen warns if everybody who reaches the address may ask.
 func warnIfOpen(guard *access.Guard, listening net.Addr, log zerolog.Logger) {
 	tcp, ok := listening.(*net.TCPAddr)
 	if guard.IsProtected() || ok && tcp.IP.IsLoopback() {
 		return
 	}
 	log.Warn().Stringer("address", listening).Msg("Everybody who reaches this address can read who talks to whom here: " +
-		"set OUTPOST_TOKEN_FILE or OUTPOST_WEB_CONFIG, or let nobody else reach it (OUTPOST_LISTEN=127.0.0.1:9057, docker run -p 127.0.0.1:9057:9057)")
+		"set OUTPOST_TOKEN_FILE or OUTPOST_WEB_CONFIG, or restrict the address (OUTPOST_LISTEN=127.0.0.1:9057, docker run -p 127.0.0.1:9057:9057)")
 }
 
-// transportOf returns what asks daemons, with the credentials that are for them and a token of a file.
-func transportOf(c config.Config, token string, base func(*tls.Config) http.RoundTripper) (http.RoundTripper, error) {
+// newTransport returns a transport that sends the credentials for daemons, with the token of tokenFile.
+func newTransport(c config.Config, tokenFile string, base func(*tls.Config) http.RoundTripper) (http.RoundTripper, error) {
 	transport, err := access.Credentials{
-		Token: token, CA: c.TargetCA, Certificate: c.TargetCert, Key: c.TargetKey,
+		Token: tokenFile, CA: c.TargetCA, Certificate: c.TargetCert, Key: c.TargetKey,
 	}.Transport(base)
 	if err != nil {
 		return nil, usageError{err}

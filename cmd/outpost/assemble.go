@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -22,7 +21,7 @@ import (
 	"github.com/PabloL007/outpost/internal/metrics"
 )
 
-// outpost is what answers for this host.
+// outpost holds the wired parts that serve this host.
 type outpost struct {
 	*daemon.Daemon
 	names     *graph.Names
@@ -33,31 +32,31 @@ type outpost struct {
 	log       zerolog.Logger
 }
 
-// assemble wires the parts. life is for what goes on after ctx of a request; close ends it.
+// assemble wires the parts. life bounds the work that outlives a request; close ends that work.
 func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpost, error) {
-	measures := metrics.New(versionOf(), engine.Kinds())
+	measures := metrics.New(buildVersion(), engine.Kinds())
 	docker, err := engine.New(c.Workers, measures.Called)
 	if err != nil {
-		// Only what the client finds in the environment can be at fault, such as a file that is no certificate.
+		// The client fails only for what it reads from the environment, such as an invalid certificate.
 		return nil, usageError{fmt.Errorf("DOCKER_CERT_PATH=%q, DOCKER_HOST=%q: %w", c.DockerCertPath, c.DockerHost, err)}
 	}
 	options, err := collectOptions(c)
 	if err != nil {
 		return nil, errors.Join(err, docker.Close())
 	}
-	names, err := namesIn(c.Names)
+	names, err := readNames(c.Names)
 	if err != nil {
 		return nil, errors.Join(err, docker.Close())
 	}
 	containers := inventory.New(docker)
 	collector := collect.New(life, containers, docker, options)
 	sampling := collector
-	if c.SampleInterval <= 0 && !c.IsMethodForced() { // nobody asked for commands to be run between requests
+	if c.SampleInterval <= 0 && !c.IsMethodForced() { // samples run no commands in containers unless the user asks for them
 		sampling = collector.WithMethods(collect.Sockdiag, collect.Procfs)
 	}
 	return &outpost{
 		names:     names,
-		Daemon:    daemon.New(collector, sampling, hostEngine{docker, containers}, c.Interfaces, measures, log),
+		Daemon:    daemon.New(collector, sampling, cachedEngine{docker, containers}, c.Interfaces, measures, log),
 		metrics:   measures,
 		engine:    docker,
 		inventory: containers,
@@ -66,12 +65,12 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 	}, nil
 }
 
-// namesIn reads a file of names; none if there is no path.
-func namesIn(path string) (*graph.Names, error) {
+// readNames reads the file of names at path; none if path is empty.
+func readNames(path string) (*graph.Names, error) {
 	if path == "" {
 		return nil, nil //nolint:nilnil // no naming is one that names nothing
 	}
-	file, err := os.Open(path) //nolint:gosec // whoever starts the program says which
+	file, err := os.Open(path) //nolint:gosec // the user names the file
 	if err != nil {
 		return nil, usageError{fmt.Errorf("OUTPOST_NAMES=%q: %w", path, err)}
 	}
@@ -83,13 +82,13 @@ func namesIn(path string) (*graph.Names, error) {
 	return names, nil
 }
 
-// hostEngine is the engine, of whose words on itself the inventory keeps the last.
-type hostEngine struct {
+// cachedEngine is the engine with the inventory's copy of its description of the host.
+type cachedEngine struct {
 	*engine.Engine
 	inventory *inventory.Inventory
 }
 
-func (e hostEngine) Host(ctx context.Context) (container.Host, error) { return e.inventory.Host(ctx) }
+func (e cachedEngine) Host(ctx context.Context) (container.Host, error) { return e.inventory.Host(ctx) }
 
 func collectOptions(c config.Config) (collect.Options, error) {
 	options := collect.Options{CgroupFS: hostproc.CgroupFS, Workers: c.Workers, Timeout: c.Timeout}
@@ -104,8 +103,8 @@ func collectOptions(c config.Config) (collect.Options, error) {
 	return options, err
 }
 
-// start follows the engine's events, tells the log what works here, and then samples for the map, until ctx ends; wait
-// waits for that. Where one method alone may be used, unworkable gets the reason for which it cannot work.
+// start follows the engine's events, probes the methods, and then samples for the map, until ctx ends. If a method is
+// forced and cannot work, unworkable receives the reason. wait blocks until all has ended.
 func (o *outpost) start(ctx context.Context, c config.Config, own *mapper.LocalMap) (unworkable <-chan error, wait func()) {
 	reasons := make(chan error, 1)
 	var running sync.WaitGroup
@@ -115,7 +114,7 @@ func (o *outpost) start(ctx context.Context, c config.Config, own *mapper.LocalM
 		if err != nil {
 			return
 		}
-		if err := cannotWork(findings); c.IsMethodForced() && err != nil {
+		if err := unworkableMethod(findings); c.IsMethodForced() && err != nil {
 			reasons <- err
 			return
 		}
@@ -126,104 +125,11 @@ func (o *outpost) start(ctx context.Context, c config.Config, own *mapper.LocalM
 	return reasons, running.Wait
 }
 
-// probeUntilTried probes until there was a container to try each way on or, where one way alone may be used, it is clear
-// without one that it cannot work.
-func (o *outpost) probeUntilTried(ctx context.Context, forced bool) (collect.ProbeResult, error) {
-	findings, err := o.probe(ctx)
-	if err != nil {
-		return findings, err
-	}
-	o.Found(findings)
-	for !findings.Tried() && (!forced || cannotWork(findings) == nil) {
-		if err := pause(ctx, lastProbe); err != nil {
-			return findings, err
-		}
-		if findings, err = o.probe(ctx); err != nil {
-			return findings, err
-		}
-	}
-	return findings, nil
-}
-
-// How often connections are looked at between requests: a reading through the host's /proc costs more, a command in each
-// container far too much.
-const (
-	sampleBySockdiag = 5 * time.Second
-	sampleByProcfs   = 15 * time.Second
-)
-
-// sampleInterval returns how often to sample; 0 means never.
-func sampleInterval(c config.Config, findings collect.ProbeResult) time.Duration {
-	if c.SampleInterval != 0 {
-		return max(0, c.SampleInterval)
-	}
-	works := make(map[collect.Method]bool)
-	for _, report := range findings.Methods {
-		works[report.Method] = report.Works > 0
-	}
-	switch {
-	case works[collect.Sockdiag]:
-		return sampleBySockdiag
-	case works[collect.Procfs]:
-		return sampleByProcfs
-	}
-	return 0
-}
-
-// pause waits, unless ctx ends.
-func pause(ctx context.Context, duration time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(duration):
-		return nil
-	}
-}
-
-// How long after the engine did not answer a probe it is asked again.
-const (
-	firstProbe = time.Second
-	lastProbe  = 10 * time.Second
-)
-
-// probe finds out what works here as soon as the engine answers. An error means that ctx has ended.
-func (o *outpost) probe(ctx context.Context) (collect.ProbeResult, error) {
-	for wait := firstProbe; ; wait = min(2*wait, lastProbe) {
-		_ = o.Ready(ctx) // an engine that is down is in the log before the first request
-		findings, err := o.collector.Probe(ctx)
-		if err == nil {
-			return findings, nil
-		}
-		if err := pause(ctx, wait); err != nil {
-			return findings, err
-		}
-	}
-}
-
-// works returns why a method that alone may be used cannot work.
-func (o *outpost) works(ctx context.Context) error {
-	findings, err := o.collector.Probe(ctx)
-	if err != nil {
-		return err
-	}
-	return cannotWork(findings)
-}
-
-// cannotWork returns why a method that alone may be used cannot work, if that is not a container's fault.
-func cannotWork(findings collect.ProbeResult) error {
-	for _, report := range findings.Methods {
-		if report.Works == 0 && report.HostWide {
-			return fmt.Errorf("OUTPOST_COLLECTOR=%s %s", report.Method, report)
-		}
-	}
-	return nil
-}
-
-// close ends the calls to the engine that are still under way.
+// close ends the calls in flight and closes the engine.
 func (o *outpost) close(life context.Context) error {
 	for _, closing := range []func(context.Context) error{o.collector.Close, o.Close} {
 		if err := closeWithin(life, closeTimeout, closing); err != nil {
-			o.log.Warn().Err(err).Msg("Ended without waiting for the engine")
+			o.log.Warn().Err(err).Msg("Shut down without waiting for the engine")
 		}
 	}
 	return o.engine.Close()

@@ -7,25 +7,40 @@ import (
 	"io"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// errDiffer means that there is a difference, which has been printed.
-var errDiffer = errors.New("the maps differ")
+// errMapsDiffer means that diff has printed a difference.
+var errMapsDiffer = errors.New("the maps differ")
 
-// diff prints what is different in two maps that were saved.
-func diff(args []string, stdout io.Writer) error {
-	if len(args) != 2 {
-		return usageError{errors.New("diff: want two files, written by outpost links --json")}
+func newDiffCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "diff A B",
+		Short: "Print which links are gone, new or changed in the map of file B",
+		Long:  "Print which links are gone, new or changed in the map of file B, compared with file A.\nBoth are written by outpost links --json. The exit status is 1 if the maps differ.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return wrongUse(cmd, errors.New("want two files, written by outpost links --json"))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return diff(args[0], args[1], cmd.OutOrStdout()) },
 	}
-	var saved [2]graph.Graph
-	for i, path := range args {
-		var err error
-		if saved[i], err = readGraph(path); err != nil {
-			return usageError{fmt.Errorf("diff: %w", err)}
-		}
+}
+
+// diff prints the differences between two saved maps.
+func diff(before, after string, stdout io.Writer) error {
+	a, err := readMap(before)
+	if err != nil {
+		return err
 	}
-	d := graph.Compare(saved[0], saved[1])
+	b, err := readMap(after)
+	if err != nil {
+		return err
+	}
+	d := graph.Compare(a, b)
 	for _, edge := range d.Gone {
 		printEdge(stdout, "gone", edge, "")
 	}
@@ -33,29 +48,30 @@ func diff(args []string, stdout io.Writer) error {
 		printEdge(stdout, "new", edge, "")
 	}
 	for _, change := range d.Changed {
-		printEdge(stdout, "changed", change.Edge, fmt.Sprintf(": was %s, is %s", visible(change.Was), visible(change.Is)))
+		printEdge(stdout, "changed", change.Edge, fmt.Sprintf(": was %s, is %s", printable(change.Was), printable(change.Is)))
 	}
 	if d.Empty() {
 		return nil
 	}
-	return errDiffer
+	return errMapsDiffer
 }
 
-func printEdge(w io.Writer, what string, e graph.Edge, more string) {
-	_, _ = fmt.Fprintf(w, "%-8s %s -> %s:%d%s\n", what, visible(e.Client), visible(e.Server), e.Port, more)
+func printEdge(w io.Writer, what string, e graph.Edge, details string) {
+	_, _ = fmt.Fprintf(w, "%-8s %s -> %s:%d%s\n", what, printable(e.Client), printable(e.Server), e.Port, details)
 }
 
-func readGraph(path string) (g graph.Graph, err error) {
-	file, err := os.Open(path) //nolint:gosec // whoever starts the program says which
+// readMap reads a map that outpost links --json has written.
+func readMap(path string) (g graph.Graph, err error) {
+	file, err := os.Open(path) //nolint:gosec // the user names the file
 	if err != nil {
-		return g, err
+		return g, usageError{fmt.Errorf("diff: %w", err)}
 	}
 	defer func() { _ = file.Close() }()
-	if err := json.NewDecoder(io.LimitReader(file, fetchLimit)).Decode(&g); err != nil {
-		return g, fmt.Errorf("%s is no saved map: %w", path, err)
+	if err := json.NewDecoder(io.LimitReader(file, maxAnswer)).Decode(&g); err != nil {
+		return g, usageError{fmt.Errorf("diff: %s is not a saved map: %w", path, err)}
 	}
 	if g.Version != graph.Version {
-		return g, fmt.Errorf("%s is a map of version %d, not %d", path, g.Version, graph.Version)
+		return g, usageError{fmt.Errorf("diff: %s is a map of version %d, want %d", path, g.Version, graph.Version)}
 	}
 	return g, nil
 }

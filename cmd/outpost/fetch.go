@@ -4,25 +4,28 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"github.com/PabloL007/outpost/internal/config"
 )
 
 const (
 	fetchTimeout = time.Minute
-	fetchLimit   = 256 << 20 // bytes
+	maxAnswer    = 256 << 20 // bytes
 )
 
-// fetch asks the daemon or mapper at an address for a document, with the credentials that are for it: tokens are those of
-// the path of a file.
-func fetch(ctx context.Context, c config.Config, tokens string, url string, document any) error {
-	transport, err := transportOf(c, tokens, func(t *tls.Config) http.RoundTripper {
-		return &http.Transport{TLSClientConfig: t} // a proxy of the environment would be shown the token
+// fetch requests a JSON document from a daemon or mapper, with the credentials for daemons and the token of tokenFile.
+func fetch(ctx context.Context, c config.Config, tokenFile, url string, document any) error {
+	transport, err := newTransport(c, tokenFile, func(t *tls.Config) http.RoundTripper {
+		return &http.Transport{TLSClientConfig: t} // without a proxy, which would see the token
 	})
 	if err != nil {
 		return err
@@ -35,7 +38,7 @@ func fetch(ctx context.Context, c config.Config, tokens string, url string, docu
 	}
 	client := &http.Client{
 		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // with credentials to elsewhere
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // keeps the credentials here
 	}
 	response, err := client.Do(request)
 	if err != nil {
@@ -45,28 +48,53 @@ func fetch(ctx context.Context, c config.Config, tokens string, url string, docu
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s%s", request.URL.Host, response.Status, reasonIn(response.Body))
 	}
-	if err := json.NewDecoder(io.LimitReader(response.Body, fetchLimit)).Decode(document); err != nil {
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(document); err != nil {
 		return fmt.Errorf("the answer of %s cannot be read: %w", request.URL.Host, err)
 	}
 	return nil
 }
 
-// reasonIn returns what an answer that is no success says of its reason, behind a colon; nothing if that cannot be read.
+// reasonIn returns the reason in the body of an error response, after a colon; empty if there is no reason.
 func reasonIn(body io.Reader) string {
-	const longest = 4 << 10
+	const maxBody = 4 << 10
 	var answer struct{ Error string }
-	if err := json.NewDecoder(io.LimitReader(body, longest)).Decode(&answer); err != nil || answer.Error == "" {
+	if err := json.NewDecoder(io.LimitReader(body, maxBody)).Decode(&answer); err != nil || answer.Error == "" {
 		return ""
 	}
-	return ": " + visible(answer.Error)
+	return ": " + printable(answer.Error)
 }
 
-// visible keeps foreign text from steering the terminal.
-func visible(text string) string {
+// checkURL checks the value of --from. The error does not quote it, because it may hold a password.
+func checkURL(text string) error {
+	if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return errors.New("want an address such as http://localhost:9057")
+	}
+	return nil
+}
+
+// urlHost returns the host of a URL, without user and password.
+func urlHost(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// printable replaces the control characters of foreign text, which could control the terminal.
+func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
 			return '?'
 		}
 		return r
 	}, text)
+}
+
+// addFromFlag adds --from, which stores a URL in from.
+func addFromFlag(flags *pflag.FlagSet, from *string, usage string) {
+	flags.Func("from", usage, func(text string) error {
+		*from = text
+		return checkURL(text)
+	})
 }

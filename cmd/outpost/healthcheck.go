@@ -10,46 +10,68 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/config"
 )
 
-// healthcheckTimeout is shorter than an engine's usual patience with a health check.
+// healthcheckTimeout is shorter than the usual timeout of an engine's health check.
 const healthcheckTimeout = 3 * time.Second
 
-// healthcheck returns nil if the daemon of a configuration lives. It asks this host, and nothing secret: a proxy of the
-// environment is not for it, and the certificate, which names the host for others, does not matter.
+func newHealthcheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "healthcheck",
+		Short:             "Exit with status 0 if the daemon of this configuration is alive",
+		Args:              rejectArguments,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := readConfig()
+			if err != nil {
+				return err
+			}
+			if err := healthcheck(cmd.Context(), c); err != nil {
+				return fmt.Errorf("healthcheck: %w", err)
+			}
+			return nil
+		},
+	}
+}
+
+// healthcheck requests /healthz from the daemon on this host. It uses no proxy. It does not verify the certificate,
+// which is for other names of this host, because it sends and receives no secret.
 func healthcheck(ctx context.Context, c config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()
 	scheme, err := access.Scheme(c.WebConfig)
 	if err != nil {
-		return fmt.Errorf("healthcheck: %w", err)
+		return err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+c.LocalAddress()+"/healthz", http.NoBody)
 	if err != nil {
-		return fmt.Errorf("healthcheck: %w", err)
+		return err
 	}
 	client := http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // no secret is sent, see above
 	}}
 	response, err := client.Do(request)
-	if wantsCertificate(err) {
+	if isCertificateRequired(err) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("healthcheck: %w", err)
+		return err
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("healthcheck: %s", response.Status)
+		return errors.New(response.Status)
 	}
 	return nil
 }
 
-// wantsCertificate reports whether a daemon turned a client away because it showed no certificate: it lives.
-func wantsCertificate(err error) bool {
+// isCertificateRequired reports whether a server rejected the connection for want of a client certificate, which shows
+// that it is alive.
+func isCertificateRequired(err error) bool {
 	failed, ok := errors.AsType[*net.OpError](err)
-	return ok && failed.Op == "remote error" && // as crypto/tls writes the alerts 116 and 42
+	return ok && failed.Op == "remote error" && // crypto/tls's texts for the alerts 116 and 42
 		(strings.HasSuffix(failed.Error(), "certificate required") || strings.HasSuffix(failed.Error(), "bad certificate"))
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
 
 	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/config"
@@ -27,123 +27,141 @@ import (
 type linksOptions struct {
 	from  string
 	write func(io.Writer, graph.Graph) error
+	forms int // how many flags choose a form
 	view  graph.View
-	query url.Values // that says the same
+	query url.Values // the same view as parameters of /v1/graph
 }
 
-// writers are the forms in which a map is printed, by their flags.
-var writers = map[string]func(io.Writer, graph.Graph) error{
-	"json": graph.WriteJSON, "dot": graph.WriteDOT, "mermaid": graph.WriteMermaid, "csv": graph.WriteCSV,
+// linkForms are the flags that choose the form of the output.
+var linkForms = []struct {
+	flag, usage string
+	write       func(io.Writer, graph.Graph) error
+}{
+	{"json", "print the JSON of /v1/graph, which outpost diff reads", graph.WriteJSON},
+	{"dot", "print a graph for Graphviz", graph.WriteDOT},
+	{"mermaid", "print a flowchart for Mermaid", graph.WriteMermaid},
+	{"csv", "print comma-separated values", graph.WriteCSV},
 }
 
-func parseLinks(args []string) (linksOptions, error) {
-	o := linksOptions{write: linksTable, query: url.Values{}}
-	flags := flag.NewFlagSet("links", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&o.from, "from", "", "")
-	forms := 0
-	for name, write := range writers {
-		flags.BoolFunc(name, "", func(string) error {
-			o.write = write
-			forms++
+// viewFlags describes the flags of links that are parameters of /v1/graph too.
+var viewFlags = map[string]string{
+	"container": "only the container with this `NAME|ID`, and what it is linked with",
+	"depth":     "with --container, --project or --host: how many links away to go, `N` from 1 to 100; by default 1",
+	"project":   "only the containers of the Compose project `NAME`, and what they are linked with",
+	"host":      "only the host `NAME`, and what it is linked with",
+	"since":     "only the links seen since a `DURATION|TIME`, such as 10m or 2026-01-02T15:04:05Z",
+	"external":  "external addresses without a name: `show|group|hide`; by default show",
+	"group":     "combine containers: `container|service|project|host|image`; by default container",
+}
+
+func newLinksCommand() *cobra.Command {
+	o := linksOptions{write: printLinks, query: url.Values{}}
+	cmd := &cobra.Command{
+		Use:   "links",
+		Short: "Print who talks to whom",
+		Long: `Print who talks to whom: the map of --from, or else of the daemon or mapper at OUTPOST_LISTEN.
+If nothing listens there, Outpost reads this host itself.`,
+		Args:              rejectArgumentsOfFlags,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.forms > 1 {
+				return wrongUse(cmd, errors.New("more than one form"))
+			}
+			c, err := readConfig()
+			if err != nil {
+				return err
+			}
+			return links(cmd.Context(), o, c, cmd.OutOrStdout())
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	for _, form := range linkForms {
+		flags.BoolFunc(form.flag, form.usage, func(string) error {
+			o.write = form.write
+			o.forms++
 			return nil
 		})
 	}
+	addFromFlag(flags, &o.from, "ask the daemon or mapper at `URL`, such as http://localhost:9057")
 	for _, name := range graph.Options() {
-		flags.Func(name, "", func(value string) error {
+		flags.Func(name, cmp.Or(viewFlags[name], "see /v1/graph"), func(value string) error {
 			o.query.Set(name, value)
 			return o.view.Set(name, value)
 		})
 	}
-	err := flags.Parse(args)
-	if err == nil && flags.NArg() > 0 {
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	}
-	if err == nil && forms > 1 {
-		err = errors.New("more than one form")
-	}
-	if err == nil && o.from != "" {
-		err = checkURL(o.from)
-	}
-	if err != nil {
-		return o, usageError{fmt.Errorf("links: %w; see outpost --help", err)}
-	}
-	return o, nil
+	return cmd
 }
 
-// links prints a map: that of --from, or else of the daemon or mapper of this configuration or, if none is there, one
-// that is drawn here and now.
-func links(ctx context.Context, args []string, c config.Config, stdout io.Writer) error {
-	o, err := parseLinks(args)
-	if err != nil {
-		return err
-	}
-	from, tokens := o.from, c.TargetToken
+// links prints a map: that of --from, or else of the daemon or mapper of this configuration. If nothing listens there,
+// it reads this host itself.
+func links(ctx context.Context, o linksOptions, c config.Config, stdout io.Writer) error {
+	from, tokenFile := o.from, c.TargetToken
 	if from == "" {
 		scheme, err := access.Scheme(c.WebConfig)
 		if err != nil {
 			return fmt.Errorf("links: %w", err)
 		}
-		from, tokens = scheme+"://"+c.LocalAddress(), cmp.Or(c.TargetToken, c.TokenFile)
+		from, tokenFile = scheme+"://"+c.LocalAddress(), cmp.Or(c.TargetToken, c.TokenFile)
 	}
-	var drawn graph.Graph
-	err = fetch(ctx, c, tokens, strings.TrimRight(from, "/")+"/v1/graph?"+o.query.Encode(), &drawn)
+	var g graph.Graph
+	err := fetch(ctx, c, tokenFile, strings.TrimRight(from, "/")+"/v1/graph?"+o.query.Encode(), &g)
 	switch {
-	case err == nil && drawn.Version != graph.Version:
-		return fmt.Errorf("links: %s answers in version %d, not %d", hostOf(from), drawn.Version, graph.Version)
+	case err == nil && g.Version != graph.Version:
+		return fmt.Errorf("links: %s answers in version %d, not %d", urlHost(from), g.Version, graph.Version)
 	case errors.Is(err, syscall.ECONNREFUSED) && o.from == "":
-		drawn, err = drawHere(ctx, c)
-		drawn = o.view.Apply(drawn, time.Now())
+		g, err = localMap(ctx, c)
+		g = o.view.Apply(g, time.Now())
 	}
 	if err != nil {
 		return fmt.Errorf("links: %w", err)
 	}
-	return o.write(stdout, drawn)
+	return o.write(stdout, g)
 }
 
-// drawHere draws the map of this host.
-func drawHere(ctx context.Context, c config.Config) (graph.Graph, error) {
-	here, err := assemble(ctx, c, zerolog.Nop()) // what cannot be read is in the answer
+// localMap returns the map of this host.
+func localMap(ctx context.Context, c config.Config) (graph.Graph, error) {
+	here, err := assemble(ctx, c, zerolog.Nop()) // the map has the reasons for what cannot be read
 	if err != nil {
 		return graph.Graph{}, err
 	}
-	drawn, err := mapper.NewLocalMap(here, here.names, mapper.NewHistory(c.Window)).Graph(ctx)
-	return drawn, errors.Join(err, here.close(context.WithoutCancel(ctx)))
+	g, err := mapper.NewLocalMap(here, here.names, mapper.NewHistory(c.Window)).Graph(ctx)
+	return g, errors.Join(err, here.close(context.WithoutCancel(ctx)))
 }
 
-// linksTable prints links for people, and below them what is wrong with targets.
-func linksTable(stdout io.Writer, g graph.Graph) error {
+// printLinks prints a table of links, and below it what is wrong with targets and nodes.
+func printLinks(stdout io.Writer, g graph.Graph) error {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "CLIENT\tSERVER\tPORT\tVIA\tSEEN BY\tCONNECTIONS")
-	names := namesOf(g)
+	names := nodeNames(g)
 	sorted := slices.SortedStableFunc(slices.Values(g.Links), func(a, b graph.Link) int {
 		return cmp.Or(strings.Compare(names[a.Client], names[b.Client]), strings.Compare(names[a.Server], names[b.Server]), cmp.Compare(a.Port, b.Port))
 	})
 	for _, l := range sorted {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, connectionsOf(l))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, formatConnections(l))
 	}
-	_ = w.Flush() // into memory
+	_ = w.Flush() // a strings.Builder cannot fail
 	if len(g.Links) == 0 {
 		text.Reset()
 		text.WriteString("No links.\n")
 	}
 	for _, t := range g.Targets {
 		if t.State != graph.StateOK || t.Reason != "" {
-			_, _ = fmt.Fprintf(&text, "%s is %s: %s\n", visible(t.Target), t.State, visible(t.Reason))
+			_, _ = fmt.Fprintf(&text, "%s is %s: %s\n", printable(t.Target), t.State, printable(t.Reason))
 		}
 	}
 	for _, n := range g.Nodes {
 		if n.Reason != "" {
-			_, _ = fmt.Fprintf(&text, "%s is not known completely: %s\n", names[n.ID], visible(n.Reason))
+			_, _ = fmt.Fprintf(&text, "%s is incomplete: %s\n", names[n.ID], printable(n.Reason))
 		}
 	}
 	_, err := io.WriteString(stdout, text.String())
 	return err
 }
 
-// namesOf returns what nodes are called in the table; where there are several hosts, containers by their hosts too.
-func namesOf(g graph.Graph) map[string]string {
+// nodeNames returns the nodes' names in the table, by ID. Containers of several hosts are prefixed with their hosts.
+func nodeNames(g graph.Graph) map[string]string {
 	hosts := make(map[string]bool)
 	for _, n := range g.Nodes {
 		if n.Host != "" {
@@ -159,12 +177,12 @@ func namesOf(g graph.Graph) map[string]string {
 		case n.Kind != graph.KindContainer:
 			name = string(n.Kind) + " " + n.Name
 		}
-		names[n.ID] = visible(name)
+		names[n.ID] = printable(name)
 	}
 	return names
 }
 
-func connectionsOf(l graph.Link) string {
+func formatConnections(l graph.Link) string {
 	text := strconv.Itoa(l.Connections)
 	if l.Closed > 0 {
 		text += fmt.Sprintf(" and %d closed", l.Closed)

@@ -45,7 +45,7 @@ a/web               b/e?[31mvil  5432  published  both     2 and 1 closed
 external 192.0.2.1  a/web         80    published  server   0 and 3 closed
 host a              a/web         80    direct     client   last 2026-01-02T03:04:05Z
 c:9057 is failed: nothing listens there
-b/e?[31mvil is not known completely: no? cat
+b/e?[31mvil is incomplete: no? cat
 `
 	if status != 0 || *query != "/v1/graph?container=web&depth=2" {
 		t.Errorf("status %d, %s, asked for %s", status, stderr, *query)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
 
 	"github.com/PabloL007/outpost/internal/config"
 	"github.com/PabloL007/outpost/internal/snapshot"
@@ -24,52 +24,34 @@ type lsOptions struct {
 	filter snapshot.Filter
 }
 
-const lsUsage = "outpost ls [--json] [--from URL] [--container NAME|ID] [--project NAME]"
-
-func parseLs(args []string) (lsOptions, error) {
+func newLsCommand() *cobra.Command {
 	var o lsOptions
-	flags := flag.NewFlagSet("ls", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.BoolVar(&o.json, "json", false, "")
-	flags.StringVar(&o.from, "from", "", "")
-	flags.StringVar(&o.filter.Container, "container", "", "")
-	flags.StringVar(&o.filter.Project, "project", "", "")
-	err := flags.Parse(args)
-	if err == nil && flags.NArg() > 0 {
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	cmd := &cobra.Command{
+		Use:               "ls",
+		Short:             "Print the containers, what they listen on and how many connections they have",
+		Long:              "Print the containers, what they listen on and how many connections they have.\nOutpost reads this host itself, or asks the daemon of --from.",
+		Args:              rejectArgumentsOfFlags,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := readConfig()
+			if err != nil {
+				return err
+			}
+			return ls(cmd.Context(), o, c, cmd.OutOrStdout())
+		},
 	}
-	if err == nil && o.from != "" {
-		err = checkURL(o.from)
-	}
-	if err != nil {
-		return o, usageError{fmt.Errorf("ls: %w; usage: %s", err, lsUsage)}
-	}
-	return o, nil
-}
-
-func checkURL(text string) error {
-	if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return errors.New("--from: want an address such as http://localhost:9057") // what it is instead may hold a password
-	}
-	return nil
-}
-
-// hostOf returns an address's host, without a password.
-func hostOf(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
-	}
-	return u.Host
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&o.json, "json", false, "print the JSON of /v1/snapshot")
+	addFromFlag(flags, &o.from, "ask the daemon at `URL`, such as http://localhost:9057")
+	flags.StringVar(&o.filter.Container, "container", "", "only the container with this `NAME|ID`; the beginning of an ID suffices")
+	flags.StringVar(&o.filter.Project, "project", "", "only the containers of the Compose project `NAME`")
+	return cmd
 }
 
 // ls prints a snapshot: one taken here, or by the daemon of --from.
-func ls(ctx context.Context, args []string, c config.Config, stdout io.Writer) error {
-	o, err := parseLs(args)
-	if err != nil {
-		return err
-	}
-	document, err := take(ctx, o, c)
+func ls(ctx context.Context, o lsOptions, c config.Config, stdout io.Writer) error {
+	document, err := takeSnapshot(ctx, o, c)
 	if err != nil {
 		return err
 	}
@@ -78,60 +60,59 @@ func ls(ctx context.Context, args []string, c config.Config, stdout io.Writer) e
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(document)
 	}
-	return table(stdout, document)
+	return printContainers(stdout, document)
 }
 
-func take(ctx context.Context, o lsOptions, c config.Config) (snapshot.Document, error) {
+func takeSnapshot(ctx context.Context, o lsOptions, c config.Config) (snapshot.Document, error) {
 	if o.from != "" {
 		return fetchSnapshot(ctx, c, o.from, o.filter)
 	}
-	here, err := assemble(ctx, c, zerolog.Nop()) // what cannot be read is in the answer
+	here, err := assemble(ctx, c, zerolog.Nop()) // the snapshot has the reasons for what cannot be read
 	if err != nil {
 		return snapshot.Document{}, err
 	}
 	taken, err := here.Snapshot(ctx, true)
 	if err == nil && c.IsMethodForced() {
-		err = here.works(ctx)
+		err = here.checkForcedMethod(ctx)
 	}
 	return snapshot.DocumentOf(o.filter.Apply(taken)), errors.Join(err, here.close(context.WithoutCancel(ctx)))
 }
 
-// fetchSnapshot asks a daemon.
 func fetchSnapshot(ctx context.Context, c config.Config, from string, filter snapshot.Filter) (document snapshot.Document, err error) {
 	query := url.Values{"container": {filter.Container}, "project": {filter.Project}}
 	if err := fetch(ctx, c, c.TargetToken, strings.TrimRight(from, "/")+"/v1/snapshot?"+query.Encode(), &document); err != nil {
 		return document, fmt.Errorf("ls: %w", err)
 	}
 	if document.Version != snapshot.Version {
-		return document, fmt.Errorf("ls: %s answers in version %d, not %d", hostOf(from), document.Version, snapshot.Version)
+		return document, fmt.Errorf("ls: %s answers in version %d, not %d", urlHost(from), document.Version, snapshot.Version)
 	}
 	return document, nil
 }
 
-// table prints the containers for people, and below them why something is missing.
-func table(stdout io.Writer, document snapshot.Document) error {
+// printContainers prints a table of the containers, and below it the reasons for what is missing.
+func printContainers(stdout io.Writer, document snapshot.Document) error {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "CONTAINER\tLISTENING\tPUBLISHED AS\tIN\tOUT\tREAD BY")
 	for _, c := range document.Containers {
-		rows(w, c)
+		printContainer(w, c)
 	}
-	_ = w.Flush() // into memory
+	_ = w.Flush() // a strings.Builder cannot fail
 	for _, c := range document.Containers {
 		if c.Reason != "" {
-			_, _ = fmt.Fprintf(&text, "%s is %s: %s\n", visible(c.Name), c.Status, visible(c.Reason))
+			_, _ = fmt.Fprintf(&text, "%s is %s: %s\n", printable(c.Name), c.Status, printable(c.Reason))
 		}
 	}
 	for line := range strings.Lines(text.String()) {
-		if _, err := fmt.Fprintln(stdout, visible(strings.TrimRight(line, " \n"))); err != nil {
+		if _, err := fmt.Fprintln(stdout, printable(strings.TrimRight(line, " \n"))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// rows prints a container: its first listener beside its name, each other one on a line of its own.
-func rows(w io.Writer, c snapshot.ContainerDocument) {
+// printContainer prints the first listener beside the container's name, and each other one in a line of its own.
+func printContainer(w io.Writer, c snapshot.ContainerDocument) {
 	in, out := 0, 0
 	for _, connection := range c.Connections {
 		switch {
@@ -142,23 +123,23 @@ func rows(w io.Writer, c snapshot.ContainerDocument) {
 			out++
 		}
 	}
-	listening := endpointsOf(c.Listening)
-	_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", visible(strings.TrimPrefix(c.Name, "/")), listening[0], in, out, readBy(c))
+	listening := formatListeners(c.Listening)
+	_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", printable(strings.TrimPrefix(c.Name, "/")), listening[0], in, out, formatMethod(c))
 	for _, more := range listening[1:] {
 		_, _ = fmt.Fprintf(w, "\t%s\t\t\t\n", more)
 	}
 }
 
-// readBy is the method, marked if something is missing.
-func readBy(c snapshot.ContainerDocument) string {
+// formatMethod returns the method, and the status if something is missing.
+func formatMethod(c snapshot.ContainerDocument) string {
 	if c.Status != snapshot.StatusOK {
 		return string(c.Method) + " (" + c.Status + ")"
 	}
 	return string(c.Method)
 }
 
-// endpointsOf returns the columns of each listener, equal ones once; at least one line.
-func endpointsOf(listening []snapshot.ListenerDocument) []string {
+// formatListeners returns the columns of each listener, adjacent equal ones once; at least one line.
+func formatListeners(listening []snapshot.ListenerDocument) []string {
 	var lines []string
 	for _, l := range listening {
 		published := make([]string, len(l.Published))

@@ -1,4 +1,4 @@
-// Command outpost tells which container of a Docker host listens where and who is connected to whom.
+// Command outpost shows which container of a Docker host listens where, and who is connected to whom.
 package main
 
 import (
@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// The leading thread is main's, which only waits, so that it never enters another network namespace: /proc/self/net is
-// that thread's, and what an engine runs in Outpost's container joins its namespace.
+// The leading thread is locked to main, which only waits, so that it never enters another network namespace. /proc/self/net is
+// that of the leading thread, and a command that the engine runs in Outpost's container joins its namespace.
 func init() { runtime.LockOSThread() }
 
 func main() {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/pprof" // what it registers by itself is not served
+	"net/http/pprof" // registers its handlers on a mux that is not served
 	"time"
 
 	"github.com/rs/zerolog"
@@ -13,8 +13,8 @@ import (
 	"github.com/PabloL007/outpost/internal/access"
 )
 
-// serveProfiles serves Go's profiles on an address of their own until ctx ends, if there is one; but the command line, in which
-// targets may have passwords.
+// serveProfiles serves Go's profiles at address until ctx ends, if address is not empty. It leaves out /debug/pprof/cmdline:
+// the targets on the command line may have passwords.
 func serveProfiles(ctx context.Context, address string, log zerolog.Logger) error {
 	if address == "" {
 		return nil
@@ -30,7 +30,7 @@ func serveProfiles(ctx context.Context, address string, log zerolog.Logger) erro
 	routes.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	routes.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	server := &http.Server{Handler: access.Local(routes), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: access.ErrorLog(log)}
-	go func() { _ = server.Serve(listener) }() // it ends when it is closed
+	go func() { _ = server.Serve(listener) }() // until Close
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	log.Info().Stringer("address", listener.Addr()).Msg("Serving profiles")
 	return nil

@@ -8,26 +8,43 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
 
 	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/api"
 	"github.com/PabloL007/outpost/internal/config"
 	"github.com/PabloL007/outpost/internal/mapper"
-	"github.com/PabloL007/outpost/internal/metrics"
 )
 
 const (
-	// drainTimeout is how long requests that run may go on when the daemon is told to end, and closeTimeout how
-	// long calls to the engine, and then a collection, may after that: together less than the 10 s after which an engine kills.
+	// drainTimeout bounds how long requests in flight may take after a signal to end. closeTimeout then bounds the calls to
+	// the engine, and after them a collection. Together they stay below the 10 s after which an engine kills a container.
 	drainTimeout = 9 * time.Second
 	closeTimeout = 250 * time.Millisecond
 )
+
+func newServeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "serve",
+		Short:             "Serve the connections of this host (the default)",
+		Long:              "Serve the connections of this host: the page, the API and the metrics, at OUTPOST_LISTEN.\nOutpost does this if no command is named. See outpost --help for the variables.",
+		Args:              rejectArguments,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              runServe,
+	}
+}
+
+func runServe(cmd *cobra.Command, _ []string) error {
+	c, err := readConfig()
+	if err != nil {
+		return err
+	}
+	return serve(cmd.Context(), c, cmd.ErrOrStderr())
+}
 
 // serve answers requests until ctx ends.
 func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
@@ -43,69 +60,24 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 	defer func() { err = errors.Join(err, o.close(life)) }()
 	own := mapper.NewLocalMap(o, o.names, mapper.NewHistory(c.Window))
 	o.metrics.Map(own.Latest, c.MetricsMaxLinks)
-	handler := api.New(api.Options{Source: o, Map: own, Metrics: o.metrics.Handler(), Version: versionOf(), Log: log})
+	handler := api.New(api.Options{Source: o, Map: own, Metrics: o.metrics.Handler(), Version: buildVersion(), Log: log})
 	listener, err := listen(ctx, c, guard, log)
 	if err != nil {
 		return err
 	}
-	following, stop := context.WithCancel(ctx)
-	unworkable, wait := o.start(following, c, own)
+	background, stop := context.WithCancel(ctx)
+	unworkable, wait := o.start(background, c, own)
 	defer func() {
 		stop()
 		wait()
 	}()
-	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Str("engine", o.engine.Address()).
+	log.Info().Str("version", buildVersion()).Stringer("address", listener.Addr()).Str("engine", o.engine.Address()).
 		Interface("interfaces", c.Interfaces).Int("workers", c.Workers).Msg("Serving")
 	return serveUntil(ctx, api.NewServer(handler), guard, listener, unworkable, log)
 }
 
-// serveMap polls daemons and answers with their map until ctx ends.
-func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Writer) error {
-	texts := slices.Concat(args, c.Targets)
-	if len(texts) == 0 {
-		return usageError{errors.New("map: no targets: name daemons, such as outpost map host1 host2:9057, or set OUTPOST_TARGETS")}
-	}
-	targets, err := mapper.ParseTargets(texts)
-	if err != nil {
-		return usageError{fmt.Errorf("map: %w", err)}
-	}
-	names, err := namesIn(c.Names)
-	if err != nil {
-		return err
-	}
-	log, guard, err := prepare(c, stderr)
-	if err != nil {
-		return err
-	}
-	transport, err := transportOf(c, c.TargetToken, mapper.NewTransport)
-	if err != nil {
-		return err
-	}
-	m := mapper.New(mapper.Options{
-		Targets: targets, Interval: c.Interval, StaleAfter: c.StaleAfter,
-		Transport: transport, Naming: names,
-	}, mapper.NewHistory(c.Window), log)
-	handler := api.New(api.Options{
-		Map: m, Metrics: metrics.OfMapper(versionOf(), m.Latest, c.MetricsMaxLinks), Version: versionOf(), Log: log,
-	})
-	listener, err := listen(ctx, c, guard, log)
-	if err != nil {
-		return err
-	}
-	polling, stop := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	running.Go(func() { m.Run(polling) })
-	defer func() {
-		stop()
-		running.Wait()
-	}()
-	log.Info().Str("version", versionOf()).Stringer("address", listener.Addr()).Strs("targets", mapper.Names(targets)).
-		Dur("interval_ms", c.Interval).Msg("Serving")
-	return serveUntil(ctx, api.NewServer(handler), guard, listener, nil, log)
-}
-
-// listen opens what is served on, and the profiles beside it, and warns where everybody may ask: that is said before
-// the line that says that it is served, for those who wait for that.
+// listen opens the listener, serves the profiles, and warns if everybody may ask. It logs the warning before "Serving",
+// because scripts wait for that line.
 func listen(ctx context.Context, c config.Config, guard *access.Guard, log zerolog.Logger) (net.Listener, error) {
 	if err := serveProfiles(ctx, c.Pprof, log); err != nil {
 		return nil, err
@@ -119,9 +91,9 @@ func listen(ctx context.Context, c config.Config, guard *access.Guard, log zerol
 	return listener, nil
 }
 
-// serveUntil serves those whom guard lets in until ctx ends or there is a reason for which that is of no use.
+// serveUntil serves until ctx ends, or until unworkable has a reason to stop, and drains the requests in flight.
 func serveUntil(ctx context.Context, server *http.Server, guard *access.Guard, listener net.Listener, unworkable <-chan error, log zerolog.Logger) (err error) {
-	keepWithinMemory()
+	limitMemory()
 	served := make(chan error, 1)
 	go func() { served <- guard.Serve(listener, server) }()
 	select {
@@ -130,7 +102,7 @@ func serveUntil(ctx context.Context, server *http.Server, guard *access.Guard, l
 	case err = <-unworkable:
 	case <-ctx.Done():
 	}
-	log.Info().Msg("Ending: finishing the requests that run")
+	log.Info().Msg("Shutting down: finishing the requests in flight")
 	if err := closeWithin(context.WithoutCancel(ctx), drainTimeout, server.Shutdown); err != nil {
 		log.Warn().Err(err).Msg("Requests were cut off")
 		_ = server.Close()
@@ -141,11 +113,11 @@ func serveUntil(ctx context.Context, server *http.Server, guard *access.Guard, l
 	return err
 }
 
-// keepWithinMemory has garbage collected more often rather than pass the limit of memory that the process's cgroup has. What
-// is not garbage, such as the stacks and the binary, needs some of it too.
-func keepWithinMemory() {
+// limitMemory collects garbage more often near the memory limit of the process's cgroup. The rest of the limit is for
+// memory that the garbage collector does not count, such as the binary.
+func limitMemory() {
 	const ratio = 0.8
-	_, _ = memlimit.Set(memlimit.WithRatio(ratio)) // where the limit cannot be read it is as if there were none
+	_, _ = memlimit.Set(memlimit.WithRatio(ratio)) // an unreadable limit counts as no limit
 }
 
 func closeWithin(ctx context.Context, timeout time.Duration, closing func(context.Context) error) error {
@@ -154,7 +126,7 @@ func closeWithin(ctx context.Context, timeout time.Duration, closing func(contex
 	return closing(ctx)
 }
 
-// prepare returns the log, and what lets those in who may ask.
+// prepare returns the log and the guard.
 func prepare(c config.Config, stderr io.Writer) (zerolog.Logger, *access.Guard, error) {
 	log, err := newLogger(c, stderr)
 	if err != nil {
@@ -164,7 +136,7 @@ func prepare(c config.Config, stderr io.Writer) (zerolog.Logger, *access.Guard, 
 	return log, guard, err
 }
 
-// newLogger returns the log, with what is to be said of the configuration in it.
+// newLogger returns the log, after warnings about unknown variables.
 func newLogger(c config.Config, stderr io.Writer) (zerolog.Logger, error) {
 	level, err := zerolog.ParseLevel(c.LogLevel)
 	if err != nil {

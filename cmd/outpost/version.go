@@ -1,12 +1,17 @@
 package main
 
-import "runtime/debug"
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
 
 // version is set by the linker in released builds.
 var version string
 
-// versionOf returns the linker's version or else the one that the Go command stamped into the binary.
-func versionOf() string {
+// buildVersion returns the linker's version, or else the one that the go command stamped into the binary.
+func buildVersion() string {
 	if version != "" {
 		return version
 	}
@@ -14,4 +19,17 @@ func versionOf() string {
 		return info.Main.Version
 	}
 	return "unknown"
+}
+
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "version",
+		Short:             "Print the version",
+		Args:              rejectArguments,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), buildVersion())
+			return err
+		},
+	}
 }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/config"
+)
+
+// The pause between probes doubles from minProbePause to maxProbePause while the engine does not answer.
+const (
+	minProbePause = time.Second
+	maxProbePause = 10 * time.Second
+)
+
+// probe probes the methods as soon as the engine answers. It fails only if ctx ends.
+func (o *outpost) probe(ctx context.Context) (collect.ProbeResult, error) {
+	pauses := &backoff.ExponentialBackOff{InitialInterval: minProbePause, Multiplier: 2, MaxInterval: maxProbePause}
+	return backoff.Retry(ctx, func() (collect.ProbeResult, error) {
+		_ = o.Ready(ctx) // logs an engine that is down before the first request
+		return o.collector.Probe(ctx)
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0))
+}
+
+var errUntried = errors.New("there is no container to try a method on")
+
+// probeUntilTried probes until each method was tried on a container. If a method is forced, a probe that shows that it
+// cannot work suffices. It fails only if ctx ends.
+func (o *outpost) probeUntilTried(ctx context.Context, forced bool) (collect.ProbeResult, error) {
+	logged := false
+	return backoff.Retry(ctx, func() (collect.ProbeResult, error) {
+		findings, err := o.probe(ctx)
+		if err != nil {
+			return findings, backoff.Permanent(err)
+		}
+		if !logged {
+			logged = true
+			o.Found(findings)
+		}
+		if findings.Tried() || forced && unworkableMethod(findings) != nil {
+			return findings, nil
+		}
+		return findings, errUntried
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(maxProbePause)), backoff.WithMaxElapsedTime(0))
+}
+
+// The default intervals of samples. A collection through the host's /proc costs more than through netlink. One that runs
+// a command in each container costs too much for samples.
+const (
+	sampleBySockdiag = 5 * time.Second
+	sampleByProcfs   = 15 * time.Second
+)
+
+// sampleInterval returns the interval of samples; 0 means never.
+func sampleInterval(c config.Config, findings collect.ProbeResult) time.Duration {
+	if c.SampleInterval != config.SampleByMethod {
+		return max(0, c.SampleInterval)
+	}
+	works := make(map[collect.Method]bool)
+	for _, report := range findings.Methods {
+		works[report.Method] = report.Works > 0
+	}
+	switch {
+	case works[collect.Sockdiag]:
+		return sampleBySockdiag
+	case works[collect.Procfs]:
+		return sampleByProcfs
+	}
+	return 0
+}
+
+// checkForcedMethod returns why the forced method cannot work.
+func (o *outpost) checkForcedMethod(ctx context.Context) error {
+	findings, err := o.collector.Probe(ctx)
+	if err != nil {
+		return err
+	}
+	return unworkableMethod(findings)
+}
+
+// unworkableMethod returns why a method cannot work on this host, or nil if only some containers prevent it.
+func unworkableMethod(findings collect.ProbeResult) error {
+	for _, report := range findings.Methods {
+		if report.Works == 0 && report.HostWide {
+			return fmt.Errorf("OUTPOST_COLLECTOR=%s %s", report.Method, report)
+		}
+	}
+	return nil
+}
