@@ -45,7 +45,7 @@ func newEngine(t testing.TB, address string, options lab.EngineOptions) *testEng
 		t.Fatal(err)
 	}
 	ip, _, _ := strings.Cut(address, "/")
-	return &testEngine{&testLab{lab.On(engine.Host(), l.Name("other"), nil), t, l.firstPort}, engine, ip}
+	return &testEngine{&testLab{lab.OnHost(engine.Host(), l.Name("other"), nil), t, l.firstPort}, engine, ip}
 }
 
 // inside returns what a command prints in the engine's namespaces.

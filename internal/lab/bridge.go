@@ -18,13 +18,13 @@ import (
 	"time"
 )
 
-// bridge is the engines' network, and what they share.
+// bridge is the network of all engines of the lab, and the name of their shared directory.
 const bridge = "outpost-lab"
 
 // connect joins the engine's network namespace to the bridge.
 func (e *Engine) connect(ctx context.Context, address netip.Prefix) error {
 	pid := strconv.Itoa(e.daemon.Process.Pid)
-	return inOrder(ctx,
+	return runAll(ctx,
 		[]string{"ip", "link", "add", e.id, "type", "veth", "peer", "name", "eth0", "netns", pid},
 		[]string{"ip", "link", "set", e.id, "master", bridge, "up"},
 		[]string{"nsenter", "--target", pid, "--net", "ip", "link", "set", "lo", "up"},
@@ -33,60 +33,60 @@ func (e *Engine) connect(ctx context.Context, address netip.Prefix) error {
 	)
 }
 
-// shared is the directory of what is made with the first engine and removed with the last.
-func shared() string { return filepath.Join(os.TempDir(), bridge) }
+// sharedDirectory holds the files of all engines. The first engine creates it, the last one removes it.
+func sharedDirectory() string { return filepath.Join(os.TempDir(), bridge) }
 
-func cgroupsBefore() string { return filepath.Join(shared(), "cgroups") }
+func cgroupListPath() string { return filepath.Join(sharedDirectory(), "cgroups") }
 
-// forward returns the command that checks, inserts or deletes the rule by which the machine lets engines' traffic pass.
+// forward returns the command that checks, inserts or deletes the rule that forwards traffic between engines.
 func forward(operation string) []string {
 	return []string{"iptables", "-w", operation, "FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT"}
 }
 
-// makeShared makes what engines share and is not there: the bridge, the machine's address at it, and a rule against
-// the policy to drop that Docker gives to the machine; and a list of the cgroups that the machine's engine made.
-func makeShared(ctx context.Context, address netip.Prefix) error {
-	if _, err := os.Stat(cgroupsBefore()); err != nil {
-		if err := os.WriteFile(cgroupsBefore(), []byte(strings.Join(dockerCgroups(), "\n")), 0o600); err != nil {
+// createShared creates what engines share, unless it exists: the bridge, the machine's address on it, a rule that overrides
+// Docker's policy to drop forwarded traffic, and a list of the cgroups that the machine's engine made.
+func createShared(ctx context.Context, address netip.Prefix) error {
+	if _, err := os.Stat(cgroupListPath()); err != nil {
+		if err := os.WriteFile(cgroupListPath(), []byte(strings.Join(dockerCgroups(), "\n")), 0o600); err != nil {
 			return err
 		}
 	}
 	if _, err := net.InterfaceByName(bridge); err != nil {
-		if err := inOrder(ctx, []string{"ip", "link", "add", bridge, "type", "bridge"}); err != nil {
+		if err := runAll(ctx, []string{"ip", "link", "add", bridge, "type", "bridge"}); err != nil {
 			return err
 		}
 	}
 	first := netip.PrefixFrom(address.Masked().Addr().Next(), address.Bits()).String()
-	if err := inOrder(ctx,
+	if err := runAll(ctx,
 		[]string{"ip", "address", "replace", first, "dev", bridge},
 		[]string{"ip", "link", "set", bridge, "up"},
 	); err != nil {
 		return err
 	}
-	if inOrder(ctx, forward("-C")) == nil {
+	if runAll(ctx, forward("-C")) == nil {
 		return nil
 	}
-	return inOrder(ctx, forward("-I"))
+	return runAll(ctx, forward("-I"))
 }
 
-// removeShared removes what engines share, if there are none.
+// removeShared removes what engines share, once no engine is left.
 func removeShared(ctx context.Context) error {
-	entries, err := os.ReadDir(shared())
+	entries, err := os.ReadDir(sharedDirectory())
 	if err != nil || slices.ContainsFunc(entries, fs.DirEntry.IsDir) {
-		return ignore(err, fs.ErrNotExist)
+		return ignoreErrors(err, fs.ErrNotExist)
 	}
-	before, err := os.ReadFile(cgroupsBefore())
-	errs := []error{ignore(err, fs.ErrNotExist)}
+	before, err := os.ReadFile(cgroupListPath())
+	errs := []error{ignoreErrors(err, fs.ErrNotExist)}
 	for _, path := range dockerCgroups() {
 		if err == nil && !slices.Contains(strings.Split(string(before), "\n"), path) {
-			// The machine's engine may have begun to use it.
-			errs = append(errs, ignore(os.Remove(path), syscall.EBUSY, syscall.ENOTEMPTY, fs.ErrNotExist))
+			// The machine's engine may have begun to use the cgroup.
+			errs = append(errs, ignoreErrors(os.Remove(path), syscall.EBUSY, syscall.ENOTEMPTY, fs.ErrNotExist))
 		}
 	}
-	if inOrder(ctx, forward("-C")) == nil {
-		errs = append(errs, inOrder(ctx, forward("-D")))
+	if runAll(ctx, forward("-C")) == nil {
+		errs = append(errs, runAll(ctx, forward("-D")))
 	}
-	return errors.Join(append(errs, removeLink(ctx, bridge), os.RemoveAll(shared()))...)
+	return errors.Join(append(errs, removeLink(ctx, bridge), os.RemoveAll(sharedDirectory()))...)
 }
 
 func removeLink(ctx context.Context, name string) error {
@@ -97,14 +97,14 @@ func removeLink(ctx context.Context, name string) error {
 	if !exists() {
 		return nil
 	}
-	// The kernel may be about to remove it, with the namespace at its other end.
-	if err := inOrder(ctx, []string{"ip", "link", "delete", name}); err != nil && exists() {
+	// The kernel removes the link itself when the namespace at its other end ends.
+	if err := runAll(ctx, []string{"ip", "link", "delete", name}); err != nil && exists() {
 		return err
 	}
 	return nil
 }
 
-// lock locks a directory, or fails at once. The lock ends with the file or its process.
+// lock locks a directory, or fails at once. Closing the file or ending the process releases the lock.
 func lock(directory string) (*os.File, error) {
 	file, err := os.Open(directory)
 	if err != nil {
@@ -117,8 +117,8 @@ func lock(directory string) (*os.File, error) {
 	return file, nil
 }
 
-// locked calls f while nobody else makes or removes what engines share.
-func locked(ctx context.Context, f func() error) error {
+// withLock calls f while no other process creates or removes what engines share.
+func withLock(ctx context.Context, f func() error) error {
 	var held *os.File
 	err := retry(ctx, func() (err error) {
 		held, err = lock(os.TempDir())
@@ -130,20 +130,20 @@ func locked(ctx context.Context, f func() error) error {
 	return errors.Join(f(), held.Close())
 }
 
-// inOrder runs commands as far as they succeed.
-func inOrder(ctx context.Context, commands ...[]string) error {
+// runAll runs commands in order, until one fails.
+func runAll(ctx context.Context, commands ...[]string) error {
 	for _, words := range commands {
 		if output, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w: %s", quoted(words), err, bytes.TrimSpace(output))
+			return fmt.Errorf("%s: %w: %s", shellQuoted(words), err, bytes.TrimSpace(output))
 		}
 	}
 	return nil
 }
 
-// retry calls f until it succeeds, and returns its last error if it does not in time.
+// retry calls f until it succeeds. On timeout it returns the last error of f.
 func retry(ctx context.Context, f func() error) error {
-	const patience, pause = 30 * time.Second, 20 * time.Millisecond
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	const timeout, pause = 30 * time.Second, 20 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for {
 		err := f()
@@ -158,7 +158,7 @@ func retry(ctx context.Context, f func() error) error {
 	}
 }
 
-func ignore(err error, those ...error) error {
+func ignoreErrors(err error, those ...error) error {
 	for _, that := range those {
 		if errors.Is(err, that) {
 			return nil

@@ -16,29 +16,30 @@ import (
 	"time"
 )
 
-// Engine is a Docker engine of the lab's own, as on another host: it has its own network and mount namespace, and an
-// address at a bridge that all such engines share with the machine. There /run is its own too, so that what runs in
-// its namespaces finds it at /var/run/docker.sock and does not find the machine's.
+// Engine is a Docker engine that stands for another host. It has its own network and mount namespaces, and an address on a
+// bridge that all such engines share with the machine. Its /run is its own too: a process in its namespaces finds this engine,
+// not the machine's, at /var/run/docker.sock.
 //
-// Linux and root are needed, and the commands dockerd, ip, iptables, nsenter and unshare.
+// It requires Linux, root, and the commands dockerd, ip, iptables, nsenter and unshare.
 type Engine struct {
-	id        string   // of at most 15 characters: names its directory, its interface at the bridge and its /run
+	id        string   // names its directory, its interface on the bridge and its /run; at most 15 characters (IFNAMSIZ)
 	directory string   // of its files
-	lock      *os.File // of the directory: held as long as the engine is somebody's
+	lock      *os.File // of the directory, held until Close
 	daemon    *exec.Cmd
-	ended     chan struct{} // after it the daemon does not run
+	ended     chan struct{} // closed when the daemon has ended
 }
 
-// EngineOptions is what an engine may have other than the machine has it.
+// EngineOptions are differences between an engine and the machine.
 type EngineOptions struct {
-	CgroupV2 bool // cgroup v2 alone, also where the machine has v1
+	CgroupV2 bool // cgroup v2 only, even where the machine has v1
 }
 
-// hostInside is where an engine answers in its own namespaces.
+// hostInside is the address of an engine in its own namespaces.
 const hostInside = "unix:///var/run/docker.sock"
 
-// setUp runs in an engine's new namespaces, and becomes its daemon when it is told that the network is there.
-const setUp = `set -e
+// setupScript runs in the new namespaces of an engine. It waits for a line, sent when the network exists, and then executes
+// the daemon.
+const setupScript = `set -e
 mount -t tmpfs -o mode=755 "$1" /run
 if [ "$2" = true ]; then
 	umount -R /sys/fs/cgroup
@@ -48,38 +49,38 @@ echo
 read -r _
 exec dockerd --config-file "$3" </dev/null >&2`
 
-// StartEngine starts an engine with an IPv4 address such as "10.77.0.11/24"; the machine has the first address of that
-// network. Engines of different addresses reach each other. What remained of engines whose process ended without Close
-// is removed before.
+// StartEngine starts an engine with an IPv4 address such as "10.77.0.11/24". The machine has the first address of that
+// network. Engines with different addresses reach each other. StartEngine first removes what is left of engines that nobody
+// closed before their process ended.
 func StartEngine(ctx context.Context, address string, options EngineOptions) (*Engine, error) {
 	prefix, err := netip.ParsePrefix(address)
 	if err != nil || !prefix.Addr().Is4() {
-		return nil, fmt.Errorf("engine: %q is no IPv4 address with its network's length", address)
+		return nil, fmt.Errorf("engine: %q is not an IPv4 address with a prefix length", address)
 	}
 	id := fmt.Sprintf("lab-%x", prefix.Addr().As4())
-	e := &Engine{id: id, directory: filepath.Join(shared(), id)}
-	err = locked(ctx, func() error {
-		return errors.Join(sweep(ctx), e.start(ctx, prefix, options))
+	e := &Engine{id: id, directory: filepath.Join(sharedDirectory(), id)}
+	err = withLock(ctx, func() error {
+		return errors.Join(removeAbandoned(ctx), e.start(ctx, prefix, options))
 	})
 	if err == nil {
-		err = e.answers(ctx)
+		err = e.awaitReady(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(
-			fmt.Errorf("engine at %s: %w%s", address, err, e.logged()),
+			fmt.Errorf("engine at %s: %w%s", address, err, e.logTail()),
 			e.Close(context.WithoutCancel(ctx)))
 	}
 	return e, nil
 }
 
-// Socket returns the path, on the machine, of the socket at which the engine answers.
+// Socket returns the path of the engine's socket on the machine.
 func (e *Engine) Socket() string { return filepath.Join(e.directory, "docker.sock") }
 
-// Host returns the socket as the docker command and DOCKER_HOST take it; see On.
+// Host returns the socket in the form of DOCKER_HOST; see OnHost.
 func (e *Engine) Host() string { return "unix://" + e.Socket() }
 
-// Command returns a command that runs in the engine's network and mount namespace, with it as the environment's engine.
-// Its working directory is the root, and its process the command's own. Close kills it if it still runs.
+// Command returns a command that runs in the engine's network and mount namespaces, with DOCKER_HOST set to the engine. The
+// working directory is the root. nsenter executes the command in its own process. Close kills it if it still runs.
 func (e *Engine) Command(ctx context.Context, args ...string) *exec.Cmd {
 	enter := []string{"--target", strconv.Itoa(e.daemon.Process.Pid), "--net", "--mount", "--"}
 	command := exec.CommandContext(ctx, "nsenter", append(enter, args...)...)
@@ -87,7 +88,7 @@ func (e *Engine) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return command
 }
 
-// Load copies images from the environment's engine.
+// Load copies images from the engine that the environment names.
 func (e *Engine) Load(ctx context.Context, images ...string) error {
 	save := exec.CommandContext(ctx, "docker", append([]string{"save"}, images...)...)
 	var stderr bytes.Buffer
@@ -99,20 +100,20 @@ func (e *Engine) Load(ctx context.Context, images ...string) error {
 	if err := save.Start(); err != nil {
 		return fmt.Errorf("docker save: %w", err)
 	}
-	_, err = On(e.Host(), "", nil).docker(ctx, archive, "load")
-	_ = archive.Close() // else save waits for a reader where load failed
+	_, err = OnHost(e.Host(), "", nil).docker(ctx, archive, "load")
+	_ = archive.Close() // after a failed load, save would wait for a reader
 	if saved := save.Wait(); saved != nil {
 		err = errors.Join(fmt.Errorf("docker save: %w: %s", saved, stderr.String()), err)
 	}
 	return err
 }
 
-// Close ends the engine and its containers, and removes all that it made. After it Close does nothing.
+// Close ends the engine and its containers, and removes everything that it made. A second call does nothing.
 func (e *Engine) Close(ctx context.Context) error {
 	if e.lock == nil {
 		return nil
 	}
-	return errors.Join(e.stop(ctx), locked(ctx, func() error { return e.remove(ctx) }))
+	return errors.Join(e.stop(ctx), withLock(ctx, func() error { return e.remove(ctx) }))
 }
 
 // start makes the engine's namespaces and its network, and starts its daemon.
@@ -122,16 +123,16 @@ func (e *Engine) start(ctx context.Context, address netip.Prefix, options Engine
 	}
 	var err error
 	if e.lock, err = lock(e.directory); err != nil {
-		return fmt.Errorf("another engine has the address: %w", err)
+		return fmt.Errorf("address in use by another engine: %w", err)
 	}
-	if err := makeShared(ctx, address); err != nil {
+	if err := createShared(ctx, address); err != nil {
 		return err
 	}
 	config := filepath.Join(e.directory, "daemon.json")
 	content, err := json.Marshal(map[string]any{
 		"hosts":     []string{hostInside, e.Host()},
 		"data-root": filepath.Join(e.directory, "data"),
-		"exec-opts": []string{"native.cgroupdriver=cgroupfs"}, // systemd's cgroups are not the engine's alone
+		"exec-opts": []string{"native.cgroupdriver=cgroupfs"}, // cgroups of systemd are shared with other services
 	})
 	if err != nil {
 		return err
@@ -144,9 +145,9 @@ func (e *Engine) start(ctx context.Context, address netip.Prefix, options Engine
 		return err
 	}
 	defer func() { _ = log.Close() }() // the daemon has its own descriptor
-	// It becomes the daemon without a fork. Its life is Close's matter, not the context's.
+	// The script executes the daemon without a fork. Close ends it, not the context.
 	e.daemon = exec.CommandContext(context.WithoutCancel(ctx), "unshare", "--net", "--mount", "--propagation", "private",
-		"sh", "-c", setUp, "sh", e.id, strconv.FormatBool(options.CgroupV2), config)
+		"sh", "-c", setupScript, "sh", e.id, strconv.FormatBool(options.CgroupV2), config)
 	e.daemon.Stderr = log
 	return e.launch(ctx, address)
 }
@@ -170,26 +171,26 @@ func (e *Engine) launch(ctx context.Context, address netip.Prefix) error {
 	if err == nil {
 		_, err = stdin.Write([]byte("\n"))
 	}
-	_ = stdin.Close() // which ends the script if it was not told to go on
-	e.wait()
+	_ = stdin.Close() // ends the script if it got no line
+	e.watch()
 	if err != nil {
 		<-e.ended
 	}
 	return err
 }
 
-// wait has ended tell when the daemon has ended.
-func (e *Engine) wait() {
+// watch closes e.ended when the daemon has ended.
+func (e *Engine) watch() {
 	daemon, ended := e.daemon, make(chan struct{})
 	e.ended = ended
 	go func() {
-		_ = daemon.Wait() // how it ended is in its log
+		_ = daemon.Wait() // its log says how it ended
 		close(ended)
 	}()
 }
 
-// answers waits until the engine does.
-func (e *Engine) answers(ctx context.Context) error {
+// awaitReady waits until the engine answers.
+func (e *Engine) awaitReady(ctx context.Context) error {
 	var ended bool
 	err := retry(ctx, func() error {
 		select {
@@ -197,18 +198,18 @@ func (e *Engine) answers(ctx context.Context) error {
 			ended = true
 			return nil
 		default:
-			_, err := On(e.Host(), "", nil).docker(ctx, nil, "version")
+			_, err := OnHost(e.Host(), "", nil).docker(ctx, nil, "version")
 			return err
 		}
 	})
 	if ended {
-		return errors.New("the daemon ended")
+		return errors.New("daemon ended")
 	}
 	return err
 }
 
-// logged returns the end of what the daemon and the script before it said.
-func (e *Engine) logged() string {
+// logTail returns the end of the log of the script and the daemon.
+func (e *Engine) logTail() string {
 	if e.daemon == nil {
 		return ""
 	}
@@ -220,27 +221,27 @@ func (e *Engine) logged() string {
 	return "; its log ends with:\n" + string(log[max(0, len(log)-end):])
 }
 
-// stop removes the containers, because the daemon would give each the time to end by itself, and ends the daemon.
+// stop removes the containers and ends the daemon. A daemon that stops its containers itself gives each of them 10 s.
 func (e *Engine) stop(ctx context.Context) error {
 	if e.ended == nil {
 		return nil
 	}
-	const patience = 15 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	const timeout = 15 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	select {
 	case <-e.ended:
 		return nil
 	default:
 	}
-	err := On(e.Host(), "", nil).removeAll(ctx, []string{"ps", "-aq"}, "rm", "-f", "-v")
-	_ = e.daemon.Process.Signal(syscall.SIGTERM) // it may have ended
+	err := OnHost(e.Host(), "", nil).removeAll(ctx, []string{"ps", "-aq"}, "rm", "-f", "-v")
+	_ = e.daemon.Process.Signal(syscall.SIGTERM) // it may have ended already
 	select {
 	case <-e.ended:
 		return err
 	case <-ctx.Done():
 		_ = e.daemon.Process.Kill()
 		<-e.ended
-		return errors.Join(err, errors.New("the daemon had to be killed"))
+		return errors.Join(err, errors.New("daemon ignored SIGTERM: killed it"))
 	}
 }

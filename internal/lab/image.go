@@ -12,13 +12,13 @@ import (
 	"strings"
 )
 
-// File is a file of an image.
+// File is a file of an image: an executable or a symbolic link.
 type File struct {
-	Content []byte // of an executable
-	Link    string // if not empty, the file is a link to there
+	Content []byte // of the executable
+	Link    string // target of the symbolic link; empty for an executable
 }
 
-// Import makes an image called Name(part) of files, by their paths, and returns its name.
+// Import creates an image called Name(part) from files, keyed by path, and returns its name.
 func (l *Lab) Import(ctx context.Context, part string, files map[string]File) (string, error) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
@@ -44,7 +44,7 @@ func write(w *tar.Writer, content []byte) error {
 	return err
 }
 
-// Tools returns the files of an image with busybox's usual commands, which has to be on the machine, and peer.
+// Tools returns the files of an image with peer and the usual commands of busybox. The machine needs busybox.
 func Tools(ctx context.Context) (map[string]File, error) {
 	path, err := exec.LookPath("busybox")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package lab runs containers on a real Docker engine, for the end-to-end tests, the benchmarks and the demo. It
-// speaks to the engine as people do, through the docker command, and needs no image registry.
+// Package lab runs containers on a real Docker engine, for the end-to-end tests, the benchmarks and the demo. It calls the
+// docker command, as people do, and needs no image registry.
 package lab
 
 import (
@@ -13,29 +13,29 @@ import (
 	"time"
 )
 
-// Lab is a set of containers, networks and images that belong together. What it makes carries its name.
+// Lab is a set of containers, networks and images that belong together. The label and name of each contain the lab's name.
 type Lab struct {
 	name string
-	host string    // of the engine, as the docker command takes it; empty: the environment's engine
-	echo io.Writer // gets each command before it is run; nil: none is shown
+	host string    // of the engine, in the form of DOCKER_HOST; empty for the engine that the environment names
+	echo io.Writer // receives each command before it runs; may be nil
 }
 
-// New returns a lab. Labs of different names do not see each other.
+// New returns a lab. Labs with different names are independent of each other. echo receives each command before it runs.
 func New(name string, echo io.Writer) *Lab { return &Lab{name: name, echo: echo} }
 
-// On returns a lab on the engine of a host that is not the environment's; see Engine.Host.
-func On(host, name string, echo io.Writer) *Lab { return &Lab{name: name, host: host, echo: echo} }
+// OnHost returns a lab on the engine at host; see Engine.Host.
+func OnHost(host, name string, echo io.Writer) *Lab { return &Lab{name: name, host: host, echo: echo} }
 
-// Name returns a name that no other lab uses for what it calls part.
+// Name returns the name of part, with the lab's name in front.
 func (l *Lab) Name(part string) string { return l.name + "-" + part }
 
-// Label is what everything that the lab makes is labelled with.
+// Label is on every container, network and image of the lab.
 func (l *Lab) Label() string { return "outpost.lab=" + l.name }
 
-// Docker runs the docker command and returns what it printed.
+// Docker runs the docker command and returns its output.
 func (l *Lab) Docker(ctx context.Context, args ...string) (string, error) {
 	if l.echo != nil {
-		_, _ = fmt.Fprintln(l.echo, "+ docker "+quoted(l.onHost(args)))
+		_, _ = fmt.Fprintln(l.echo, "+ docker "+shellQuoted(l.onHost(args)))
 	}
 	return l.docker(ctx, nil, args...)
 }
@@ -46,7 +46,7 @@ func (l *Lab) docker(ctx context.Context, stdin io.Reader, args ...string) (stri
 	var stdout, stderr bytes.Buffer
 	command.Stdin, command.Stdout, command.Stderr = stdin, &stdout, &stderr
 	if err := command.Run(); err != nil {
-		return "", fmt.Errorf("docker %s: %w: %s", quoted(args), err, strings.TrimSpace(stderr.String()))
+		return "", fmt.Errorf("docker %s: %w: %s", shellQuoted(args), err, strings.TrimSpace(stderr.String()))
 	}
 	return strings.TrimSpace(stdout.String()), nil
 }
@@ -58,14 +58,14 @@ func (l *Lab) onHost(args []string) []string {
 	return append([]string{"-H", l.host}, args...)
 }
 
-// Run starts a container in the background, called Name(part), and returns its ID. args are what follows
-// `docker run -d`: options, image and command.
+// Run starts a container called Name(part) in the background and returns its ID. args follow `docker run -d`: options, image
+// and command.
 func (l *Lab) Run(ctx context.Context, part string, args ...string) (id string, err error) {
 	all := append([]string{"run", "-d", "--label", l.Label(), "--name", l.Name(part)}, args...)
 	return l.Docker(ctx, all...)
 }
 
-// Ready waits until the containers have printed "ready", as peer does.
+// Ready waits until each container has printed "ready", as peer does.
 func (l *Lab) Ready(ctx context.Context, parts ...string) error {
 	for _, part := range parts {
 		if err := l.waitFor(ctx, part, "ready"); err != nil {
@@ -76,8 +76,8 @@ func (l *Lab) Ready(ctx context.Context, parts ...string) error {
 }
 
 func (l *Lab) waitFor(ctx context.Context, part, line string) error {
-	const patience, pause = 30 * time.Second, 50 * time.Millisecond
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	const timeout, pause = 30 * time.Second, 50 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for {
 		printed, err := l.docker(ctx, nil, "logs", l.Name(part))
@@ -92,13 +92,13 @@ func (l *Lab) waitFor(ctx context.Context, part, line string) error {
 	}
 }
 
-// Network makes a bridge network called Name(part).
+// Network creates a bridge network called Name(part).
 func (l *Lab) Network(ctx context.Context, part string) error {
 	_, err := l.Docker(ctx, "network", "create", "--label", l.Label(), l.Name(part))
 	return err
 }
 
-// Close removes the lab's containers, networks and images, also those of an earlier run that was broken off.
+// Close removes the containers, networks and images of the lab, including those of an earlier run that was interrupted.
 func (l *Lab) Close(ctx context.Context) error {
 	return errors.Join(
 		l.removeAll(ctx, []string{"ps", "-aq", "--filter", "label=" + l.Label()}, "rm", "-f", "-v"),
@@ -116,8 +116,8 @@ func (l *Lab) removeAll(ctx context.Context, list []string, remove ...string) er
 	return err
 }
 
-// quoted writes args as a shell would take them.
-func quoted(args []string) string {
+// shellQuoted returns args as a shell command line.
+func shellQuoted(args []string) string {
 	words := make([]string, len(args))
 	for i, arg := range args {
 		words[i] = arg

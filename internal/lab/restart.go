@@ -10,13 +10,13 @@ import (
 	"syscall"
 )
 
-// Freeze stops the engine's daemon where it is, until Thaw; what runs in its containers goes on.
+// Freeze suspends the engine's daemon until Thaw. Its containers continue to run.
 func (e *Engine) Freeze() error { return e.daemon.Process.Signal(syscall.SIGSTOP) }
 
-// Thaw lets a frozen daemon go on.
+// Thaw resumes a frozen daemon.
 func (e *Engine) Thaw() error { return e.daemon.Process.Signal(syscall.SIGCONT) }
 
-// Kill kills the engine's daemon without a word, and returns what starts it again in the same namespaces.
+// Kill sends SIGKILL to the engine's daemon. restart starts it again in the same namespaces.
 func (e *Engine) Kill() (restart func(context.Context) error, err error) {
 	var namespaces []*os.File
 	for _, name := range []string{"net", "mnt"} {
@@ -31,13 +31,13 @@ func (e *Engine) Kill() (restart func(context.Context) error, err error) {
 	}
 	<-e.ended
 	return func(ctx context.Context) error {
-		// One that finds the killed one's containerd while it dies too ends itself.
-		err := retry(ctx, func() error { return errors.Join(e.startIn(ctx, namespaces), e.answers(ctx)) })
+		// A daemon that finds the containerd of its killed predecessor while that is ending too exits.
+		err := retry(ctx, func() error { return errors.Join(e.startIn(ctx, namespaces), e.awaitReady(ctx)) })
 		return errors.Join(err, namespaces[0].Close(), namespaces[1].Close())
 	}, nil
 }
 
-// startIn starts the daemon in a network and a mount namespace.
+// startIn starts the daemon in existing network and mount namespaces.
 func (e *Engine) startIn(ctx context.Context, namespaces []*os.File) error {
 	log, err := os.OpenFile(filepath.Join(e.directory, "log"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -50,6 +50,6 @@ func (e *Engine) startIn(ctx context.Context, namespaces []*os.File) error {
 	if err := e.daemon.Start(); err != nil {
 		return err
 	}
-	e.wait()
+	e.watch()
 	return nil
 }

@@ -1,19 +1,19 @@
-// Command peer is what runs in the containers of tests and of the demo: it listens and dials as it is told, and
-// holds what it has. It prints "ready" when all of it is done.
+// Command peer runs in the containers of the tests and the demo. It follows the instructions of its arguments, holds the
+// sockets open, and prints "ready" when all instructions are done.
 //
 //	peer listen:tcp4:0.0.0.0:80    listen and accept
 //	peer queue:tcp:[::]:80         listen and never accept
 //	peer reuse:tcp4:0.0.0.0:80     two listeners with SO_REUSEPORT
-//	peer dial:3:web:80             three connections, tried until they succeed
+//	peer dial:3:web:80             three connections, retried until they succeed
 //	peer as:65534:dial:1:web:80    the same in a process of another user
-//	peer serve:tcp4:0.0.0.0:80     listen, accept, and close what the other end has closed
-//	peer hang-up:2:web:80          two connections, closed at once: they stay in TIME_WAIT
-//	peer visit:1000:web:80         one after the other, connections of 5 ms, which it closes itself
-//	peer churn:4:web:80            four at a time, open and close connections without end
-//	peer give:/run/it:tcp4:0.0.0.0:80   listen, and hand the listening socket to one who takes it at a path
-//	peer take:/run/it              take it, and hold it too
-//	peer leave                     end when all is done
-//	peer headless                  end the leading thread when all is done; the others go on
+//	peer serve:tcp4:0.0.0.0:80     listen, accept, and close each connection after its client has
+//	peer hang-up:2:web:80          two connections, closed at once, so that they stay in TIME_WAIT
+//	peer visit:1000:web:80         1000 connections of 5 ms, one after the other
+//	peer churn:4:web:80            open and close connections without end, four at a time
+//	peer give:/run/it:tcp4:0.0.0.0:80   listen, and pass the listening socket to whoever connects to a path
+//	peer take:/run/it              receive that socket and hold it too
+//	peer leave                     exit when the instructions before it are done
+//	peer headless                  end the leading thread when all is done; the other threads continue
 package main
 
 import (
@@ -31,11 +31,11 @@ import (
 	"time"
 )
 
-// The leading thread is main's, so that it can be ended.
+// The main goroutine keeps the leading thread, so that "headless" can end that thread.
 func init() { runtime.LockOSThread() }
 
 func main() {
-	var held []any // the garbage collector closes what nobody holds
+	var held []any // the garbage collector closes unreferenced sockets
 	headless := false
 	for _, instruction := range os.Args[1:] {
 		switch instruction {
@@ -45,7 +45,7 @@ func main() {
 		case "leave":
 			return
 		}
-		got, err := follow(context.Background(), instruction)
+		got, err := execute(context.Background(), instruction)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "peer: %s: %v\n", instruction, err)
 			os.Exit(1)
@@ -54,7 +54,7 @@ func main() {
 	}
 	fmt.Println("ready")
 	if headless {
-		_, _, _ = syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0) // of this thread, not of the process
+		_, _, _ = syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0) // ends this thread, not the process
 	}
 	for {
 		time.Sleep(time.Hour)
@@ -62,7 +62,7 @@ func main() {
 	}
 }
 
-func follow(ctx context.Context, instruction string) (any, error) {
+func execute(ctx context.Context, instruction string) (any, error) {
 	verb, rest, _ := strings.Cut(instruction, ":")
 	first, address, _ := strings.Cut(rest, ":")
 	switch verb {
@@ -151,7 +151,7 @@ func serve(listener net.Listener) {
 	}
 }
 
-// visit opens connections one after the other and closes each after a moment.
+// visit opens connections one after the other and closes each after 5 ms.
 func visit(ctx context.Context, count, address string) error {
 	n, err := strconv.Atoi(count)
 	for range n {
@@ -168,7 +168,7 @@ func visit(ctx context.Context, count, address string) error {
 	return err
 }
 
-// churn keeps so many goroutines busy; none of their connections is left in TIME_WAIT.
+// churn opens and closes connections in count goroutines. SO_LINGER 0 keeps them out of TIME_WAIT.
 func churn(ctx context.Context, count, address string) error {
 	n, err := strconv.Atoi(count)
 	if err != nil {
@@ -193,7 +193,7 @@ func churn(ctx context.Context, count, address string) error {
 	return nil
 }
 
-// give listens and passes the listening socket on, to the first who connects to path.
+// give listens, and passes the listening socket to the first client of the Unix socket at path.
 func give(ctx context.Context, path, network, address string) (any, error) {
 	listener, err := listen(ctx, network, address, false)
 	if err != nil {
@@ -221,7 +221,7 @@ func give(ctx context.Context, path, network, address string) (any, error) {
 	return []any{listener, file, door}, nil
 }
 
-// take receives a descriptor at path and holds it.
+// take receives a descriptor from the Unix socket at path and holds it.
 func take(ctx context.Context, path string) (any, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", path)
@@ -235,7 +235,7 @@ func take(ctx context.Context, path string) (any, error) {
 	rights := make([]byte, syscall.CmsgSpace(4)) // one descriptor
 	_, n, _, _, err := unix.ReadMsgUnix(make([]byte, 1), rights)
 	if err == nil && n == 0 {
-		err = errors.New("no descriptor came")
+		err = errors.New("no descriptor received")
 	}
 	return conn, err
 }
@@ -245,8 +245,8 @@ func dial(ctx context.Context, count, address string) ([]net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	const patience = 20 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	const timeout = 20 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var held []net.Conn
 	for len(held) < n {
@@ -265,8 +265,8 @@ func dial(ctx context.Context, count, address string) ([]net.Conn, error) {
 	return held, nil
 }
 
-// become changes the user, as servers do in their workers, and follows an instruction. (With a credential for the
-// child, exec would change it while the child shares its parent's memory, and so make the parent undumpable.)
+// become changes the user, as servers do in their workers, and executes an instruction. SysProcAttr.Credential cannot replace
+// it: the child would change its user while it shares the parent's memory, which makes the parent undumpable.
 func become(ctx context.Context, user, instruction string) (any, error) {
 	uid, err := strconv.Atoi(user)
 	if err == nil {
@@ -275,10 +275,10 @@ func become(ctx context.Context, user, instruction string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return follow(ctx, instruction)
+	return execute(ctx, instruction)
 }
 
-// fork follows an instruction in a process of its own and waits until it is done.
+// fork executes an instruction in a new process and waits until it is done.
 func fork(ctx context.Context, instruction string) (any, error) {
 	worker := exec.CommandContext(ctx, "/proc/self/exe", instruction)
 	worker.Stderr = os.Stderr

@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// remove kills what still runs of the engine and removes what it made, also what another process's engine left.
+// remove kills the processes of the engine and removes what it made. It also works for an engine of a process that ended.
 func (e *Engine) remove(ctx context.Context) error {
 	err := errors.Join(removeLink(ctx, e.id), e.kill(ctx), os.RemoveAll(e.directory), e.lock.Close())
 	e.lock = nil
@@ -32,15 +32,15 @@ func (e *Engine) kill(ctx context.Context) error {
 		pids, err := e.processes(containers)
 		for _, pid := range pids {
 			err = fmt.Errorf("process %d still runs", pid)
-			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended already
 		}
 		return err
 	})
 	return errors.Join(err, retry(ctx, func() error { return removeCgroups(containers) }))
 }
 
-// processes lists those that see the engine's /run, which are the daemon, its children, the containers' shims and
-// what runs by Command, and those in the containers' cgroups.
+// processes returns the IDs of the processes that see the engine's /run or are in a cgroup of its containers. The former are
+// the daemon, its children, the shims of the containers, and the processes of Command.
 func (e *Engine) processes(containers []string) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -52,7 +52,7 @@ func (e *Engine) processes(containers []string) ([]int, error) {
 		if err != nil {
 			continue
 		}
-		// Neither can be read of a process that has ended; and a zombie has no mounts.
+		// Neither file can be read after a process has ended. A zombie has no mounts.
 		mounts, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "mountinfo"))
 		if err != nil || len(mounts) == 0 {
 			continue
@@ -69,15 +69,15 @@ func (e *Engine) processes(containers []string) ([]int, error) {
 	return pids, nil
 }
 
-// dockerCgroups returns the paths of the cgroups that engines put their containers' cgroups in: one on cgroup v2, one
-// of each controller on v1. Engines of the lab have them in common with the machine's.
+// dockerCgroups returns the parents of container cgroups: one on cgroup v2, one for each controller on v1. Engines of the lab
+// share them with the machine's engine.
 func dockerCgroups() []string {
-	v2, _ := filepath.Glob("/sys/fs/cgroup/docker") // the one error is that of a bad pattern
+	v2, _ := filepath.Glob("/sys/fs/cgroup/docker") // fails only for a bad pattern
 	v1, _ := filepath.Glob("/sys/fs/cgroup/*/docker")
 	return append(v2, v1...)
 }
 
-// removeCgroups removes those of containers whose processes were killed, which nobody else does.
+// removeCgroups removes the cgroups of killed containers. A killed engine leaves them behind.
 func removeCgroups(containers []string) error {
 	var errs []error
 	for _, parent := range dockerCgroups() {
@@ -87,20 +87,20 @@ func removeCgroups(containers []string) error {
 				if err == nil && entry.IsDir() {
 					directories = append(directories, path)
 				}
-				return ignore(err, fs.ErrNotExist)
+				return ignoreErrors(err, fs.ErrNotExist)
 			})
 			errs = append(errs, err)
 			for _, directory := range slices.Backward(directories) {
-				errs = append(errs, ignore(os.Remove(directory), fs.ErrNotExist))
+				errs = append(errs, ignoreErrors(os.Remove(directory), fs.ErrNotExist))
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// sweep removes what remained of engines that nobody has any more.
-func sweep(ctx context.Context) error {
-	directories, err := filepath.Glob(filepath.Join(shared(), "lab-*"))
+// removeAbandoned removes what is left of engines of processes that have ended.
+func removeAbandoned(ctx context.Context) error {
+	directories, err := filepath.Glob(filepath.Join(sharedDirectory(), "lab-*"))
 	errs := []error{err}
 	for _, directory := range directories {
 		held, err := lock(directory)
