@@ -1,10 +1,10 @@
-// Command demo starts containers that talk to each other in each of the usual ways, runs Outpost beside them as
-// the README says, and prints what it answers and who talks to whom.
+// Command demo starts containers that connect to each other in each of the usual ways, and Outpost beside them. It prints
+// Outpost's answers: the endpoints of each container, and the links between them.
 //
-//	demo up IMAGE [NAME PORT]   start them, called NAME-…, and print the answer
+//	demo up IMAGE [NAME PORT]   start containers called NAME-…, and print the answers
 //	demo down [NAME]            remove them
 //
-// IMAGE is Outpost's. It serves on PORT; the three ports after that are taken by the others.
+// IMAGE is the image of Outpost, which serves on PORT. The other containers use the next three ports.
 package main
 
 import (
@@ -40,31 +40,33 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	var verb string
+	var command string
 	if len(args) > 0 {
-		verb = args[0]
+		command = args[0]
 	}
 	switch {
-	case verb == "up" && len(args) == 2:
-		return up(ctx, lab.New(defaultName, os.Stdout), args[1], defaultPort)
-	case verb == "up" && len(args) == 4:
+	case command == "up" && len(args) == 2:
+		return up(ctx, defaultName, args[1], defaultPort)
+	case command == "up" && len(args) == 4:
 		port, err := strconv.Atoi(args[3])
 		if err != nil {
 			return err
 		}
-		return up(ctx, lab.New(args[2], os.Stdout), args[1], port)
-	case verb == "down" && len(args) == 1:
+		return up(ctx, args[2], args[1], port)
+	case command == "down" && len(args) == 1:
 		return lab.New(defaultName, os.Stdout).Close(ctx)
-	case verb == "down" && len(args) == 2:
+	case command == "down" && len(args) == 2:
 		return lab.New(args[1], os.Stdout).Close(ctx)
 	}
 	return errors.New("usage: demo up IMAGE [NAME PORT] | demo down [NAME]")
 }
 
-func up(ctx context.Context, l *lab.Lab, image string, port int) error {
-	if err := l.Close(ctx); err != nil { // what an earlier demo left
+func up(ctx context.Context, name, image string, port int) error {
+	l := lab.New(name, os.Stdout)
+	if err := l.Close(ctx); err != nil { // removes the containers of an earlier demo
 		return err
 	}
+	heading("Starting five containers and Outpost")
 	if err := startPeers(ctx, l, port); err != nil {
 		return err
 	}
@@ -73,18 +75,24 @@ func up(ctx context.Context, l *lab.Lab, image string, port int) error {
 		"-e", "OUTPOST_INTERFACES="+hostAddress(), image); err != nil {
 		return err
 	}
+	heading("The endpoints of each container")
 	if err := printAnswer(ctx, fmt.Sprintf("http://localhost:%d/connections", port)); err != nil {
 		return err
 	}
+	heading("The links between them")
 	links, err := l.Docker(ctx, "exec", l.Name("outpost"), "/outpost", "links")
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s\n\nThe map: http://localhost:%d\n", links, port)
+	fmt.Println(links)
+	heading("Next steps")
+	fmt.Printf("Open the map:    http://localhost:%d\nRemove the demo: go run ./internal/demo down %s\n", port, name)
 	return nil
 }
 
-// startPeers starts the containers of which Outpost is to tell.
+func heading(text string) { fmt.Printf("\n# %s\n\n", text) }
+
+// startPeers starts the containers that Outpost observes.
 func startPeers(ctx context.Context, l *lab.Lab, port int) error {
 	files, err := lab.Tools(ctx)
 	if err != nil {
@@ -103,13 +111,13 @@ func startPeers(ctx context.Context, l *lab.Lab, port int) error {
 		part string
 		args []string
 	}{
-		// On a bridge network: db is not published, web is, and has two connections to db.
+		// On a bridge network. The port of db is not published; that of web is. web has two connections to db.
 		{"db", []string{"--network", l.Name("net"), tools, "peer", "listen:tcp:[::]:5432"}},
 		{"web", []string{
 			"--network", l.Name("net"), "-p", fmt.Sprintf("%d:8080", web), "-p", fmt.Sprintf("%d:9100", metrics),
 			tools, "peer", "listen:tcp4:0.0.0.0:8080", "dial:2:" + l.Name("db") + ":5432",
 		}},
-		// On another network, coming through the published port.
+		// On another network, connected through the published port.
 		{"client", []string{tools, "peer", "dial:3:" + published}},
 		// In web's network namespace.
 		{"sidecar", []string{"--network", "container:" + l.Name("web"), tools, "peer", "listen:tcp4:0.0.0.0:9100", "dial:1:127.0.0.1:8080"}},
@@ -126,9 +134,9 @@ func startPeers(ctx context.Context, l *lab.Lab, port int) error {
 	return nil
 }
 
-// hostAddress returns the first address at which containers reach this host.
+// hostAddress returns an address at which containers reach this host: its first global one, or that of the default bridge.
 func hostAddress() string {
-	addrs, _ := net.InterfaceAddrs() // without any, there still is the engine's bridge
+	addrs, _ := net.InterfaceAddrs() // after an error, the bridge's address is left
 	for _, addr := range addrs {
 		if network, ok := addr.(*net.IPNet); ok && network.IP.IsGlobalUnicast() && network.IP.To4() != nil {
 			return network.IP.String()
@@ -137,11 +145,11 @@ func hostAddress() string {
 	return "172.17.0.1"
 }
 
-// printAnswer asks until there is an answer.
+// printAnswer prints the answer of url. It retries while Outpost starts.
 func printAnswer(ctx context.Context, url string) error {
 	fmt.Println("+ curl", url)
-	const patience, pause = 20 * time.Second, 100 * time.Millisecond
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	const timeout, pause = 20 * time.Second, 100 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	body, err := get(ctx, url)
 	for err != nil {
