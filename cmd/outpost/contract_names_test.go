@@ -15,7 +15,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// openAPIContract writes a line for each value of the description but for its texts.
+// openAPIContract returns a line for each value of the OpenAPI description, without texts.
 func openAPIContract(t *testing.T, content []byte) string {
 	t.Helper()
 	var document any
@@ -28,7 +28,7 @@ func openAPIContract(t *testing.T, content []byte) string {
 	return strings.Join(slices.Compact(lines), "\n") + "\n"
 }
 
-// textKeys are the keys of texts and examples, which properties and headers may have as names.
+// textKeys are the keys of texts and examples. Properties and headers may have the same names.
 var textKeys = []string{"description", "summary", "title", "example", "examples", "info", "license"}
 
 func flatten(lines *[]string, path string, value any) {
@@ -52,7 +52,7 @@ func flatten(lines *[]string, path string, value any) {
 	}
 }
 
-// itemName returns what a list's item is called; its place in the list is no part of the contract.
+// itemName returns the name of a list's item. Its position is not part of the contract.
 func itemName(item any) string {
 	if fields, ok := item.(map[string]any); ok {
 		for _, key := range []string{"name", "$ref"} {
@@ -68,11 +68,11 @@ var (
 	metricType   = regexp.MustCompile(`^# TYPE (outpost_\S+) (\S+)$`)
 	metricSeries = regexp.MustCompile(`^(outpost_[a-z_]+)(?:\{(.*)\})? \S+$`)
 	metricLabel  = regexp.MustCompile(`([a-z_]+)="((?:[^"\\]|\\.)*)"`)
-	// closedLabels have values of a known set.
+	// closedLabels have a fixed set of values.
 	closedLabels = []string{"kind", "le", "method", "state", "status", "via"}
 )
 
-// metricsContract writes the names, types and labels of metrics, and the values of those labels that have a known set of them.
+// metricsContract returns the names, types and labels of metrics, with the values of closedLabels.
 func metricsContract(exposition []byte) string {
 	var lines []string
 	for line := range strings.Lines(string(exposition)) {
@@ -99,7 +99,7 @@ func metricsContract(exposition []byte) string {
 // variable matches a line of the help that describes a variable: name, default and meaning.
 var variable = regexp.MustCompile(`(?m)^\s+([A-Z][A-Z_]{4,})  +(.+?)  +\S`)
 
-// variablesContract writes the variables that --help names, with their defaults where these are values.
+// variablesContract returns the variables in the help, with their defaults unless these are texts.
 func variablesContract(t *testing.T) string {
 	t.Helper()
 	_, help := output(t, nil, "--help")
@@ -114,7 +114,7 @@ func variablesContract(t *testing.T) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// recordCommands writes the statuses of command lines and, but for tables for people, what they print.
+// recordCommands returns the statuses of command lines and their output, except tables for people.
 func recordCommands(t *testing.T, named *strings.Replacer, env []string, daemon, mapper string) string {
 	t.Helper()
 	var text strings.Builder
@@ -167,7 +167,7 @@ func recordCommands(t *testing.T, named *strings.Replacer, env []string, daemon,
 	return strings.NewReplacer(before, "BEFORE", after, "AFTER").Replace(named.Replace(text.String()))
 }
 
-// recordRefusals writes the answers of a server that cannot answer, or that refuses a client.
+// recordRefusals returns the answers of servers without a working engine, and of servers that reject a client.
 func recordRefusals(t *testing.T, named *strings.Replacer, host contractHost, address string) string {
 	t.Helper()
 	var text strings.Builder

@@ -22,11 +22,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// update makes the test write its golden files. A change of theirs is a change of what other programs rely on.
+// update makes the test write its golden files. A changed golden file is a change of the contract.
 var update = flag.Bool("update", false, "write the golden files of the contract")
 
-// The contract is what other programs rely on: paths, statuses, headers, field names, order and values of answers, names of
-// metrics, variables and flags. Texts for people (reasons, errors, help) are no part of it.
+// Other programs rely on this contract: paths, statuses, headers, names, order and values of fields, and the names of metrics,
+// variables and flags. Texts for people (reasons, errors, help) are not part of it.
 func TestContract(t *testing.T) {
 	a, b, c := alpha(t), beta(t), gamma(t)
 	free := freeAddresses(t, 7) // ascending: targets are listed in the order of their addresses
@@ -82,7 +82,7 @@ func originalOutpost(w http.ResponseWriter, r *http.Request) {
 		`"established":[{"address":"10.77.0.11","port":8080},{"address":"192.0.2.77","port":443}]}]`)
 }
 
-// serveTwin serves at twin what another daemon answers, from the call of show on: the target that answered last is the
+// serveTwin serves at twin what another daemon answers, after show is called: the target that answered last is the
 // duplicate.
 func serveTwin(t *testing.T, twin, daemon string) (show func()) {
 	t.Helper()
@@ -119,13 +119,13 @@ func awaitTargets(t *testing.T, mapper string, want map[string]int) {
 	}
 }
 
-// Whether lines may be added to a golden file's.
+// Whether a golden file may grow: added lines are no error then.
 const (
 	exact    = false
 	included = true
 )
 
-// golden compares lines with a file.
+// golden compares a text with a golden file.
 func golden(t *testing.T, name string, mayGrow bool, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", "contract", name)
@@ -163,7 +163,7 @@ type ask struct {
 	method, path string
 	header       string // "Name: value"
 	headersOnly  bool   // the body is no part of the contract
-	tagged       bool   // with the ETag of the answer to the same request
+	tagged       bool   // sends the ETag of the answer to the same request
 }
 
 func (a ask) String() string {
@@ -205,7 +205,7 @@ var commonRequests = []ask{
 	{path: "/version", header: "Origin: https://absent.example"}, {path: "/version", header: "Accept-Encoding: gzip", headersOnly: true},
 }
 
-// record asks a server and writes its answers down.
+// record requests answers from a server and returns them as text.
 func record(t *testing.T, address string, named *strings.Replacer, asks []ask) string {
 	t.Helper()
 	var text strings.Builder
@@ -260,7 +260,7 @@ var contractClient = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// headers writes headers down but for those that say when and how long.
+// headers returns headers as text, without those that depend on time and length.
 func headers(header http.Header) string {
 	var lines []string
 	for name, values := range header {
@@ -278,7 +278,7 @@ func headers(header http.Header) string {
 	return strings.Join(lines, "")
 }
 
-// normal writes a body without what differs each time, and without texts for people.
+// normal returns a body without what differs between runs, and without texts for people.
 func normal(content []byte, contentType string) string {
 	if strings.HasPrefix(contentType, "text/plain") {
 		return "TEXT"
@@ -295,7 +295,7 @@ func normal(content []byte, contentType string) string {
 	return strings.TrimSuffix(text, "\n")
 }
 
-// nested matches the ends of the lines within what stands in a document's lists, each of which gets one line.
+// nested matches the line ends inside the items of a document's lists. Each item gets one line.
 var nested = regexp.MustCompile(`\n(?: {3,}|  ([}\]]))`)
 
 var normalised = []struct {
