@@ -16,13 +16,13 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// writeLines writes a file of the test's own, and returns its path.
+// writeLines writes a file and returns its path.
 func writeLines(t testing.TB, lines ...string) string {
 	t.Helper()
 	return writeFile(t, filepath.Join(t.TempDir(), "file"), strings.Join(lines, "\n"))
 }
 
-// runOutpost runs the binary to its end.
+// runOutpost runs the binary until it exits.
 func runOutpost(t testing.TB, variables []string, args ...string) (output string, status int) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), binary, args...)
@@ -34,7 +34,7 @@ func runOutpost(t testing.TB, variables []string, args ...string) (output string
 	return string(printed), command.ProcessState.ExitCode()
 }
 
-// A daemon and a mapper that both want a token and a certificate, with everything that asks them.
+// A daemon and a mapper require a token and a client certificate. All clients of Outpost can present them.
 func TestTokenAndCertificateAreRequired(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -60,11 +60,11 @@ func TestTokenAndCertificateAreRequired(t *testing.T) {
 		state     graph.State
 		reason    string
 	}{
-		"all":            {url, credentials, graph.StateOK, ""},
-		"a user":         {user, credentials[1:], graph.StateOK, ""},
-		"no token":       {url, credentials[1:], graph.StateFailed, "it answers 401 Unauthorized"},
-		"no certificate": {url, credentials[:2], graph.StateFailed, "certificate required"},
-		"no authority":   {url, credentials[:1], graph.StateFailed, "x509: certificate signed by unknown authority"},
+		"all credentials": {url, credentials, graph.StateOK, ""},
+		"a user":          {user, credentials[1:], graph.StateOK, ""},
+		"no token":        {url, credentials[1:], graph.StateFailed, "it answers 401 Unauthorized"},
+		"no certificate":  {url, credentials[:2], graph.StateFailed, "certificate required"},
+		"no authority":    {url, credentials[:1], graph.StateFailed, "x509: certificate signed by unknown authority"},
 	} {
 		m := startMapper(t, []string{test.url}, test.variables...)
 		eventually(t, func() bool { return m.graph("").Targets[0].State != graph.StatePending })
@@ -72,7 +72,7 @@ func TestTokenAndCertificateAreRequired(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	// A mapper that is guarded itself is asked by the same credentials.
+	// A mapper that requires credentials accepts the same ones.
 	m := startMapper(t, []string{url}, append(guarded, credentials...)...)
 	mapper := strings.Replace(m.url, "http://", "https://", 1)
 	eventually(t, func() bool {
@@ -93,7 +93,7 @@ func TestTokenAndCertificateAreRequired(t *testing.T) {
 	}
 }
 
-// Where everybody may ask, that is said once, with what to do; where nobody else can or may, it is not.
+// A server that answers everybody on the network logs one warning. On loopback, or with a token, it logs none.
 func TestOpenAddressIsLoggedOnce(t *testing.T) {
 	newLab(t)
 	const warning = "Everybody who reaches this address can read"
@@ -107,13 +107,13 @@ func TestOpenAddressIsLoggedOnce(t *testing.T) {
 	} {
 		for _, o := range []*outpost{start(t, test.variables...), startMapper(t, []string{"127.0.0.1:1"}, test.variables...)} {
 			if n := o.countLogLines(warning); n != test.times {
-				t.Errorf("%s: said %d times:\n%s", name, n, o.logged())
+				t.Errorf("%s: %d warnings, want %d:\n%s", name, n, test.times, o.logged())
 			}
 		}
 	}
 }
 
-// Passwords in targets stay out of everything that is printed.
+// Neither log nor answers nor errors contain the passwords of targets.
 func TestPasswordsAreNotPrinted(t *testing.T) {
 	newLab(t)
 	const secret = "of-nobody-else"
@@ -121,7 +121,7 @@ func TestPasswordsAreNotPrinted(t *testing.T) {
 	eventually(t, func() bool { return m.graph("").Targets[0].State == graph.StateFailed })
 	for name, text := range map[string]string{"log": m.logged(), "map": m.get("/v1/graph").body, "metrics": m.get("/metrics").body} {
 		if strings.Contains(text, secret) {
-			t.Errorf("in the %s: %s", name, text)
+			t.Errorf("password in the %s: %s", name, text)
 		}
 	}
 	for _, args := range [][]string{{"map", "http://user:" + secret + "@host?x"}, {"ls", "--from", "http://user:" + secret + "@127.0.0.1:1"}, {"ls", "--from", "user:" + secret + "@127.0.0.1"}, {"map", "http://user:1/" + secret + "@host"}} {
@@ -131,34 +131,34 @@ func TestPasswordsAreNotPrinted(t *testing.T) {
 	}
 }
 
-// The log for machines is JSON with time, level and message in each line, the one for people is text; what containers are
-// called steers no terminal.
+// Each line of the JSON log has time, level and message. The console log is text without escape sequences, whatever the names
+// of containers contain.
 func TestLogIsJSONOrConsoleText(t *testing.T) {
 	l := newLab(t)
 	l.run("scratch", bare, "/peer", "listen:tcp4:0.0.0.0:80")
-	machines := start(t, execOnly)
-	machines.connections()
-	for line := range strings.Lines(machines.logged()) {
+	structured := start(t, execOnly)
+	structured.connections()
+	for line := range strings.Lines(structured.logged()) {
 		var entry struct{ Time, Level, Message string }
 		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time == "" || entry.Level == "" || entry.Message == "" {
 			t.Errorf("%v: %s", err, line)
 		}
 	}
-	people := start(t, execOnly, "LOG_FORMAT=console")
-	people.connections()
+	console := start(t, execOnly, "LOG_FORMAT=console")
+	console.connections()
 	eventually(t, func() bool {
-		return strings.Contains(people.logged(), "WRN The container could not be read completely")
+		return strings.Contains(console.logged(), "WRN The container could not be read completely")
 	})
-	if err := people.process.Signal(os.Interrupt); err != nil { // as people end it
+	if err := console.process.Signal(os.Interrupt); err != nil { // as Ctrl-C does
 		t.Fatal(err)
 	}
-	<-people.done
-	if text := people.logged(); people.status != 0 || strings.ContainsAny(text, "\x1b{") {
-		t.Errorf("%d %q", people.status, text)
+	<-console.done
+	if text := console.logged(); console.status != 0 || strings.ContainsAny(text, "\x1b{") {
+		t.Errorf("%d %q", console.status, text)
 	}
 }
 
-// Profiles are served where that is asked for, and nowhere else.
+// Profiles are served at the address of OUTPOST_PPROF only, and only to clients that ask for it by that address.
 func TestProfilesAreServedWhereConfigured(t *testing.T) {
 	l := newLab(t)
 	o := start(t, profiled)

@@ -19,14 +19,14 @@ import (
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
-// simulated is a daemon whose host has 50 containers of 20 connections each.
+// simulatedDaemon answers for a host with 50 containers of 20 connections each.
 type simulatedDaemon struct {
-	compressed []byte
-	every      int32        // so many polls pass between two changes; 0: it never changes
-	polls      atomic.Int32 // from a number of its own, so that not all change at once
+	compressed     []byte       // the snapshot, by gzip
+	pollsPerChange int32        // 0: the snapshot never changes
+	polls          atomic.Int32 // starts with the number of the host, so that not all hosts change at once
 }
 
-func newSimulatedDaemon(b *testing.B, host int, every int32) *simulatedDaemon {
+func newSimulatedDaemon(b *testing.B, host int, pollsPerChange int32) *simulatedDaemon {
 	b.Helper()
 	at := func(addr netip.Addr, port int) snapshot.Endpoint {
 		return snapshot.Endpoint{Address: addr.String(), Port: uint16(port)}
@@ -57,15 +57,15 @@ func newSimulatedDaemon(b *testing.B, host int, every int32) *simulatedDaemon {
 	if err := w.Close(); err != nil {
 		b.Fatal(err)
 	}
-	s := &simulatedDaemon{compressed: compressed.Bytes(), every: every}
+	s := &simulatedDaemon{compressed: compressed.Bytes(), pollsPerChange: pollsPerChange}
 	s.polls.Store(int32(host))
 	return s
 }
 
 func (s *simulatedDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	state := int32(0)
-	if poll := s.polls.Add(1); s.every > 0 {
-		state = poll / s.every
+	if poll := s.polls.Add(1); s.pollsPerChange > 0 {
+		state = poll / s.pollsPerChange
 	}
 	tag := fmt.Sprintf(`W/"%d"`, state)
 	w.Header().Set("ETag", tag)
@@ -78,24 +78,24 @@ func (s *simulatedDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(s.compressed)
 }
 
-// BenchmarkPolling polls a thousand simulated daemons on loopback every 10 s for a minute, and reports how much of one core
-// the mapper's process takes.
+// BenchmarkPolling runs a mapper that polls a thousand simulated daemons on loopback every 10 s for a minute. It reports the
+// mapper's CPU time as a percentage of one core.
 func BenchmarkPolling(b *testing.B) {
 	if binary == "" {
-		b.Skip("the daemon is built where an engine answers")
+		b.Skip("no Docker engine answers: nothing was built")
 	}
 	for _, test := range []struct {
-		name  string
-		every int32
+		name           string
+		pollsPerChange int32
 	}{{"unchanged", 0}, {"changes=every-tenth-poll", 10}, {"changes=each-poll", 1}} {
 		b.Run(test.name, func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "targets")
-			if err := os.WriteFile(path, []byte(strings.Join(serveSimulatedDaemons(b, 1000, test.every), "\n")), 0o600); err != nil {
+			if err := os.WriteFile(path, []byte(strings.Join(serveSimulatedDaemons(b, 1000, test.pollsPerChange), "\n")), 0o600); err != nil {
 				b.Fatal(err)
 			}
 			m := startMapper(b, []string{"file:" + path}, "OUTPOST_INTERVAL=10s")
-			const warm, measured = 25 * time.Second, time.Minute
-			time.Sleep(warm)
+			const warmUp, measured = 25 * time.Second, time.Minute
+			time.Sleep(warmUp)
 			before := m.cpu(b)
 			for b.Loop() {
 				time.Sleep(measured)
@@ -109,13 +109,13 @@ func BenchmarkPolling(b *testing.B) {
 				}
 			}
 			if ok != 1000 {
-				b.Errorf("%d of 1000 answer", ok)
+				b.Errorf("%d of 1000 targets are ok", ok)
 			}
 		})
 	}
 }
 
-func serveSimulatedDaemons(b *testing.B, count int, every int32) (addresses []string) {
+func serveSimulatedDaemons(b *testing.B, count int, pollsPerChange int32) (addresses []string) {
 	b.Helper()
 	for i := range count {
 		var config net.ListenConfig
@@ -123,7 +123,7 @@ func serveSimulatedDaemons(b *testing.B, count int, every int32) (addresses []st
 		if err != nil {
 			b.Fatal(err)
 		}
-		server := &http.Server{Handler: newSimulatedDaemon(b, i, every), ReadHeaderTimeout: time.Minute}
+		server := &http.Server{Handler: newSimulatedDaemon(b, i, pollsPerChange), ReadHeaderTimeout: time.Minute}
 		go func() { _ = server.Serve(listener) }()
 		b.Cleanup(func() { _ = server.Close() })
 		addresses = append(addresses, listener.Addr().String())
@@ -131,7 +131,7 @@ func serveSimulatedDaemons(b *testing.B, count int, every int32) (addresses []st
 	return addresses
 }
 
-// cpu returns the time that the process has taken of all cores (utime and stime of proc_pid_stat(5)).
+// cpu returns the CPU time of the process on all cores (utime and stime of proc_pid_stat(5)).
 func (o *outpost) cpu(b *testing.B) time.Duration {
 	b.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", o.process.Pid))

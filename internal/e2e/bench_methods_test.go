@@ -21,8 +21,8 @@ import (
 	"github.com/PabloL007/outpost/internal/lab"
 )
 
-// BenchmarkMethods polls more and more containers on bridge networks, each with one listener and nothing that changes,
-// in turns with the bare floor of the method: what counts is the ratio.
+// BenchmarkMethods polls growing numbers of unchanged containers on bridge networks, each with one listener. It alternates with
+// the floor of the method, the minimum of kernel calls that read the same tables. The ratio is the result.
 func BenchmarkMethods(b *testing.B) {
 	l := newLab(b)
 	var pids []string
@@ -44,8 +44,8 @@ func BenchmarkMethods(b *testing.B) {
 	}
 }
 
-// BenchmarkConnected does the same for containers each of which has a connection and listeners of both families: then
-// the kernel has to walk through its table for each of them by sockdiag too, and both files have to be read.
+// BenchmarkConnected does the same for containers with a connection and listeners of both families. There the kernel walks its
+// table for each container by sockdiag too, and both files have to be read.
 func BenchmarkConnected(b *testing.B) {
 	l := newLab(b)
 	var pids []string
@@ -62,8 +62,8 @@ func BenchmarkConnected(b *testing.B) {
 	})
 }
 
-// benchAgainstFloor reports how long a poll and the floor take, in turns, and their ratio. The floor is the sum: it
-// uses one core, and the daemon all of them, as does parallel.
+// benchAgainstFloor alternates polls with the floor, and reports their times and ratio. floor runs on one core; the daemon and
+// parallel use all cores.
 func benchAgainstFloor(b *testing.B, method string, containers int, floor, parallel func()) {
 	b.Helper()
 	o := start(b, "OUTPOST_COLLECTOR="+method)
@@ -84,7 +84,7 @@ func benchAgainstFloor(b *testing.B, method string, containers int, floor, paral
 		o.fetch()
 		byOutpost += time.Since(started)
 	}
-	b.ReportMetric(0, "ns/op") // of all together, which says nothing
+	b.ReportMetric(0, "ns/op") // the total means nothing
 	b.ReportMetric(byFloor.Seconds()*1000/float64(b.N), "ms/floor")
 	b.ReportMetric(inParallel.Seconds()*1000/float64(b.N), "ms/floor-on-all-cores")
 	b.ReportMetric(byOutpost.Seconds()*1000/float64(b.N), "ms/outpost")
@@ -92,7 +92,7 @@ func benchAgainstFloor(b *testing.B, method string, containers int, floor, paral
 	b.ReportMetric(byOutpost.Seconds()/byFloor.Seconds()*float64(runtime.NumCPU()), "outpost/floor-by-cores")
 }
 
-// poll asks for the connections as a client does that has no use for them.
+// fetch requests /connections and discards the answer.
 func (o *outpost) fetch() {
 	request, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, o.url+"/connections", http.NoBody)
 	if err != nil {
@@ -108,7 +108,7 @@ func (o *outpost) fetch() {
 	}
 }
 
-// openDiagSockets opens an inet_diag socket in the network namespace of each process.
+// openDiagSockets opens a NETLINK_INET_DIAG socket in the network namespace of each process.
 func openDiagSockets(b *testing.B, pids []string) []*netlink.Conn {
 	b.Helper()
 	conns := make([]*netlink.Conn, len(pids))
@@ -127,7 +127,7 @@ func openDiagSockets(b *testing.B, pids []string) []*netlink.Conn {
 	return conns
 }
 
-// dumpSockets makes one dump of both families in each namespace (TCPDIAG_GETSOCK of net/ipv4/inet_diag.c).
+// dumpSockets dumps both families in each namespace with one request (TCPDIAG_GETSOCK, net/ipv4/inet_diag.c).
 func dumpSockets(b *testing.B, conns []*netlink.Conn) {
 	b.Helper()
 	request := netlink.Message{Header: netlink.Header{Type: 18, Flags: netlink.Request | netlink.Dump}, Data: make([]byte, 60)}
@@ -140,7 +140,7 @@ func dumpSockets(b *testing.B, conns []*netlink.Conn) {
 	}
 }
 
-// readTables reads both tables of each process, in large pieces and without the read that returns nothing.
+// readTables reads both tables of each process, in large chunks and without the last read at the end of the file.
 func readTables(b *testing.B, pids []string) {
 	b.Helper()
 	buffer := make([]byte, 64<<10)
@@ -163,7 +163,7 @@ func readTables(b *testing.B, pids []string) {
 	}
 }
 
-// readTablesOnAllCores is readTables, shared by as many readers as there are cores.
+// readTablesOnAllCores is readTables with one reader for each core.
 func readTablesOnAllCores(b *testing.B, pids []string) {
 	b.Helper()
 	var group sync.WaitGroup
@@ -174,7 +174,7 @@ func readTablesOnAllCores(b *testing.B, pids []string) {
 	group.Wait()
 }
 
-// benchLoop polls in turns with what people do by hand.
+// benchLoop alternates polls with a shell loop of nsenter and ss.
 func benchLoop(b *testing.B, containers int) {
 	o := start(b, "OUTPOST_COLLECTOR=sockdiag")
 	for range 3 {
@@ -199,7 +199,7 @@ func benchLoop(b *testing.B, containers int) {
 	b.ReportMetric(byLoop.Seconds()/byOutpost.Seconds(), "loop/outpost")
 }
 
-// BenchmarkSockets polls one container with more and more connections.
+// BenchmarkSockets polls a container with growing numbers of connections.
 func BenchmarkSockets(b *testing.B) {
 	l := newLab(b)
 	l.peer("server", nil, "listen:tcp4:0.0.0.0:80")
@@ -222,8 +222,8 @@ func BenchmarkSockets(b *testing.B) {
 	}
 }
 
-// BenchmarkOwners polls a host-network container with 10,000 sockets beside 50 others, whose owners are told by cgroup,
-// in turns with a container's worth of nothing: the same host before these sockets were opened.
+// BenchmarkOwners polls 50 host-network containers, first alone and then beside one with 10,000 sockets. Owners are found by
+// cgroup.
 func BenchmarkOwners(b *testing.B) {
 	e := newEngine(b, "10.77.0.24/24", lab.EngineOptions{CgroupV2: true})
 	host := []string{"--network", "host"}

@@ -17,7 +17,7 @@ import (
 
 const (
 	benchContainers = 100
-	benchParallel   = 5 // WORKERS of Outpost, and the floor's
+	benchParallel   = 5 // WORKERS of Outpost and of the floor
 )
 
 // startMany starts the containers of a benchmark and returns their IDs.
@@ -30,9 +30,9 @@ func startMany(b *testing.B, l *testLab) []string {
 	return ids
 }
 
-// BenchmarkConnections reads 100 containers on bridge networks by commands, in turns: by the bare floor, one exec of cat in
-// each, its output thrown away, and by GET /connections of a warm daemon. What counts is the ratio: how fast the
-// machine is at the moment falls out of it.
+// BenchmarkConnections reads 100 containers on bridge networks by exec. It alternates between the floor, which runs cat once in
+// each container and discards the output, and GET /connections of a warm daemon. The ratio is the result: it does not depend on
+// the current speed of the machine.
 func BenchmarkConnections(b *testing.B) {
 	l := newLab(b)
 	ids := startMany(b, l)
@@ -50,13 +50,13 @@ func BenchmarkConnections(b *testing.B) {
 		o.connections()
 		byOutpost += time.Since(started)
 	}
-	b.ReportMetric(0, "ns/op") // of both together, which says nothing
+	b.ReportMetric(0, "ns/op") // the total means nothing
 	b.ReportMetric(byFloor.Seconds()/float64(b.N), "s/floor")
 	b.ReportMetric(byOutpost.Seconds()/float64(b.N), "s/outpost")
 	b.ReportMetric(byOutpost.Seconds()/byFloor.Seconds(), "outpost/floor")
 }
 
-// floor runs cat in containers as directly as the engine's API allows.
+// floor runs cat in containers with the fewest possible calls to the engine.
 type floor struct {
 	b      *testing.B
 	socket string
@@ -117,8 +117,8 @@ func (f *floor) post(ctx context.Context, path, body string) ([]byte, error) {
 	return io.ReadAll(response.Body)
 }
 
-// BenchmarkAtRest polls 100 containers 100 times and reports the memory that the daemon then keeps, and how many
-// goroutines and descriptors it has more than after its first poll.
+// BenchmarkAtRest polls 100 containers 100 times. It reports the memory of the daemon afterwards, and the growth of its
+// goroutines and descriptors since the first poll.
 func BenchmarkAtRest(b *testing.B) {
 	l := newLab(b)
 	startMany(b, l)
@@ -142,7 +142,7 @@ func BenchmarkAtRest(b *testing.B) {
 	}
 }
 
-// residentMiB reads VmRSS of /proc/<pid>/status (proc_pid_status(5)).
+// residentMiB returns VmRSS of /proc/<pid>/status (proc_pid_status(5)).
 func (o *outpost) residentMiB() float64 {
 	o.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", o.process.Pid))

@@ -19,13 +19,13 @@ import (
 	"github.com/PabloL007/outpost/internal/lab"
 )
 
-// What TestMain makes for all tests.
+// TestMain prepares these for all tests.
 var (
-	binary       string                          // path of the daemon; empty where there is no engine
-	tools        string                          // name of an image with busybox and peer
-	bare         string                          // name of an image with peer alone, as /peer
-	image        func() (name string, err error) // builds the daemon's image, once
-	buildRelease func() (path string, err error) // builds the daemon as it is released, once
+	binary       string                          // path of the daemon; empty without an engine
+	tools        string                          // image with busybox and peer
+	bare         string                          // image with only /peer
+	image        func() (name string, err error) // builds the image of Outpost once
+	buildRelease func() (path string, err error) // builds the daemon with the flags of a release, once
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -38,8 +38,8 @@ func run(m *testing.M) int {
 			fmt.Fprintln(os.Stderr, "e2e: no Docker engine answers:", err)
 			return 1
 		}
-		fmt.Fprintln(os.Stderr, "e2e: no Docker engine answers; every test is skipped:", err)
-		return m.Run() // where each test skips itself
+		fmt.Fprintln(os.Stderr, "e2e: no Docker engine answers: all tests are skipped:", err)
+		return m.Run() // each test skips itself
 	}
 	directory, err := os.MkdirTemp("", "e2e")
 	if err != nil {
@@ -87,12 +87,12 @@ func prepare(ctx context.Context, shared *lab.Lab, directory string) error {
 	return err
 }
 
-// releaseFlags build the daemon as it is released.
+// releaseFlags are the build flags of a release.
 var releaseFlags = []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
 
 func build(ctx context.Context, path string, flags []string) error {
 	command := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", path}, flags...), "github.com/PabloL007/outpost/cmd/outpost")...)
-	if !slices.Contains(flags, "-race") { // which needs it
+	if !slices.Contains(flags, "-race") { // the race detector needs cgo
 		command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	}
 	if output, err := command.CombinedOutput(); err != nil {
@@ -101,8 +101,8 @@ func build(ctx context.Context, path string, flags []string) error {
 	return nil
 }
 
-// released is the path of the daemon as it is released: the race detector makes it some ten times as slow and as large, so
-// that its limits of time and memory are others.
+// releaseBinary returns the path of a release build. The race detector makes a daemon about ten times slower and larger, so that
+// limits of time and memory would not apply.
 func releaseBinary(t testing.TB) string {
 	t.Helper()
 	path, err := buildRelease()
@@ -112,7 +112,7 @@ func releaseBinary(t testing.TB) string {
 	return path
 }
 
-// imageVersion is the version that the daemon in the image says it has: that of `make image`, which may have built it.
+// imageVersion is the version of the daemon in the image: that of `make image` if VERSION is set.
 func imageVersion() string {
 	if version := os.Getenv("VERSION"); version != "" {
 		return version
@@ -120,7 +120,7 @@ func imageVersion() string {
 	return "v0.0.0-e2e"
 }
 
-// newLab returns a lab of the test's own that is empty again after it. Without an engine the test ends here.
+// newLab returns a lab for one test, which empties it at its end. Without an engine the test is skipped.
 func newLab(t testing.TB) *testLab {
 	t.Helper()
 	if binary == "" {
@@ -136,25 +136,25 @@ func newLab(t testing.TB) *testLab {
 	return l
 }
 
-// testLab is a lab whose errors end the test.
+// testLab is a lab that ends the test on errors.
 type testLab struct {
 	*lab.Lab
 	t         testing.TB
 	firstPort int
 }
 
-// portsOfATest is how many ports of the host a test has for itself.
-const portsOfATest = 10
+// portsPerTest is the number of host ports that are reserved for a test.
+const portsPerTest = 10
 
-// port returns one of the host's ports that the test has for itself.
+// port returns the i-th host port of the test.
 func (l *testLab) port(i int) string { return strconv.Itoa(l.firstPort + i) }
 
-// freePorts returns the first of some ports that nobody uses, below those that the kernel gives to clients.
+// freePorts returns the first of portsPerTest free ports. They are below the kernel's range of ephemeral ports.
 func freePorts(t testing.TB) int {
 	t.Helper()
-	const lowest, highest = 20000, 30000
+	const minPort, maxPort = 20000, 30000
 	for range 100 {
-		first := lowest + rand.IntN((highest-lowest)/portsOfATest)*portsOfATest
+		first := minPort + rand.IntN((maxPort-minPort)/portsPerTest)*portsPerTest
 		if allFree(t, first) {
 			return first
 		}
@@ -166,7 +166,7 @@ func freePorts(t testing.TB) int {
 func allFree(t testing.TB, first int) bool {
 	t.Helper()
 	var config net.ListenConfig
-	for port := first; port < first+portsOfATest; port++ {
+	for port := first; port < first+portsPerTest; port++ {
 		listener, err := config.Listen(t.Context(), "tcp", fmt.Sprint(":", port))
 		if err != nil {
 			return false
@@ -195,7 +195,7 @@ func (l *testLab) run(part string, args ...string) (id string) {
 	return id
 }
 
-// peer starts a container of the tools image that does as peer is told, and waits until it has.
+// peer starts a container of the tools image that executes instructions of peer, and waits until it is ready.
 func (l *testLab) peer(part string, options []string, instructions ...string) (id string) {
 	l.t.Helper()
 	id = l.run(part, append(append(options, tools, "peer"), instructions...)...)

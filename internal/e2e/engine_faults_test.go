@@ -21,7 +21,7 @@ import (
 	"github.com/PabloL007/outpost/internal/lab"
 )
 
-// A real engine is killed, and started again: its containers end with it, or it finds them again.
+// A real engine is killed and started again. Its containers end with it, or it finds them again.
 func TestRecoversFromKilledEngine(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, "10.77.0.71/24", lab.EngineOptions{})
@@ -54,7 +54,7 @@ func TestRecoversFromKilledEngine(t *testing.T) {
 	o.expectUsage(before)
 }
 
-// starting checks a container that may be gone, or may not listen yet.
+// starting accepts a container that is gone or does not listen yet.
 func starting(name string, listening []string) check {
 	return func(a *answer, _, _ time.Time) error {
 		c := a.containers["/"+name]
@@ -88,22 +88,22 @@ func TestRecoversFromFrozenEngine(t *testing.T) {
 	tally := p.end()
 	t.Log(tally)
 	if seen.unavailable == 0 {
-		t.Errorf("nobody was told: %s", seen)
+		t.Errorf("no answer reported the frozen engine: %s", seen)
 	}
 	o.expectUsage(before)
 }
 
-// faulty is an engine that does as it is told to.
+// faultyEngine passes requests to the engine, or answers with a fault.
 type faultyEngine struct {
 	well http.Handler
 
 	mu    sync.Mutex
-	fault http.HandlerFunc // nil where there is none
+	fault http.HandlerFunc // nil: none
 	cut   context.CancelFunc
-	calls context.Context // of all calls until the engine is another one
+	calls context.Context // parent of all calls since the last change of the fault
 }
 
-// newFaultyEngine returns an engine that is well, and the variable that leads to it.
+// newFaultyEngine returns an engine without a fault, and the variable that selects it.
 func newFaultyEngine(t testing.TB) (engine *faultyEngine, variable string) {
 	t.Helper()
 	engine = &faultyEngine{well: engineProxy(t)}
@@ -113,7 +113,7 @@ func newFaultyEngine(t testing.TB) (engine *faultyEngine, variable string) {
 	return engine, "DOCKER_HOST=unix://" + path
 }
 
-// become has the engine fail, or nil be well, and breaks off what it was asked before, events too.
+// setFault sets the fault; nil clears it. It cancels all calls in flight, including event streams.
 func (f *faultyEngine) setFault(fault http.HandlerFunc) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -138,7 +138,7 @@ func (f *faultyEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.well.ServeHTTP(w, r)
 }
 
-// rewriteAnswers passes requests on, and alters the answers of a path.
+// rewriteAnswers passes requests to the engine and alters its answers for a path.
 func rewriteAnswers(t testing.TB, path string, alter func(body []byte) []byte) http.Handler {
 	proxy := engineProxy(t)
 	proxy.ModifyResponse = func(r *http.Response) error {
@@ -157,7 +157,7 @@ func rewriteAnswers(t testing.TB, path string, alter func(body []byte) []byte) h
 	return proxy
 }
 
-// withClockOffset is an engine whose clock is off by so many hours all at once; shown counts how often it was looked at.
+// withClockOffset is an engine with a clock that is off by some hours. shown counts the answers with that clock.
 func withClockOffset(t testing.TB, hours int, shown *atomic.Int64) http.HandlerFunc {
 	return rewriteAnswers(t, "/info", func(body []byte) []byte {
 		const hour = "2006-01-02T15:"
@@ -171,14 +171,14 @@ func withClockOffset(t testing.TB, hours int, shown *atomic.Int64) http.HandlerF
 	}).ServeHTTP
 }
 
-// An engine that hangs, answers 500, garbage, a byte a second or by another clock, as where one's own was set back: to each request
-// there is an answer in time, and when it is well again, so is Outpost.
+// The engine hangs, answers 500, garbage or a byte a second, or its clock jumps. Outpost answers each request in time, and
+// recovers with the engine.
 func TestRecoversFromFaultyEngine(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	engine, host := newFaultyEngine(t)
-	// Without a limit Go gives back what an endless list took only after minutes.
+	// Without a limit, Go returns the memory of an endless list to the kernel only after minutes.
 	o := startRelease(t, interfaces, host, "GOMEMLIMIT=48MiB", profiled)
 	healthy := isComplete(l.Name("it"), l.endpoints(0), nil)
 	o.awaitRecovery(healthy)
@@ -187,7 +187,7 @@ func TestRecoversFromFaultyEngine(t *testing.T) {
 	for _, fault := range []struct {
 		name    string
 		handler http.HandlerFunc
-		harms   bool // the answer cannot be whole
+		breaks  bool // no answer can be complete
 	}{
 		{"500", func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, `{"message":"no"}`, http.StatusInternalServerError)
@@ -217,26 +217,26 @@ func TestRecoversFromFaultyEngine(t *testing.T) {
 		{"clock set forward", withClockOffset(t, 1, &clocks), false},
 	} {
 		engine.setFault(fault.handler)
-		if !fault.harms {
-			o.awaitRecovery(healthy) // from the break
+		if !fault.breaks {
+			o.awaitRecovery(healthy) // from the cancelled calls
 		}
 		p := startPollers(o, 2, healthy)
 		time.Sleep(5 * time.Second)
 		tally := p.end()
 		t.Logf("%s: %s", fault.name, tally)
-		if tally.requests == 0 || fault.harms != (tally.unavailable == tally.requests) || !fault.harms && tally.unavailable > 0 {
+		if tally.requests == 0 || fault.breaks != (tally.unavailable == tally.requests) || !fault.breaks && tally.unavailable > 0 {
 			t.Errorf("%s: %s\n%s", fault.name, tally, o.logged())
 		}
 		engine.setFault(nil)
 		o.awaitRecovery(healthy)
 	}
 	if n := clocks.Load(); n < 2 {
-		t.Errorf("the clock was looked at %d times", n)
+		t.Errorf("the engine's clock was read %d times, want at least 2", n)
 	}
 	o.expectUsage(before)
 }
 
-// hangingContainers is an engine that lists so many containers more, and hangs on each of them.
+// hangingContainers is an engine that lists n more containers. To inspect one of them hangs.
 func hangingContainers(t testing.TB, n int) http.HandlerFunc {
 	var more strings.Builder
 	for i := range n {
@@ -254,8 +254,7 @@ func hangingContainers(t testing.TB, n int) http.HandlerFunc {
 	}
 }
 
-// An engine lists containers and hangs on a hundred of them: they are listed in time, as incomplete, and the one that it
-// answers for is told.
+// The engine hangs on a hundred containers. Outpost lists them in time as incomplete, and the other container completely.
 func TestHangingContainersAreIncomplete(t *testing.T) {
 	t.Parallel()
 	const hang = 100
@@ -276,20 +275,20 @@ func TestHangingContainersAreIncomplete(t *testing.T) {
 		return nil
 	}
 	p := startPollersAllowing(o, 3, allOf(hasEndpoints(l.Name("it"), l.endpoints(0), nil), listed), func(time.Time, time.Time) bool { return false })
-	for limit := time.Now().Add(2 * deadline); p.current().requests < 10 && time.Now().Before(limit); { // the first ones take their time
+	for limit := time.Now().Add(2 * deadline); p.current().requests < 10 && time.Now().Before(limit); { // the first requests wait for timeouts
 		time.Sleep(100 * time.Millisecond)
 	}
 	tally := p.end()
 	t.Log(tally)
 	if tally.requests < 10 {
-		t.Errorf("they wait again for what hangs: only %d requests", tally.requests)
+		t.Errorf("requests wait again for hanging calls: only %d were answered", tally.requests)
 	}
 	engine.setFault(nil)
 	o.awaitRecovery(healthy)
 	o.expectUsage(before)
 }
 
-// Half of the containers restart all the time: the other half is told completely.
+// Half of the containers restart all the time. The other half is complete in every answer.
 func TestRestartingContainersAffectNoOthers(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -313,8 +312,8 @@ func TestRestartingContainersAffectNoOthers(t *testing.T) {
 	o.expectUsage(before)
 }
 
-// newSmallDisk returns a log on a disk of its own, of one MiB, and what fills and empties the disk. It is gone with those who
-// have them open.
+// newSmallDisk returns two files on a new disk of 1 MiB: a log, and a file to fill the disk. The disk ends with its last open
+// file.
 func newSmallDisk(t testing.TB) (log, filler *os.File) {
 	t.Helper()
 	at := t.TempDir()
@@ -337,11 +336,11 @@ func newSmallDisk(t testing.TB) (log, filler *os.File) {
 	return log, filler
 }
 
-// The disk on which the log is written is full for a while.
+// The disk of the log is full for a while. Answers stay complete, and the log continues afterwards.
 func TestFullLogDiskAffectsNoAnswers(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.run("scratch", bare, "/peer", "listen:tcp4:0.0.0.0:80") // of which there is something to log
+	l.run("scratch", bare, "/peer", "listen:tcp4:0.0.0.0:80") // unreadable, so that there is something to log
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	log, filler := newSmallDisk(t)
 	command := exec.Command(releaseBinary(t)) //nolint:noctx // it is ended with SIGTERM
@@ -363,7 +362,7 @@ func TestFullLogDiskAffectsNoAnswers(t *testing.T) {
 	time.Sleep(5 * time.Second)
 	t.Log(p.end())
 	if grown := len(o.logged()) - full; grown >= 4096 {
-		t.Errorf("%d bytes more were written", grown)
+		t.Errorf("%d bytes were written to a full disk", grown)
 	}
 	if err := filler.Truncate(0); err != nil {
 		t.Fatal(err)

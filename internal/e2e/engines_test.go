@@ -15,14 +15,14 @@ import (
 	"github.com/PabloL007/outpost/internal/lab"
 )
 
-// testEngine is an engine of the test's own, with the tools image, and the test's lab on it.
+// testEngine is an engine for one test, with the tools image and a lab on it.
 type testEngine struct {
 	*testLab
 	*lab.Engine
 	ip string
 }
 
-// newEngine returns an engine that is gone after the test. It needs more than newLab: to be root.
+// newEngine returns an engine that ends with the test. Unlike newLab it requires root.
 func newEngine(t testing.TB, address string, options lab.EngineOptions) *testEngine {
 	t.Helper()
 	l := newLab(t)
@@ -48,7 +48,7 @@ func newEngine(t testing.TB, address string, options lab.EngineOptions) *testEng
 	return &testEngine{&testLab{lab.OnHost(engine.Host(), l.Name("other"), nil), t, l.firstPort}, engine, ip}
 }
 
-// inside returns what a command prints in the engine's namespaces.
+// inside runs a command in the engine's namespaces and returns its output.
 func (e *testEngine) inside(args ...string) string {
 	e.t.Helper()
 	output, err := e.Command(e.t.Context(), args...).CombinedOutput()
@@ -63,13 +63,13 @@ func TestLabEngineLeavesNothingBehind(t *testing.T) {
 	a := newEngine(t, "10.77.0.11/24", lab.EngineOptions{})
 	b := newEngine(t, "10.77.0.12/24", lab.EngineOptions{CgroupV2: true})
 	if during := remains(t); slices.Equal(before, during) {
-		t.Error("nothing is seen that could remain")
+		t.Error("remains finds nothing of two running engines")
 	}
 
 	const cgroupVersion = "{{.CgroupVersion}}"
 	machine := newLab(t).docker("info", "-f", cgroupVersion)
 	if got := a.docker("info", "-f", cgroupVersion); got != machine {
-		t.Errorf("the engine like the machine's has cgroup v%s, want v%s", got, machine)
+		t.Errorf("the engine without options has cgroup v%s, want the machine's v%s", got, machine)
 	}
 	if got := b.docker("info", "-f", cgroupVersion); got != "2" {
 		t.Errorf("the engine on cgroup v2 has cgroup v%s", got)
@@ -85,7 +85,7 @@ func TestLabEngineLeavesNothingBehind(t *testing.T) {
 		t.Errorf("no listener at port 7000 with the cgroup of %s among\n%s", id, listeners)
 	}
 	if got, want := a.inside("docker", "ps", "-q"), a.docker("ps", "-q"); got != want {
-		t.Errorf("in its namespaces the engine has %s, want %s", got, want)
+		t.Errorf("inside its namespaces the engine lists %s, want %s", got, want)
 	}
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(t.Context(), "tcp", "10.77.0.12:8080")
@@ -100,7 +100,7 @@ func TestLabEngineLeavesNothingBehind(t *testing.T) {
 	for _, e := range []*testEngine{a, b} {
 		containers = append(containers, strings.Fields(e.docker("ps", "-q", "--no-trunc"))...)
 	}
-	// One engine ends as it should, the other leaves its containers behind.
+	// One engine ends regularly. The other is killed and leaves its containers behind.
 	kill := exec.CommandContext(t.Context(), "kill", "-KILL", b.inside("cat", "/run/docker.pid"))
 	if output, err := kill.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, output)
@@ -111,10 +111,10 @@ func TestLabEngineLeavesNothingBehind(t *testing.T) {
 		}
 	}
 	if after := remains(t); !slices.Equal(before, after) {
-		t.Errorf("there is %q, and was %q before", after, before)
+		t.Errorf("left behind: %q, before there was %q", after, before)
 	}
 	for _, process := range processes {
-		if _, err := os.Readlink(filepath.Join(process, "ns", "mnt")); err == nil { // which a zombie has not
+		if _, err := os.Readlink(filepath.Join(process, "ns", "mnt")); err == nil { // a zombie has none
 			comm, _ := os.ReadFile(filepath.Join(process, "comm")) // it may end now
 			t.Errorf("%s %s still runs", process, comm)
 		}
@@ -123,12 +123,12 @@ func TestLabEngineLeavesNothingBehind(t *testing.T) {
 		v2, _ := filepath.Glob("/sys/fs/cgroup/docker/" + id) // the pattern is good
 		v1, _ := filepath.Glob("/sys/fs/cgroup/*/docker/" + id)
 		if left := append(v2, v1...); len(left) > 0 {
-			t.Errorf("there is %s", left)
+			t.Errorf("left behind: %s", left)
 		}
 	}
 }
 
-// processes lists the directories in /proc of the engine's own processes and of its containers' first ones.
+// processes returns the /proc directories of the engine's processes and of the first process of each container.
 func (e *testEngine) processes() []string {
 	e.t.Helper()
 	var processes []string
@@ -145,7 +145,7 @@ func (e *testEngine) processes() []string {
 	return processes
 }
 
-// remains lists what engines of a lab make on the machine.
+// remains lists what the engines of a lab create on the machine: files, interfaces, mounts and firewall rules.
 func remains(t *testing.T) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(os.TempDir(), "outpost-lab", "*"))
@@ -164,7 +164,7 @@ func remains(t *testing.T) []string {
 	for file, command := range map[string][]string{"mounts": {"cat", "/proc/self/mountinfo"}, "rules": {"iptables", "-w", "-S"}} {
 		output, err := exec.CommandContext(t.Context(), command[0], command[1:]...).Output()
 		if err != nil {
-			continue // without root there is no engine, and nothing of one
+			continue // without root there is no engine
 		}
 		for line := range strings.Lines(string(output)) {
 			if strings.Contains(line, "outpost-lab") {

@@ -18,18 +18,18 @@ import (
 	"github.com/PabloL007/outpost/internal/lab"
 )
 
-// eventually waits until a condition holds that the engine or the kernel brings about by itself.
+// eventually waits until a condition holds, at most a minute.
 func eventually(t testing.TB, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !holds(); {
 		if time.Now().After(deadline) {
-			t.Fatal("it does not come about")
+			t.Fatal("condition not met within a minute")
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 }
 
-// countLogLines counts the lines of the log that have all parts.
+// countLogLines counts the log lines that contain all parts.
 func (o *outpost) countLogLines(parts ...string) int {
 	n := 0
 lines:
@@ -44,8 +44,7 @@ lines:
 	return n
 }
 
-// Containers in which nothing can be run, each with the reason that the log gives once; one beside them that is
-// complete all the same.
+// Containers in which no command can run are incomplete. The log gives the reason for each once. Other containers stay complete.
 func TestUnreadableContainersAreIncomplete(t *testing.T) {
 	l := newLab(t)
 	const listen80 = "listen:tcp4:0.0.0.0:80"
@@ -81,12 +80,12 @@ func TestUnreadableContainersAreIncomplete(t *testing.T) {
 		o.connections()
 	}
 	if n := o.countLogLines(l.Name("restarting"), "the container is restarting"); n != 1 {
-		t.Errorf("the container that keeps restarting is in the log %d times:\n%s", n, o.logged())
+		t.Errorf("the restarting container is in the log %d times, want once:\n%s", n, o.logged())
 	}
 }
 
-// A container that may not start another process is read from outside. Whether a command can still be started in it is
-// up to the engine's runtime, whose own threads count (runc); where it cannot, that is said, and others are complete.
+// A container at its limit of processes is read from outside. Whether a command still starts in it depends on the runtime: the
+// threads of runc count too. If it does not start, the log gives the reason, and other containers stay complete.
 func TestContainerAtPidsLimitIsRead(t *testing.T) {
 	l := newLab(t)
 	l.peer("own", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
@@ -115,13 +114,10 @@ func TestContainerAtPidsLimitIsRead(t *testing.T) {
 	}
 }
 
-// A command that hangs is left alone: no second one is started beside it, and none of this delays others for
-// longer than the timeout.
+// While a command hangs in a container, no second one is started there. Other containers wait no longer than the timeout.
 func TestHangingCommandRunsOnce(t *testing.T) {
 	l := newLab(t)
-	files := l.toolFiles()
-	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nexec sleep 1000\n")}
-	l.run("hung", l.imported("hanging", files), "peer", "listen:tcp4:0.0.0.0:80")
+	l.run("hung", l.imageWithCat("hanging", "exec sleep 1000"), "peer", "listen:tcp4:0.0.0.0:80")
 	l.peer("well", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 
 	o := start(t, execOnly, interfaces)
@@ -138,12 +134,18 @@ func TestHangingCommandRunsOnce(t *testing.T) {
 	}
 }
 
-// A command that prints without end is given up, in bounded memory.
+// imageWithCat returns a tools image in which cat is a shell script.
+func (l *testLab) imageWithCat(part, script string) string {
+	l.t.Helper()
+	files := l.toolFiles()
+	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\n" + script + "\n")}
+	return l.imported(part, files)
+}
+
+// A command that prints without end is abandoned, in bounded memory.
 func TestEndlessOutputIsCutOff(t *testing.T) {
 	l := newLab(t)
-	files := l.toolFiles()
-	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nexec yes '  sl  local_address rem_address and so on'\n")}
-	l.run("endless", l.imported("printing", files), "peer", "listen:tcp4:0.0.0.0:80")
+	l.run("endless", l.imageWithCat("printing", "exec yes '  sl  local_address rem_address and so on'"), "peer", "listen:tcp4:0.0.0.0:80")
 	o := start(t, execOnly, interfaces, "OUTPOST_TIMEOUT=60s")
 	for range 2 {
 		o.connections().expectPartial(l.Name("endless"), nil, nil)
@@ -156,7 +158,7 @@ func TestEndlessOutputIsCutOff(t *testing.T) {
 	}
 }
 
-// engineSocket is the engine's socket as the docker command finds it.
+// engineSocket returns the path of the socket that the docker command uses.
 func engineSocket(t testing.TB) string {
 	t.Helper()
 	if path, ok := strings.CutPrefix(os.Getenv("DOCKER_HOST"), "unix://"); ok {
@@ -165,7 +167,7 @@ func engineSocket(t testing.TB) string {
 	return "/var/run/docker.sock"
 }
 
-// serveSocket serves handler on a socket until the test or stop ends it.
+// serveSocket serves handler on a Unix socket until stop is called or the test ends.
 func serveSocket(t testing.TB, path string, handler http.Handler) (stop func()) {
 	t.Helper()
 	var config net.ListenConfig
@@ -187,13 +189,13 @@ func serveSocket(t testing.TB, path string, handler http.Handler) (stop func()) 
 	return stop
 }
 
-// A socket proxy that lets only GET through answers 403 to the rest, as Tecnativa's does.
+// A socket proxy that permits GET only, like Tecnativa's docker-socket-proxy, answers 403 to exec. The log says so once.
 func TestProxyWithoutExecIsReported(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	path := filepath.Join(t.TempDir(), "proxy.sock")
 	serveSocket(t, path, newAPIFilter(t, isRead))
-	// In a container without the host's /proc, nothing but exec could read others.
+	// Without the host's /proc, exec is the only method.
 	l.run("outpost", "-p", "127.0.0.1:"+l.port(1)+":9057", "-v", path+":/var/run/docker.sock", "-e", interfaces, outpostImage(t))
 	o := l.answering("outpost", l.firstPort+1)
 	for range 2 {
@@ -207,11 +209,11 @@ func TestProxyWithoutExecIsReported(t *testing.T) {
 	}
 }
 
-// engineProxy passes requests on to the engine.
+// engineProxy forwards requests to the engine.
 func engineProxy(t testing.TB) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
-		FlushInterval: -1, // events at once
+		FlushInterval: -1, // flush events at once
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, "unix", engineSocket(t))
@@ -219,7 +221,7 @@ func engineProxy(t testing.TB) *httputil.ReverseProxy {
 	}
 }
 
-// The engine is not there when the daemon starts, comes, goes and comes again.
+// The engine is absent when the daemon starts, then appears, disappears and appears again.
 func TestEngineOutageIsReported(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
@@ -244,7 +246,7 @@ func TestEngineOutageIsReported(t *testing.T) {
 		}
 	}
 	unavailable()
-	// exec hijacks connections, so the stand-in passes bytes on instead of requests.
+	// exec hijacks connections, so the relay forwards bytes, not requests.
 	w := newRelay(t, path)
 	available()
 	w.close()
@@ -252,11 +254,11 @@ func TestEngineOutageIsReported(t *testing.T) {
 	newRelay(t, path)
 	available()
 	if down, up := o.countLogLines("does not answer"), o.countLogLines("answers again"); down != 2 || up != 2 {
-		t.Errorf("logged %d times as down, %d as up:\n%s", down, up, o.logged())
+		t.Errorf("logged %d outages and %d recoveries, want 2 each:\n%s", down, up, o.logged())
 	}
 }
 
-// Containers come and go while the daemon is polled: every answer is a list, and the one that stays is in it.
+// Containers start and end while the daemon is polled. Every answer lists the one that stays.
 func TestAnswersAreWholeWhileContainersChange(t *testing.T) {
 	l := newLab(t)
 	l.peer("stays", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
@@ -291,7 +293,7 @@ func TestAnswersAreWholeWhileContainersChange(t *testing.T) {
 	}
 }
 
-// The name of the image is the one that was typed, also when it has come to mean another image.
+// The image name is the one that the user typed, even after its tag moved to another image.
 func TestImageNameIsTheTypedOne(t *testing.T) {
 	l := newLab(t)
 	name := l.imported("moving", l.toolFiles())
@@ -304,12 +306,10 @@ func TestImageNameIsTheTypedOne(t *testing.T) {
 	}
 }
 
-// SIGTERM: the request that runs gets its answer, new ones are refused, the status is 0.
+// After SIGTERM the running request gets its answer, new connections are refused, and the exit status is 0.
 func TestSIGTERMFinishesRequests(t *testing.T) {
 	l := newLab(t)
-	files := l.toolFiles()
-	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nsleep 2; exec busybox cat \"$@\"\n")}
-	l.run("slow", "-p", l.port(0)+":80", l.imported("slow", files), "peer", "listen:tcp4:0.0.0.0:80")
+	l.run("slow", "-p", l.port(0)+":80", l.imageWithCat("slow", `sleep 2; exec busybox cat "$@"`), "peer", "listen:tcp4:0.0.0.0:80")
 	if err := l.Ready(t.Context(), "slow"); err != nil {
 		t.Fatal(err)
 	}
@@ -343,12 +343,10 @@ func TestSIGTERMFinishesRequests(t *testing.T) {
 	}
 }
 
-// A request that does not end is cut off before the engine would kill the daemon, whose status is 0 all the same.
+// After SIGTERM a hanging request is cut off before the engine's 10 s are over. The exit status is 0.
 func TestSIGTERMCutsOffHangingRequests(t *testing.T) {
 	l := newLab(t)
-	files := l.toolFiles()
-	files["bin/cat"] = lab.File{Content: []byte("#!/bin/sh\nexec sleep 1000\n")}
-	l.run("hung", l.imported("hanging", files), "peer", "listen:tcp4:0.0.0.0:80")
+	l.run("hung", l.imageWithCat("hanging", "exec sleep 1000"), "peer", "listen:tcp4:0.0.0.0:80")
 	o := start(t, execOnly, "OUTPOST_TIMEOUT=10m")
 	cutOff := make(chan error, 1)
 	go func() {
@@ -364,25 +362,25 @@ func TestSIGTERMCutsOffHangingRequests(t *testing.T) {
 	}
 }
 
-// After many polls nothing is left: no exec in the engine, no process in a container, no descriptor and no
-// goroutine in the daemon.
+// Many polls leave nothing behind: no exec in the engine, no process in a container, no descriptor and no goroutine in the
+// daemon.
 func TestPollsLeaveNothingBehind(t *testing.T) {
 	l := newLab(t)
 	l.peer("own", nil, "listen:tcp4:0.0.0.0:80")
 	l.peer("host", []string{"--network", "host"}, "listen:tcp4:0.0.0.0:"+l.port(1))
 	before := map[string]string{"own": processes(l, "own"), "host": processes(l, "host")}
-	// With one worker the daemon keeps one connection to the engine, so that the counts are exact; one that was busy while the
-	// daemon began to follow the events is closed by the client's own timeout.
+	// With one worker the daemon keeps one connection to the engine, so that the counts are exact. A connection from before the
+	// event stream began is closed by the Docker client's timeout.
 	const oneWorker = "WORKERS=1"
 	const clientsTimeout = 30 * time.Second // IdleConnTimeout of moby's client/client.go
-	idle := func(polls, most int) (descriptors, goroutines int) {
+	idle := func(polls, maxDescriptors int) (descriptors, goroutines int) {
 		o := start(t, execOnly, oneWorker)
 		for range polls {
 			o.connections()
 		}
 		http.DefaultClient.CloseIdleConnections()
-		time.Sleep(500 * time.Millisecond) // for the daemon to notice
-		for limit := time.Now().Add(clientsTimeout + 5*time.Second); o.descriptors() > most && time.Now().Before(limit); {
+		time.Sleep(500 * time.Millisecond) // the daemon closes its ends
+		for limit := time.Now().Add(clientsTimeout + 5*time.Second); o.descriptors() > maxDescriptors && time.Now().Before(limit); {
 			time.Sleep(500 * time.Millisecond)
 		}
 		return o.descriptors(), o.goroutines()
@@ -397,7 +395,7 @@ func TestPollsLeaveNothingBehind(t *testing.T) {
 		}
 		execs := l.docker("inspect", "-f", "{{json .ExecIDs}}", l.Name(part))
 		if execs != "null" {
-			t.Errorf("execs of %s that have not ended: %s", part, execs)
+			t.Errorf("execs of %s still run: %s", part, execs)
 		}
 	}
 }
@@ -415,23 +413,23 @@ func (o *outpost) descriptors() int {
 	return len(entries)
 }
 
-// goroutines ends the daemon with SIGQUIT and counts the goroutines in the dump that it leaves.
+// goroutines ends the daemon with SIGQUIT and counts the goroutines in its dump.
 func (o *outpost) goroutines() int {
 	o.t.Helper()
 	if err := o.process.Signal(syscall.SIGQUIT); err != nil {
 		o.t.Fatal(err)
 	}
 	<-o.done
-	o.status = 0 // as was asked for
+	o.status = 0 // expected
 	n := 0
 	for line := range strings.Lines(o.logged()) {
-		// The collector of garbage starts its own when it first has something to clean up.
+		// The garbage collector starts these goroutines when it first needs them.
 		if strings.HasPrefix(line, "goroutine ") && !strings.Contains(line, "[finalizer wait") && !strings.Contains(line, "[cleanup wait") {
 			n++
 		}
 	}
 	if n == 0 {
-		o.t.Fatalf("no dump in:\n%s", o.logged())
+		o.t.Fatalf("no goroutine dump in:\n%s", o.logged())
 	}
 	return n
 }

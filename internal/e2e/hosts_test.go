@@ -11,7 +11,7 @@ import (
 	"github.com/PabloL007/outpost/internal/lab"
 )
 
-// The links of LINKS between two hosts: what each sees of a connection to the other's published port.
+// A connection to a published port of another host: each host sees its own end, and the server sees the masqueraded client.
 func TestPublishedPortAcrossTwoHosts(t *testing.T) {
 	t.Parallel()
 	a, b := newEngine(t, "10.77.0.21/24", lab.EngineOptions{}), newEngine(t, "10.77.0.22/24", lab.EngineOptions{})
@@ -24,7 +24,7 @@ func TestPublishedPortAcrossTwoHosts(t *testing.T) {
 	byHost := onA.snapshot().container(t, a.Name("process")).Connections[0].Local
 	onA.connections().expect(a.Name("client"), nil, []string{"10.77.0.22 8080"})
 	onA.connections().expect(a.Name("process"), nil, []string{"10.77.0.22 8080"})
-	// Masquerading keeps the port: the server sees the client's host.
+	// Masquerade keeps the port. The server sees the address of the client's host.
 	want := []string{fmt.Sprint("10.77.0.21 ", local.Port), fmt.Sprint("10.77.0.21 ", byHost.Port)}
 	slices.Sort(want)
 	onB.connections().expect(b.Name("server"), []string{"10.77.0.22 8080"}, want)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// calls returns how often the engine was asked, by kind.
+// engineCalls returns the number of calls to the engine, by kind.
 func (o *outpost) engineCalls() map[string]int {
 	o.t.Helper()
 	calls := make(map[string]int)
@@ -24,13 +24,12 @@ func (o *outpost) engineCalls() map[string]int {
 	return calls
 }
 
-// Polls of a host on which nothing changes inspect nothing, list nothing and run nothing; what changes is in the next
-// answer.
+// Polls of an unchanged host neither list nor inspect containers nor run commands. Every change is in the next answer.
 func TestUnchangedHostNeedsNoEngineCalls(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	o := start(t, interfaces)
-	for range 3 { // an event of the start may come after its answer was asked for
+	for range 3 { // an event of the start may arrive after the first answers
 		o.connections()
 	}
 	time.Sleep(200 * time.Millisecond)
@@ -49,18 +48,18 @@ func TestUnchangedHostNeedsNoEngineCalls(t *testing.T) {
 		part := fmt.Sprint("new", i)
 		l.run(part, tools, "peer")
 		if _, ok := o.connections().containers["/"+l.Name(part)]; !ok {
-			t.Errorf("%s was started and is not listed", part)
+			t.Errorf("%s is not listed after its start", part)
 		}
 		l.docker("rename", l.Name(part), l.Name("renamed"))
 		if _, ok := o.connections().containers["/"+l.Name("renamed")]; !ok {
-			t.Errorf("%s was renamed and is not listed so", part)
+			t.Errorf("%s is not listed under its new name", part)
 		}
 		l.docker("rm", "-f", l.Name("renamed"))
 		if _, ok := o.connections().containers["/"+l.Name("renamed")]; ok {
-			t.Errorf("%s was removed and is listed", part)
+			t.Errorf("%s is listed after its removal", part)
 		}
 	}
-	// Started anew: another process, other ports.
+	// A restart gives a container another process and other published ports.
 	l.peer("random", []string{"--expose", "80", "-P"}, "listen:tcp4:0.0.0.0:80")
 	for range 5 {
 		l.docker("restart", "-t", "0", l.Name("random"))
@@ -68,7 +67,7 @@ func TestUnchangedHostNeedsNoEngineCalls(t *testing.T) {
 		eventually(t, func() bool { return len(o.connections().containers["/"+l.Name("random")].Listening) > 0 })
 		o.connections().expect(l.Name("random"), []string{"10.1.2.3 " + port}, nil)
 	}
-	// A network that is connected and disconnected.
+	// A container joins a network and leaves it.
 	if err := l.Network(t.Context(), "net"); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +83,7 @@ func TestUnchangedHostNeedsNoEngineCalls(t *testing.T) {
 	}
 }
 
-// After containers have come and gone nothing of them is held: no descriptor, and no thread is in another namespace.
+// After containers end, the daemon holds no descriptor of them, and none of its threads is in another network namespace.
 func TestNoNamespaceStaysOpen(t *testing.T) {
 	l := newLab(t)
 	o := start(t)

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Few descriptors, clients that hold all that they can, and then no more than a few for what is asked: who asks is answered,
-// what could not be read is told, and nothing is lost for good.
+// The daemon has few descriptors. First idle clients hold their share, then hardly any are left for a collection. Requests get
+// answers, unread containers are incomplete, and the daemon recovers completely.
 func TestRecoversFromDescriptorExhaustion(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -42,7 +42,7 @@ func TestRecoversFromDescriptorExhaustion(t *testing.T) {
 		idle = append(idle, conn)
 	}
 	p := startPollers(o, 4, correct)
-	time.Sleep(25 * time.Second) // each idle one is closed after 10 s
+	time.Sleep(25 * time.Second) // the server closes each idle connection after 10 s
 	tally := p.end()
 	t.Log(tally)
 	if tally.requests == tally.unavailable {
@@ -66,22 +66,23 @@ func TestRecoversFromDescriptorExhaustion(t *testing.T) {
 	tally = p.end()
 	t.Logf("%s, %d short of descriptors", tally, short.Load())
 	if tally.unavailable == 0 && short.Load() == 0 {
-		t.Errorf("there were enough descriptors:\n%s", o.logged())
+		t.Errorf("no request ran out of descriptors:\n%s", o.logged())
 	}
 	o.awaitRecovery(requireComplete(correct, names...))
 	o.expectUsage(before)
 }
 
-// limitDescriptors has the running daemon open no more than so many, of the most that it may.
-func (o *outpost) limitDescriptors(n, most int) {
+// limitDescriptors sets the limits of open descriptors of the running daemon.
+func (o *outpost) limitDescriptors(soft, hard int) {
 	o.t.Helper()
-	limit := unix.Rlimit{Cur: uint64(n), Max: uint64(most)}
+	limit := unix.Rlimit{Cur: uint64(soft), Max: uint64(hard)}
 	if err := unix.Prlimit(o.process.Pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
 		o.t.Fatal(err)
 	}
 }
 
-// The image is given 64 MiB, and asked by ten at once about 20,000 sockets. Daemons of other tests would remember these too.
+// A container with 64 MiB answers ten clients at once about 20,000 sockets. The test does not run in parallel: daemons of other
+// tests would remember these connections.
 func TestManySocketsFitInMemoryLimit(t *testing.T) {
 	l := newLab(t)
 	const connections = 10_000

@@ -28,7 +28,7 @@ func startMapper(t testing.TB, arguments []string, variables ...string) *outpost
 	return startCommand(t, command, append([]string{"OUTPOST_INTERVAL=1s"}, variables...)...)
 }
 
-// target is where a mapper finds a daemon.
+// target returns the daemon's address as a target of a mapper.
 func (o *outpost) target() string { return strings.TrimPrefix(o.url, "http://") }
 
 func (o *outpost) graph(query string) graph.Graph {
@@ -41,7 +41,7 @@ func (o *outpost) graph(query string) graph.Graph {
 	return g
 }
 
-// linkLines are the links of a graph in a few words, with names shortened.
+// linkLines describes each link of a graph in a line, with shortened names.
 func linkLines(g graph.Graph, shorten *strings.Replacer) []string {
 	names := make(map[string]string)
 	for _, n := range g.Nodes {
@@ -59,7 +59,7 @@ func linkLines(g graph.Graph, shorten *strings.Replacer) []string {
 	return lines
 }
 
-// expectLinks waits until a map shows exactly these links.
+// expectLinks waits until the map has exactly these links.
 func (o *outpost) expectLinks(shorten *strings.Replacer, want ...string) {
 	o.t.Helper()
 	slices.Sort(want)
@@ -73,7 +73,7 @@ func (o *outpost) expectLinks(shorten *strings.Replacer, want ...string) {
 	}
 }
 
-// process starts peer in the engine's network namespace, outside of all containers, and waits until it is ready.
+// startProcess starts peer in the engine's network namespace, outside all containers, and waits until it is ready.
 func (e *testEngine) startProcess(instructions ...string) {
 	e.t.Helper()
 	content, err := lab.Peer(e.t.Context())
@@ -101,8 +101,8 @@ func (e *testEngine) startProcess(instructions ...string) {
 	}
 }
 
-// Every way of LINKS, on three hosts of the same name, with the same addresses on their bridges and containers of the same
-// names: exactly the links that exist.
+// Connections of every path exist on three hosts with the same host name, bridge addresses and container names. The map has
+// exactly these links.
 func TestMapHasExactlyTheLinksOfThreeHosts(t *testing.T) {
 	t.Parallel()
 	a, b := newEngine(t, "10.77.0.31/24", lab.EngineOptions{}), newEngine(t, "10.77.0.32/24", lab.EngineOptions{})
@@ -188,14 +188,13 @@ func hostname(t testing.TB) string {
 	return name
 }
 
-// A hundred times a thousand connections of 5 ms each, from one container to a port of another each time: at least 99 of
-// the hundred are on the map of a mapper that polls as often as it does by default, by either way to read that needs no command.
-// Both are as they are released: their limits of time are not meant for the race detector.
+// A container opens a thousand connections of 5 ms to each of a hundred ports. With the default interval, the map has at least
+// 99 of the 100 links, by sockdiag and by procfs. The test runs release builds: the race detector would exceed their timeouts.
 func TestShortConnectionsAreOnTheMap(t *testing.T) {
-	const runs, atOnce, least = 100, 50, 99
+	const ports, maxParallel, minLinks = 100, 50, 99
 	l := newLab(t)
 	var listeners []string
-	for i := range runs {
+	for i := range ports {
 		listeners = append(listeners, fmt.Sprint("serve:tcp4:0.0.0.0:", 10000+i))
 	}
 	l.peer("server", nil, listeners...)
@@ -205,11 +204,11 @@ func TestShortConnectionsAreOnTheMap(t *testing.T) {
 	maps := make(map[string]*outpost)
 	for _, method := range []string{"sockdiag", "procfs"} {
 		daemon := startRelease(t, "OUTPOST_COLLECTOR="+method)
-		maps[method] = startCommand(t, exec.Command(releaseBinary(t), "map", daemon.target())) //nolint:noctx // the same
+		maps[method] = startCommand(t, exec.Command(releaseBinary(t), "map", daemon.target())) //nolint:noctx // it is ended with SIGTERM
 	}
 	var visits errgroup.Group
-	visits.SetLimit(atOnce)
-	for i := range runs {
+	visits.SetLimit(maxParallel)
+	for i := range ports {
 		visits.Go(func() error {
 			_, err := l.Docker(t.Context(), "exec", l.Name("client"), "peer", fmt.Sprintf("visit:1000:%s:%d", server, 10000+i), "leave")
 			return err
@@ -220,28 +219,28 @@ func TestShortConnectionsAreOnTheMap(t *testing.T) {
 	}
 	for method, m := range maps {
 		seen := 0
-		for deadline := time.Now().Add(time.Minute); seen < least && time.Now().Before(deadline); time.Sleep(time.Second) {
+		for deadline := time.Now().Add(time.Minute); seen < minLinks && time.Now().Before(deadline); time.Sleep(time.Second) {
 			seen = 0
 			for _, link := range m.graph("?container=" + l.Name("client")).Links {
-				if strings.HasSuffix(link.Server, l.containerID("server")) && link.Port >= 10000 && link.Port < 10000+runs {
+				if strings.HasSuffix(link.Server, l.containerID("server")) && link.Port >= 10000 && link.Port < 10000+ports {
 					seen++
 				}
 			}
 		}
-		t.Logf("%s: %d of %d", method, seen, runs)
-		if seen < least {
+		t.Logf("%s: %d of %d", method, seen, ports)
+		if seen < minLinks {
 			t.Errorf("%s: %+v", method, m.graph("?host=none").Targets)
 		}
 	}
 }
 
-// inspect returns a container's ID.
+// containerID returns a container's ID.
 func (l *testLab) containerID(part string) string {
 	l.t.Helper()
 	return l.docker("inspect", "-f", "{{.Id}}", l.Name(part))
 }
 
-// What came and went between two requests is on the map: it was looked at meanwhile.
+// Connections that begin and end between two requests are on the map, because samples see them.
 func TestSamplesShowConnectionsBetweenRequests(t *testing.T) {
 	for _, method := range []string{"auto", "exec"} {
 		t.Run(method, func(t *testing.T) {
@@ -265,7 +264,7 @@ func TestSamplesShowConnectionsBetweenRequests(t *testing.T) {
 	}
 }
 
-// Nobody who did not ask for it has commands run between requests.
+// By default, the exec method runs no commands between requests.
 func TestNoCommandsRunBetweenRequests(t *testing.T) {
 	l := newLab(t)
 	l.peer("server", nil, "listen:tcp4:0.0.0.0:80")
@@ -274,6 +273,6 @@ func TestNoCommandsRunBetweenRequests(t *testing.T) {
 	before := len(l.execs())
 	time.Sleep(12 * time.Second)
 	if after := len(l.execs()); after != before || before == 0 {
-		t.Errorf("%d commands, %d after a while", before, after)
+		t.Errorf("%d commands at first, %d after 12 s", before, after)
 	}
 }

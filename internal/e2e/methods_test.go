@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// All methods see the same.
+// All methods return the same listeners and connections.
 func TestMethodsAgree(t *testing.T) {
 	l := newLab(t)
 	if err := l.Network(t.Context(), "net"); err != nil {
@@ -45,7 +45,7 @@ func TestMethodsAgree(t *testing.T) {
 		}
 		host := s.container(t, l.Name("host"))
 		if known := host.Listening[0].Process; (known == "peer") != (method != "exec") {
-			t.Errorf("the process that listens is %q", known)
+			t.Errorf("by %s the listening process is %q", method, known)
 		}
 		seen[method] = s.withoutMethodDetails(names...)
 	})
@@ -69,7 +69,7 @@ func TestMethodsAgree(t *testing.T) {
 	}
 }
 
-// A container in TIME_WAIT alone has a connection that is past, and none in the list of /connections.
+// A connection in TIME_WAIT is in the snapshot and not in /connections.
 func TestTimeWaitIsInTheSnapshotOnly(t *testing.T) {
 	l := newLab(t)
 	l.peer("server", nil, "serve:tcp4:0.0.0.0:80")
@@ -83,7 +83,7 @@ func TestTimeWaitIsInTheSnapshotOnly(t *testing.T) {
 	})
 }
 
-// A socket whose descriptor two containers hold is listed with both.
+// If two containers hold the descriptor of a socket, both list it.
 func TestSocketOfTwoContainersIsListedWithBoth(t *testing.T) {
 	l := newLab(t)
 	shared := t.TempDir() + ":/run/shared"
@@ -97,8 +97,8 @@ func TestSocketOfTwoContainersIsListedWithBoth(t *testing.T) {
 	})
 }
 
-// A process whose leading thread has exited still has its sockets, on the host's network too, where they have to be
-// told from those of others.
+// A process keeps its sockets after its leading thread has exited. On the host's network its sockets are still attributed to
+// its container.
 func TestProcessWithoutLeadingThreadIsRead(t *testing.T) {
 	l := newLab(t)
 	l.headless("own", "-p", l.port(0)+":80", tools, "peer", "listen:tcp4:0.0.0.0:80")
@@ -118,7 +118,7 @@ func (l *testLab) headless(part string, args ...string) {
 		l.t.Fatal(err)
 	}
 	pid := l.docker("inspect", "-f", "{{.State.Pid}}", l.Name(part))
-	l.t.Cleanup(func() { // the engine takes the process for dead, and refuses to kill it
+	l.t.Cleanup(func() { // the engine considers the process dead and does not kill it
 		_ = exec.Command("kill", "-9", pid).Run() //nolint:noctx // the test's context has ended
 		_, _ = l.Docker(context.WithoutCancel(l.t.Context()), "wait", l.Name(part))
 	})
@@ -128,7 +128,7 @@ func (l *testLab) headless(part string, args ...string) {
 	})
 }
 
-// While others open and close, each of 3,000 connections that stay is seen once in every answer.
+// While other connections open and close, each of 3,000 stable connections is in every answer exactly once.
 func TestStableConnectionsAreSeenOnceDuringChurn(t *testing.T) {
 	const stable = 3000
 	l := newLab(t)
@@ -149,7 +149,7 @@ func TestStableConnectionsAreSeenOnceDuringChurn(t *testing.T) {
 			}
 			for port, n := range seen {
 				if n != 1 {
-					t.Errorf("the connection from port %d is there %d times", port, n)
+					t.Errorf("the connection from port %d is listed %d times", port, n)
 				}
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// on lists the endpoints of the test's ports at the interface that the tests give to Outpost.
+// endpoints returns endpoints of the test's ports, on the address of OUTPOST_INTERFACES.
 func (l *testLab) endpoints(ports ...int) []string {
 	var endpoints []string
 	for _, i := range ports {
@@ -22,7 +22,7 @@ const (
 	execOnly   = "OUTPOST_COLLECTOR=exec"
 )
 
-// eachMethod calls check with a daemon for each way to read socket tables. On this host all of them work.
+// eachMethod calls check with a daemon for each method. On the test's host all methods work.
 func eachMethod(t *testing.T, check func(t *testing.T, o *outpost, method string)) {
 	t.Helper()
 	for _, method := range []string{"sockdiag", "procfs", "exec"} {
@@ -60,17 +60,17 @@ func TestPublishedPortsAreListed(t *testing.T) {
 	})
 }
 
-// What only a real kernel prints.
+// Only a real kernel has all these kinds of listeners and connections.
 func TestListensAndConnectionsOfEveryKind(t *testing.T) {
 	l := newLab(t)
 	ports := []string{"-p", l.port(0) + "-" + l.port(6) + ":8000-8006"}
 	l.peer("server", ports,
-		"listen:tcp:[::]:8000",               // dual-stack, with a v4 client; MPTCP, as Go listens
-		"listen:tcp6:[::]:8001",              // v6 only
-		"listen:tcp:[::ffff:127.0.0.1]:8002", // loopback in IPv6's clothes
+		"listen:tcp:[::]:8000",               // dual-stack, with an IPv4 client; Go listens with MPTCP
+		"listen:tcp6:[::]:8001",              // IPv6 only
+		"listen:tcp:[::ffff:127.0.0.1]:8002", // v4-mapped loopback
 		"reuse:tcp4:0.0.0.0:8003",            // two listeners, one endpoint
 		"queue:tcp4:0.0.0.0:8004",            // never accepts
-		"listen:tcp4:0.0.0.0:8005",           // and has a connection to itself
+		"listen:tcp4:0.0.0.0:8005",           // with a connection from the same container
 		"dial:1:127.0.0.1:8005",
 	)
 	server := l.address("server")
@@ -85,14 +85,14 @@ func TestListensAndConnectionsOfEveryKind(t *testing.T) {
 		for _, e := range a.containers["/"+l.Name("server")].Established {
 			remotes[e.Address]++
 		}
-		// Two accepted and one unaccepted; and both ends of the connection to itself.
+		// Two accepted connections, one unaccepted, and both ends of its own connection.
 		if remotes[client] != 3 || remotes["127.0.0.1"] != 2 || len(remotes) != 2 {
 			t.Errorf("the server is connected to %v", remotes)
 		}
 	})
 }
 
-// What each end of a connection shows, way by way; those between two hosts are in TestPublishedPortAcrossTwoHosts.
+// The ends of a connection for each path on one host. TestPublishedPortAcrossTwoHosts has the path between two hosts.
 func TestConnectionEndsOfEachPath(t *testing.T) {
 	l := newLab(t)
 	if err := l.Network(t.Context(), "net"); err != nil {
@@ -118,8 +118,8 @@ func TestConnectionEndsOfEachPath(t *testing.T) {
 		a.expectListening(l.Name("itself"), l.endpoints(1))
 
 		s := o.snapshot()
-		// docker-proxy is the client of whoever comes by the published port from the same bridge or the host's
-		// loopback; other ways keep the client's port.
+		// For a client on the same bridge or on the host's loopback, docker-proxy is the client of the published port.
+		// The other paths keep the client's port.
 		port := func(part string, i int) string {
 			return fmt.Sprint(s.container(t, l.Name(part)).Connections[i].Local.Port)
 		}
@@ -135,7 +135,7 @@ func TestConnectionEndsOfEachPath(t *testing.T) {
 			}
 		}
 		if len(want) != 0 || fromGateway != 4 {
-			t.Errorf("the server lacks %v; %d connections come from the gateway", want, fromGateway)
+			t.Errorf("the server has no connection from %v; %d come from the gateway, want 4", want, fromGateway)
 		}
 		itself := s.container(t, l.Name("itself")).Connections
 		if len(itself) != 2 || itself[0].Direction+itself[1].Direction != "inout" || itself[0].Remote.Address != gateway || itself[1].Remote.String() != gateway+" "+l.port(1) {
@@ -158,21 +158,21 @@ func TestSocketOwnersOnHostNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Go listens with MPTCP where the kernel has it; then the listeners above are such ones.
+	// Go listens with MPTCP if the kernel supports it. Then the listeners above use it.
 	if enabled, _ := os.ReadFile("/proc/sys/net/mptcp/enabled"); strings.TrimSpace(string(enabled)) == "1" && mptcpSockets(t) == 0 {
-		t.Error("no MPTCP socket is among those that the test looks at")
+		t.Error("no socket of the test uses MPTCP")
 	}
 
 	eachMethod(t, func(t *testing.T, o *outpost, method string) {
 		var a *answer
-		eventually(t, func() bool { // the process that was exec'd prints nothing here
+		eventually(t, func() bool { // the exec process does not report that it is ready
 			a = o.connections()
 			return len(a.containers["/"+l.Name("execed")].Listening) > 0
 		})
 		root := a.containers["/"+l.Name("root")]
 		a.expectListening(l.Name("root"), []string{"10.1.2.3 " + l.port(1), "127.0.0.1 " + l.port(2)})
 		if len(root.Established) != 2 || !strings.Contains(fmt.Sprint(root.Established), "127.0.0.1 "+l.port(2)) {
-			t.Errorf("root has %v, want both ends of its connection, of which one is not accepted", root.Established)
+			t.Errorf("root has %v, want both ends of its unaccepted connection", root.Established)
 		}
 		a.expect(l.Name("user"), l.endpoints(3), nil)
 		a.expect(l.Name("host-pids"), l.endpoints(4), nil)
@@ -181,26 +181,27 @@ func TestSocketOwnersOnHostNetwork(t *testing.T) {
 			a.expectListening(l.Name("scratch"), l.endpoints(7, 8))
 			a.expectListening(l.Name("workers"), l.endpoints(6))
 			if n := len(a.containers["/"+l.Name("workers")].Established); n != 2 {
-				t.Errorf("workers: %d connections, want the master's and the worker's", n)
+				t.Errorf("workers: %d connections, want those of the main process and of the worker", n)
 			}
 			return
 		}
-		// The master has accepted the connection; that of its worker has an unknown owner.
+		// The main process accepted the connection. The owner of the worker's end is unknown.
 		workers := a.containers["/"+l.Name("workers")]
 		if !a.incomplete(l.Name("workers")) || fmt.Sprint(workers.Listening) != fmt.Sprint(l.endpoints(6)) || len(workers.Established) != 1 {
 			t.Errorf("workers: incomplete %v, %+v", a.incomplete(l.Name("workers")), workers)
 		}
-		// Nothing can be run in it: its table is read through another, and of its ports one is known by name.
+		// No command runs in it. Its table is read through another container, and its exposed port is known.
 		a.expectPartial(l.Name("scratch"), l.endpoints(7), nil)
 		warning := "Unable to obtain inodes for the container's (" + l.docker("inspect", "-f", "{{.Id}}", l.Name("scratch")) +
 			") main process. Some connections will be omitted to preserve accuracy"
 		if n := strings.Count(o.logged(), warning); n != 1 {
-			t.Errorf("the warning is in the log %d times:\n%s", n, o.logged())
+			t.Errorf("the warning is in the log %d times, want once:\n%s", n, o.logged())
 		}
 	})
 }
 
-// mptcpSockets reads how many MPTCP sockets the host's namespace has (net/core/sock.c, proto_seq_printf).
+// mptcpSockets returns the number of MPTCP sockets in the host's namespace (/proc/net/protocols; proto_seq_printf in
+// net/core/sock.c).
 func mptcpSockets(t *testing.T) int {
 	t.Helper()
 	protocols, err := os.ReadFile("/proc/net/protocols")
@@ -231,17 +232,17 @@ func testJoinedNamespaceIsShared(t *testing.T, o *outpost, _ string) {
 	a.expectListening(l.Name("owner"), l.endpoints(0))
 	a.expect(l.Name("sidecar"), l.endpoints(1), []string{"127.0.0.1 80"})
 	if n := len(a.containers["/"+l.Name("owner")].Established); n != 1 {
-		t.Errorf("the owner has %d connections, want its end of the one", n)
+		t.Errorf("the owner has %d connections, want its end of one", n)
 	}
 
-	// The namespace outlives the container that it was made for, but nothing is published into it any more.
+	// The namespace outlives its first container, but the published ports end with that container.
 	l.docker("stop", "-t", "0", l.Name("owner"))
 	a = o.connections()
 	a.expectListening(l.Name("sidecar"), nil)
 	if _, listed := a.containers["/"+l.Name("owner")]; listed {
 		t.Error("a stopped container is listed")
 	}
-	// Started anew, the owner is in another namespace, with its ports; the sidecar stays behind.
+	// After a restart the owner has a new namespace with the published ports. The sidecar stays in the old one.
 	l.docker("start", l.Name("owner"))
 	if err := l.Ready(t.Context(), "owner"); err != nil {
 		t.Fatal(err)
@@ -254,7 +255,7 @@ func testJoinedNamespaceIsShared(t *testing.T, o *outpost, _ string) {
 	a.expectListening(l.Name("sidecar"), nil)
 }
 
-// expectListening is expect without looking at connections.
+// expectListening is expect without the connections.
 func (a *answer) expectListening(name string, listening []string) {
 	a.t.Helper()
 	a.expect(name, listening, a.established(name))

@@ -14,38 +14,38 @@ import (
 	"time"
 )
 
-// outpost is a daemon that runs on the host.
+// outpost is a daemon or mapper on the machine.
 type outpost struct {
 	t       testing.TB
 	url     string
 	process *os.Process
 	done    chan struct{}
-	status  int    // after done
-	log     string // the path of what it has logged
+	status  int    // valid after done
+	log     string // path of the log file
 }
 
-// start starts a daemon with variables given as "NAME=value" and waits until it serves.
+// start starts a daemon with variables ("NAME=value") and waits until it serves.
 func start(t testing.TB, variables ...string) *outpost {
 	t.Helper()
 	return startCommand(t, exec.Command(binary), variables...) //nolint:noctx // it is ended with SIGTERM
 }
 
-// startRelease is start of the daemon as it is released.
+// startRelease is start with a release build.
 func startRelease(t testing.TB, variables ...string) *outpost {
 	t.Helper()
 	return startCommand(t, exec.Command(releaseBinary(t)), variables...) //nolint:noctx // it is ended with SIGTERM
 }
 
-// startCommand is start by a command that becomes the daemon. It may have a file for the log.
+// startCommand is start with a command that executes the daemon. Its Stderr may be a file for the log.
 func startCommand(t testing.TB, command *exec.Cmd, variables ...string) *outpost {
 	t.Helper()
 	environ := command.Env
 	if environ == nil {
 		environ = os.Environ()
 	}
-	// Without samples of the memory, looking at what a daemon holds takes next to none of it.
+	// Without memory profiling, measuring a daemon hardly changes its memory.
 	command.Env = append(append(environ, "OUTPOST_LISTEN=127.0.0.1:0", "GODEBUG=memprofilerate=0"), variables...)
-	// What it has logged before it answers is in a file by then; in a pipe it would be on its way.
+	// A file has the complete log at any time; a pipe may still hold a part of it.
 	log, given := command.Stderr.(*os.File)
 	if !given {
 		var err error
@@ -60,19 +60,19 @@ func startCommand(t testing.TB, command *exec.Cmd, variables ...string) *outpost
 	}
 	o := &outpost{t: t, process: command.Process, done: make(chan struct{}), log: log.Name()}
 	go func() {
-		_ = command.Wait() // the status says what went wrong
+		_ = command.Wait() // the status holds the error
 		o.status = command.ProcessState.ExitCode()
 		close(o.done)
 	}()
 	t.Cleanup(func() {
 		if status := o.end(); status != 0 {
-			t.Errorf("the daemon ended with %d:\n%s", status, o.logged())
+			t.Errorf("the daemon exited with status %d:\n%s", status, o.logged())
 		}
 	})
 	for limit := time.Now().Add(20 * time.Second); o.url == ""; o.url = o.serving("Serving") {
 		select {
 		case <-o.done:
-			t.Fatalf("the daemon ended with %d:\n%s", o.status, o.logged())
+			t.Fatalf("the daemon exited with status %d:\n%s", o.status, o.logged())
 		case <-time.After(5 * time.Millisecond):
 		}
 		if time.Now().After(limit) {
@@ -82,23 +82,23 @@ func startCommand(t testing.TB, command *exec.Cmd, variables ...string) *outpost
 	return o
 }
 
-// serving returns where the daemon says that it serves something, or nothing if it has not said so.
+// serving returns the address in a log message such as "Serving", or "" if the message is not in the log.
 func (o *outpost) serving(message string) (url string) {
 	for line := range strings.Lines(o.logged()) {
 		var entry struct{ Message, Address string }
 		if json.Unmarshal([]byte(line), &entry) == nil && entry.Message == message {
 			return "http://" + entry.Address
 		}
-		if _, forPeople, ok := strings.Cut(line, " INF "+message+" address="); ok {
-			return "http://" + strings.Fields(forPeople)[0]
+		if _, console, ok := strings.Cut(line, " INF "+message+" address="); ok {
+			return "http://" + strings.Fields(console)[0]
 		}
 	}
 	return ""
 }
 
-// end ends the daemon as an engine does, and returns its exit status.
+// end ends the daemon with SIGTERM, and with SIGKILL after 30 s, and returns its exit status.
 func (o *outpost) end() int {
-	_ = o.process.Signal(syscall.SIGTERM) // it may have ended by itself
+	_ = o.process.Signal(syscall.SIGTERM) // it may have ended already
 	select {
 	case <-o.done:
 	case <-time.After(30 * time.Second):
@@ -110,7 +110,7 @@ func (o *outpost) end() int {
 
 func (o *outpost) logged() string {
 	o.t.Helper()
-	if o.log == "" { // it runs in a container, which has it
+	if o.log == "" { // the log is in the container
 		return ""
 	}
 	log, err := os.ReadFile(o.log)
@@ -120,7 +120,7 @@ func (o *outpost) logged() string {
 	return string(log)
 }
 
-// connections is an entry of the answer.
+// connections is an entry of an answer of /connections.
 type connections struct {
 	Name        string     `json:"name"`
 	Artefact    string     `json:"artefact"`
@@ -135,6 +135,7 @@ type endpoint struct {
 
 func (e endpoint) String() string { return fmt.Sprintf("%s %d", e.Address, e.Port) }
 
+// answer is an HTTP answer. It has containers if it lists connections.
 type answer struct {
 	t          testing.TB
 	status     int
@@ -143,7 +144,7 @@ type answer struct {
 	containers map[string]connections
 }
 
-// get asks for a path; an error ends the test.
+// get requests a path. An error ends the test.
 func (o *outpost) get(path string) *answer {
 	o.t.Helper()
 	a, err := o.ask(path)
@@ -153,7 +154,7 @@ func (o *outpost) get(path string) *answer {
 	return a
 }
 
-// ask asks for a path, and decodes the answer strictly if it is a list.
+// ask requests a path, and decodes an answer of /connections strictly.
 func (o *outpost) ask(path string) (*answer, error) {
 	request, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, o.url+path, http.NoBody)
 	if err != nil {
@@ -178,7 +179,7 @@ func (o *outpost) ask(path string) (*answer, error) {
 	return a, nil
 }
 
-// decodeAnswer decodes a list strictly.
+// decodeAnswer decodes an answer of /connections. It rejects unknown fields.
 func decodeAnswer(t testing.TB, body string) (*answer, error) {
 	a := &answer{t: t, body: body, containers: make(map[string]connections)}
 	var list []connections
@@ -202,7 +203,7 @@ func (o *outpost) connections() *answer {
 	return a
 }
 
-// incomplete reports whether the answer says that something of the container is missing.
+// incomplete reports whether the header Outpost-Incomplete names the container.
 func (a *answer) incomplete(name string) bool {
 	for n := range strings.SplitSeq(a.header.Get("Outpost-Incomplete"), ", ") {
 		if n == "/"+name {
@@ -212,8 +213,8 @@ func (a *answer) incomplete(name string) bool {
 	return false
 }
 
-// expect holds a complete container against the endpoints that it listens at and those that it is connected to,
-// both as "address port", in the answer's order.
+// expect expects a complete container with these endpoints, as "address port" in the order of the answer: where it listens and
+// what it is connected to.
 func (a *answer) expect(name string, listening, established []string) {
 	a.t.Helper()
 	if a.incomplete(name) {
@@ -222,11 +223,11 @@ func (a *answer) expect(name string, listening, established []string) {
 	a.expectKnown(name, listening, established)
 }
 
-// expectPartial is expect for an incomplete container.
+// expectPartial expects an incomplete container with these endpoints.
 func (a *answer) expectPartial(name string, listening, established []string) {
 	a.t.Helper()
 	if !a.incomplete(name) {
-		a.t.Errorf("%s is not said to be incomplete", name)
+		a.t.Errorf("%s is not marked as incomplete", name)
 	}
 	a.expectKnown(name, listening, established)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/PabloL007/outpost/internal/web/webtest"
 )
 
-// checkMapPage opens a mapper's page: it shows all nodes, by their hosts, and all links, each with its two ends.
+// checkMapPage opens the page of a mapper. It must show all nodes, grouped by host, and a line for each link.
 func checkMapPage(t *testing.T, m *outpost) {
 	t.Helper()
 	g := m.graph("")
@@ -32,8 +32,8 @@ func checkMapPage(t *testing.T, m *outpost) {
 	p.Shot("three-hosts")
 }
 
-// checkDemoPage opens the demo's page as people do, by Outpost's address alone: it shows the demo's containers and who talks to
-// whom, and then one that is started meanwhile. part names the demo's containers; published is where its web is reached.
+// checkDemoPage opens the page of the demo by Outpost's address alone. It must show the containers and their links, and later a
+// container that starts meanwhile. part returns the name of a container of the demo; published is the endpoint of its web.
 func checkDemoPage(t *testing.T, l *testLab, port int, part func(string) string, published string) {
 	t.Helper()
 	p := webtest.Start(t).Open(fmt.Sprintf("http://localhost:%d", port), 1400, 850)

@@ -11,7 +11,7 @@ import (
 	"github.com/PabloL007/outpost/internal/lab"
 )
 
-// unprivileged starts a daemon as a user without any capability, who may reach the engine.
+// unprivileged starts a daemon as a user without capabilities who has access to the engine.
 func unprivileged(t *testing.T, variables ...string) *outpost {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -35,10 +35,10 @@ func unprivileged(t *testing.T, variables ...string) *outpost {
 		append(variables, interfaces, "DOCKER_HOST=unix://"+socket)...)
 }
 
-// sharedDirectory is a directory of the test that every user may enter.
+// sharedDirectory returns a temporary directory that every user may enter.
 func sharedDirectory(t *testing.T) string {
 	t.Helper()
-	directory, err := os.MkdirTemp("", "e2e-shared") //nolint:usetesting // into t.TempDir no other user may go
+	directory, err := os.MkdirTemp("", "e2e-shared") //nolint:usetesting // other users may not enter t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func sharedDirectory(t *testing.T) string {
 	return directory
 }
 
-// Without any capability and with GET alone, the tables of all containers are read, and what is missing is named.
+// Without capabilities and with GET only, the tables of all containers are read. The log and the answers name what is missing.
 func TestTablesAreReadWithoutCapabilities(t *testing.T) {
 	l := newLab(t)
 	l.run("scratch", "-p", l.port(0)+":80", bare, "/peer", "listen:tcp4:0.0.0.0:80")
@@ -65,7 +65,7 @@ func TestTablesAreReadWithoutCapabilities(t *testing.T) {
 		for i, part := range []string{"scratch", "paused", "private"} {
 			a.expect(l.Name(part), l.endpoints(i), nil)
 		}
-		// Whose sockets are whose on the host's network is not told without a capability or cgroup v2.
+		// Owners on the host's network need capabilities or cgroup v2.
 		a.expectPartial(l.Name("host"), l.endpoints(3), nil)
 	}
 	s := o.snapshot()
@@ -76,15 +76,15 @@ func TestTablesAreReadWithoutCapabilities(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	if n := o.countLogLines(`"sockdiag":"works for 1 of `, "containers; else CAP_SYS_PTRACE and CAP_SYS_ADMIN are missing", `"procfs":"works"`, `"exec":"not needed"`, "owners_by_cgroup"); n != 1 {
-		t.Errorf("%d lines say which ways work:\n%s", n, o.logged())
+		t.Errorf("%d log lines say which methods work, want 1:\n%s", n, o.logged())
 	}
 	if n := o.countLogLines(l.Name("host"), "Unable to obtain inodes"); n != 1 {
 		t.Errorf("the warning is in the log %d times:\n%s", n, o.logged())
 	}
 }
 
-// A /proc that hides processes is named as such, and what was read through it is read otherwise from then on, and
-// through it again when it shows them.
+// While /proc is mounted with hidepid, the reason says so and the daemon uses another method. It uses procfs again once /proc
+// shows all processes.
 func TestHiddenProcessesAreReported(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
@@ -105,7 +105,7 @@ func TestHiddenProcessesAreReported(t *testing.T) {
 	for range 2 {
 		mount("-o", "remount,hidepid=2", proc)
 		for range 2 {
-			// GET alone is permitted, so that the last resort fails too.
+			// The proxy permits GET only, so exec fails too.
 			o.connections().expectPartial(l.Name("it"), nil, nil)
 		}
 		if c := o.snapshot().container(t, l.Name("it")); c.Method != "none" || !strings.Contains(c.Reason, "exec not permitted") {
@@ -124,7 +124,7 @@ func TestHiddenProcessesAreReported(t *testing.T) {
 	}
 }
 
-// A way that is forced and cannot work ends the program and says why.
+// A forced method that cannot work ends the daemon with status 1 and the reason.
 func TestUnworkableForcedMethodEndsTheDaemon(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", nil)
@@ -136,7 +136,7 @@ func TestUnworkableForcedMethodEndsTheDaemon(t *testing.T) {
 	}
 }
 
-// In a container without the host's /proc no process of others is in sight.
+// In a container without the host's /proc, the procfs method cannot see other containers' processes.
 func TestForcedProcfsNeedsTheHostsProc(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", nil)
@@ -150,7 +150,7 @@ func TestForcedProcfsNeedsTheHostsProc(t *testing.T) {
 	}
 }
 
-// logs returns all that a container has printed.
+// logs returns the output of a container.
 func (l *testLab) logs(part string) string {
 	l.t.Helper()
 	logged, err := exec.CommandContext(l.t.Context(), "docker", "logs", l.Name(part)).CombinedOutput()
@@ -160,21 +160,21 @@ func (l *testLab) logs(part string) string {
 	return string(logged)
 }
 
-// expectUnworkable waits until the daemon has ended by itself, and holds its last words against the reason.
+// expectUnworkable waits until the daemon has ended with status 1 and the reason in its log.
 func (o *outpost) expectUnworkable(reason string) {
 	o.t.Helper()
 	select {
 	case <-o.done:
 	case <-time.After(20 * time.Second):
-		o.t.Fatalf("it goes on, although %s", reason)
+		o.t.Fatalf("the daemon still runs, although %s", reason)
 	}
 	if status := o.end(); status != 1 || !strings.Contains(o.logged(), reason) {
 		o.t.Errorf("status %d:\n%s", status, o.logged())
 	}
-	o.status = 0 // as was asked for
+	o.status = 0 // expected
 }
 
-// A forced way is tried as soon as the engine answers, also when it did not at the start.
+// A forced method is tried once the engine answers, even if the engine starts after the daemon.
 func TestForcedMethodIsTriedWhenTheEngineAnswers(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", nil)
@@ -185,8 +185,8 @@ func TestForcedMethodIsTriedWhenTheEngineAnswers(t *testing.T) {
 	o.expectUnworkable("OUTPOST_COLLECTOR=exec does not work: exec not permitted")
 }
 
-// On cgroup v2, and with the host's network and cgroups, the owners on the host's network are told without any
-// capability, also those of other users' processes.
+// With cgroup v2, the host's network and the host's cgroup namespace, owners on the host's network are found without
+// capabilities, including processes of other users.
 func TestOwnersAreFoundByCgroup(t *testing.T) {
 	e := newEngine(t, "10.77.0.23/24", lab.EngineOptions{CgroupV2: true})
 	if err := e.Load(t.Context(), outpostImage(t)); err != nil {
@@ -214,12 +214,12 @@ func TestOwnersAreFoundByCgroup(t *testing.T) {
 	at := func(port string) []string { return []string{"10.77.0.23 " + port} }
 	a.expectListening(e.Name("root"), []string{"10.77.0.23 8001", "127.0.0.1 8002"})
 	if n := len(a.containers["/"+e.Name("root")].Established); n != 2 {
-		t.Errorf("root has %d connections, want both ends of the one that is not accepted", n)
+		t.Errorf("root has %d connections, want both ends of its unaccepted one", n)
 	}
 	a.expect(e.Name("user"), at("8003"), nil)
 	a.expectListening(e.Name("workers"), at("8004"))
 	if n := len(a.containers["/"+e.Name("workers")].Established); n != 2 {
-		t.Errorf("workers has %d connections, want the master's end and the worker's", n)
+		t.Errorf("workers has %d connections, want the ends of the main process and of the worker", n)
 	}
 	a.expect(e.Name("execed"), at("8005"), nil)
 	a.expect(e.Name("bridge"), at("8006"), nil)
@@ -228,14 +228,14 @@ func TestOwnersAreFoundByCgroup(t *testing.T) {
 	if root, bridge := s.container(t, e.Name("root")), s.container(t, e.Name("bridge")); root.Method != "sockdiag" || bridge.Method != "procfs" {
 		t.Errorf("%s, %s", root.Method, bridge.Method)
 	}
-	// In a cgroup namespace of its own Outpost does not see them.
+	// In a private cgroup namespace, Outpost does not see the cgroups of others.
 	if a := run("outpost-private", "10.77.0.23:9058", "--cgroupns", "private").connections(); !a.incomplete(e.Name("root")) {
 		t.Error("root is complete")
 	}
 }
 
-// A socket that is held by two containers is named with both on cgroup v2 too, where descriptors may be looked at: the
-// cgroup alone names its maker.
+// On cgroup v2 too, both containers that hold a socket list it, if descriptors may be read. The cgroup names only the container
+// that created the socket.
 func TestSocketOfTwoContainersIsListedWithBothByCgroup(t *testing.T) {
 	e := newEngine(t, "10.77.0.25/24", lab.EngineOptions{CgroupV2: true})
 	host := []string{"--network", "host", "-v", t.TempDir() + ":/run/shared"}
@@ -246,8 +246,8 @@ func TestSocketOfTwoContainersIsListedWithBothByCgroup(t *testing.T) {
 	a.expect(e.Name("taker"), []string{"10.77.0.25 8001", "10.77.0.25 8002"}, nil)
 }
 
-// In a cgroup namespace of its own Outpost sees of its own container no name, not even beside one that joined its
-// network; and knows it all the same, by its process.
+// In a private cgroup namespace, Outpost does not see the name of its own container in its cgroup. It still knows the container
+// by its process, even if another container joined its network.
 func TestOwnContainerIsKnownInPrivateCgroups(t *testing.T) {
 	e := newEngine(t, "10.77.0.26/24", lab.EngineOptions{CgroupV2: true})
 	if err := e.Load(t.Context(), outpostImage(t)); err != nil {

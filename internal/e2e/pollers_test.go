@@ -11,27 +11,27 @@ import (
 	"time"
 )
 
-// deadline is within what every request ends: a collection that runs, and the next, each with an engine that does not
-// answer its list in 10 s.
+// deadline is the maximum time of a request. It may wait for a running collection and for the next one, each with an engine that
+// does not list containers within 10 s.
 const deadline = 40 * time.Second
 
-// check returns what is wrong with an answer to a request that was made between two moments.
+// check returns an error if the answer to a request between two moments is wrong.
 type check func(a *answer, began, ended time.Time) error
 
-// pollers ask for /connections again and again, ten of them no more often than a client may.
+// pollers request /connections repeatedly. Ten of them stay below the rate limit of a client.
 type pollers struct {
-	t     testing.TB
-	o     *outpost
-	check check
-	may   func(began, ended time.Time) bool // be unavailable
-	stop  func()
-	group sync.WaitGroup
+	t       testing.TB
+	o       *outpost
+	check   check
+	mayFail func(began, ended time.Time) bool // whether 503 is accepted
+	stop    func()
+	group   sync.WaitGroup
 
 	mu    sync.Mutex
 	tally tally
 }
 
-// tally is what pollers saw.
+// tally counts the answers of pollers.
 type tally struct {
 	requests, incomplete int
 	unavailable          int // 503, with a reason
@@ -40,24 +40,24 @@ type tally struct {
 }
 
 func (t tally) String() string {
-	return fmt.Sprintf("%d requests, %d of them 503, %d incomplete, %d wrong, the slowest %s",
+	return fmt.Sprintf("%d requests: %d answered 503, %d incomplete, %d wrong, slowest %s",
 		t.requests, t.unavailable, t.incomplete, len(t.wrong), t.slowest.Round(time.Millisecond))
 }
 
-// poll starts pollers of a daemon, whose answers are judged; it may be unavailable.
+// startPollers starts n pollers of a daemon. They check each answer, and accept 503 at any time.
 func startPollers(o *outpost, n int, check check) *pollers {
 	return startPollersAllowing(o, n, check, func(time.Time, time.Time) bool { return true })
 }
 
-// startPollersAllowing is poll, of a daemon that may be unavailable then and there.
-func startPollersAllowing(o *outpost, n int, check check, may func(began, ended time.Time) bool) *pollers {
-	p := &pollers{t: o.t, o: o, check: check, may: may}
+// startPollersAllowing is startPollers that accepts 503 only where mayFail returns true.
+func startPollersAllowing(o *outpost, n int, check check, mayFail func(began, ended time.Time) bool) *pollers {
+	p := &pollers{t: o.t, o: o, check: check, mayFail: mayFail}
 	ctx, cancel := context.WithCancel(o.t.Context())
 	p.stop = func() {
 		cancel()
 		p.group.Wait()
 	}
-	o.t.Cleanup(p.stop) // where the test fails before it ends them
+	o.t.Cleanup(p.stop) // if the test fails before it stops them
 	for range n {
 		p.group.Go(func() { p.run(ctx) })
 	}
@@ -86,8 +86,8 @@ func (p *pollers) ask() {
 	switch {
 	case err != nil:
 	case ended.Sub(began) > deadline:
-		err = fmt.Errorf("it took %s", ended.Sub(began))
-	case a.status == http.StatusServiceUnavailable && strings.Contains(a.body, `{"error":"`) && p.may(began, ended):
+		err = fmt.Errorf("the answer took %s", ended.Sub(began))
+	case a.status == http.StatusServiceUnavailable && strings.Contains(a.body, `{"error":"`) && p.mayFail(began, ended):
 		p.tally.unavailable++
 		return
 	case a.status != http.StatusOK:
@@ -103,14 +103,14 @@ func (p *pollers) ask() {
 	}
 }
 
-// so returns what was seen so far.
+// current returns the tally so far.
 func (p *pollers) current() tally {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.tally
 }
 
-// end stops the pollers, and fails the test for every wrong answer.
+// end stops the pollers and fails the test if an answer was wrong.
 func (p *pollers) end() tally {
 	p.t.Helper()
 	p.stop()
@@ -120,7 +120,7 @@ func (p *pollers) end() tally {
 	return p.tally
 }
 
-// hasEndpoints checks that a container is known completely, or said not to be, and listens and is connected as it is known to.
+// hasEndpoints checks that a container is listed and either incomplete or exactly with these endpoints.
 func hasEndpoints(name string, listening, established []string) check {
 	return func(a *answer, _, _ time.Time) error {
 		c, ok := a.containers["/"+name]
@@ -136,12 +136,12 @@ func hasEndpoints(name string, listening, established []string) check {
 	}
 }
 
-// complete checks as hasEndpoints does, and that the container is known completely.
+// isComplete is hasEndpoints that rejects an incomplete container.
 func isComplete(name string, listening, established []string) check {
 	return requireComplete(hasEndpoints(name, listening, established), name)
 }
 
-// requireComplete checks as another does, and that containers are known completely.
+// requireComplete adds to a check that some containers are complete.
 func requireComplete(check check, names ...string) check {
 	return func(a *answer, began, ended time.Time) error {
 		for _, name := range names {
@@ -153,7 +153,7 @@ func requireComplete(check check, names ...string) check {
 	}
 }
 
-// all checks by each of some checks.
+// allOf combines checks.
 func allOf(checks ...check) check {
 	return func(a *answer, began, ended time.Time) error {
 		for _, check := range checks {
@@ -165,17 +165,17 @@ func allOf(checks ...check) check {
 	}
 }
 
-// outages are when something is made to fail, until all is well again.
+// outages are the periods from a fault until the recovery.
 type outages struct {
 	mu    sync.Mutex
 	began []time.Time
-	ended []time.Time // one less while the last goes on
+	ended []time.Time // one shorter during an outage
 }
 
 func (o *outages) begin() { o.mu.Lock(); o.began = append(o.began, time.Now()); o.mu.Unlock() }
 func (o *outages) end()   { o.mu.Lock(); o.ended = append(o.ended, time.Now()); o.mu.Unlock() }
 
-// touch reports whether there was an outage between two moments.
+// touch reports whether an outage overlaps the time between two moments.
 func (o *outages) touch(began, ended time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -187,7 +187,7 @@ func (o *outages) touch(began, ended time.Time) bool {
 	return false
 }
 
-// check checks by one what was asked outside of them all, and by another the rest.
+// check uses within for requests that overlap an outage, and outside for the others.
 func (o *outages) check(outside, within check) check {
 	return func(a *answer, began, ended time.Time) error {
 		if o.touch(began, ended) {
@@ -197,19 +197,19 @@ func (o *outages) check(outside, within check) check {
 	}
 }
 
-// profiled has a daemon collect its garbage when it is told to, so that what it holds can be measured.
+// profiled makes a daemon serve profiles, which can trigger a garbage collection before its memory is measured.
 const profiled = "OUTPOST_PPROF=127.0.0.1:0"
 
-// usage is what a daemon takes: held is what is no garbage of its memory, resident all that it has of the machine's.
+// usage is what a daemon uses: heldKiB is its live heap, residentKiB its memory as the kernel counts it.
 type usage struct{ goroutines, descriptors, heldKiB, residentKiB int }
 
-// usage returns what a daemon that is profiled takes when nobody asks it any more.
+// usage measures an idle daemon. It needs profiled.
 func (o *outpost) usage() usage {
 	o.t.Helper()
 	http.DefaultClient.CloseIdleConnections()
-	time.Sleep(time.Second) // for the daemon to notice
+	time.Sleep(time.Second) // the daemon closes its ends
 	profiles := &outpost{t: o.t, url: o.serving("Serving profiles")}
-	for range 3 { // pools are emptied by the second
+	for range 3 { // the second collection empties the pools
 		profiles.get("/debug/pprof/heap?gc=1&debug=1")
 	}
 	http.DefaultClient.CloseIdleConnections()
@@ -229,31 +229,30 @@ func (o *outpost) usage() usage {
 	}
 }
 
-// exceeds reports whether it is more than before, but for what is not the same at each look: connections to the engine that
-// are kept, with two goroutines each, the garbage of one request with what is made once, and memory that the runtime gives
-// back by and by.
+// exceeds reports whether u is more than before, beyond what differs between measurements: kept connections to the engine with
+// two goroutines each, the garbage of one request, and memory that the runtime returns gradually.
 func (u usage) exceeds(before usage) bool {
 	const connections, garbage, kept = 8, 1 << 10, 24 << 10
 	return u.goroutines > before.goroutines+2*connections || u.descriptors > before.descriptors+connections ||
 		u.heldKiB > before.heldKiB+garbage || u.residentKiB > before.residentKiB+kept
 }
 
-// returned holds what the daemon takes against what it took before, once the past is forgotten that it may remember.
+// expectUsage expects the daemon to use no more than before, once it has forgotten past links.
 func (o *outpost) expectUsage(before usage) {
 	o.t.Helper()
 	const remembered = 90 * time.Second
 	after := o.usage()
 	for limit := time.Now().Add(remembered); after.exceeds(before) && time.Now().Before(limit); after = o.usage() {
-		_ = o.get("/v1/graph") // which forgets
+		_ = o.get("/v1/graph") // forgets past links
 	}
 	if after.exceeds(before) {
-		o.t.Errorf("it takes more than before")
+		o.t.Errorf("the daemon uses more than before")
 	}
-	o.t.Logf("it took %+v before, %+v after", before, after)
+	o.t.Logf("usage before: %+v, after: %+v", before, after)
 }
 
-// awaitRecovery waits for a whole answer, no longer than an interval of usual pollers.
-func (o *outpost) awaitRecovery(whole check) {
+// awaitRecovery waits until the check accepts an answer, at most 15 s: a usual interval of pollers.
+func (o *outpost) awaitRecovery(healthy check) {
 	o.t.Helper()
 	const interval = 15 * time.Second
 	var last string
@@ -261,7 +260,7 @@ func (o *outpost) awaitRecovery(whole check) {
 		began := time.Now()
 		a := o.get("/connections")
 		if a.status == http.StatusOK {
-			err := whole(a, began, time.Now())
+			err := healthy(a, began, time.Now())
 			if err == nil {
 				return
 			}
@@ -270,7 +269,7 @@ func (o *outpost) awaitRecovery(whole check) {
 			last = a.body
 		}
 		if time.Now().After(limit) {
-			o.t.Fatalf("it does not recover: %s\n%s", last, o.logged())
+			o.t.Fatalf("no recovery within 15 s: %s\n%s", last, o.logged())
 		}
 	}
 }

@@ -13,33 +13,33 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// filter passes what it permits on to the engine, answers 403 to the rest, and keeps what it was asked for, as "GET /path"
-// without the API's version and IDs.
+// apiFilter forwards permitted calls to the engine and answers 403 to the others. It records each call as "GET /path", without
+// the API version and with {id} in place of IDs.
 type apiFilter struct {
 	engine  http.Handler
 	permits func(call string) bool
 
-	mu               sync.Mutex
-	passed, refusals map[string]bool
+	mu              sync.Mutex
+	passed, refused map[string]bool
 }
 
 func newAPIFilter(t testing.TB, permits func(call string) bool) *apiFilter {
-	return &apiFilter{engine: engineProxy(t), permits: permits, passed: make(map[string]bool), refusals: make(map[string]bool)}
+	return &apiFilter{engine: engineProxy(t), permits: permits, passed: make(map[string]bool), refused: make(map[string]bool)}
 }
 
 var (
-	apiVersion = regexp.MustCompile(`^/v1\.[0-9]+/`)
-	anID       = regexp.MustCompile(`^/(containers|exec)/[0-9a-f]{64}/`)
+	versionPrefix = regexp.MustCompile(`^/v1\.[0-9]+/`)
+	idInPath      = regexp.MustCompile(`^/(containers|exec)/[0-9a-f]{64}/`)
 )
 
 func (f *apiFilter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	call := r.Method + " " + anID.ReplaceAllString(apiVersion.ReplaceAllString(r.URL.Path, "/"), "/$1/{id}/")
+	call := r.Method + " " + idInPath.ReplaceAllString(versionPrefix.ReplaceAllString(r.URL.Path, "/"), "/$1/{id}/")
 	permitted := f.permits(call)
 	f.mu.Lock()
 	if permitted {
 		f.passed[call] = true
 	} else {
-		f.refusals[call] = true
+		f.refused[call] = true
 	}
 	f.mu.Unlock()
 	if !permitted {
@@ -49,28 +49,28 @@ func (f *apiFilter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.engine.ServeHTTP(w, r)
 }
 
-// expect holds what was asked for, and what of it was refused, against all that may be.
+// expect compares all forwarded and all refused calls.
 func (f *apiFilter) expect(t *testing.T, passed, refused []string) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if diff := cmp.Diff(passed, slices.Sorted(maps.Keys(f.passed))); diff != "" {
-		t.Errorf("passed on (-want +got):\n%s", diff)
+		t.Errorf("forwarded (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(refused, slices.Sorted(maps.Keys(f.refusals))); diff != "" {
+	if diff := cmp.Diff(refused, slices.Sorted(maps.Keys(f.refused))); diff != "" {
 		t.Errorf("refused (-want +got):\n%s", diff)
 	}
 }
 
-// reads reports whether a call is one that changes nothing.
+// isRead reports whether a call changes nothing.
 func isRead(call string) bool {
 	return strings.HasPrefix(call, "GET ") || strings.HasPrefix(call, "HEAD ")
 }
 
-// least is what a socket proxy has to let through for everything but commands. HEAD is not among it.
+// requiredCalls are the calls that a socket proxy must permit for sockdiag and procfs. HEAD is not among them.
 var requiredCalls = []string{"GET /_ping", "GET /containers/json", "GET /containers/{id}/json", "GET /events", "GET /version"}
 
-// Behind a proxy that lets nothing through but what is needed, everything is told by each way to read but commands.
+// Behind a proxy that permits only the required calls, sockdiag and procfs read everything.
 func TestReadsThroughLeastPrivilegeProxy(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
@@ -98,7 +98,7 @@ func TestReadsThroughLeastPrivilegeProxy(t *testing.T) {
 	}
 }
 
-// Commands take these calls beside, and nothing else.
+// The exec method makes exactly these calls.
 func TestExecMethodMakesOnlyTheseCalls(t *testing.T) {
 	l := newLab(t)
 	l.peer("it", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")

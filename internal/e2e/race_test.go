@@ -2,5 +2,5 @@
 
 package e2e
 
-// buildFlags build the daemon: with the race detector when the tests have it.
+// buildFlags build the daemon with the race detector, as the tests are.
 var buildFlags = []string{"-race"}

@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// wire passes bytes between the daemon and the engine, and can be made to fail as a wire does.
+// relay forwards bytes between the daemon and the engine. It can refuse, corrupt, suspend or cut connections.
 type relay struct {
 	t      testing.TB
 	socket string
 
 	mu       sync.Mutex
 	refuses  bool
-	garbles  bool
-	gate     chan struct{} // closed where bytes pass
-	carriers map[net.Conn]struct{}
+	corrupts bool
+	gate     chan struct{} // closed while bytes pass
+	conns    map[net.Conn]struct{}
 
-	close func() // ends it, as the end of the test does
+	close func() // stops the relay; the end of the test does so too
 }
 
 func newRelay(t testing.TB, path string) *relay {
 	t.Helper()
-	w := &relay{t: t, socket: engineSocket(t), gate: make(chan struct{}), carriers: make(map[net.Conn]struct{})}
+	w := &relay{t: t, socket: engineSocket(t), gate: make(chan struct{}), conns: make(map[net.Conn]struct{})}
 	close(w.gate)
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "unix", path)
@@ -39,7 +39,7 @@ func newRelay(t testing.TB, path string) *relay {
 			if err != nil {
 				return
 			}
-			running.Go(func() { w.carry(client) })
+			running.Go(func() { w.forward(client) })
 		}
 	})
 	w.close = sync.OnceFunc(func() {
@@ -52,15 +52,15 @@ func newRelay(t testing.TB, path string) *relay {
 	return w
 }
 
-func (w *relay) carry(client net.Conn) {
+func (w *relay) forward(client net.Conn) {
 	defer func() { _ = client.Close() }()
 	w.mu.Lock()
-	refuses, garbles := w.refuses, w.garbles
+	refuses, corrupts := w.refuses, w.corrupts
 	w.mu.Unlock()
-	if garbles {
+	if corrupts {
 		_, _ = io.WriteString(client, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n\x00\xff[{]")
 	}
-	if refuses || garbles {
+	if refuses || corrupts {
 		return
 	}
 	var dialer net.Dialer
@@ -70,19 +70,19 @@ func (w *relay) carry(client net.Conn) {
 	}
 	defer func() { _ = engine.Close() }()
 	w.mu.Lock()
-	if w.refuses { // since it was asked
+	if w.refuses { // changed since the connection began
 		w.mu.Unlock()
 		return
 	}
-	w.carriers[client], w.carriers[engine] = struct{}{}, struct{}{}
+	w.conns[client], w.conns[engine] = struct{}{}, struct{}{}
 	w.mu.Unlock()
 	var both sync.WaitGroup
 	both.Go(func() { w.copy(engine, client) })
 	both.Go(func() { w.copy(client, engine) })
 	both.Wait()
 	w.mu.Lock()
-	delete(w.carriers, client)
-	delete(w.carriers, engine)
+	delete(w.conns, client)
+	delete(w.conns, engine)
 	w.mu.Unlock()
 }
 
@@ -106,11 +106,11 @@ func (w *relay) copy(to, from net.Conn) {
 	}
 }
 
-// cut breaks all connections off, that of the events too.
+// cut closes all connections, including the event stream.
 func (w *relay) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for conn := range w.carriers {
+	for conn := range w.conns {
 		_ = conn.Close()
 	}
 }
@@ -131,14 +131,14 @@ func (w *relay) thaw() {
 	}
 }
 
-func (w *relay) set(refuses, garbles bool) {
+func (w *relay) set(refuses, corrupts bool) {
 	w.mu.Lock()
-	w.refuses, w.garbles = refuses, garbles
+	w.refuses, w.corrupts = refuses, corrupts
 	w.mu.Unlock()
 	w.cut()
 }
 
-// faults are those of the wire, each of which lasts as long as it is given.
+// faults returns the faults of the relay. Each lasts for a given time.
 func (w *relay) faults() []func(time.Duration) {
 	return []func(time.Duration){
 		func(d time.Duration) { w.set(true, false); time.Sleep(d); w.set(false, false) },

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// snapshotAnswer is an answer of GET /v1/snapshot, as far as the tests look at it.
+// snapshotAnswer has the fields of GET /v1/snapshot that the tests use.
 type snapshotAnswer struct {
 	Host       struct{ Addresses []string }
 	Containers []*snapshotContainer
@@ -47,7 +47,7 @@ func (o *outpost) snapshot() snapshotAnswer {
 	return s
 }
 
-// of returns one container.
+// container returns a container by its name.
 func (s snapshotAnswer) container(t testing.TB, name string) *snapshotContainer {
 	t.Helper()
 	for _, c := range s.Containers {
@@ -55,11 +55,11 @@ func (s snapshotAnswer) container(t testing.TB, name string) *snapshotContainer 
 			return c
 		}
 	}
-	t.Fatalf("no %s in the snapshot", name)
+	t.Fatalf("%s is not in the snapshot", name)
 	return nil
 }
 
-// listens lists the listeners as "address port", but for the resolver that the engine puts into a container.
+// listens returns the listeners as "address port", without the engine's own DNS resolver in the container.
 func (c *snapshotContainer) listens() []string {
 	var all []string
 	for _, l := range c.Listening {
@@ -70,8 +70,8 @@ func (c *snapshotContainer) listens() []string {
 	return all
 }
 
-// withoutMethodDetails drops what differs from method to method: which it is, what only one measures, and what closes by
-// itself.
+// withoutMethodDetails returns containers without what differs between methods: the method, process names and measurements, and
+// connections that close by themselves.
 func (s snapshotAnswer) withoutMethodDetails(names ...string) []*snapshotContainer {
 	var all []*snapshotContainer
 	for _, c := range s.Containers {

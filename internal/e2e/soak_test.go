@@ -17,16 +17,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// ledger knows which containers a test has started and removed, and when.
+// ledger records when a test started and removed each container.
 type ledger struct {
 	mu      sync.Mutex
 	entries map[string]entry
 }
 
-// entry is a container's life: it is as judged from started until leaving, and certainly not there after gone.
+// entry is the life of a container. The check applies from started to leaving. After gone, the container must not be listed.
 type entry struct {
 	check                  check
-	dialled                int // connections that it holds
+	dialled                int // its connections
 	started, leaving, gone time.Time
 }
 
@@ -36,7 +36,7 @@ func (e *entry) runs(began, ended time.Time) bool {
 
 func (e *entry) over(began time.Time) bool { return !e.gone.IsZero() && e.gone.Before(began) }
 
-func (l *ledger) note(name string, change func(*entry)) {
+func (l *ledger) update(name string, change func(*entry)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[name]
@@ -44,43 +44,43 @@ func (l *ledger) note(name string, change func(*entry)) {
 	l.entries[name] = e
 }
 
-// check holds which containers are listed, and what of them is, against which there were.
+// check compares the listed containers with those that existed during the request.
 func (l *ledger) check(a *answer, began, ended time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name, e := range l.entries {
 		if e.runs(began, ended) {
 			if err := e.check(a, began, ended); err != nil {
-				return fmt.Errorf("since %s: %w", e.started.Format("15:04:05.000"), err)
+				return fmt.Errorf("running since %s: %w", e.started.Format("15:04:05.000"), err)
 			}
 		}
 		if _, listed := a.containers["/"+name]; listed && e.over(began) {
-			return fmt.Errorf("%s is gone since %s and listed", name, e.gone.Format("15:04:05.000"))
+			return fmt.Errorf("%s was removed at %s and is still listed", name, e.gone.Format("15:04:05.000"))
 		}
 	}
 	return nil
 }
 
-// dialled is how many connections all of them hold at the least and at the most.
-func (l *ledger) dialled(began, ended time.Time) (least, most int) {
+// dialled returns the minimum and maximum number of connections that all containers hold.
+func (l *ledger) dialled(began, ended time.Time) (minConns, maxConns int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range l.entries {
 		if e.runs(began, ended) {
-			least += e.dialled
+			minConns += e.dialled
 		}
 		if !e.over(began) {
-			most += e.dialled
+			maxConns += e.dialled
 		}
 	}
-	return least, most
+	return minConns, maxConns
 }
 
-// pass starts a container, lets it live for a moment, and removes it. It holds so many connections to an address, and listens
-// where it is told to.
-func (l *ledger) pass(ctx context.Context, lab *testLab, part string, life time.Duration, listening []string, dialled int, address string, args ...string) error {
+// runContainer starts a container, waits for life, and removes the container. The container listens on the given endpoints and
+// holds dialled connections to address.
+func (l *ledger) runContainer(ctx context.Context, lab *testLab, part string, life time.Duration, listening []string, dialled int, address string, args ...string) error {
 	name := lab.Name(part)
-	l.note(name, func(e *entry) {
+	l.update(name, func(e *entry) {
 		e.check, e.dialled = hasEndpoints(name, listening, slices.Repeat([]string{strings.ReplaceAll(address, ":", " ")}, dialled)), dialled
 	})
 	if dialled > 0 {
@@ -92,14 +92,14 @@ func (l *ledger) pass(ctx context.Context, lab *testLab, part string, life time.
 		err = lab.Ready(uncancelled, part)
 	}
 	if err == nil {
-		l.note(name, func(e *entry) { e.started = time.Now() })
-		_ = pause(ctx, life) // it is removed then too
+		l.update(name, func(e *entry) { e.started = time.Now() })
+		_ = pause(ctx, life) // the container is removed after an error too
 	}
-	l.note(name, func(e *entry) { e.leaving = time.Now() })
+	l.update(name, func(e *entry) { e.leaving = time.Now() })
 	if _, removed := lab.Docker(uncancelled, "rm", "-f", name); removed != nil {
 		return errors.Join(err, removed)
 	}
-	l.note(name, func(e *entry) { e.gone = time.Now() })
+	l.update(name, func(e *entry) { e.gone = time.Now() })
 	return err
 }
 
@@ -112,11 +112,11 @@ func pause(ctx context.Context, duration time.Duration) error {
 	}
 }
 
-// 500 containers are started and removed while ten clients poll, which takes an engine minutes: each answer has those that ran,
-// and not those that were gone.
+// 500 containers start and end while ten clients poll, which takes minutes. Each answer lists the running containers and none
+// of the removed ones.
 func TestManyContainersComeAndGo(t *testing.T) {
 	l := newLab(t)
-	const containers, atOnce = 500, 6
+	const containers, maxParallel = 500, 6
 	l.peer("stays", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	o := startRelease(t, interfaces, profiled)
 	o.connections()
@@ -124,10 +124,10 @@ func TestManyContainersComeAndGo(t *testing.T) {
 	lives := &ledger{entries: make(map[string]entry)}
 	p := startPollers(o, 10, allOf(isComplete(l.Name("stays"), l.endpoints(0), nil), lives.check))
 	var churn errgroup.Group
-	churn.SetLimit(atOnce)
+	churn.SetLimit(maxParallel)
 	for i := range containers {
 		churn.Go(func() error {
-			return lives.pass(t.Context(), l, fmt.Sprint("goes", i), 0, nil, 0, "", "--network", "none", bare, "/peer", "listen:tcp4:0.0.0.0:80")
+			return lives.runContainer(t.Context(), l, fmt.Sprint("goes", i), 0, nil, 0, "", "--network", "none", bare, "/peer", "listen:tcp4:0.0.0.0:80")
 		})
 	}
 	if err := churn.Wait(); err != nil {
@@ -141,8 +141,8 @@ func TestManyContainersComeAndGo(t *testing.T) {
 	o.expectUsage(before)
 }
 
-// For as long as SOAK says, by default a short while: containers and connections come and go, ten poll, the event stream is
-// cut at random, and there is a fault every now and then. Every answer is held against what the test itself opened.
+// For the duration of SOAK, by default 30 s, containers and connections come and go while ten clients poll. The event stream is
+// cut at random, and faults occur at intervals. Every answer is compared with what the test itself opened.
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	duration, every := 30*time.Second, 6*time.Second
@@ -174,7 +174,7 @@ func TestSoak(t *testing.T) {
 	)
 	healthy := requireComplete(check, stay...)
 	o.awaitRecovery(healthy)
-	for range 20 { // what is made once is made before it is counted
+	for range 20 { // reach a steady state before the measurement
 		o.connections()
 	}
 	before := o.usage()
@@ -184,7 +184,7 @@ func TestSoak(t *testing.T) {
 	var outages outages
 	p := startPollersAllowing(o, 10, outages.check(healthy, check), outages.touch)
 	var load errgroup.Group
-	defer func() { // where the test fails before they have ended
+	defer func() { // if the test fails before they have ended
 		cancel()
 		_ = load.Wait()
 	}()
@@ -193,7 +193,7 @@ func TestSoak(t *testing.T) {
 		load.Go(func() error {
 			for i := 0; ctx.Err() == nil; i++ {
 				life, dialled := time.Duration(rand.IntN(3000))*time.Millisecond, rand.IntN(6)
-				if err := lives.pass(ctx, l, fmt.Sprintf("goes-%d-%d", lane, i), life, l.endpoints(1+lane), dialled, visited,
+				if err := lives.runContainer(ctx, l, fmt.Sprintf("goes-%d-%d", lane, i), life, l.endpoints(1+lane), dialled, visited,
 					"-p", l.port(1+lane)+":80", tools, "peer", "listen:tcp4:0.0.0.0:80"); err != nil && ctx.Err() == nil {
 					return err
 				}
@@ -223,17 +223,17 @@ func TestSoak(t *testing.T) {
 	}
 	tally := p.end()
 	o.awaitRecovery(healthy)
-	time.Sleep(min(duration, time.Minute)) // so long what came and went is remembered
+	time.Sleep(min(duration, time.Minute)) // until past links are forgotten
 	t.Logf("%s: %s; %d containers and %d connections came and went; %d faults", duration, tally, passed.Load(), opened.Load(), made)
 	o.expectUsage(before)
 	if made == 0 || passed.Load() == 0 || opened.Load() == 0 || tally.requests == tally.unavailable {
-		t.Error("nothing was tried")
+		t.Error("the test made no fault, no load or no successful request")
 	}
 }
 
-// accepted checks a container that listens, and is connected to as many clients as it is known to; those at an address that
-// comes and goes are not counted.
-func accepted(name string, listening []string, passing string, count func(began, ended time.Time) (least, most int)) check {
+// accepted checks the listeners of a container and its number of clients, which count bounds. Clients at the address passing do
+// not count.
+func accepted(name string, listening []string, passing string, count func(began, ended time.Time) (minConns, maxConns int)) check {
 	return func(a *answer, began, ended time.Time) error {
 		c, ok := a.containers["/"+name]
 		if ok && a.incomplete(name) {
@@ -245,14 +245,14 @@ func accepted(name string, listening []string, passing string, count func(began,
 				n++
 			}
 		}
-		if least, most := count(began, ended); !ok || n < least || n > most || fmt.Sprint(c.Listening) != fmt.Sprint(listening) {
-			return fmt.Errorf("%s: %d connections, want %d to %d: %v", name, n, least, most, c)
+		if minConns, maxConns := count(began, ended); !ok || n < minConns || n > maxConns || fmt.Sprint(c.Listening) != fmt.Sprint(listening) {
+			return fmt.Errorf("%s: %d connections, want %d to %d: %v", name, n, minConns, maxConns, c)
 		}
 		return nil
 	}
 }
 
-// visits checks a container that listens nowhere, and is connected to one endpoint, or is not, no more often than it visits.
+// visits checks a container without listeners. All its connections, at most connectionsPerVisit, lead to one endpoint.
 func visits(name, at string) check {
 	return func(a *answer, _, _ time.Time) error {
 		c, ok := a.containers["/"+name]
@@ -263,27 +263,27 @@ func visits(name, at string) check {
 	}
 }
 
-// connectionsPerVisit is how many connections, one after the other, a visitor makes at a time.
+// connectionsPerVisit is the number of connections that a visitor makes per command, one after the other.
 const connectionsPerVisit = 100
 
-// runFaults makes faults in turns until ctx ends, and cuts the stream of events at random; it returns how many it made.
-func runFaults(ctx context.Context, w *relay, every time.Duration, through func(fault func())) (made int) {
-	const longest = 3 * time.Second
+// runFaults causes faults in random order until ctx ends, and cuts the event stream at random. It returns their number.
+func runFaults(ctx context.Context, w *relay, every time.Duration, through func(fault func())) (faulted int) {
+	const maxFault = 3 * time.Second
 	faults := w.faults()
 	for {
 		rand.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 		for _, fault := range faults {
 			if errors.Is(pause(ctx, every/2), context.DeadlineExceeded) {
-				return made
+				return faulted
 			}
 			if rand.IntN(2) == 0 {
 				through(w.cut)
 			}
 			if pause(ctx, every/2) != nil {
-				return made
+				return faulted
 			}
-			through(func() { fault(min(longest, every/2)) })
-			made++
+			through(func() { fault(min(maxFault, every/2)) })
+			faulted++
 		}
 	}
 }

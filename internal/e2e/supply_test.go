@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// The binary that `make build` makes here and the one of the image, compiled in another place by another copy of the
-// toolchain with no cache in common, are the same to the last byte.
+// `make build` and the image build produce the same binary, byte for byte. They use different directories, copies of the
+// toolchain and caches.
 func TestBuildIsReproducible(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -36,7 +36,8 @@ func TestBuildIsReproducible(t *testing.T) {
 	}
 }
 
-// A database with two vulnerabilities in what is called, of which one is accepted, and with one in what is not called.
+// The database has two vulnerabilities in functions that Outpost calls, one of them accepted, and one in another function. The
+// check fails for the called one that is not accepted.
 func TestUnacceptedVulnerabilitiesFail(t *testing.T) {
 	database := t.TempDir()
 	entry := func(id, path, symbol string) {
@@ -64,42 +65,42 @@ func TestUnacceptedVulnerabilitiesFail(t *testing.T) {
 	command.Env = append(os.Environ(), "ACCEPTED="+writeLines(t, "GO-2026-0001  for a reason", "GO-2026-0003", "GO-2026-0004  for another"))
 	output, err := command.CombinedOutput()
 	if err == nil {
-		t.Error("what is not accepted fails nothing")
+		t.Error("a vulnerability that is not accepted does not fail the check")
 	}
 	for line, said := range map[string]bool{
 		"vuln: accepted: GO-2026-0001  for a reason\n": true, "vuln: GO-2026-0002 is not accepted\n": true,
 		"vuln: GO-2026-0003 is not accepted\n": false, "panic": false,
 	} {
 		if strings.Contains(string(output), line) != said {
-			t.Errorf("%q is to be said: %v\n%s", line, said, output)
+			t.Errorf("%q in the output: want %v\n%s", line, said, output)
 		}
 	}
 }
 
-// Where the database cannot be reached, whatever keeps it from being, that is said and fails nothing; where it is not there, that
-// fails.
+// If the database cannot be reached, for whatever reason, the check says so and succeeds. If the server has no database, the
+// check fails.
 func TestUnreachableVulnerabilityDatabaseFailsNothing(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]http.HandlerFunc{ // to GET
 		"forbids":    func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) },
 		"breaks off": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"has none":   http.NotFound,
+		"not found":  http.NotFound,
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodHead { // by which the kind of database is known
+			if r.Method != http.MethodHead { // govulncheck detects the kind of database by HEAD
 				answer(w, r)
 			}
 		}))
 		output, err := exec.CommandContext(t.Context(), "../../.ci/vuln", server.URL).CombinedOutput()
 		server.Close()
 		unreached := strings.Contains(string(output), "nothing checked: the vulnerability database cannot be reached")
-		if unreached != (name != "has none") || unreached != (err == nil) {
+		if unreached != (name != "not found") || unreached != (err == nil) {
 			t.Errorf("%s: %v\n%s", name, err, output)
 		}
 	}
 }
 
-// writeFile writes a file, makes its directory, and returns its path.
+// writeFile writes a file, creates its directory, and returns its path.
 func writeFile(t testing.TB, path, text string) string {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
