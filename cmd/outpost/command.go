@@ -25,7 +25,7 @@ const (
 // process's environment, because the libraries that read them take no other.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRootCommand()
-	root.SetArgs(append([]string{}, args...)) // cobra replaces nil by the process's own arguments
+	root.SetArgs(withDoubleDashes(root, args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
@@ -40,6 +40,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return statusUsage
 	}
 	return statusFailed
+}
+
+// withDoubleDashes returns args with -flag as --flag, a form that the standard library's flags accept. The result is not nil,
+// because cobra replaces nil by the process's own arguments.
+func withDoubleDashes(root *cobra.Command, args []string) []string {
+	long := make(map[string]bool)
+	for _, command := range root.Commands() {
+		command.Flags().VisitAll(func(flag *pflag.Flag) { long["-"+flag.Name] = true })
+	}
+	result := make([]string, len(args))
+	for i, arg := range args {
+		result[i] = arg
+		if name, _, _ := strings.Cut(arg, "="); long[name] {
+			result[i] = "-" + arg
+		}
+	}
+	return result
 }
 
 // newRootCommand returns the command outpost, which serves if no other command is named.
@@ -63,6 +80,9 @@ func newRootCommand() *cobra.Command {
 		newDoctorCommand(), newHealthcheckCommand(), newVersionCommand(), newCompletionCommand(),
 	)
 	root.SetHelpCommand(newHelpCommand())
+	for _, command := range root.Commands() {
+		command.DisableFlagsInUseLine = !command.HasLocalFlags()
+	}
 	showHelp := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		showHelp(cmd, args)
@@ -104,7 +124,10 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 		}
 		err = fmt.Errorf("unknown flag %q", mapper.RedactUserinfo(name))
 	} else if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		err = fmt.Errorf("--%s: %w", invalid.GetFlag().Name, invalid.Unwrap())
+		err = invalid.Unwrap()
+		if name := invalid.GetFlag().Name; !strings.HasPrefix(err.Error(), name+"=") {
+			err = fmt.Errorf("--%s: %w", name, err)
+		}
 	} else if syntax, ok := errors.AsType[*pflag.InvalidSyntaxError](err); ok {
 		err = fmt.Errorf("bad flag syntax: %q", mapper.RedactUserinfo(syntax.GetSpecifiedFlag()))
 	}

@@ -50,8 +50,8 @@ var viewFlags = map[string]string{
 	"project":   "only the containers of the Compose project `NAME`, and what they are linked with",
 	"host":      "only the host `NAME`, and what it is linked with",
 	"since":     "only the links seen since a `DURATION|TIME`, such as 10m or 2026-01-02T15:04:05Z",
-	"external":  "external addresses without a name: `show|group|hide`; by default show",
-	"group":     "combine containers: `container|service|project|host|image`; by default container",
+	"external":  "`show|group|hide` external addresses without a name; by default show",
+	"group":     "combine containers by `container|service|project|host|image`; by default container",
 }
 
 func newLinksCommand() *cobra.Command {

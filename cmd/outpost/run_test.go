@@ -55,6 +55,7 @@ func TestWrongUse(t *testing.T) {
 		"bad flag":            {args: []string{"map", "--=alice:secret@host"}, status: 2, line: `outpost: map: bad flag syntax: "…@host"; usage: outpost map [TARGET…]`},
 		"no value":            {args: []string{"ls", "--from"}, status: 2, line: `outpost: ls: flag needs an argument: --from; usage: outpost ls [--json] [--from URL] [--container NAME|ID] [--project NAME]`},
 		"wrong value of flag": {args: []string{"links", "--from", "alice:secret@host"}, status: 2, line: `outpost: links: --from: want an address such as http://localhost:9057; usage: outpost links [--json]`},
+		"wrong view":          {args: []string{"links", "--depth", "0"}, status: 2, line: `outpost: links: depth="0": want a whole number from 1 to 100; usage: outpost links [--json]`},
 		"no target":           {args: []string{"map"}, status: 2, line: `outpost: map: no targets: name daemons`},
 		"wrong target":        {args: []string{"map", "dns:name"}, status: 2, line: `outpost: map: target "dns:name": want dns:NAME:PORT or dns:https://NAME:PORT, such as dns:tasks.outpost:9057`},
 		"wrong names":         {args: []string{"map", "a"}, variable: "OUTPOST_NAMES", value: filepath.Join(pems, "wrong"), status: 2, line: `outpost: OUTPOST_NAMES="` + filepath.Join(pems, "wrong") + `": line 1: "payments": want a network and a name`},
@@ -147,5 +148,12 @@ func TestHealthcheck(t *testing.T) {
 	server.Close()
 	if status, _, _ := runWith(t, "healthcheck"); status != 1 {
 		t.Errorf("stopped: status %d", status)
+	}
+}
+
+func TestSingleDashesAreAccepted(t *testing.T) {
+	status, stdout, stderr := runWith(t, "ls", "-json", "-from="+answering(t, http.StatusOK, answered), "-container", "web")
+	if status != 0 || !strings.Contains(stdout, `"takenAt"`) {
+		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
 }

@@ -40,7 +40,7 @@ type Config struct {
 	TargetToken     string        `envconfig:"OUTPOST_TARGET_TOKEN_FILE" shown:"no token" desc:"outpost map and --from: file with the token to send to daemons"`
 	TargetCA        string        `envconfig:"OUTPOST_TARGET_CA_FILE" shown:"the machine's" desc:"outpost map and --from: file with the certificates that sign the daemons' certificates"`
 	TargetCert      string        `envconfig:"OUTPOST_TARGET_CERT_FILE" shown:"none" desc:"outpost map and --from: file with the client certificate to send to daemons"`
-	TargetKey       string        `envconfig:"OUTPOST_TARGET_KEY_FILE" shown:"none" desc:"file with the key of that certificate"`
+	TargetKey       string        `envconfig:"OUTPOST_TARGET_KEY_FILE" shown:"none" desc:"outpost map and --from: file with the key of the client certificate"`
 	Pprof           string        `envconfig:"OUTPOST_PPROF" shown:"off" desc:"loopback address and port to serve Go's profiles on, such as 127.0.0.1:6060"`
 	Workers         int           `envconfig:"WORKERS" shown:"min(10, 2*cores+1)" desc:"how many containers to read at once"`
 	LogLevel        string        `envconfig:"LOG_LEVEL" default:"INFO" desc:"DEBUG, INFO, WARNING, ERROR or CRITICAL"`
