@@ -14,7 +14,7 @@ import (
 	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/config"
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // errIncomplete means that doctor has printed what Outpost cannot read.
@@ -74,7 +74,7 @@ func examine(ctx context.Context, here *outpost, c config.Config, row printRow) 
 		row("", "mount its socket, -v /var/run/docker.sock:/var/run/docker.sock, with its group, --user 65534:$(stat -c %%g /var/run/docker.sock), or set DOCKER_HOST")
 		return errIncomplete
 	}
-	document := snapshot.DocumentOf(taken)
+	document := taken.ToV1()
 	row("engine", "%s, API %s, answers at %s; running containers: %d", document.Host.EngineVersion, document.Host.APIVersion, here.engine.Address(), len(document.Containers))
 	findings, err := here.collector.Probe(ctx)
 	if err != nil {
@@ -101,7 +101,7 @@ func examineMethods(findings collect.ProbeResult, row printRow) {
 	}
 }
 
-func describeAddresses(host snapshot.HostDocument) string {
+func describeAddresses(host snapshotv1.Host) string {
 	if len(host.Addresses) == 0 {
 		return "the host's addresses are unknown: set OUTPOST_INTERFACES, or mount the host's /proc, -v /proc:/host/proc:ro"
 	}
@@ -125,16 +125,16 @@ func describeAccess(c config.Config) string {
 }
 
 // examineContainers prints which containers are incomplete, and why.
-func examineContainers(document snapshot.Document, row printRow) error {
+func examineContainers(document snapshotv1.Snapshot, row printRow) error {
 	complete := 0
 	for _, c := range document.Containers {
-		if c.Status == snapshot.StatusOK {
+		if c.Status == snapshotv1.StatusOK {
 			complete++
 		}
 	}
 	row("containers", "%d of %d are read completely", complete, len(document.Containers))
 	for _, c := range document.Containers {
-		if c.Status != snapshot.StatusOK {
+		if c.Status != snapshotv1.StatusOK {
 			row("", "%s is %s: %s", strings.TrimPrefix(c.Name, "/"), c.Status, c.Reason)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/config"
 	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // lsOptions are the flags of ls.
@@ -63,34 +64,34 @@ func ls(ctx context.Context, o lsOptions, c config.Config, stdout io.Writer) err
 	return printContainers(stdout, document)
 }
 
-func takeSnapshot(ctx context.Context, o lsOptions, c config.Config) (snapshot.Document, error) {
+func takeSnapshot(ctx context.Context, o lsOptions, c config.Config) (snapshotv1.Snapshot, error) {
 	if o.from != "" {
 		return fetchSnapshot(ctx, c, o.from, o.filter)
 	}
 	here, err := assemble(ctx, c, zerolog.Nop()) // the snapshot has the reasons for what cannot be read
 	if err != nil {
-		return snapshot.Document{}, err
+		return snapshotv1.Snapshot{}, err
 	}
 	taken, err := here.Snapshot(ctx, true)
 	if err == nil && c.IsMethodForced() {
 		err = here.checkForcedMethod(ctx)
 	}
-	return snapshot.DocumentOf(o.filter.Apply(taken)), errors.Join(err, here.close(context.WithoutCancel(ctx)))
+	return o.filter.Apply(taken).ToV1(), errors.Join(err, here.close(context.WithoutCancel(ctx)))
 }
 
-func fetchSnapshot(ctx context.Context, c config.Config, from string, filter snapshot.Filter) (document snapshot.Document, err error) {
+func fetchSnapshot(ctx context.Context, c config.Config, from string, filter snapshot.Filter) (document snapshotv1.Snapshot, err error) {
 	query := url.Values{"container": {filter.Container}, "project": {filter.Project}}
 	if err := fetch(ctx, c, c.TargetToken, strings.TrimRight(from, "/")+"/v1/snapshot?"+query.Encode(), &document); err != nil {
 		return document, fmt.Errorf("ls: %w", err)
 	}
-	if document.Version != snapshot.Version {
-		return document, fmt.Errorf("ls: %s answers in version %d, not %d", urlHost(from), document.Version, snapshot.Version)
+	if document.Version != snapshotv1.Version {
+		return document, fmt.Errorf("ls: %s answers in version %d, not %d", urlHost(from), document.Version, snapshotv1.Version)
 	}
 	return document, nil
 }
 
 // printContainers prints a table of the containers, and below it the reasons for what is missing.
-func printContainers(stdout io.Writer, document snapshot.Document) error {
+func printContainers(stdout io.Writer, document snapshotv1.Snapshot) error {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "CONTAINER\tLISTENING\tPUBLISHED AS\tIN\tOUT\tREAD BY")
@@ -112,7 +113,7 @@ func printContainers(stdout io.Writer, document snapshot.Document) error {
 }
 
 // printContainer prints the first listener beside the container's name, and each other one in a line of its own.
-func printContainer(w io.Writer, c snapshot.ContainerDocument) {
+func printContainer(w io.Writer, c snapshotv1.Container) {
 	in, out := 0, 0
 	for _, connection := range c.Connections {
 		switch {
@@ -131,15 +132,15 @@ func printContainer(w io.Writer, c snapshot.ContainerDocument) {
 }
 
 // formatMethod returns the method, and the status if something is missing.
-func formatMethod(c snapshot.ContainerDocument) string {
-	if c.Status != snapshot.StatusOK {
+func formatMethod(c snapshotv1.Container) string {
+	if c.Status != snapshotv1.StatusOK {
 		return string(c.Method) + " (" + c.Status + ")"
 	}
 	return string(c.Method)
 }
 
 // formatListeners returns the columns of each listener, adjacent equal ones once; at least one line.
-func formatListeners(listening []snapshot.ListenerDocument) []string {
+func formatListeners(listening []snapshotv1.Listener) []string {
 	var lines []string
 	for _, l := range listening {
 		published := make([]string, len(l.Published))

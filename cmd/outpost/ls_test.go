@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 const answered = `{"version":1,"host":{"id":"","name":"","engineVersion":"","apiVersion":"","addresses":[]},"takenAt":"2026-01-02T03:04:05Z","durationMs":1,"containers":[
@@ -51,7 +51,7 @@ e?[31mvil  -                                     0   0    none (failed)
 
 func TestLsJSON(t *testing.T) {
 	status, stdout, stderr := runWith(t, "ls", "--json", "--from", answering(t, http.StatusOK, answered))
-	var want, got snapshot.Document
+	var want, got snapshotv1.Snapshot
 	if err := json.Unmarshal([]byte(answered), &want); err != nil {
 		t.Fatal(err)
 	}

@@ -7,30 +7,30 @@ import (
 	"testing"
 
 	"github.com/PabloL007/outpost/internal/graph"
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // hostOf returns the snapshot of one of so many hosts. It has 50 containers, and each of these 20 connections: ten within
 // the host, six with containers of other hosts and four with addresses outside, half of each dialled, and each of these to another server.
-func hostOf(h, hosts int) snapshot.Document {
+func hostOf(h, hosts int) snapshotv1.Snapshot {
 	const containers = 50
 	lan := func(host int) string { return netip.AddrFrom4([4]byte{10, 77, byte(host >> 8), byte(host)}).String() }
 	bridge := func(container int) string { return netip.AddrFrom4([4]byte{172, 17, 0, byte(container + 2)}).String() }
-	at := func(addr string, port int) snapshot.Endpoint {
-		return snapshot.Endpoint{Address: addr, Port: uint16(port)}
+	at := func(addr string, port int) snapshotv1.Endpoint {
+		return snapshotv1.Endpoint{Address: addr, Port: uint16(port)}
 	}
-	d := snapshot.Document{Version: 1, Host: snapshot.HostDocument{
+	d := snapshotv1.Snapshot{Version: 1, Host: snapshotv1.Host{
 		ID: fmt.Sprint("engine", h), Name: fmt.Sprint("host", h), AllAddresses: true,
 		Addresses: []netip.Addr{netip.MustParseAddr(lan(h)), netip.MustParseAddr("172.17.0.1")},
 	}}
 	for c := range containers {
-		doc := snapshot.ContainerDocument{
+		doc := snapshotv1.Container{
 			ID: fmt.Sprintf("%060d%04d", h, c), Name: fmt.Sprint("/web-", c), Image: "web:1", Project: "shop", Service: "web", NetworkMode: "default",
-			Networks:  []snapshot.NetworkDocument{{ID: fmt.Sprint("net", h), Addresses: []netip.Addr{netip.MustParseAddr(bridge(c))}, Gateways: []netip.Addr{netip.MustParseAddr("172.17.0.1")}}},
-			Listening: []snapshot.ListenerDocument{{Endpoint: at("0.0.0.0", 8080), Published: []snapshot.Endpoint{at("0.0.0.0", 20000+c)}}},
+			Networks:  []snapshotv1.Network{{ID: fmt.Sprint("net", h), Addresses: []netip.Addr{netip.MustParseAddr(bridge(c))}, Gateways: []netip.Addr{netip.MustParseAddr("172.17.0.1")}}},
+			Listening: []snapshotv1.Listener{{Endpoint: at("0.0.0.0", 8080), Published: []snapshotv1.Endpoint{at("0.0.0.0", 20000+c)}}},
 		}
-		row := func(direction string, local, remote snapshot.Endpoint) {
-			doc.Connections = append(doc.Connections, snapshot.ConnectionDocument{Direction: direction, Local: local, Remote: remote, State: "ESTABLISHED"})
+		row := func(direction string, local, remote snapshotv1.Endpoint) {
+			doc.Connections = append(doc.Connections, snapshotv1.Connection{Direction: direction, Local: local, Remote: remote, State: "ESTABLISHED"})
 		}
 		own := bridge(c)
 		for i := range 5 {
@@ -53,7 +53,7 @@ func hostOf(h, hosts int) snapshot.Document {
 	return d
 }
 
-func digested(i int, d snapshot.Document) Source {
+func digested(i int, d snapshotv1.Snapshot) Source {
 	return Source{Target: fmt.Sprint(i), Host: NewHost(d, netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon}
 }
 
@@ -82,7 +82,7 @@ func BenchmarkFleet(b *testing.B) {
 			b.ReportMetric(float64(highest)/(1<<20), "MiB")
 		})
 		b.Run(fmt.Sprintf("digested/hosts=%d", hosts), func(b *testing.B) {
-			documents := make([]snapshot.Document, min(hosts, 30)) // by turns, so that they take no memory to speak of
+			documents := make([]snapshotv1.Snapshot, min(hosts, 30)) // by turns, so that they take no memory to speak of
 			for i := range documents {
 				documents[i] = hostOf(i, hosts)
 			}

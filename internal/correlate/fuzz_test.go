@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/PabloL007/outpost/internal/graph"
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // Whatever a daemon answers, linking it with a well one ends, and shows the well one's links.
@@ -22,7 +22,7 @@ func FuzzLink(f *testing.F) {
 	f.Add([]byte(`{"version":1,"containers":[{"id":"a","networkMode":"container:a","listening":[{"address":"x","port":0}],"connections":[{}]},{"id":"a"},{"id":"b","networkMode":"container:c"},{"id":"c","networkMode":"container:b"}]}`))
 	well := NewHost(b(server("in 172.17.0.106:8080 172.17.0.107:43614"), client("out 172.17.0.107:43614 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var d snapshot.Document
+		var d snapshotv1.Snapshot
 		if json.Unmarshal(data, &d) != nil {
 			return
 		}

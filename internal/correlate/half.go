@@ -4,7 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/PabloL007/outpost/internal/graph"
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // half is one end of a connection, as the table of its namespace shows it.
@@ -15,7 +15,7 @@ type half struct {
 	closed        bool // it is past (TIME_WAIT)
 	met           bool // its other half was found on its own host
 	local, remote netip.AddrPort
-	measured      *snapshot.MeasuredDocument
+	measured      *snapshotv1.TCPInfo
 }
 
 // service is a port of a namespace.
@@ -44,7 +44,7 @@ type count struct {
 }
 
 // add adds a connection. measured is what the kernel of an end knows of it; that is the client's end, or swapped.
-func (c *count) add(closed bool, measured *snapshot.MeasuredDocument, swapped bool) {
+func (c *count) add(closed bool, measured *snapshotv1.TCPInfo, swapped bool) {
 	if closed {
 		c.closed++
 	} else {
@@ -79,7 +79,7 @@ type directed struct {
 }
 
 // decode returns the halves of all connections, each once.
-func (t *tracer) decode(containers []snapshot.ContainerDocument, spaces []int32) []directed {
+func (t *tracer) decode(containers []snapshotv1.Container, spaces []int32) []directed {
 	total := 0
 	for _, c := range containers {
 		total += len(c.Connections)
@@ -135,7 +135,7 @@ var resolver = netip.AddrFrom4([4]byte{127, 0, 0, 11})
 
 func resolverOf(h half) bool { return h.local.Addr() == resolver }
 
-func decode(c snapshot.ConnectionDocument) (directed, bool) {
+func decode(c snapshotv1.Connection) (directed, bool) {
 	local, localErr := endpoint(c.Local)
 	remote, remoteErr := endpoint(c.Remote)
 	if remoteErr != nil || localErr != nil && c.Direction != "" {
@@ -150,7 +150,7 @@ func decode(c snapshot.ConnectionDocument) (directed, bool) {
 	}, true
 }
 
-func endpoint(e snapshot.Endpoint) (netip.AddrPort, error) {
+func endpoint(e snapshotv1.Endpoint) (netip.AddrPort, error) {
 	addr, err := netip.ParseAddr(e.Address)
 	return netip.AddrPortFrom(addr.Unmap(), e.Port), err
 }

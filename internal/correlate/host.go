@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/PabloL007/outpost/internal/graph"
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // Host is what one host's snapshot says, as far as it can be told without the others: its containers, where they listen,
@@ -49,14 +49,14 @@ type namespace struct {
 	members   []party
 	primary   party // who has its addresses
 	listeners listeners
-	networks  []snapshot.NetworkDocument
+	networks  []snapshotv1.Network
 	ids       []string // of networks, ascending
 }
 
 // mostNetworks bounds how many networks of a namespace are told apart.
 const mostNetworks = 256
 
-func (n *namespace) join(network snapshot.NetworkDocument) {
+func (n *namespace) join(network snapshotv1.Network) {
 	network.ID = graph.Truncate(network.ID) // which is looked up for each connection
 	n.networks = append(n.networks, network)
 	if at, joined := slices.BinarySearch(n.ids, network.ID); network.ID != "" && !joined && len(n.ids) < mostNetworks {
@@ -67,7 +67,7 @@ func (n *namespace) join(network snapshot.NetworkDocument) {
 // ended is a container that is not there any more. For a while the sockets of others still have its addresses.
 type ended struct {
 	container member
-	networks  []snapshot.NetworkDocument
+	networks  []snapshotv1.Network
 	seen      time.Time
 }
 
@@ -82,7 +82,7 @@ func (h *Host) IsSameHost(other *Host) bool {
 
 // NewHost digests the snapshot of a moment. before is the host as it was digested last, or nil. polled is the address at
 // which it was asked for, which is the host's where the host does not know its own; it may be invalid.
-func NewHost(document snapshot.Document, polled netip.Addr, before *Host, at time.Time) *Host {
+func NewHost(document snapshotv1.Snapshot, polled netip.Addr, before *Host, at time.Time) *Host {
 	h := &Host{
 		at: at,
 		id: graph.Truncate(document.Host.ID), name: graph.Truncate(document.Host.Name), complete: document.Host.AllAddresses,
@@ -110,9 +110,9 @@ func NewHost(document snapshot.Document, polled netip.Addr, before *Host, at tim
 }
 
 // distinct drops containers that have no ID, or that of another one.
-func (h *Host) distinct(containers []snapshot.ContainerDocument) []snapshot.ContainerDocument {
+func (h *Host) distinct(containers []snapshotv1.Container) []snapshotv1.Container {
 	seen := make(map[string]bool)
-	var distinct []snapshot.ContainerDocument
+	var distinct []snapshotv1.Container
 	for _, c := range containers {
 		if c.ID == "" || seen[c.ID] {
 			h.Invalid++
@@ -133,7 +133,7 @@ func (h *Host) addAddress(addr netip.Addr) {
 }
 
 // place returns the namespace of each container.
-func (h *Host) place(containers []snapshot.ContainerDocument) []int32 {
+func (h *Host) place(containers []snapshotv1.Container) []int32 {
 	h.namespaces = []namespace{{primary: hostItself, listeners: make(listeners)}}
 	spaces := make([]int32, len(containers))
 	places := newPlaces(containers)
@@ -160,7 +160,7 @@ type places struct {
 	idOf        map[string]string
 }
 
-func newPlaces(containers []snapshot.ContainerDocument) places {
+func newPlaces(containers []snapshotv1.Container) places {
 	p := places{make(map[string]int32), make(map[string]int32), make(map[string]string)}
 	for _, c := range containers {
 		p.idOf[strings.TrimPrefix(c.Name, "/")] = c.ID
@@ -172,7 +172,7 @@ func newPlaces(containers []snapshot.ContainerDocument) places {
 }
 
 // of returns the namespace of a container if it is known already.
-func (p places) of(c snapshot.ContainerDocument) (space int32, ok bool) {
+func (p places) of(c snapshotv1.Container) (space int32, ok bool) {
 	if c.NetworkMode == "host" {
 		return hostNamespace, true
 	}
@@ -191,7 +191,7 @@ func (p places) of(c snapshot.ContainerDocument) (space int32, ok bool) {
 	return space, ok && c.Namespace == ""
 }
 
-func (p places) set(c snapshot.ContainerDocument, space int32) {
+func (p places) set(c snapshotv1.Container, space int32) {
 	if c.Namespace != "" {
 		p.byNamespace[c.Namespace] = space
 	}
@@ -202,7 +202,7 @@ func (p places) set(c snapshot.ContainerDocument, space int32) {
 }
 
 // describe keeps what is told of a container but for its sockets.
-func (h *Host) describe(c snapshot.ContainerDocument) {
+func (h *Host) describe(c snapshotv1.Container) {
 	h.containers = append(h.containers, member{
 		details: graph.NewDetails(c), ID: graph.Truncate(c.ID), Name: graph.Truncate(strings.TrimPrefix(c.Name, "/")), Image: graph.Truncate(c.Image),
 		Project: graph.Truncate(c.Project), Service: graph.Truncate(cmp.Or(c.Service, swarmService(c.Name))), Reason: graph.Truncate(c.Reason),
@@ -222,7 +222,7 @@ func swarmService(name string) string {
 }
 
 // connect takes note of the addresses that a container gives to its namespace.
-func (h *Host) connect(space int32, owner party, networks []snapshot.NetworkDocument) {
+func (h *Host) connect(space int32, owner party, networks []snapshotv1.Network) {
 	if space == hostNamespace {
 		return
 	}
@@ -269,7 +269,7 @@ func (h *Host) remember(before *Host) {
 }
 
 // reoccupy gives the addresses that nobody has now to the namespace of a container that ended.
-func (h *Host) reoccupy(space int32, networks []snapshot.NetworkDocument) {
+func (h *Host) reoccupy(space int32, networks []snapshotv1.Network) {
 	n := &h.namespaces[space]
 	n.members = []party{n.primary}
 	for _, network := range networks {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/PabloL007/outpost/internal/graph"
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // Build links the hosts that were asked. A host that is among them twice counts once, as the first. Addresses that are
@@ -161,7 +161,7 @@ func (l *linker) addHost(i int32) {
 }
 
 // addAddress adds a container's address. One that has ended has it only if no other one does.
-func (l *linker) addAddress(at place, network snapshot.NetworkDocument, addr netip.Addr, present bool) {
+func (l *linker) addAddress(at place, network snapshotv1.Network, addr netip.Addr, present bool) {
 	l.addresses[addr] = true
 	key := networkAddr{network.ID, addr}
 	if _, taken := l.overlay[key]; network.ID != "" && (present || !taken) {

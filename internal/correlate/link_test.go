@@ -11,7 +11,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/graph/graphtest"
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // host describes a host in a few words: its addresses, and containers.
@@ -31,8 +31,8 @@ type ctr struct {
 	rows     []string
 }
 
-func (h host) document() snapshot.Document {
-	d := snapshot.Document{Version: 1, Host: snapshot.HostDocument{ID: "engine of " + h.name, Name: h.name, AllAddresses: h.addresses != ""}}
+func (h host) document() snapshotv1.Snapshot {
+	d := snapshotv1.Snapshot{Version: 1, Host: snapshotv1.Host{ID: "engine of " + h.name, Name: h.name, AllAddresses: h.addresses != ""}}
 	for addr := range strings.FieldsSeq(h.addresses) {
 		d.Host.Addresses = append(d.Host.Addresses, netip.MustParseAddr(addr))
 	}
@@ -42,11 +42,11 @@ func (h host) document() snapshot.Document {
 	return d
 }
 
-func (c ctr) document(host string) snapshot.ContainerDocument {
-	d := snapshot.ContainerDocument{ID: "id-" + host + "-" + c.name, Name: "/" + c.name, Image: "it", NetworkMode: c.mode}
+func (c ctr) document(host string) snapshotv1.Container {
+	d := snapshotv1.Container{ID: "id-" + host + "-" + c.name, Name: "/" + c.name, Image: "it", NetworkMode: c.mode}
 	for _, text := range c.networks {
 		words := strings.Fields(text)
-		n := snapshot.NetworkDocument{ID: words[0], Name: words[0], Addresses: []netip.Addr{netip.MustParseAddr(words[1])}}
+		n := snapshotv1.Network{ID: words[0], Name: words[0], Addresses: []netip.Addr{netip.MustParseAddr(words[1])}}
 		if len(words) > 2 {
 			n.Gateways = []netip.Addr{netip.MustParseAddr(words[2])}
 		}
@@ -54,7 +54,7 @@ func (c ctr) document(host string) snapshot.ContainerDocument {
 	}
 	for _, text := range c.listen {
 		words := strings.Fields(text)
-		l := snapshot.ListenerDocument{Endpoint: end(words[0])}
+		l := snapshotv1.Listener{Endpoint: end(words[0])}
 		for _, published := range words[1:] {
 			l.Published = append(l.Published, end(published))
 		}
@@ -62,7 +62,7 @@ func (c ctr) document(host string) snapshot.ContainerDocument {
 	}
 	for _, text := range c.rows {
 		words := strings.Fields(text)
-		connection := snapshot.ConnectionDocument{Direction: words[0], Local: end(words[1]), Remote: end(words[2]), State: "ESTABLISHED"}
+		connection := snapshotv1.Connection{Direction: words[0], Local: end(words[1]), Remote: end(words[2]), State: "ESTABLISHED"}
 		if len(words) > 3 {
 			connection.State = words[3]
 		}
@@ -71,9 +71,9 @@ func (c ctr) document(host string) snapshot.ContainerDocument {
 	return d
 }
 
-func end(text string) snapshot.Endpoint {
+func end(text string) snapshotv1.Endpoint {
 	at := netip.MustParseAddrPort(text)
-	return snapshot.Endpoint{Address: at.Addr().String(), Port: at.Port()}
+	return snapshotv1.Endpoint{Address: at.Addr().String(), Port: at.Port()}
 }
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // party is who owns a socket: a container by its index, the host's own processes, or one of a set of containers, by
@@ -28,7 +28,7 @@ type binding struct {
 }
 
 // hear takes note of who listens where.
-func (h *Host) hear(containers []snapshot.ContainerDocument, spaces []int32) {
+func (h *Host) hear(containers []snapshotv1.Container, spaces []int32) {
 	for i, c := range containers {
 		n := &h.namespaces[spaces[i]]
 		for _, l := range c.Listening {
@@ -56,7 +56,7 @@ func (h *Host) own(all listeners, port uint16, addr netip.Addr, owner party) {
 	all[port][addr] = owner
 }
 
-func (h *Host) publish(host snapshot.Endpoint, b binding) {
+func (h *Host) publish(host snapshotv1.Endpoint, b binding) {
 	addr, err := netip.ParseAddr(host.Address)
 	if err != nil || host.Port == 0 {
 		h.Invalid++

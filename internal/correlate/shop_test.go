@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"github.com/PabloL007/outpost/internal/graph"
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 	"github.com/google/go-cmp/cmp"
 )
 
 // shop is two hosts: on a, web calls db and another web calls an address outside; on b, a worker calls the db of a.
 func shop() graph.Graph {
-	compose := func(d snapshot.Document, services map[string]string) snapshot.Document {
+	compose := func(d snapshotv1.Snapshot, services map[string]string) snapshotv1.Snapshot {
 		for i, c := range d.Containers {
 			if service := services[strings.TrimPrefix(c.Name, "/")]; service != "" {
 				d.Containers[i].Project, d.Containers[i].Service = "shop", service
@@ -91,7 +91,7 @@ func TestMeasured(t *testing.T) {
 	d := a(server("in 172.17.0.106:8080 172.17.0.107:1", "in 172.17.0.106:8080 172.17.0.107:2", "in 172.17.0.106:8080 192.0.2.1:3"),
 		client("out 172.17.0.107:1 172.17.0.106:8080", "out 172.17.0.107:2 172.17.0.106:8080")).document()
 	measure := func(container, connection int, rtt int64, sent, received uint64) {
-		d.Containers[container].Connections[connection].Measured = &snapshot.MeasuredDocument{RTTMicroseconds: rtt, BytesSent: sent, BytesReceived: received}
+		d.Containers[container].Connections[connection].Measured = &snapshotv1.TCPInfo{RTTMicroseconds: rtt, BytesSent: sent, BytesReceived: received}
 	}
 	measure(1, 0, 100, 10, 20) // both ends of the first connection, the client's counts
 	measure(0, 0, 900, 99, 99)

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/PabloL007/outpost/internal/graph"
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // dialled is a client half whose server is on the same host.
@@ -72,7 +72,7 @@ func newTracer(h *Host) *tracer {
 }
 
 // trace follows all connections: first what was dialled, then what was accepted, which confirms it.
-func (t *tracer) trace(containers []snapshot.ContainerDocument, spaces []int32) {
+func (t *tracer) trace(containers []snapshotv1.Container, spaces []int32) {
 	halves := t.decode(containers, spaces)
 	t.dialled = make([]dialled, 0, len(halves))
 	for _, h := range halves {

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // simulatedDaemon answers for a host with 50 containers of 20 connections each.
@@ -28,22 +28,22 @@ type simulatedDaemon struct {
 
 func newSimulatedDaemon(b *testing.B, host int, pollsPerChange int32) *simulatedDaemon {
 	b.Helper()
-	at := func(addr netip.Addr, port int) snapshot.Endpoint {
-		return snapshot.Endpoint{Address: addr.String(), Port: uint16(port)}
+	at := func(addr netip.Addr, port int) snapshotv1.Endpoint {
+		return snapshotv1.Endpoint{Address: addr.String(), Port: uint16(port)}
 	}
 	lan := func(host int) netip.Addr { return netip.AddrFrom4([4]byte{10, 77, byte(host >> 8), byte(host)}) }
-	document := snapshot.Document{Version: snapshot.Version, TakenAt: time.Now(), Host: snapshot.HostDocument{
+	document := snapshotv1.Snapshot{Version: snapshotv1.Version, TakenAt: time.Now(), Host: snapshotv1.Host{
 		ID: fmt.Sprint("engine", host), Name: fmt.Sprint("host", host), Addresses: []netip.Addr{lan(host)}, AllAddresses: true,
 	}}
 	for c := range 50 {
 		own := netip.AddrFrom4([4]byte{172, 17, 0, byte(c + 2)})
-		container := snapshot.ContainerDocument{
+		container := snapshotv1.Container{
 			ID: fmt.Sprintf("%060d%04d", host, c), Name: fmt.Sprint("/web-", c), Image: "web:1", NetworkMode: "default", Method: "sockdiag", Status: "ok",
-			Networks:  []snapshot.NetworkDocument{{ID: fmt.Sprint("net", host), Addresses: []netip.Addr{own}}},
-			Listening: []snapshot.ListenerDocument{{Endpoint: at(netip.IPv4Unspecified(), 8080), Published: []snapshot.Endpoint{at(netip.IPv4Unspecified(), 20000+c)}}},
+			Networks:  []snapshotv1.Network{{ID: fmt.Sprint("net", host), Addresses: []netip.Addr{own}}},
+			Listening: []snapshotv1.Listener{{Endpoint: at(netip.IPv4Unspecified(), 8080), Published: []snapshotv1.Endpoint{at(netip.IPv4Unspecified(), 20000+c)}}},
 		}
 		for i := range 20 {
-			container.Connections = append(container.Connections, snapshot.ConnectionDocument{
+			container.Connections = append(container.Connections, snapshotv1.Connection{
 				Local: at(own, 40000+i), Remote: at(lan((host+i)%1000), 20000+c), Direction: "out", State: "ESTABLISHED",
 			})
 		}

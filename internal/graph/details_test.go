@@ -7,16 +7,16 @@ import (
 	"testing"
 
 	"github.com/PabloL007/outpost/internal/collect"
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 func TestDetails(t *testing.T) {
 	long := strings.Repeat("é", MaxTextLen)
-	container := snapshot.ContainerDocument{
-		ID: "a", Name: "/a", Method: collect.Exec, Status: snapshot.StatusPartial, Reason: "denied",
-		Unused:    []snapshot.UnusedDocument{{Method: collect.Procfs, Reason: long}},
-		Networks:  []snapshot.NetworkDocument{{ID: "n", Name: "net", Addresses: []netip.Addr{netip.MustParseAddr("172.18.0.2")}}},
-		Listening: []snapshot.ListenerDocument{{Endpoint: snapshot.Endpoint{Address: "0.0.0.0", Port: 80}, Process: "nginx"}},
+	container := snapshotv1.Container{
+		ID: "a", Name: "/a", Method: collect.Exec, Status: snapshotv1.StatusPartial, Reason: "denied",
+		Unused:    []snapshotv1.UnusedMethod{{Method: collect.Procfs, Reason: long}},
+		Networks:  []snapshotv1.Network{{ID: "n", Name: "net", Addresses: []netip.Addr{netip.MustParseAddr("172.18.0.2")}}},
+		Listening: []snapshotv1.Listener{{Endpoint: snapshotv1.Endpoint{Address: "0.0.0.0", Port: 80}, Process: "nginx"}},
 	}
 	details := NewDetails(container)
 	got, err := json.Marshal(details)
@@ -29,7 +29,7 @@ func TestDetails(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if none := NewDetails(snapshot.ContainerDocument{ID: "b", Name: "/b"}); none != nil {
+	if none := NewDetails(snapshotv1.Container{ID: "b", Name: "/b"}); none != nil {
 		t.Errorf("details of a container without method: %+v", none)
 	}
 	container.Networks[0].Addresses[0] = netip.Addr{}

@@ -1,40 +1,39 @@
 package snapshot
 
 import (
-	"net/netip"
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// sockets are those of one container.
-type sockets struct {
-	own       []socket.Socket
-	unknown   int       // of the namespace's, those that may be the container's and are not among own
-	listening listeners // of the namespace, whoever's
+// attributed are the sockets that attributeSockets assigns to one container.
+type attributed struct {
+	own          []socket.Socket
+	ownerUnknown int           // sockets of the namespace that may be the container's but are not in own
+	listeners    listenerIndex // all listeners of the namespace, of any owner
 }
 
-// attribute returns for each reading the sockets that are its container's. In a namespace that nobody shares
-// they all are. In a shared one
+// attributeSockets returns the sockets of each reading's container. A container that shares its network namespace with no
+// other owns all sockets in it. In a shared namespace:
 //
-//   - a socket belongs to the containers whose processes hold it;
-//   - a connection that nobody has accepted yet, or that is past, belongs to the owners of its listener;
-//   - a socket of which nobody is known to be the owner may belong to any container with processes that could not
-//     be looked at. Among containers alone, it is listed with each of these. In the host's namespace, where it
-//     may be no container's at all, only listeners are, on ports that the container's configuration names.
-func attribute(readings []collect.Reading) []sockets {
-	result := make([]sockets, len(readings))
-	members := make(map[*collect.NetNS][]int)
+//   - A socket belongs to the containers with a process that holds it.
+//   - A connection that is not yet accepted, or already closed, belongs to the owners of its listener.
+//   - A socket with no known owner may belong to any container with unreadable processes. Between containers, each of
+//     them gets it. In the host's namespace it may belong to no container, so only listeners on ports that the
+//     container's configuration names are assigned.
+func attributeSockets(readings []collect.Reading) []attributed {
+	result := make([]attributed, len(readings))
+	sharing := make(map[*collect.NetNS][]int)
 	for i, r := range readings {
 		if r.NetNS != nil {
-			members[r.NetNS] = append(members[r.NetNS], i)
+			sharing[r.NetNS] = append(sharing[r.NetNS], i)
 		}
 	}
-	for namespace, indexes := range members {
-		listening := listenersOf(namespace.Sockets)
+	for namespace, indexes := range sharing {
+		listeners := indexListeners(namespace.Sockets)
 		for _, i := range indexes {
-			result[i].listening = listening
+			result[i].listeners = listeners
 		}
 		if !namespace.Shared && len(indexes) == 1 {
 			result[indexes[0]].own = namespace.Sockets
@@ -45,15 +44,15 @@ func attribute(readings []collect.Reading) []sockets {
 	return result
 }
 
-// attributeShared fills in the results of the readings at indexes, which share a namespace.
-func attributeShared(readings []collect.Reading, indexes []int, result []sockets) {
+// attributeShared fills in the results of the readings at indexes, which share one namespace.
+func attributeShared(readings []collect.Reading, indexes []int, result []attributed) {
 	namespace := readings[indexes[0]].NetNS
-	holders := holdersOf(readings, indexes)
-	listening := result[indexes[0]].listening
+	byInode := ownersByInode(readings, indexes)
+	listeners := result[indexes[0]].listeners
 	for _, s := range namespace.Sockets {
-		owners := holders[s.Inode]
+		owners := byInode[s.Inode]
 		if s.Unaccepted() || s.State == socket.TimeWait {
-			owners = acceptorsOf(s, listening, holders)
+			owners = listenerOwners(s, listeners, byInode)
 		}
 		for _, i := range owners {
 			result[i].own = append(result[i].own, s)
@@ -67,12 +66,13 @@ func attributeShared(readings []collect.Reading, indexes []int, result []sockets
 			case !namespace.Host || s.State == socket.Listen && isConfigured(r, s.Local.Port()):
 				result[i].own = append(result[i].own, s)
 			default:
-				result[i].unknown++
+				result[i].ownerUnknown++
 			}
 		}
 	}
 }
 
+// isConfigured reports whether the container's configuration names port.
 func isConfigured(r collect.Reading, port uint16) bool {
 	_, ok := slices.BinarySearch(r.Container.Configured, port)
 	return ok
@@ -80,88 +80,24 @@ func isConfigured(r collect.Reading, port uint16) bool {
 
 func allOwnersKnown(r collect.Reading) bool { return r.Owners != nil && r.Owners.Denied == 0 }
 
-// ownersUnknown reports whether none of the container's processes in a shared namespace could be looked at.
+// ownersUnknown reports whether the container shares its namespace and none of its processes could be read.
 func ownersUnknown(r collect.Reading) bool {
 	return r.NetNS.Shared && (r.Owners == nil || r.Owners.Readable == 0 && r.Owners.Denied > 0)
 }
 
-// holdersOf maps an inode to the readings whose containers hold it. Inode 0 is nobody's.
-func holdersOf(readings []collect.Reading, indexes []int) map[uint64][]int {
-	holders := make(map[uint64][]int)
+// ownersByInode maps an inode to the indexes of the readings with a process that holds it. It has no inode 0, which the
+// kernel gives to sockets without a file.
+func ownersByInode(readings []collect.Reading, indexes []int) map[uint64][]int {
+	owners := make(map[uint64][]int)
 	for _, i := range indexes {
 		if readings[i].Owners == nil {
 			continue
 		}
 		for inode := range readings[i].Owners.Inodes {
 			if inode != 0 {
-				holders[inode] = append(holders[inode], i)
+				owners[inode] = append(owners[inode], i)
 			}
 		}
 	}
-	return holders
-}
-
-// listeners are listening sockets by port and address. Whose they are is found out once for all that came through them: a
-// hostile container chooses how many there are of both.
-type listeners map[uint16]map[netip.Addr]*bound
-
-// bound are the listening sockets at one address and port.
-type bound struct {
-	sockets []socket.Socket
-	holders []int // readings, after the first who asked
-	asked   bool
-}
-
-func listenersOf(all []socket.Socket) listeners {
-	l := make(listeners)
-	for _, s := range all {
-		if s.State == socket.Listen {
-			l.add(s)
-		}
-	}
-	return l
-}
-
-func (l listeners) add(s socket.Socket) {
-	port, addr := s.Local.Port(), s.Local.Addr()
-	if l[port] == nil {
-		l[port] = make(map[netip.Addr]*bound)
-	}
-	if l[port][addr] == nil {
-		l[port][addr] = new(bound)
-	}
-	l[port][addr].sockets = append(l[port][addr].sockets, s)
-}
-
-// of returns the listeners that s may have come through, as the kernel looks them up (compute_score of
-// net/ipv4/inet_hashtables.c and net/ipv6/inet6_hashtables.c): those bound to its very address, or else to all addresses
-// of its family, or else, for IPv4, those of IPv6 bound to all addresses; nil if there are none.
-func (l listeners) of(s socket.Socket) *bound {
-	at := l[s.Local.Port()]
-	if at == nil {
-		return nil
-	}
-	if found := at[s.Local.Addr()]; found != nil {
-		return found
-	}
-	if found := at[netip.IPv4Unspecified()]; found != nil && s.Local.Addr().Is4() {
-		return found
-	}
-	return at[netip.IPv6Unspecified()]
-}
-
-// acceptorsOf returns the holders of the listeners that s may have come through.
-func acceptorsOf(s socket.Socket, listening listeners, holders map[uint64][]int) []int {
-	through := listening.of(s)
-	if through == nil {
-		return nil
-	}
-	if !through.asked {
-		for _, l := range through.sockets {
-			through.holders = append(through.holders, holders[l.Inode]...)
-		}
-		slices.Sort(through.holders)
-		through.holders, through.asked = slices.Compact(through.holders), true
-	}
-	return through.holders
+	return owners
 }

@@ -8,20 +8,20 @@ import (
 	"github.com/PabloL007/outpost/internal/collect"
 )
 
-// ownBridge matches the names that the engine gives to its bridges (libnetwork drivers/bridge).
-var ownBridge = regexp.MustCompile(`^(docker0|docker_gwbridge|br-[0-9a-f]{12})$`)
+// engineBridge matches the names that the engine gives to its bridges (libnetwork drivers/bridge).
+var engineBridge = regexp.MustCompile(`^(docker0|docker_gwbridge|br-[0-9a-f]{12})$`)
 
-// Interfaces are the addresses at which a listener on all addresses is listed.
+// Interfaces are the host addresses at which a listener on the unspecified address is listed.
 type Interfaces struct {
 	Addresses []netip.Addr
-	// Found: they are what the host has, and not what somebody wants to see; then a listener on all IPv4 addresses is not
-	// listed at IPv6 ones.
-	Found bool
+	// Detected reports whether Addresses were read from the host instead of configured. At detected IPv6 addresses, a listener
+	// on 0.0.0.0 is not listed.
+	Detected bool
 }
 
-// InterfacesOf returns the addresses at which clients outside may reach the host: all but those of the engine's own
-// bridges. These are known by their names and, where a name was chosen, as gateways of containers.
-func InterfacesOf(result collect.Result) []netip.Addr {
+// ReachableAddresses returns the addresses at which clients outside may reach the host: all except those of the engine's
+// bridges. A bridge has a name that the engine chose, or its address is the gateway of a container.
+func ReachableAddresses(result collect.Result) []netip.Addr {
 	gateways := make(map[netip.Addr]bool)
 	for _, reading := range result.Readings {
 		for _, network := range reading.Container.Networks {
@@ -30,17 +30,17 @@ func InterfacesOf(result collect.Result) []netip.Addr {
 			}
 		}
 	}
-	var interfaces []netip.Addr
+	var reachable []netip.Addr
 	for _, address := range result.Addresses {
-		if !ownBridge.MatchString(address.Interface) && !gateways[address.Addr] {
-			interfaces = append(interfaces, address.Addr)
+		if !engineBridge.MatchString(address.Interface) && !gateways[address.Addr] {
+			reachable = append(reachable, address.Addr)
 		}
 	}
-	return interfaces
+	return reachable
 }
 
-// AddressesOf returns all addresses of the host.
-func AddressesOf(result collect.Result) []netip.Addr {
+// HostAddresses returns all addresses of the host, ascending, each once.
+func HostAddresses(result collect.Result) []netip.Addr {
 	addrs := make([]netip.Addr, len(result.Addresses))
 	for i, address := range result.Addresses {
 		addrs[i] = address.Addr

@@ -65,7 +65,7 @@ func addrs(list ...string) []netip.Addr {
 	return addrs
 }
 
-func TestOwnNamespace(t *testing.T) {
+func TestNamespaceOfOneContainer(t *testing.T) {
 	tests := []struct {
 		name        string
 		sockets     []socket.Socket
@@ -77,12 +77,12 @@ func TestOwnNamespace(t *testing.T) {
 	}{
 		{name: "nothing"},
 		{
-			name:    "exposed alone, or not at all",
+			name:    "not published",
 			sockets: []socket.Socket{listen("0.0.0.0:80", 1)},
 			leftOut: LeftOut{Unpublished: 1},
 		},
 		{
-			name:      "published and nobody listens",
+			name:      "published without a listener",
 			published: published(80, "0.0.0.0:8080"),
 		},
 		{
@@ -92,7 +92,7 @@ func TestOwnNamespace(t *testing.T) {
 			listening: []string{"0.0.0.0:8080"},
 		},
 		{
-			name:       "all addresses fan out to the interfaces",
+			name:       "the unspecified address expands to the interfaces",
 			sockets:    []socket.Socket{listen("[::]:80", 1)},
 			published:  published(80, "0.0.0.0:8080"),
 			interfaces: addrs("192.168.56.101", "10.0.2.101"),
@@ -105,7 +105,7 @@ func TestOwnNamespace(t *testing.T) {
 			listening: []string{"0.0.0.0:8080", "10.1.1.1:8081", "[::1]:8082"},
 		},
 		{
-			name:      "published on 127.0.0.1 alone",
+			name:      "published on 127.0.0.1 only",
 			sockets:   []socket.Socket{listen("0.0.0.0:80", 1)},
 			published: published(80, "127.0.0.1:8080"),
 			listening: []string{"127.0.0.1:8080"},
@@ -131,7 +131,7 @@ func TestOwnNamespace(t *testing.T) {
 			listening: []string{"0.0.0.0:8080"},
 		},
 		{
-			name: "connections: accepted, dialled, unaccepted, equal ones; and what is none",
+			name: "connections: accepted, dialled, unaccepted, equal; other states",
 			sockets: []socket.Socket{
 				established("172.17.0.2:80", "172.17.0.3:5000", 1),
 				established("172.17.0.2:6000", "10.9.9.9:443", 2), established("172.17.0.2:6001", "10.9.9.9:443", 3),
@@ -168,14 +168,13 @@ func TestOwnNamespace(t *testing.T) {
 	}
 }
 
-// Each container of a shared namespace: what it owns and what it gets.
 func TestSharedNamespace(t *testing.T) {
-	type member struct {
+	type sharer struct {
 		owners     *procfd.Owners
 		configured []uint16
 
 		listening, established []string
-		unknown                int // sockets
+		ownerUnknown           int // sockets
 	}
 	web, db := listen("0.0.0.0:80", 1), listen("127.0.0.1:5432", 2)
 	accepted := established("10.0.0.1:80", "10.0.0.9:5000", 3)
@@ -186,66 +185,66 @@ func TestSharedNamespace(t *testing.T) {
 	tests := []struct {
 		name      string
 		namespace collect.NetNS
-		members   []member
+		sharers   []sharer
 	}{
 		{
-			name: "host: each its own, loopback too", namespace: host,
-			members: []member{
+			name: "host: each owns its sockets, also on loopback", namespace: host,
+			sharers: []sharer{
 				{owners: owners(0, 1, 3), listening: []string{"0.0.0.0:80"}, established: []string{"10.0.0.9:5000", "10.0.0.9:5001"}},
 				{owners: owners(0, 2), listening: []string{"127.0.0.1:5432"}},
 				{owners: owners(0)},
 			},
 		},
 		{
-			name: "host: owners not told", namespace: host,
-			members: []member{
-				{configured: []uint16{80, 81}, listening: []string{"0.0.0.0:80"}, unknown: 3},
-				{unknown: 4},
+			name: "host: owners unknown", namespace: host,
+			sharers: []sharer{
+				{configured: []uint16{80, 81}, listening: []string{"0.0.0.0:80"}, ownerUnknown: 3},
+				{ownerUnknown: 4},
 			},
 		},
 		{
-			name: "host: a port that the configuration names and another container owns", namespace: host,
-			members: []member{
-				{configured: []uint16{80}, unknown: 2},
+			name: "host: a configured port that another container owns", namespace: host,
+			sharers: []sharer{
+				{configured: []uint16{80}, ownerUnknown: 2},
 				{owners: owners(0, 1), listening: []string{"0.0.0.0:80"}, established: []string{"10.0.0.9:5001"}},
 			},
 		},
 		{
 			name: "host: master readable, workers of another user not", namespace: host,
-			members: []member{
-				{owners: owners(2, 1), listening: []string{"0.0.0.0:80"}, established: []string{"10.0.0.9:5001"}, unknown: 2},
+			sharers: []sharer{
+				{owners: owners(2, 1), listening: []string{"0.0.0.0:80"}, established: []string{"10.0.0.9:5001"}, ownerUnknown: 2},
 			},
 		},
 		{
 			name: "host: one socket held by two containers", namespace: host,
-			members: []member{
+			sharers: []sharer{
 				{owners: owners(0, 1), listening: []string{"0.0.0.0:80"}, established: []string{"10.0.0.9:5001"}},
 				{owners: owners(0, 1), listening: []string{"0.0.0.0:80"}, established: []string{"10.0.0.9:5001"}},
 			},
 		},
 		{
-			name: "host: restarting, so without a process", namespace: host,
-			members: []member{
+			name: "host: restarting, without a process", namespace: host,
+			sharers: []sharer{
 				{owners: &procfd.Owners{}, configured: []uint16{80}},
 			},
 		},
 		{
-			name: "pod: the published ports, each its own", namespace: pod,
-			members: []member{
+			name: "pod: each owns its published ports", namespace: pod,
+			sharers: []sharer{
 				{owners: owners(0, 1, 3), listening: []string{"0.0.0.0:8080"}, established: []string{"10.0.0.9:5000", "10.0.0.9:5001"}},
 				{owners: owners(0, 2)},
 			},
 		},
 		{
-			name: "pod: what nobody owns is the one's whose owners are not told", namespace: pod,
-			members: []member{
+			name: "pod: sockets without owner go to the container with unknown owners", namespace: pod,
+			sharers: []sharer{
 				{owners: owners(0, 2)},
 				{listening: []string{"0.0.0.0:8080"}, established: []string{"10.0.0.9:5000", "10.0.0.9:5001"}},
 			},
 		},
 		{
-			name: "pod: nobody's owners are told", namespace: pod,
-			members: []member{
+			name: "pod: all owners unknown", namespace: pod,
+			sharers: []sharer{
 				{listening: []string{"0.0.0.0:8080"}, established: []string{"10.0.0.9:5000", "10.0.0.9:5001"}},
 				{listening: []string{"0.0.0.0:8080"}, established: []string{"10.0.0.9:5000", "10.0.0.9:5001"}},
 			},
@@ -254,24 +253,24 @@ func TestSharedNamespace(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var result collect.Result
-			for _, m := range test.members {
+			for _, m := range test.sharers {
 				result.Readings = append(result.Readings, collect.Reading{
 					Container: container.Container{Configured: m.configured}, NetNS: &test.namespace, Owners: m.owners,
 				})
 			}
 			for i, got := range Attribute(result, Interfaces{Addresses: addrs("0.0.0.0")}) {
-				want := test.members[i]
+				want := test.sharers[i]
 				if diff := cmp.Diff(want.listening, texts(got.Listening)); diff != "" {
 					t.Errorf("%d: listening (-want +got):\n%s", i, diff)
 				}
 				if diff := cmp.Diff(want.established, texts(got.Established)); diff != "" {
 					t.Errorf("%d: established (-want +got):\n%s", i, diff)
 				}
-				if got.LeftOut.OwnerUnknown != want.unknown {
-					t.Errorf("%d: %d of unknown owner, want %d", i, got.LeftOut.OwnerUnknown, want.unknown)
+				if got.LeftOut.OwnerUnknown != want.ownerUnknown {
+					t.Errorf("%d: owner unknown of %d sockets, want %d", i, got.LeftOut.OwnerUnknown, want.ownerUnknown)
 				}
 				if sum := got.Sockets + got.LeftOut.OwnerUnknown + got.LeftOut.NotItsOwn; sum != len(all) {
-					t.Errorf("%d: %d sockets are accounted for, of %d", i, sum, len(all))
+					t.Errorf("%d: %d sockets counted, want %d", i, sum, len(all))
 				}
 				if got.OwnersUnknown != (test.namespace.Host && want.owners == nil) {
 					t.Errorf("%d: OwnersUnknown = %v", i, got.OwnersUnknown)
@@ -281,8 +280,8 @@ func TestSharedNamespace(t *testing.T) {
 	}
 }
 
-// A sandbox has the sockets of its container alone, on the host's network too.
-func TestSandboxOnTheHostsNetwork(t *testing.T) {
+// A sandbox has a network stack of its own even in host network mode: its container owns all sockets.
+func TestSandboxInHostModeOwnsAllSockets(t *testing.T) {
 	got := Attribute(collect.Result{Readings: []collect.Reading{{
 		NetNS: &collect.NetNS{Host: true, Sockets: []socket.Socket{listen("0.0.0.0:80", 0), established("10.0.0.1:80", "10.0.0.9:5000", 0)}},
 	}}}, Interfaces{Addresses: addrs("10.0.0.1")})[0]
@@ -291,7 +290,7 @@ func TestSandboxOnTheHostsNetwork(t *testing.T) {
 	}
 }
 
-// An unaccepted connection waits in the queue of the listener on its very address, if there is one.
+// An unaccepted connection waits in the queue of the listener on its exact address, if there is one.
 func TestUnacceptedPrefersTheExactListener(t *testing.T) {
 	namespace := &collect.NetNS{Shared: true, Host: true, Sockets: []socket.Socket{
 		listen("0.0.0.0:80", 1), listen("10.0.0.1:80", 2), listen("[::]:81", 3),
@@ -307,14 +306,14 @@ func TestUnacceptedPrefersTheExactListener(t *testing.T) {
 	}
 }
 
-// Of two listeners on all addresses a connection came through the one of its family; an IPv6 one never through IPv4's.
-func TestListenerOfTheFamily(t *testing.T) {
-	both := listenersOf([]socket.Socket{listen("0.0.0.0:80", 1), listen("[::]:80", 2), listen("[::]:81", 3), listen("0.0.0.0:82", 4)})
+// A listener on the unspecified address of the same family wins. An IPv4 listener never accepts an IPv6 connection.
+func TestListenerOfTheSameFamilyWins(t *testing.T) {
+	both := indexListeners([]socket.Socket{listen("0.0.0.0:80", 1), listen("[::]:80", 2), listen("[::]:81", 3), listen("0.0.0.0:82", 4)})
 	for local, want := range map[string]uint64{
 		"10.0.0.1:80": 1, "[2001:db8::1]:80": 2, "10.0.0.1:81": 3, "[2001:db8::1]:81": 3, "10.0.0.1:82": 4, "[2001:db8::1]:82": 0, "10.0.0.1:83": 0,
 	} {
 		var got uint64
-		if found := both.of(established(local, "10.0.0.9:5000", 9)); found != nil && len(found.sockets) == 1 {
+		if found := both.lookup(established(local, "10.0.0.9:5000", 9)); found != nil && len(found.sockets) == 1 {
 			got = found.sockets[0].Inode
 		}
 		if got != want {
@@ -323,36 +322,35 @@ func TestListenerOfTheFamily(t *testing.T) {
 	}
 }
 
-// Of the addresses that were found, those of IPv6 are none of a listener on all IPv4 addresses. Those that somebody
-// chose are all.
-func TestFanOut(t *testing.T) {
+// A listener on 0.0.0.0 is listed at configured IPv6 addresses, but not at detected ones.
+func TestExpandUnspecified(t *testing.T) {
 	list := addrs("10.0.0.1", "2001:db8::1")
 	for _, test := range []struct {
 		endpoint   string
 		interfaces Interfaces
 		want       []string
 	}{
-		{"0.0.0.0:80", Interfaces{Addresses: list, Found: true}, []string{"10.0.0.1:80"}},
-		{"[::]:80", Interfaces{Addresses: list, Found: true}, []string{"10.0.0.1:80", "[2001:db8::1]:80"}},
+		{"0.0.0.0:80", Interfaces{Addresses: list, Detected: true}, []string{"10.0.0.1:80"}},
+		{"[::]:80", Interfaces{Addresses: list, Detected: true}, []string{"10.0.0.1:80", "[2001:db8::1]:80"}},
 		{"0.0.0.0:80", Interfaces{Addresses: list}, []string{"10.0.0.1:80", "[2001:db8::1]:80"}},
-		{"0.0.0.0:80", Interfaces{Addresses: list[1:], Found: true}, []string{"0.0.0.0:80"}},
+		{"0.0.0.0:80", Interfaces{Addresses: list[1:], Detected: true}, []string{"0.0.0.0:80"}},
 		{"127.0.0.1:80", Interfaces{Addresses: list}, []string{"127.0.0.1:80"}},
 	} {
-		if got := texts(fanOut(netip.MustParseAddrPort(test.endpoint), test.interfaces)); !slices.Equal(got, test.want) {
+		if got := texts(expandUnspecified(netip.MustParseAddrPort(test.endpoint), test.interfaces)); !slices.Equal(got, test.want) {
 			t.Errorf("%s with %+v: %v, want %v", test.endpoint, test.interfaces, got, test.want)
 		}
 	}
 }
 
 func TestConnectionsDocument(t *testing.T) {
-	document := ConnectionsOf(Snapshot{Containers: []Container{
+	document := Snapshot{Containers: []Container{
 		{
 			Name: "/kafka", Image: "wurstmeister/kafka:2.11-0.10.2.1",
 			Listening:   []netip.AddrPort{netip.MustParseAddrPort("192.168.56.101:9092")},
 			Established: []netip.AddrPort{netip.MustParseAddrPort("172.17.0.2:39534"), netip.MustParseAddrPort("[2001:db8::1]:443")},
 		},
 		{Name: "/idle", Image: `<img src=x onerror="alert(1)">`},
-	}})
+	}}.ToConnections()
 	got, err := json.Marshal(document)
 	if err != nil {
 		t.Fatal(err)
@@ -364,17 +362,17 @@ func TestConnectionsDocument(t *testing.T) {
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if none, _ := json.Marshal(ConnectionsOf(Snapshot{})); string(none) != "[]" {
+	if none, _ := json.Marshal(Snapshot{}.ToConnections()); string(none) != "[]" {
 		t.Errorf("no containers: %s", none)
 	}
 }
 
-// A container chooses how many listeners it has on one port, and how many connections came through them: the cost grows with
-// both, not with their product. (If it did, this would not end.)
-func TestManyListenersOnOnePort(t *testing.T) {
-	const many = 200_000
+// A container controls the number of listeners on one port and of connections that they accepted. The cost grows with their
+// sum, not with their product: with the product, this test would not end.
+func TestCostIsLinearInListenersAndConnections(t *testing.T) {
+	const count = 200_000
 	var addresses, reused []socket.Socket
-	for i := range many {
+	for i := range count {
 		local := fmt.Sprintf("10.%d.%d.%d:80", i>>16, i>>8&255, i&255)
 		addresses = append(addresses, listen(local, uint64(2*i+1)), established(local, "192.0.2.1:5000", uint64(2*i+2)))
 		remote := fmt.Sprintf("10.%d.%d.%d:5000", i>>16, i>>8&255, i&255)
@@ -387,7 +385,7 @@ func TestManyListenersOnOnePort(t *testing.T) {
 			held.Inodes[s.Inode] = ""
 		}
 		got := Attribute(collect.Result{Readings: []collect.Reading{{NetNS: namespace, Owners: held}, {NetNS: namespace, Owners: owners(0)}}}, Interfaces{})
-		if len(got[0].Listeners) != many || len(got[0].Connections) != many || len(got[1].Connections) != 0 {
+		if len(got[0].Listeners) != count || len(got[0].Connections) != count || len(got[1].Connections) != 0 {
 			t.Errorf("%d listeners, %d and %d connections", len(got[0].Listeners), len(got[0].Connections), len(got[1].Connections))
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/PabloL007/outpost/internal/api"
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/graph"
-	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // drawn is a map that a test may change while a page shows it.
@@ -65,9 +65,9 @@ func container(host, project, name string) graph.Node {
 	return graph.Node{
 		ID: "container/" + host + "/" + full, Kind: graph.KindContainer, Host: host, Name: full, Container: host + full, Image: "shop/" + name + ":1",
 		Project: project, Service: name, Details: &graph.Details{
-			Method: collect.Procfs, Status: snapshot.StatusOK, Unused: []snapshot.UnusedDocument{},
-			Networks:  []snapshot.NetworkDocument{{ID: "n", Name: "shop_default", Addresses: []netip.Addr{netip.MustParseAddr("172.18.0.2")}, Gateways: []netip.Addr{}}},
-			Listening: []snapshot.ListenerDocument{{Endpoint: snapshot.Endpoint{Address: "0.0.0.0", Port: 8080}, Published: []snapshot.Endpoint{}}},
+			Method: collect.Procfs, Status: snapshotv1.StatusOK, Unused: []snapshotv1.UnusedMethod{},
+			Networks:  []snapshotv1.Network{{ID: "n", Name: "shop_default", Addresses: []netip.Addr{netip.MustParseAddr("172.18.0.2")}, Gateways: []netip.Addr{}}},
+			Listening: []snapshotv1.Listener{{Endpoint: snapshotv1.Endpoint{Address: "0.0.0.0", Port: 8080}, Published: []snapshotv1.Endpoint{}}},
 		},
 	}
 }
@@ -75,8 +75,8 @@ func container(host, project, name string) graph.Node {
 // published returns a container that is reached at a port of its host.
 func published(n graph.Node, port uint16) graph.Node {
 	details := *n.Details
-	details.Listening = []snapshot.ListenerDocument{{
-		Endpoint: snapshot.Endpoint{Address: "0.0.0.0", Port: 8080}, Published: []snapshot.Endpoint{{Address: "192.0.2.1", Port: port}},
+	details.Listening = []snapshotv1.Listener{{
+		Endpoint: snapshotv1.Endpoint{Address: "0.0.0.0", Port: 8080}, Published: []snapshotv1.Endpoint{{Address: "192.0.2.1", Port: port}},
 	}}
 	n.Details = &details
 	return n
@@ -110,8 +110,8 @@ func shop() graph.Graph {
 	job, idle := container("two", "batch", "job"), container("two", "", "idle")
 	someone, bank := external("203.0.113.7"), graph.Node{ID: "external/payments", Kind: graph.KindExternal, Name: "payments"}
 	unread := container("two", "", "sealed")
-	unread.Reason, unread.Details.Method, unread.Details.Status = "the image has no cat", collect.None, snapshot.StatusFailed
-	unread.Details.Listening = []snapshot.ListenerDocument{}
+	unread.Reason, unread.Details.Method, unread.Details.Status = "the image has no cat", collect.None, snapshotv1.StatusFailed
+	unread.Details.Listening = []snapshotv1.Listener{}
 	past := link(api, cache, 6379, 0)
 	past.Live, past.LastSeen = false, time.Now().UTC().Add(-10*time.Minute)
 	half := link(job, web, 8080, 3)

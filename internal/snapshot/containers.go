@@ -1,0 +1,143 @@
+package snapshot
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// Attribute returns the containers of a collection in its order, each with the sockets that it owns. A listener on the
+// unspecified address is listed at each of interfaces.
+func Attribute(result collect.Result, interfaces Interfaces) []Container {
+	sockets := attributeSockets(result.Readings)
+	containers := make([]Container, len(result.Readings))
+	for i, reading := range result.Readings {
+		containers[i] = newContainer(reading, sockets[i], interfaces)
+	}
+	return containers
+}
+
+func newContainer(reading collect.Reading, sockets attributed, interfaces Interfaces) Container {
+	c := Container{
+		ID:       reading.Container.ID,
+		Name:     reading.Container.Name,
+		Image:    reading.Container.Image,
+		Project:  reading.Container.Project,
+		Service:  reading.Container.Service,
+		Networks: reading.Container.Networks,
+		Method:   reading.Method,
+		Unused:   reading.Skipped,
+		Problems: reading.Problems,
+		Network:  reading.Container.Network,
+		Sockets:  len(sockets.own),
+		LeftOut:  LeftOut{OwnerUnknown: sockets.ownerUnknown},
+	}
+	if reading.NetNS == nil {
+		return c
+	}
+	c.Namespace = reading.NetNS.ID
+	c.OwnersUnknown = reading.NetNS.Host && ownersUnknown(reading)
+	c.LeftOut.NotItsOwn = len(reading.NetNS.Sockets) - len(sockets.own) - sockets.ownerUnknown
+	published := publishedByPort(reading.NetNS.Published)
+	for _, s := range sockets.own {
+		switch s.State {
+		case socket.Listen:
+			c.addListener(s.Local, processName(reading, s), reading.NetNS.Host, published, interfaces)
+		case socket.Established, socket.TimeWait:
+			c.addConnection(s, processName(reading, s), sockets.listeners)
+		default:
+			c.LeftOut.OtherState++
+		}
+	}
+	c.sort()
+	return c
+}
+
+// processName returns the name of a process that holds s, or "" if it is not known.
+func processName(reading collect.Reading, s socket.Socket) string {
+	if reading.Owners == nil {
+		return ""
+	}
+	return reading.Owners.Inodes[s.Inode]
+}
+
+// addListener adds a listener and its endpoints. In the host's namespace these are its own addresses, elsewhere the published
+// ones.
+func (c *Container) addListener(local netip.AddrPort, process string, inHost bool, published map[uint16][]netip.AddrPort, interfaces Interfaces) {
+	listener := Listener{Local: local, Process: process}
+	switch {
+	case inHost:
+		c.Listening = append(c.Listening, expandUnspecified(local, interfaces)...)
+	case local.Addr().IsLoopback():
+		c.LeftOut.Loopback++
+	default:
+		listener.Published = slices.Clone(published[local.Port()])
+		if len(listener.Published) == 0 {
+			c.LeftOut.Unpublished++
+		}
+		for _, host := range listener.Published {
+			c.Listening = append(c.Listening, expandUnspecified(host, interfaces)...)
+		}
+	}
+	c.Listeners = append(c.Listeners, listener)
+}
+
+func (c *Container) addConnection(s socket.Socket, process string, listeners listenerIndex) {
+	if s.State == socket.Established {
+		c.Established = append(c.Established, s.Remote)
+	}
+	c.Connections = append(c.Connections, Connection{
+		Local: s.Local, Remote: s.Remote, Inbound: listeners.lookup(s) != nil, State: s.State, Process: process, Info: s.Info,
+	})
+}
+
+func (c *Container) sort() {
+	slices.SortFunc(c.Listening, netip.AddrPort.Compare)
+	c.Listening = slices.Compact(c.Listening)
+	slices.SortFunc(c.Established, netip.AddrPort.Compare)
+	slices.SortFunc(c.Listeners, func(a, b Listener) int {
+		return cmp.Or(a.Local.Compare(b.Local), strings.Compare(a.Process, b.Process))
+	})
+	slices.SortFunc(c.Connections, CompareConnections)
+}
+
+// CompareConnections is the order of Container.Connections: by local endpoint, remote endpoint and state.
+func CompareConnections(a, b Connection) int {
+	return cmp.Or(a.Local.Compare(b.Local), a.Remote.Compare(b.Remote), cmp.Compare(a.State, b.State))
+}
+
+// publishedByPort returns the host endpoints of bindings, ascending, by container port.
+func publishedByPort(bindings []container.Binding) map[uint16][]netip.AddrPort {
+	published := make(map[uint16][]netip.AddrPort)
+	for _, b := range bindings {
+		published[b.Port] = append(published[b.Port], b.Host)
+	}
+	for _, hosts := range published {
+		slices.SortFunc(hosts, netip.AddrPort.Compare)
+	}
+	return published
+}
+
+// expandUnspecified returns the endpoint at each of interfaces if its address is unspecified and interfaces are known, and
+// otherwise the endpoint itself.
+func expandUnspecified(endpoint netip.AddrPort, interfaces Interfaces) []netip.AddrPort {
+	if !endpoint.Addr().IsUnspecified() {
+		return []netip.AddrPort{endpoint}
+	}
+	var endpoints []netip.AddrPort
+	for _, addr := range interfaces.Addresses {
+		if interfaces.Detected && endpoint.Addr().Is4() && !addr.Is4() {
+			continue
+		}
+		endpoints = append(endpoints, netip.AddrPortFrom(addr, endpoint.Port()))
+	}
+	if len(endpoints) == 0 {
+		return []netip.AddrPort{endpoint}
+	}
+	return endpoints
+}

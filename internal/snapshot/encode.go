@@ -1,0 +1,95 @@
+package snapshot
+
+import (
+	"net/netip"
+
+	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/container"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+)
+
+// ToV1 returns the document of GET /v1/snapshot. Empty lists are not nil, so that JSON has [] and not null.
+func (s Snapshot) ToV1() snapshotv1.Snapshot {
+	return snapshotv1.Snapshot{
+		Version: snapshotv1.Version,
+		Host: snapshotv1.Host{
+			ID: s.Host.ID, Name: s.Host.Name, EngineVersion: s.Host.Version, APIVersion: s.Host.API,
+			Addresses: notNil(s.Host.Addresses), AllAddresses: s.Host.AllAddresses,
+		},
+		TakenAt:    s.TakenAt.UTC(),
+		DurationMs: float64(s.Duration.Microseconds()) / 1000,
+		Containers: convert(s.Containers, toContainer),
+	}
+}
+
+// ToConnections returns the document of GET /connections. Empty lists are not nil, so that JSON has [] and not null.
+func (s Snapshot) ToConnections() []snapshotv1.ContainerConnections {
+	return convert(s.Containers, func(c Container) snapshotv1.ContainerConnections {
+		return snapshotv1.ContainerConnections{
+			Name:        c.Name,
+			Artefact:    c.Image,
+			Listening:   convert(c.Listening, toEndpoint),
+			Established: convert(c.Established, toEndpoint),
+		}
+	})
+}
+
+func toContainer(c Container) snapshotv1.Container {
+	return snapshotv1.Container{
+		ID: c.ID, Name: c.Name, Image: c.Image, Project: c.Project, Service: c.Service,
+		NetworkMode: string(c.Network),
+		Namespace:   c.Namespace,
+		Networks:    convert(c.Networks, toNetwork),
+		Method:      c.Method,
+		Unused: convert(c.Unused, func(u collect.Skipped) snapshotv1.UnusedMethod {
+			return snapshotv1.UnusedMethod{Method: u.Method, Reason: u.Reason}
+		}),
+		Status:      c.Status(),
+		Reason:      c.Reason(),
+		Listening:   convert(c.Listeners, toListener),
+		Connections: convert(c.Connections, toConnection),
+	}
+}
+
+func toNetwork(n container.Network) snapshotv1.Network {
+	return snapshotv1.Network{ID: n.ID, Name: n.Name, Addresses: notNil(n.Addresses), Gateways: notNil(n.Gateways)}
+}
+
+func toListener(l Listener) snapshotv1.Listener {
+	return snapshotv1.Listener{Endpoint: toEndpoint(l.Local), Published: convert(l.Published, toEndpoint), Process: l.Process}
+}
+
+func toConnection(c Connection) snapshotv1.Connection {
+	converted := snapshotv1.Connection{
+		Local: toEndpoint(c.Local), Remote: toEndpoint(c.Remote), Direction: "out", State: c.State.String(), Process: c.Process,
+	}
+	if c.Inbound {
+		converted.Direction = "in"
+	}
+	if c.Info != nil {
+		converted.Measured = &snapshotv1.TCPInfo{
+			RTTMicroseconds: c.Info.RTT.Microseconds(), BytesSent: c.Info.Sent, BytesReceived: c.Info.Received,
+		}
+	}
+	return converted
+}
+
+func toEndpoint(endpoint netip.AddrPort) snapshotv1.Endpoint {
+	return snapshotv1.Endpoint{Address: endpoint.Addr().String(), Port: endpoint.Port()}
+}
+
+// convert applies to to each element of list. The result is not nil.
+func convert[T, D any](list []T, to func(T) D) []D {
+	converted := make([]D, len(list))
+	for i, item := range list {
+		converted[i] = to(item)
+	}
+	return converted
+}
+
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

@@ -1,0 +1,96 @@
+// Package v1 is the wire contract of a daemon: the documents of GET /v1/snapshot and GET /connections. Fields may be added;
+// existing fields keep their meaning.
+package v1
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/collect"
+)
+
+// Version is the version of the format of Snapshot.
+const Version = 1
+
+// Snapshot is the document of GET /v1/snapshot.
+type Snapshot struct {
+	Version    int         `json:"version"`
+	Host       Host        `json:"host"`
+	TakenAt    time.Time   `json:"takenAt"`
+	DurationMs float64     `json:"durationMs"`
+	Containers []Container `json:"containers"`
+}
+
+// Host is the host and its engine.
+type Host struct {
+	ID            string       `json:"id"`
+	Name          string       `json:"name"`
+	EngineVersion string       `json:"engineVersion"`
+	APIVersion    string       `json:"apiVersion"`
+	Addresses     []netip.Addr `json:"addresses"`
+	// AllAddresses reports whether Addresses are all addresses of the host except loopback, instead of configured ones.
+	AllAddresses bool `json:"allAddresses"`
+}
+
+// Container is one running container.
+type Container struct {
+	ID          string         `json:"id"`
+	Name        string         `json:"name"`
+	Image       string         `json:"image"`
+	Project     string         `json:"project,omitempty"`
+	Service     string         `json:"service,omitempty"`
+	NetworkMode string         `json:"networkMode"`
+	Namespace   string         `json:"namespace,omitempty"`
+	Networks    []Network      `json:"networks"`
+	Method      collect.Method `json:"method"`
+	Unused      []UnusedMethod `json:"unused"`
+	Status      string         `json:"status"`
+	Reason      string         `json:"reason,omitempty"`
+	Listening   []Listener     `json:"listening"`
+	Connections []Connection   `json:"connections"`
+}
+
+// Statuses of a container.
+const (
+	StatusOK      = "ok"      // read completely
+	StatusPartial = "partial" // something is missing
+	StatusFailed  = "failed"  // no method could read its sockets
+)
+
+// Network is a network that a container is attached to.
+type Network struct {
+	ID        string       `json:"id"`
+	Name      string       `json:"name"`
+	Addresses []netip.Addr `json:"addresses"`
+	Gateways  []netip.Addr `json:"gateways"`
+}
+
+// UnusedMethod is a better method that could not be used.
+type UnusedMethod struct {
+	Method collect.Method `json:"method"`
+	Reason string         `json:"reason"`
+}
+
+// Listener is a listening socket.
+type Listener struct {
+	Endpoint
+	Published []Endpoint `json:"published"`
+	Process   string     `json:"process,omitempty"`
+}
+
+// Connection is an ESTABLISHED or TIME_WAIT socket, or, in state CLOSE, a connection established within the last minute.
+type Connection struct {
+	Local     Endpoint `json:"local"`
+	Remote    Endpoint `json:"remote"`
+	Direction string   `json:"direction"`
+	State     string   `json:"state"`
+	Process   string   `json:"process,omitempty"`
+	Measured  *TCPInfo `json:"measured,omitempty"`
+}
+
+// TCPInfo is what the kernel measures of a connection (struct tcp_info).
+type TCPInfo struct {
+	RTTMicroseconds int64  `json:"rttMicroseconds"`
+	BytesSent       uint64 `json:"bytesSent"`
+	BytesReceived   uint64 `json:"bytesReceived"`
+}
