@@ -17,13 +17,13 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/hostproc"
 	"github.com/PabloL007/outpost/internal/inventory"
-	"github.com/PabloL007/outpost/internal/mapper"
 	"github.com/PabloL007/outpost/internal/metrics"
 )
 
 // outpost holds the wired parts that serve this host.
 type outpost struct {
 	*daemon.Daemon
+	changes   *daemon.ChangeLog
 	names     *graph.Names
 	metrics   *metrics.Metrics
 	engine    *engine.Engine
@@ -54,9 +54,11 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 	if c.SampleInterval <= 0 && !c.IsMethodForced() { // samples run no commands in containers unless the user asks for them
 		sampling = collector.WithMethods(collect.Sockdiag, collect.Procfs)
 	}
+	changes := daemon.NewChangeLog(log)
 	return &outpost{
+		changes:   changes,
 		names:     names,
-		Daemon:    daemon.New(collector, sampling, cachedEngine{docker, containers}, c.Interfaces, measures, log),
+		Daemon:    daemon.New(collector, sampling, cachedEngine{docker, containers}, c.Interfaces, measures, changes),
 		metrics:   measures,
 		engine:    docker,
 		inventory: containers,
@@ -105,10 +107,10 @@ func collectOptions(c config.Config) (collect.Options, error) {
 
 // start follows the engine's events, probes the methods, and then samples for the map, until ctx ends. If a method is
 // forced and cannot work, unworkable receives the reason. wait blocks until all has ended.
-func (o *outpost) start(ctx context.Context, c config.Config, own *mapper.LocalMap) (unworkable <-chan error, wait func()) {
+func (o *outpost) start(ctx context.Context, c config.Config, localMap *daemon.LocalMap) (unworkable <-chan error, wait func()) {
 	reasons := make(chan error, 1)
 	var running sync.WaitGroup
-	running.Go(func() { o.inventory.Run(ctx, o.Followed) })
+	running.Go(func() { o.inventory.Run(ctx, o.changes.EventsFollowed) })
 	running.Go(func() {
 		findings, err := o.probeUntilTried(ctx, c.IsMethodForced())
 		if err != nil {
@@ -119,7 +121,7 @@ func (o *outpost) start(ctx context.Context, c config.Config, own *mapper.LocalM
 			return
 		}
 		if interval := sampleInterval(c, findings); interval > 0 {
-			own.Run(ctx, interval)
+			localMap.Run(ctx, interval)
 		}
 	})
 	return reasons, running.Wait

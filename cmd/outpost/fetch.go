@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/PabloL007/outpost/internal/config"
+	"github.com/PabloL007/outpost/internal/mapper"
 )
 
 const (
@@ -46,22 +47,16 @@ func fetch(ctx context.Context, c config.Config, tokenFile, url string, document
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s%s", request.URL.Host, response.Status, reasonIn(response.Body))
+		reason := mapper.ReadReason(response.Body)
+		if reason != "" {
+			reason = ": " + printable(reason)
+		}
+		return fmt.Errorf("%s answers %s%s", request.URL.Host, response.Status, reason)
 	}
 	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(document); err != nil {
 		return fmt.Errorf("the answer of %s cannot be read: %w", request.URL.Host, err)
 	}
 	return nil
-}
-
-// reasonIn returns the reason in the body of an error response, after a colon; empty if there is no reason.
-func reasonIn(body io.Reader) string {
-	const maxBody = 4 << 10
-	var answer struct{ Error string }
-	if err := json.NewDecoder(io.LimitReader(body, maxBody)).Decode(&answer); err != nil || answer.Error == "" {
-		return ""
-	}
-	return ": " + printable(answer.Error)
 }
 
 // checkURL checks the value of --from. The error does not quote it, because it may hold a password.

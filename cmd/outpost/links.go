@@ -19,8 +19,9 @@ import (
 
 	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/config"
+	"github.com/PabloL007/outpost/internal/daemon"
 	"github.com/PabloL007/outpost/internal/graph"
-	"github.com/PabloL007/outpost/internal/mapper"
+	"github.com/PabloL007/outpost/internal/history"
 )
 
 // linksOptions are the flags of links.
@@ -125,7 +126,7 @@ func localMap(ctx context.Context, c config.Config) (graph.Graph, error) {
 	if err != nil {
 		return graph.Graph{}, err
 	}
-	g, err := mapper.NewLocalMap(here, here.names, mapper.NewHistory(c.Window)).Graph(ctx)
+	g, err := daemon.NewLocalMap(here, here.names, history.New(c.Window)).Graph(ctx)
 	return g, errors.Join(err, here.close(context.WithoutCancel(ctx)))
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/api"
 	"github.com/PabloL007/outpost/internal/config"
+	"github.com/PabloL007/outpost/internal/history"
 	"github.com/PabloL007/outpost/internal/mapper"
 	"github.com/PabloL007/outpost/internal/metrics"
 )
@@ -62,8 +63,8 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 	}
 	m := mapper.New(mapper.Options{
 		Targets: targets, Interval: c.Interval, StaleAfter: c.StaleAfter,
-		Transport: transport, Naming: names,
-	}, mapper.NewHistory(c.Window), log)
+		Transport: transport, Names: names,
+	}, history.New(c.Window), log)
 	handler := api.New(api.Options{
 		Map: m, Metrics: metrics.OfMapper(buildVersion(), m.Latest, c.MetricsMaxLinks), Version: buildVersion(), Log: log,
 	})

@@ -40,7 +40,7 @@ func (o *outpost) probeUntilTried(ctx context.Context, forced bool) (collect.Pro
 		}
 		if !logged {
 			logged = true
-			o.Found(findings)
+			o.changes.Probed(findings)
 		}
 		if findings.Tried() || forced && unworkableMethod(findings) != nil {
 			return findings, nil

@@ -17,7 +17,8 @@ import (
 	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/api"
 	"github.com/PabloL007/outpost/internal/config"
-	"github.com/PabloL007/outpost/internal/mapper"
+	"github.com/PabloL007/outpost/internal/daemon"
+	"github.com/PabloL007/outpost/internal/history"
 )
 
 const (
@@ -58,15 +59,15 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close(life)) }()
-	own := mapper.NewLocalMap(o, o.names, mapper.NewHistory(c.Window))
-	o.metrics.Map(own.Latest, c.MetricsMaxLinks)
-	handler := api.New(api.Options{Source: o, Map: own, Metrics: o.metrics.Handler(), Version: buildVersion(), Log: log})
+	localMap := daemon.NewLocalMap(o, o.names, history.New(c.Window))
+	o.metrics.Map(localMap.Latest, c.MetricsMaxLinks)
+	handler := api.New(api.Options{Daemon: o, Map: localMap, Metrics: o.metrics.Handler(), Version: buildVersion(), Log: log})
 	listener, err := listen(ctx, c, guard, log)
 	if err != nil {
 		return err
 	}
 	background, stop := context.WithCancel(ctx)
-	unworkable, wait := o.start(background, c, own)
+	unworkable, wait := o.start(background, c, localMap)
 	defer func() {
 		stop()
 		wait()

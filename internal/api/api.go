@@ -1,9 +1,9 @@
-// Package api serves what a daemon or a mapper knows over HTTP.
+// Package api serves the snapshot of a daemon and the map of a daemon or mapper over HTTP.
 package api
 
 import (
 	"context"
-	_ "embed" // of the description
+	_ "embed" // of the OpenAPI document
 	"net/http"
 	"time"
 
@@ -15,25 +15,25 @@ import (
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
-// Source is where the answers come from.
-type Source interface {
-	// Snapshot returns what is known of the host now, or an error if the engine cannot be asked for its containers;
-	// measured asks for what the kernel has measured of connections too.
-	Snapshot(ctx context.Context, measured bool) (snapshot.Snapshot, error)
-	// Ready returns nil if the engine answers.
+// Daemon takes snapshots of one host.
+type Daemon interface {
+	// Snapshot takes a snapshot; withTCPInfo adds what the kernel measures of connections. It fails if the engine does not list
+	// its containers.
+	Snapshot(ctx context.Context, withTCPInfo bool) (snapshot.Snapshot, error)
+	// Ready returns nil if the engine responds.
 	Ready(ctx context.Context) error
 }
 
-// Map is who talks to whom.
+// Map is the map of a daemon or mapper.
 type Map interface {
-	// Graph returns the links that there are and were, or an error if the engine cannot be asked for its containers.
+	// Graph returns the present and past links. It fails if the engine does not list its containers.
 	Graph(ctx context.Context) (graph.Graph, error)
 }
 
-// Options are what is served.
+// Options are the parts that are served.
 type Options struct {
-	// Source is the own host; nil for a mapper, which has none.
-	Source  Source
+	// Daemon serves the local host. It is nil for a mapper.
+	Daemon  Daemon
 	Map     Map
 	Metrics http.Handler
 	Version string
@@ -42,7 +42,7 @@ type Options struct {
 
 type handler struct{ Options }
 
-// openAPI describes all routes.
+// openAPI is the OpenAPI document of all routes.
 //
 //go:embed openapi.json
 var openAPI []byte
@@ -50,54 +50,54 @@ var openAPI []byte
 // New returns the handler of all routes.
 func New(options Options) http.Handler {
 	h := &handler{options}
-	const compression = 5 // gzip's and deflate's usual level
+	const compression = 5 // the default level of gzip and deflate
 	router := chi.NewRouter()
 	router.Use(h.recoverer, middleware.GetHead,
 		middleware.Compress(compression, typeJSON, "text/*", "image/svg+xml"))
 	router.NotFound(h.notFound)
 	router.MethodNotAllowed(h.methodNotAllowed(router))
 	root := h.notFound
-	if h.Source != nil {
+	if h.Daemon != nil {
 		root = h.connections
 		router.Get("/connections", root)
-		router.Get("/index", root) // pollers of the original use this path and the root
+		router.Get("/index", root) // pollers of the original Outpost use this path and the root
 		router.Get("/v1/snapshot", h.snapshot)
 	}
 	h.routePage(router, root)
-	router.Get("/v1/graph", h.graphAs(typeJSON, graph.WriteJSON))
-	router.Get("/v1/graph.dot", h.graphAs(typeDOT, graph.WriteDOT))
-	router.Get("/v1/graph.mmd", h.graphAs(typeMermaid, graph.WriteMermaid))
-	router.Get("/v1/graph.csv", h.graphAs(typeCSV, graph.WriteCSV))
+	router.Get("/v1/graph", h.serveGraph(typeJSON, graph.WriteJSON))
+	router.Get("/v1/graph.dot", h.serveGraph(typeDOT, graph.WriteDOT))
+	router.Get("/v1/graph.mmd", h.serveGraph(typeMermaid, graph.WriteMermaid))
+	router.Get("/v1/graph.csv", h.serveGraph(typeCSV, graph.WriteCSV))
 	router.Get("/api/graph/fields", h.grafanaFields)
 	router.Get("/api/graph/data", h.grafanaData)
 	router.Get("/api/health", h.healthz)
 	router.Method(http.MethodGet, "/metrics", h.Metrics)
-	router.Get("/openapi.json", h.description)
+	router.Get("/openapi.json", h.openAPI)
 	router.Get("/healthz", h.healthz)
 	router.Get("/readyz", h.readyz)
-	router.Get("/version", h.versionz)
+	router.Get("/version", h.version)
 	return router
 }
 
-// writeTimeout bounds the sending of an answer.
+// writeTimeout bounds the sending of a response.
 const writeTimeout = time.Minute
 
-// bodiless does not wait for a body that a client says it sends: no request has one, and one that does not come would hold what
-// answers.
-func bodiless(next http.Handler) http.Handler {
+// ignoreBody keeps the server from waiting for a request body. No route reads one, and a client may announce a body that it
+// never sends.
+func ignoreBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
-			w.Header().Set("Connection", "close")                                            // else the server reads it before it answers
-			defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now()) }() // and else when it has
+			w.Header().Set("Connection", "close")                                            // otherwise the server reads the body before the response
+			defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now()) }() // otherwise it reads the body after it
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// NewServer returns a server of handler that no slow or silent client can hold.
+// NewServer returns a server of handler with timeouts against slow clients.
 func NewServer(handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           bodiless(handler),
+		Handler:           ignoreBody(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      writeTimeout,
@@ -106,24 +106,24 @@ func NewServer(handler http.Handler) *http.Server {
 	}
 }
 
-func (h *handler) description(w http.ResponseWriter, _ *http.Request) {
+func (h *handler) openAPI(w http.ResponseWriter, _ *http.Request) {
 	h.write(w, http.StatusOK, typeJSON, openAPI)
 }
 
 func (h *handler) healthz(w http.ResponseWriter, _ *http.Request) {
-	h.json(w, http.StatusOK, map[string]string{"status": "ok"})
+	h.writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {
-	if h.Source != nil {
-		if err := h.Source.Ready(r.Context()); err != nil {
-			h.fail(w, err)
+	if h.Daemon != nil {
+		if err := h.Daemon.Ready(r.Context()); err != nil {
+			h.writeError(w, err)
 			return
 		}
 	}
-	h.json(w, http.StatusOK, map[string]string{"status": "ok"})
+	h.writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-func (h *handler) versionz(w http.ResponseWriter, _ *http.Request) {
-	h.json(w, http.StatusOK, map[string]string{"version": h.Version})
+func (h *handler) version(w http.ResponseWriter, _ *http.Request) {
+	h.writeJSON(w, http.StatusOK, map[string]string{"version": h.Version})
 }

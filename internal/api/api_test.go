@@ -24,87 +24,87 @@ import (
 	"github.com/PabloL007/outpost/internal/snapshot"
 )
 
-type source struct {
+type fakeDaemon struct {
 	containers []snapshot.Container
 	err        error
 	panics     bool
 	delay      time.Duration
 }
 
-func (s *source) Snapshot(ctx context.Context, _ bool) (snapshot.Snapshot, error) {
+func (d *fakeDaemon) Snapshot(ctx context.Context, _ bool) (snapshot.Snapshot, error) {
 	select {
 	case <-ctx.Done():
 		return snapshot.Snapshot{}, ctx.Err()
-	case <-time.After(s.delay):
+	case <-time.After(d.delay):
 	}
-	if s.panics {
+	if d.panics {
 		panic("out of order")
 	}
-	return snapshot.Snapshot{TakenAt: time.Now(), Duration: time.Second, Containers: s.containers}, s.err
+	return snapshot.Snapshot{TakenAt: time.Now(), Duration: time.Second, Containers: d.containers}, d.err
 }
 
-func (s *source) Ready(context.Context) error { return s.err }
+func (d *fakeDaemon) Ready(context.Context) error { return d.err }
 
-// drawn is a map that is there, or cannot be drawn.
-type drawn struct {
+// fakeMap returns a graph or an error.
+type fakeMap struct {
 	graph graph.Graph
 	err   error
 }
 
-func (d drawn) Graph(context.Context) (graph.Graph, error) { return d.graph, d.err }
+func (m fakeMap) Graph(context.Context) (graph.Graph, error) { return m.graph, m.err }
 
-func serve(t *testing.T, s *source) *httptest.Server {
+func serve(t *testing.T, s *fakeDaemon) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(New(Options{Source: s, Map: drawn{}, Metrics: http.NotFoundHandler(), Version: "1.2.3", Log: zerolog.Nop()}))
+	server := httptest.NewServer(New(Options{Daemon: s, Map: fakeMap{}, Metrics: http.NotFoundHandler(), Version: "1.2.3", Log: zerolog.Nop()}))
 	t.Cleanup(server.Close)
 	return server
 }
 
-// ask sends a request with headers given as name, value, …
-func ask(t *testing.T, server *httptest.Server, method, path string, headers ...string) (answer, string) {
+// request sends a request with headers given as name, value, …
+func request(t *testing.T, server *httptest.Server, method, path string, headers ...string) (response, string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, http.NoBody)
+	r, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := 0; i < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
+		r.Header.Set(headers[i], headers[i+1])
 	}
-	response, err := (&http.Transport{DisableCompression: true}).RoundTrip(request)
+	got, err := (&http.Transport{DisableCompression: true}).RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
+	defer func() { _ = got.Body.Close() }()
+	body, err := io.ReadAll(got.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{response.StatusCode, response.Header}, string(body)
+	return response{got.StatusCode, got.Header}, string(body)
 }
 
-type answer struct {
+type response struct {
 	StatusCode int
 	Header     http.Header
 }
 
-func some() *source {
-	return &source{containers: []snapshot.Container{{
+func oneContainer() *fakeDaemon {
+	return &fakeDaemon{containers: []snapshot.Container{{
 		Name: "/web", Image: "shop/web:1", Listening: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:80")},
 	}}}
 }
 
-const someBody = `[{"name":"/web","artefact":"shop/web:1","listening":[{"address":"10.0.0.1","port":80}],"established":[]}]` + "\n"
+const oneContainerBody = `[{"name":"/web","artefact":"shop/web:1","listening":[{"address":"10.0.0.1","port":80}],"established":[]}]` + "\n"
 
 func TestRoutes(t *testing.T) {
-	server := serve(t, some())
+	server := serve(t, oneContainer())
 	for _, test := range []struct {
 		method, path string
 		status       int
 		body         string
 	}{
-		{"GET", "/connections", 200, someBody},
-		{"GET", "/", 200, someBody},
-		{"GET", "/index", 200, someBody},
+		{"GET", "/connections", 200, oneContainerBody},
+		{"GET", "/", 200, oneContainerBody},
+		{"GET", "/index", 200, oneContainerBody},
 		{"HEAD", "/connections", 200, ""},
 		{"HEAD", "/", 200, ""},
 		{"GET", "/healthz", 200, `{"status":"ok"}` + "\n"},
@@ -118,7 +118,7 @@ func TestRoutes(t *testing.T) {
 		{"DELETE", "/version", 405, `{"error":"the method is not allowed here"}` + "\n"},
 		{"OPTIONS", "/", 405, `{"error":"the method is not allowed here"}` + "\n"},
 	} {
-		response, body := ask(t, server, test.method, test.path)
+		response, body := request(t, server, test.method, test.path)
 		if response.StatusCode != test.status || body != test.body {
 			t.Errorf("%s %s: %d %q, want %d %q", test.method, test.path, response.StatusCode, body, test.status, test.body)
 		}
@@ -132,34 +132,34 @@ func TestRoutes(t *testing.T) {
 }
 
 func TestETag(t *testing.T) {
-	s := some()
+	s := oneContainer()
 	server := serve(t, s)
-	response, _ := ask(t, server, "GET", "/connections")
+	response, _ := request(t, server, "GET", "/connections")
 	tag := response.Header.Get("ETag")
 	if !strings.HasPrefix(tag, `W/"`) {
 		t.Fatalf("ETag %q", tag)
 	}
 	for _, condition := range []string{tag, strings.TrimPrefix(tag, "W/"), `"other", ` + tag, "*"} {
 		for _, method := range []string{"GET", "HEAD"} {
-			response, body := ask(t, server, method, "/", "If-None-Match", condition, "Accept-Encoding", "gzip")
+			response, body := request(t, server, method, "/", "If-None-Match", condition, "Accept-Encoding", "gzip")
 			if response.StatusCode != http.StatusNotModified || body != "" || response.Header.Get("ETag") != tag {
 				t.Errorf("%s with %s: %d %q", method, condition, response.StatusCode, body)
 			}
 		}
 	}
-	if response, _ := ask(t, server, "GET", "/", "If-None-Match", `"other"`); response.StatusCode != http.StatusOK {
+	if response, _ := request(t, server, "GET", "/", "If-None-Match", `"other"`); response.StatusCode != http.StatusOK {
 		t.Errorf("another tag: %d", response.StatusCode)
 	}
 	s.containers[0].Problems = []collect.Problem{{Reason: "paused"}}
-	response, _ = ask(t, server, "GET", "/connections", "If-None-Match", tag)
+	response, _ = request(t, server, "GET", "/connections", "If-None-Match", tag)
 	if response.StatusCode != http.StatusOK || response.Header.Get("ETag") == tag {
-		t.Errorf("the answer became incomplete: %d, ETag %s", response.StatusCode, response.Header.Get("ETag"))
+		t.Errorf("incomplete response: %d, ETag %s", response.StatusCode, response.Header.Get("ETag"))
 	}
 }
 
 func TestCompression(t *testing.T) {
-	server := serve(t, some())
-	response, body := ask(t, server, "GET", "/connections", "Accept-Encoding", "gzip")
+	server := serve(t, oneContainer())
+	response, body := request(t, server, "GET", "/connections", "Accept-Encoding", "gzip")
 	if response.Header.Get("Content-Encoding") != "gzip" || !slices.Contains(response.Header.Values("Vary"), "Accept-Encoding") {
 		t.Fatalf("headers %v", response.Header)
 	}
@@ -167,43 +167,43 @@ func TestCompression(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plain, err := io.ReadAll(reader); string(plain) != someBody || err != nil {
+	if plain, err := io.ReadAll(reader); string(plain) != oneContainerBody || err != nil {
 		t.Errorf("%q, %v", plain, err)
 	}
-	if response, _ := ask(t, server, "GET", "/connections"); response.Header.Get("Content-Encoding") != "" {
-		t.Error("compressed unasked")
+	if response, _ := request(t, server, "GET", "/connections"); response.Header.Get("Content-Encoding") != "" {
+		t.Error("compressed without Accept-Encoding")
 	}
 }
 
 func TestIncompleteHeader(t *testing.T) {
-	s := &source{}
+	s := &fakeDaemon{}
 	server := serve(t, s)
-	if response, _ := ask(t, server, "GET", "/"); response.Header.Values(incompleteHeader) != nil {
+	if response, _ := request(t, server, "GET", "/"); response.Header.Values(incompleteHeader) != nil {
 		t.Error("header although nothing is incomplete")
 	}
 	s.containers = []snapshot.Container{{Name: "/a", Problems: make([]collect.Problem, 2)}, {Name: "/b"}, {Name: "/c", Problems: make([]collect.Problem, 1)}}
-	if response, _ := ask(t, server, "GET", "/"); response.Header.Get(incompleteHeader) != "/a, /c" {
+	if response, _ := request(t, server, "GET", "/"); response.Header.Get(incompleteHeader) != "/a, /c" {
 		t.Errorf("%q", response.Header.Get(incompleteHeader))
 	}
 	s.containers = nil
 	for i := range 1000 {
 		s.containers = append(s.containers, snapshot.Container{Name: fmt.Sprintf("/container-%d", i), Problems: make([]collect.Problem, 1)})
 	}
-	response, body := ask(t, server, "GET", "/")
+	response, body := request(t, server, "GET", "/")
 	header := response.Header.Get(incompleteHeader)
 	var listed []map[string]any
 	if err := json.Unmarshal([]byte(body), &listed); err != nil || len(listed) != 1000 {
 		t.Errorf("%d containers, %v", len(listed), err)
 	}
 	named := strings.Count(header, "/container-")
-	if len(header) > 2*incompleteLimit || !strings.HasSuffix(header, fmt.Sprintf(", (and %d more)", 1000-named)) {
+	if len(header) > 2*maxIncompleteHeader || !strings.HasSuffix(header, fmt.Sprintf(", (and %d more)", 1000-named)) {
 		t.Errorf("%d bytes, %d named: …%s", len(header), named, header[max(0, len(header)-40):])
 	}
 }
 
 func TestNamesCannotBreakTheHeader(t *testing.T) {
-	server := serve(t, &source{containers: []snapshot.Container{{Name: "/a\r\nX-Evil: 1", Problems: make([]collect.Problem, 1)}}})
-	response, _ := ask(t, server, "GET", "/")
+	server := serve(t, &fakeDaemon{containers: []snapshot.Container{{Name: "/a\r\nX-Evil: 1", Problems: make([]collect.Problem, 1)}}})
+	response, _ := request(t, server, "GET", "/")
 	if response.Header.Get("X-Evil") != "" || response.Header.Get(incompleteHeader) == "" {
 		t.Errorf("headers %v", response.Header)
 	}
@@ -216,36 +216,36 @@ func TestErrors(t *testing.T) {
 		fmt.Errorf("list: %w", context.DeadlineExceeded):     "the container engine does not answer in time",
 		errors.New("list: secret detail of http://10.0.0.1"): "the container engine cannot be asked for its containers",
 	} {
-		server := serve(t, &source{err: err})
+		server := serve(t, &fakeDaemon{err: err})
 		for _, path := range []string{"/connections", "/", "/index", "/readyz"} {
-			response, body := ask(t, server, "GET", path)
+			response, body := request(t, server, "GET", path)
 			if want := fmt.Sprintf("{\"error\":%q}\n", reason); response.StatusCode != http.StatusServiceUnavailable || body != want {
 				t.Errorf("%s: %d %s, want 503 %s", path, response.StatusCode, body, want)
 			}
 		}
-		if response, _ := ask(t, server, "GET", "/healthz"); response.StatusCode != http.StatusOK {
-			t.Errorf("/healthz: %d; the process lives", response.StatusCode)
+		if response, _ := request(t, server, "GET", "/healthz"); response.StatusCode != http.StatusOK {
+			t.Errorf("/healthz: %d while the process runs", response.StatusCode)
 		}
 	}
 }
 
-func TestPanicIsAnswered(t *testing.T) {
-	server := serve(t, &source{panics: true})
-	response, body := ask(t, server, "GET", "/connections")
+func TestPanicIs500(t *testing.T) {
+	server := serve(t, &fakeDaemon{panics: true})
+	response, body := request(t, server, "GET", "/connections")
 	if response.StatusCode != http.StatusInternalServerError || body != `{"error":"internal error"}`+"\n" {
 		t.Errorf("%d %s", response.StatusCode, body)
 	}
 }
 
-// A collection may take longer than a client may.
-func TestSlowCollection(t *testing.T) {
-	s := some()
+// The server timeouts do not apply to collections.
+func TestSlowCollectionHasNoDeadline(t *testing.T) {
+	s := oneContainer()
 	s.delay = 500 * time.Millisecond
-	server := httptest.NewUnstartedServer(New(Options{Source: s, Map: drawn{}, Metrics: http.NotFoundHandler(), Version: "1.2.3", Log: zerolog.Nop()}))
+	server := httptest.NewUnstartedServer(New(Options{Daemon: s, Map: fakeMap{}, Metrics: http.NotFoundHandler(), Version: "1.2.3", Log: zerolog.Nop()}))
 	server.Config.ReadTimeout, server.Config.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
 	server.Start()
 	t.Cleanup(server.Close)
-	if response, body := ask(t, server, "GET", "/connections"); response.StatusCode != http.StatusOK || body != someBody {
+	if response, body := request(t, server, "GET", "/connections"); response.StatusCode != http.StatusOK || body != oneContainerBody {
 		t.Errorf("%d %q", response.StatusCode, body)
 	}
 }
@@ -257,10 +257,10 @@ func TestServerHasAllTimeouts(t *testing.T) {
 	}
 }
 
-// A body that a client promises and does not send keeps nobody waiting.
-func TestPromisedBody(t *testing.T) {
-	s := some()
-	server := NewServer(New(Options{Source: s, Map: drawn{}, Metrics: http.NotFoundHandler(), Version: "1.2.3", Log: zerolog.Nop()}))
+// The server does not wait for an announced request body that never comes.
+func TestAnnouncedBodyIsIgnored(t *testing.T) {
+	s := oneContainer()
+	server := NewServer(New(Options{Daemon: s, Map: fakeMap{}, Metrics: http.NotFoundHandler(), Version: "1.2.3", Log: zerolog.Nop()}))
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -275,20 +275,20 @@ func TestPromisedBody(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_ = conn.SetDeadline(time.Now().Add(15 * time.Second)) // half of what a body may take
+			_ = conn.SetDeadline(time.Now().Add(15 * time.Second)) // half of ReadTimeout
 			if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n", path, header); err != nil {
 				t.Fatal(err)
 			}
-			reply, err := io.ReadAll(conn)
-			if err != nil || !strings.HasPrefix(string(reply), "HTTP/1.1 200 OK") {
-				t.Errorf("%s with %s: %v %.100s", path, header, err, reply)
+			response, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(response), "HTTP/1.1 200 OK") {
+				t.Errorf("%s with %s: %v %.100s", path, header, err, response)
 			}
 			_ = conn.Close()
 		}
 	}
 }
 
-func snapshotOf(t *testing.T, body string) (names []string) {
+func containerNames(t *testing.T, body string) (names []string) {
 	t.Helper()
 	var document struct{ Containers []struct{ Name string } }
 	if err := json.Unmarshal([]byte(body), &document); err != nil {
@@ -301,7 +301,7 @@ func snapshotOf(t *testing.T, body string) (names []string) {
 }
 
 func TestSnapshotFilters(t *testing.T) {
-	server := serve(t, &source{containers: []snapshot.Container{
+	server := serve(t, &fakeDaemon{containers: []snapshot.Container{
 		{ID: "aabb", Name: "/web", Project: "shop"}, {ID: "aacc", Name: "/db", Project: "shop"}, {ID: "ddee", Name: "/aab"},
 	}})
 	for query, want := range map[string]string{
@@ -315,27 +315,27 @@ func TestSnapshotFilters(t *testing.T) {
 		"?project=none":                  "[]",
 		"?container=%3Cimg%20onerror%3E": "[]",
 	} {
-		response, body := ask(t, server, "GET", "/v1/snapshot"+query)
-		if got := fmt.Sprint(snapshotOf(t, body)); response.StatusCode != http.StatusOK || got != want {
+		response, body := request(t, server, "GET", "/v1/snapshot"+query)
+		if got := fmt.Sprint(containerNames(t, body)); response.StatusCode != http.StatusOK || got != want {
 			t.Errorf("%s: %d %s, want %s", query, response.StatusCode, got, want)
 		}
 	}
 }
 
-// The snapshot's tag stays as long as what was read is the same, whenever that was.
+// The ETag of a snapshot does not depend on its time.
 func TestSnapshotETag(t *testing.T) {
-	s := some()
+	s := oneContainer()
 	server := serve(t, s)
-	response, first := ask(t, server, "GET", "/v1/snapshot")
-	again, second := ask(t, server, "GET", "/v1/snapshot")
+	response, first := request(t, server, "GET", "/v1/snapshot")
+	again, second := request(t, server, "GET", "/v1/snapshot")
 	if first == second || response.Header.Get("ETag") != again.Header.Get("ETag") {
 		t.Errorf("%s, %s", first, second)
 	}
-	if response, _ := ask(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusNotModified {
+	if response, _ := request(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusNotModified {
 		t.Errorf("%d", response.StatusCode)
 	}
 	s.containers[0].Name = "/other"
-	if response, _ := ask(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusOK {
+	if response, _ := request(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusOK {
 		t.Errorf("another name: %d", response.StatusCode)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// Types of answers.
+// Content types of responses.
 const (
 	typeJSON    = "application/json"
 	typeDOT     = "text/vnd.graphviz; charset=utf-8"
@@ -18,11 +18,11 @@ const (
 	typeCSV     = "text/csv; charset=utf-8; header=present"
 )
 
-// badRequestError is an error of whoever asks; its words are for them.
+// badRequestError is an error of the client. Its text is for the client.
 type badRequestError struct{ error }
 
-// viewOf reads what is to be seen from a request's query.
-func viewOf(r *http.Request) (view graph.View, err error) {
+// parseView returns the view that the query of a request describes.
+func parseView(r *http.Request) (view graph.View, err error) {
 	for name, values := range r.URL.Query() {
 		for _, value := range values {
 			if err := view.Set(name, value); err != nil {
@@ -33,47 +33,47 @@ func viewOf(r *http.Request) (view graph.View, err error) {
 	return view, nil
 }
 
-// graphAs answers with a map as write writes it.
-func (h *handler) graphAs(contentType string, write func(io.Writer, graph.Graph) error) http.HandlerFunc {
+// serveGraph serves the map in the format that encode writes.
+func (h *handler) serveGraph(contentType string, encode func(io.Writer, graph.Graph) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		view, err := viewOf(r)
+		view, err := parseView(r)
 		if err != nil {
-			h.fail(w, err)
+			h.writeError(w, err)
 			return
 		}
-		h.answerMap(w, r, contentType, view, write)
+		h.writeGraph(w, r, contentType, view, encode)
 	}
 }
 
-func (h *handler) answerMap(w http.ResponseWriter, r *http.Request, contentType string, view graph.View, write func(io.Writer, graph.Graph) error) {
-	var linked graph.Graph
-	if !h.patiently(w, r, func() (err error) {
-		linked, err = h.Map.Graph(r.Context())
+func (h *handler) writeGraph(w http.ResponseWriter, r *http.Request, contentType string, view graph.View, encode func(io.Writer, graph.Graph) error) {
+	var g graph.Graph
+	if !h.withoutDeadlines(w, r, func() (err error) {
+		g, err = h.Map.Graph(r.Context())
 		return err
 	}) {
 		return
 	}
 	var body bytes.Buffer
-	if err := write(&body, view.Apply(linked, time.Now())); err != nil {
-		h.broken(w, err)
+	if err := encode(&body, view.Apply(g, time.Now())); err != nil {
+		h.writeEncodingError(w, err)
 		return
 	}
-	h.conditional(w, r, contentType, body.Bytes(), etagOf(body.Bytes(), ""))
+	h.writeConditional(w, r, contentType, body.Bytes(), newETag(body.Bytes(), ""))
 }
 
-// grafanaFields answers GET /api/graph/fields.
+// grafanaFields serves GET /api/graph/fields.
 func (h *handler) grafanaFields(w http.ResponseWriter, _ *http.Request) {
-	h.json(w, http.StatusOK, graph.FieldsForGrafana())
+	h.writeJSON(w, http.StatusOK, graph.FieldsForGrafana())
 }
 
-// grafanaData answers GET /api/graph/data. Grafana adds parameters of its own, which mean nothing here.
+// grafanaData serves GET /api/graph/data. It ignores unknown parameters, because Grafana adds its own.
 func (h *handler) grafanaData(w http.ResponseWriter, r *http.Request) {
 	var view graph.View
 	for _, name := range graph.Options() {
 		if err := view.Set(name, r.URL.Query().Get(name)); err != nil {
-			h.fail(w, badRequestError{err})
+			h.writeError(w, badRequestError{err})
 			return
 		}
 	}
-	h.answerMap(w, r, typeJSON, view, func(w io.Writer, g graph.Graph) error { return json.NewEncoder(w).Encode(graph.ForGrafana(g)) })
+	h.writeGraph(w, r, typeJSON, view, func(w io.Writer, g graph.Graph) error { return json.NewEncoder(w).Encode(graph.ForGrafana(g)) })
 }

@@ -39,32 +39,33 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/metrics"
 	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// told is a source that answers what it is told.
-type told struct {
+// fakeDaemon is a fakeDaemon that answers what it is fakeDaemon.
+type fakeDaemon struct {
 	taken  snapshot.Snapshot
 	err    error
 	panics bool
 }
 
-func (s told) Snapshot(ctx context.Context, _ bool) (snapshot.Snapshot, error) {
-	return s.taken, s.Ready(ctx)
+func (d fakeDaemon) Snapshot(ctx context.Context, _ bool) (snapshot.Snapshot, error) {
+	return d.taken, d.Ready(ctx)
 }
 
-func (s told) Ready(context.Context) error {
-	if s.panics {
-		panic("out of order")
+func (d fakeDaemon) Ready(context.Context) error {
+	if d.panics {
+		panic("broken")
 	}
-	return s.err
+	return d.err
 }
 
-// everything is a snapshot in which each field occurs, and one of its containers lacks all that may be absent.
-func everything() told {
+// everything returns a snapshot with each field, and one container without all optional fields.
+func everything() fakeDaemon {
 	at, addr := netip.MustParseAddrPort, netip.MustParseAddr
 	id := func(digit string) string { return strings.Repeat(digit, 64) }
-	return told{taken: snapshot.Snapshot{
+	return fakeDaemon{taken: snapshot.Snapshot{
 		Host: snapshot.Host{
 			Host:      container.Host{ID: "5a1e0c9e-0000-0000-0000-000000000000", Name: "host", Version: "29.0.0", API: "1.52"},
 			Addresses: []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")}, AllAddresses: true,
@@ -112,18 +113,18 @@ func everything() told {
 	}}
 }
 
-func (s told) Graph(ctx context.Context) (graph.Graph, error) {
-	addr, anywhere := netip.MustParseAddr, snapshot.Endpoint{Address: "0.0.0.0", Port: 80}
+func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
+	addr, anywhere := netip.MustParseAddr, snapshotv1.Endpoint{Address: "0.0.0.0", Port: 80}
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	g := graph.Graph{Version: graph.Version, Role: graph.RoleDaemon, WindowSeconds: 3600, Nodes: []graph.Node{}, Links: []graph.Link{}, Targets: []graph.Target{}}
-	if len(s.taken.Containers) > 0 {
+	if len(d.taken.Containers) > 0 {
 		g.Nodes = []graph.Node{{
 			ID: "container/h/a", Kind: graph.KindContainer, Host: "h", Name: "web", Container: "a", Image: "web:1", Project: "shop", Service: "web",
 			Reason: "denied", Stale: true, Past: true, Details: &graph.Details{
-				Method: collect.Exec, Status: snapshot.StatusPartial,
-				Unused:    []snapshot.UnusedDocument{{Method: collect.Procfs, Reason: "its process cannot be seen"}},
-				Networks:  []snapshot.NetworkDocument{{ID: "n", Name: "net", Addresses: []netip.Addr{addr("10.0.0.2")}, Gateways: []netip.Addr{addr("10.0.0.1")}}},
-				Listening: []snapshot.ListenerDocument{{Endpoint: anywhere, Published: []snapshot.Endpoint{anywhere}, Process: "nginx"}},
+				Method: collect.Exec, Status: snapshotv1.StatusPartial,
+				Unused:    []snapshotv1.UnusedMethod{{Method: collect.Procfs, Reason: "its process cannot be seen"}},
+				Networks:  []snapshotv1.Network{{ID: "n", Name: "net", Addresses: []netip.Addr{addr("10.0.0.2")}, Gateways: []netip.Addr{addr("10.0.0.1")}}},
+				Listening: []snapshotv1.Listener{{Endpoint: anywhere, Published: []snapshotv1.Endpoint{anywhere}, Process: "nginx"}},
 			},
 		}, {ID: "ambiguous/10.0.0.1", Kind: graph.KindAmbiguous, Name: "10.0.0.1", Candidates: []string{"h"}}}
 		g.Links = []graph.Link{{
@@ -134,30 +135,30 @@ func (s told) Graph(ctx context.Context) (graph.Graph, error) {
 			Target: "h:9057", Host: "h", State: graph.StateStale, Reason: "nothing listens there", Format: "snapshot", LastAnswer: noon, Unattributed: 1,
 		}}
 	}
-	return g, s.Ready(ctx)
+	return g, d.Ready(ctx)
 }
 
-// nothing is a snapshot of a host without containers, of which the engine tells nothing.
-func nothing() told {
-	return told{taken: snapshot.Snapshot{TakenAt: time.Unix(0, 0), Duration: time.Millisecond}}
+// nothing returns a snapshot of an unknown host without containers.
+func nothing() fakeDaemon {
+	return fakeDaemon{taken: snapshot.Snapshot{TakenAt: time.Unix(0, 0), Duration: time.Millisecond}}
 }
 
-func handlerOf(source told) http.Handler {
-	figures := metrics.New("1.2.3", []string{"list"}).Handler()
-	if source.panics {
-		figures = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("out of order") })
+func newHandler(fakeDaemon fakeDaemon) http.Handler {
+	metricsHandler := metrics.New("1.2.3", []string{"list"}).Handler()
+	if fakeDaemon.panics {
+		metricsHandler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("broken") })
 	}
-	return api.New(api.Options{Source: source, Map: source, Metrics: figures, Version: "1.2.3", Log: zerolog.Nop()})
+	return api.New(api.Options{Daemon: fakeDaemon, Map: fakeDaemon, Metrics: metricsHandler, Version: "1.2.3", Log: zerolog.Nop()})
 }
 
-// described is the document that the handler serves.
-type described struct {
+// description is the OpenAPI document that the handler serves.
+type description struct {
 	document   *v3.Document
 	validator  validator.Validator
 	components map[string]map[string]schema
 }
 
-// schema is a component of the document; some are no schemas and have the description alone.
+// schema is a component of the document. Components other than schemas have only a description.
 type schema struct {
 	Ref                  string `json:"$ref"`
 	Description          string
@@ -167,9 +168,9 @@ type schema struct {
 	Items                *schema
 }
 
-func describe(t *testing.T) described {
+func describe(t *testing.T) description {
 	t.Helper()
-	raw := exchange(t, handlerOf(nothing()), "GET", "/openapi.json").body
+	raw := exchange(t, newHandler(nothing()), "GET", "/openapi.json").body
 	document, err := libopenapi.NewDocument(raw)
 	if err != nil {
 		t.Fatal(err)
@@ -184,14 +185,14 @@ func describe(t *testing.T) described {
 		t.Fatal(err)
 	}
 	t.Cleanup(v.Release)
-	d := described{document: &model.Model, validator: v}
+	d := description{document: &model.Model, validator: v}
 	if err := json.Unmarshal(raw, &struct{ Components any }{&d.components}); err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
-// exchanged is what a handler answered to a request.
+// exchanged is a request and the response to it.
 type exchanged struct {
 	request *http.Request
 	status  int
@@ -199,7 +200,7 @@ type exchanged struct {
 	body    []byte
 }
 
-// exchange asks handler through a connection, so that what the server does to an answer is done. Headers are given as
+// exchange sends a request to handler over a real connection, so that the server.s own handling applies. Headers are given as
 // name, value, …
 func exchange(t *testing.T, handler http.Handler, method, path string, headers ...string) exchanged {
 	t.Helper()
@@ -224,11 +225,11 @@ func exchange(t *testing.T, handler http.Handler, method, path string, headers .
 	return exchanged{request, response.StatusCode, response.Header, body}
 }
 
-// differs says how an answer differs from the document; empty if it does not.
-func (d described) differs(a exchanged) string {
+// differs returns how an exchange differs from the document, or "" if it does not.
+func (d description) differs(a exchanged) string {
 	response := &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body))}
 	if ok, errs := d.validator.ValidateHttpRequestResponse(a.request, response); !ok {
-		return wordsOf(errs)
+		return errorText(errs)
 	}
 	known := slices.Clone(generalHeaders)
 	for name := range d.operation(a.request).Responses.Codes.GetOrZero(strconv.Itoa(a.status)).Headers.FromOldest() {
@@ -242,10 +243,10 @@ func (d described) differs(a exchanged) string {
 	return ""
 }
 
-// generalHeaders are those that the document does not name at each answer.
+// generalHeaders are response headers that the document does not name for each response.
 var generalHeaders = []string{"Content-Type", "Content-Length", "Date", "Vary", "X-Content-Type-Options"}
 
-func (d described) operation(request *http.Request) *v3.Operation {
+func (d description) operation(request *http.Request) *v3.Operation {
 	item := d.document.Paths.PathItems.GetOrZero(template(request.URL.Path))
 	if request.Method == http.MethodHead {
 		return item.Head
@@ -253,27 +254,27 @@ func (d described) operation(request *http.Request) *v3.Operation {
 	return item.Get
 }
 
-// template returns a path as the document has it.
-func template(of string) string {
-	if dir, file := path.Split(of); strings.HasPrefix(dir, "/map/") && file != "" {
+// template returns the path template of a path.
+func template(requested string) string {
+	if dir, file := path.Split(requested); strings.HasPrefix(dir, "/map/") && file != "" {
 		return dir + "{file}"
 	}
-	return of
+	return requested
 }
 
-func wordsOf(errs []*validation.ValidationError) string {
-	var words []string
+func errorText(errs []*validation.ValidationError) string {
+	var texts []string
 	for _, err := range errs {
-		words = append(words, err.Message+": "+err.Reason)
+		texts = append(texts, err.Message+": "+err.Reason)
 		for _, failure := range err.SchemaValidationErrors {
-			words = append(words, strings.Join(failure.InstancePath, ".")+": "+failure.Reason)
+			texts = append(texts, strings.Join(failure.InstancePath, ".")+": "+failure.Reason)
 		}
 	}
-	return strings.Join(words, "; ")
+	return strings.Join(texts, "; ")
 }
 
-// operations are "GET /path" and so on; statuses are those with each status that is described.
-func (d described) operations() (operations, statuses []string) {
+// operations returns the operations of the document, such as "GET /path", and each of them with each of its statuses.
+func (d description) operations() (operations, statuses []string) {
 	for path, item := range d.document.Paths.PathItems.FromOldest() {
 		for method, operation := range item.GetOperations().FromOldest() {
 			name := strings.ToUpper(method) + " " + path
@@ -291,7 +292,7 @@ func (d described) operations() (operations, statuses []string) {
 func TestDescriptionIsValid(t *testing.T) {
 	d := describe(t)
 	if ok, errs := d.validator.ValidateDocument(); !ok {
-		t.Error(wordsOf(errs))
+		t.Error(errorText(errs))
 	}
 	if d.document.Version != "3.1.0" {
 		t.Errorf("OpenAPI %s", d.document.Version)
@@ -303,14 +304,14 @@ func TestDescriptionIsValid(t *testing.T) {
 	}
 }
 
-// eachDescribed complains of what has no description: at itself and the properties below it.
+// eachDescribed fails for each schema or property without a description.
 func eachDescribed(t *testing.T, at string, is schema) {
 	t.Helper()
 	if is.Description == "" && is.Ref == "" {
 		t.Errorf("%s: no description", at)
 	}
 	if is.Type == "object" && (is.AdditionalProperties == nil || *is.AdditionalProperties) {
-		t.Errorf("%s: takes any field", at)
+		t.Errorf("%s: allows any field", at)
 	}
 	for name, property := range is.Properties {
 		eachDescribed(t, at+"."+name, property)
@@ -318,9 +319,9 @@ func eachDescribed(t *testing.T, at string, is schema) {
 }
 
 func TestRoutesAreDescribed(t *testing.T) {
-	routes, ok := handlerOf(nothing()).(chi.Routes)
+	routes, ok := newHandler(nothing()).(chi.Routes)
 	if !ok {
-		t.Fatal("the handler does not tell its routes")
+		t.Fatal("the handler has no routes")
 	}
 	var served []string
 	err := chi.Walk(routes, func(method, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
@@ -340,54 +341,54 @@ func TestRoutesAreDescribed(t *testing.T) {
 	}
 }
 
-func TestAnswersAreAsDescribed(t *testing.T) {
+func TestResponsesMatchTheDescription(t *testing.T) {
 	var (
-		drawings = []string{"/v1/graph", "/v1/graph.dot", "/v1/graph.mmd", "/v1/graph.csv", "/api/graph/data"}
-		tagged   = append([]string{"/connections", "/", "/index", "/v1/snapshot"}, drawings...)
-		asking   = append([]string{"/readyz"}, tagged...)
-		page     = []string{"/map/", "/map/main.js", "/map/vendor/dagre-3.1.3.esm.js"}
-		all      = append([]string{"/metrics", "/openapi.json", "/healthz", "/version", "/api/health", "/api/graph/fields"}, slices.Concat(page, asking)...)
+		graphs     = []string{"/v1/graph", "/v1/graph.dot", "/v1/graph.mmd", "/v1/graph.csv", "/api/graph/data"}
+		tagged     = append([]string{"/connections", "/", "/index", "/v1/snapshot"}, graphs...)
+		collecting = append([]string{"/readyz"}, tagged...)
+		page       = []string{"/map/", "/map/main.js", "/map/vendor/dagre-3.1.3.esm.js"}
+		all        = append([]string{"/metrics", "/openapi.json", "/healthz", "/version", "/api/health", "/api/graph/fields"}, slices.Concat(page, collecting)...)
 	)
 	d := describe(t)
 	seen := make(map[string]bool)
 	var wrong []string
-	for _, path := range drawings {
+	for _, path := range graphs {
 		wrong = append(wrong, path+"?since=yesterday")
 	}
 	for _, test := range []struct {
-		name    string
-		source  told
-		headers []string
-		paths   []string
-		status  int
+		name       string
+		fakeDaemon fakeDaemon
+		headers    []string
+		paths      []string
+		status     int
 	}{
-		{name: "everything", source: everything(), paths: all, status: 200},
-		{name: "nothing", source: nothing(), paths: all, status: 200},
-		{name: "condition", source: everything(), headers: []string{"If-None-Match", "*"}, paths: slices.Concat(tagged, page), status: 304},
-		{name: "browser", source: everything(), headers: []string{"Accept", "text/html,application/xml;q=0.9"}, paths: []string{"/"}, status: 302},
-		{name: "browser with a view", source: everything(), headers: []string{"Accept", "text/html"}, paths: []string{"/?group=host"}, status: 302},
-		{name: "no file", source: everything(), paths: []string{"/map/other.js", "/map/vendor/other.js"}, status: 404},
-		{name: "another condition", source: everything(), headers: []string{"If-None-Match", `W/"other"`}, paths: tagged, status: 200},
-		{name: "unreachable", source: told{err: container.ErrUnreachable}, paths: asking, status: 503},
-		{name: "forbidden", source: told{err: container.ErrForbidden}, paths: asking, status: 503},
-		{name: "slow", source: told{err: context.DeadlineExceeded}, paths: asking, status: 503},
-		{name: "panic", source: told{panics: true}, paths: append([]string{"/metrics"}, asking...), status: 500},
-		{name: "wrong", source: everything(), paths: wrong, status: 400},
-		{name: "views", source: everything(), status: 200, paths: []string{
+		{name: "everything", fakeDaemon: everything(), paths: all, status: 200},
+		{name: "nothing", fakeDaemon: nothing(), paths: all, status: 200},
+		{name: "condition", fakeDaemon: everything(), headers: []string{"If-None-Match", "*"}, paths: slices.Concat(tagged, page), status: 304},
+		{name: "browser", fakeDaemon: everything(), headers: []string{"Accept", "text/html,application/xml;q=0.9"}, paths: []string{"/"}, status: 302},
+		{name: "browser with a view", fakeDaemon: everything(), headers: []string{"Accept", "text/html"}, paths: []string{"/?group=host"}, status: 302},
+		{name: "no file", fakeDaemon: everything(), paths: []string{"/map/other.js", "/map/vendor/other.js"}, status: 404},
+		{name: "another condition", fakeDaemon: everything(), headers: []string{"If-None-Match", `W/"other"`}, paths: tagged, status: 200},
+		{name: "unreachable", fakeDaemon: fakeDaemon{err: container.ErrUnreachable}, paths: collecting, status: 503},
+		{name: "forbidden", fakeDaemon: fakeDaemon{err: container.ErrForbidden}, paths: collecting, status: 503},
+		{name: "slow", fakeDaemon: fakeDaemon{err: context.DeadlineExceeded}, paths: collecting, status: 503},
+		{name: "panic", fakeDaemon: fakeDaemon{panics: true}, paths: append([]string{"/metrics"}, collecting...), status: 500},
+		{name: "wrong", fakeDaemon: everything(), paths: wrong, status: 400},
+		{name: "views", fakeDaemon: everything(), status: 200, paths: []string{
 			"/v1/graph?group=service&external=group&since=1h", "/v1/graph?container=web&depth=2&host=a&project=b", "/v1/graph.csv?external=hide",
 		}},
-		{name: "filters", source: everything(), status: 200, paths: []string{
+		{name: "filters", fakeDaemon: everything(), status: 200, paths: []string{
 			"/v1/snapshot?container=web", "/v1/snapshot?container=bbb&project=", "/v1/snapshot?project=shop", "/v1/snapshot?container=none&project=none",
 		}},
 	} {
 		for _, path := range test.paths {
 			for _, method := range []string{"GET", "HEAD"} {
-				got := exchange(t, handlerOf(test.source), method, path, test.headers...)
+				got := exchange(t, newHandler(test.fakeDaemon), method, path, test.headers...)
 				if got.status != test.status {
 					t.Errorf("%s: %s %s: %d, want %d", test.name, method, path, got.status, test.status)
 				}
-				if words := d.differs(got); words != "" {
-					t.Errorf("%s: %s %s: %s\n%.1000s", test.name, method, path, words, got.body)
+				if text := d.differs(got); text != "" {
+					t.Errorf("%s: %s %s: %s\n%.1000s", test.name, method, path, text, got.body)
 				}
 				seen[fmt.Sprintf("%s %s %d", method, template(got.request.URL.Path), got.status)] = true
 			}
@@ -399,15 +400,15 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	}
 }
 
-func TestMetricsThatFailAreDescribed(t *testing.T) {
+func TestFailingMetricsAreDescribed(t *testing.T) {
 	failing := prometheus.NewRegistry()
-	failing.MustRegister(prometheus.CollectorFunc(func(figures chan<- prometheus.Metric) {
-		figures <- prometheus.NewInvalidMetric(prometheus.NewDesc("broken", "Out of order.", nil, nil), errors.New("out of order"))
+	failing.MustRegister(prometheus.CollectorFunc(func(metrics chan<- prometheus.Metric) {
+		metrics <- prometheus.NewInvalidMetric(prometheus.NewDesc("broken", "Broken.", nil, nil), errors.New("broken"))
 	}))
-	handler := api.New(api.Options{Source: nothing(), Metrics: promhttp.HandlerFor(failing, promhttp.HandlerOpts{}), Log: zerolog.Nop()})
+	handler := api.New(api.Options{Daemon: nothing(), Metrics: promhttp.HandlerFor(failing, promhttp.HandlerOpts{}), Log: zerolog.Nop()})
 	got := exchange(t, handler, "GET", "/metrics")
-	if words := describe(t).differs(got); words != "" || got.status != 500 {
-		t.Errorf("%d: %s", got.status, words)
+	if text := describe(t).differs(got); text != "" || got.status != 500 {
+		t.Errorf("%d: %s", got.status, text)
 	}
 }
 
@@ -418,31 +419,31 @@ func TestOtherPathsAndMethodsGetTheDescribedError(t *testing.T) {
 		method, path string
 		status       int
 	}{{"GET", "/nothing", 404}, {"GET", "/v1/snapshot/", 404}, {"POST", "/v1/snapshot", 405}, {"DELETE", "/metrics", 405}} {
-		got := exchange(t, handlerOf(everything()), test.method, test.path)
+		got := exchange(t, newHandler(everything()), test.method, test.path)
 		ok, errs := v.ValidateSchemaBytes(failure, got.body)
 		if !ok || got.status != test.status || got.header.Get("Content-Type") != "application/json" {
-			t.Errorf("%s %s: %d %s", test.method, test.path, got.status, wordsOf(errs))
+			t.Errorf("%s %s: %d %s", test.method, test.path, got.status, errorText(errs))
 		}
 	}
 }
 
-// optional are the fields that may be absent.
+// optional has the optional fields.
 var optional = []string{
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
 	"lastAnswer", "displayName", "details",
 }
 
-// required are those fields that are optional elsewhere.
+// required has the required fields with the name of an optional one.
 var required = []string{"/v1/snapshot.host", "/v1/snapshot.containers[].image"}
 
-var wrongAddresses = []any{"", "localhost", "192.0.2.300", "192.0.2", "::ffff:192.0.2.1", "2001:DB8::1", "2001:db8::1::", "fe80::1%eth0"}
+var invalidAddresses = []any{"", "localhost", "192.0.2.300", "192.0.2", "::ffff:192.0.2.1", "2001:DB8::1", "2001:db8::1::", "fe80::1%eth0"}
 
-// wrongValues are, for each field, values of the right type that it never has.
-var wrongValues = map[string][]any{
+// invalidValues has invalid values of the right type for each field.
+var invalidValues = map[string][]any{
 	"port":            {70000, 65536, 0, -1, 80.5},
-	"address":         wrongAddresses,
-	"addresses":       wrongAddresses,
-	"gateways":        wrongAddresses,
+	"address":         invalidAddresses,
+	"addresses":       invalidAddresses,
+	"gateways":        invalidAddresses,
 	"version":         {0, 2, ""},
 	"takenAt":         {"", "yesterday", "2026-01-02", "2026-01-02T03:04:05+01:00"},
 	"durationMs":      {-1},
@@ -471,58 +472,58 @@ var wrongValues = map[string][]any{
 	"error":           {""},
 }
 
-// eachWrong makes the value at wrong in each way, one after the other, and calls try with what is wrong.
-func eachWrong(at string, value any, set func(any), try func(what string)) {
+// eachInvalid sets the value at a path to each invalid value in turn and calls try with a description.
+func eachInvalid(at string, value any, set func(any), try func(what string)) {
 	name := strings.TrimSuffix(at[strings.LastIndex(at, ".")+1:], "[]")
 	another := any(true) // of another type
 	if _, boolean := value.(bool); boolean {
 		another = "true"
 	}
-	for _, wrong := range append([]any{nil, another}, wrongValues[name]...) {
-		set(wrong)
-		try(fmt.Sprintf("%s is %#v", at, wrong))
+	for _, invalid := range append([]any{nil, another}, invalidValues[name]...) {
+		set(invalid)
+		try(fmt.Sprintf("%s is %#v", at, invalid))
 	}
 	set(value)
-	eachWrongIn(at, value, try)
+	eachInvalidIn(at, value, try)
 }
 
-// eachWrongIn does the same to all that the value at holds.
-func eachWrongIn(at string, value any, try func(what string)) {
+// eachInvalidIn does the same for everything in the value.
+func eachInvalidIn(at string, value any, try func(what string)) {
 	switch value := value.(type) {
 	case map[string]any:
 		value["surplus"] = "text"
-		try(at + " has one field more")
+		try(at + " has an unknown field")
 		delete(value, "surplus")
 		for name, field := range maps.Clone(value) {
 			if !slices.Contains(optional, name) || slices.Contains(required, at+"."+name) {
 				delete(value, name)
 				try(at + " has no " + name)
 			}
-			eachWrong(at+"."+name, field, func(v any) { value[name] = v }, try)
+			eachInvalid(at+"."+name, field, func(v any) { value[name] = v }, try)
 		}
 	case []any:
 		for i, item := range value {
-			eachWrong(at+"[]", item, func(v any) { value[i] = v }, try)
+			eachInvalid(at+"[]", item, func(v any) { value[i] = v }, try)
 		}
 	}
 }
 
-func TestWrongAnswersAreRefused(t *testing.T) {
+func TestInvalidResponsesAreRejected(t *testing.T) {
 	d := describe(t)
 	for _, test := range []struct {
-		path   string
-		source told
+		path       string
+		fakeDaemon fakeDaemon
 	}{
 		{"/connections", everything()},
 		{"/v1/snapshot", everything()},
 		{"/v1/graph", everything()},
 		{"/api/graph/data", everything()},
 		{"/api/graph/fields", nothing()},
-		{"/v1/snapshot", told{err: container.ErrUnreachable}},
+		{"/v1/snapshot", fakeDaemon{err: container.ErrUnreachable}},
 		{"/healthz", nothing()},
 		{"/version", nothing()},
 	} {
-		got := exchange(t, handlerOf(test.source), "GET", test.path)
+		got := exchange(t, newHandler(test.fakeDaemon), "GET", test.path)
 		document := decode(t, got.body)
 		differs := func() string {
 			var err error
@@ -531,23 +532,23 @@ func TestWrongAnswersAreRefused(t *testing.T) {
 			}
 			return d.differs(got)
 		}
-		if words := differs(); words != "" {
-			t.Fatalf("%s: %s", test.path, words)
+		if text := differs(); text != "" {
+			t.Fatalf("%s: %s", test.path, text)
 		}
 		tried := 0
-		eachWrongIn(test.path, document, func(what string) {
+		eachInvalidIn(test.path, document, func(what string) {
 			tried++
 			if differs() == "" {
 				t.Errorf("accepted: %s", what)
 			}
 		})
-		if words := differs(); words != "" || tried == 0 {
-			t.Errorf("%s after %d changes that were undone: %s", test.path, tried, words)
+		if text := differs(); text != "" || tried == 0 {
+			t.Errorf("%s after %d undone changes: %s", test.path, tried, text)
 		}
 	}
 }
 
-func TestWrongHeadersAreRefused(t *testing.T) {
+func TestInvalidHeadersAreRejected(t *testing.T) {
 	d := describe(t)
 	for what, spoil := range map[string]func(*exchanged){
 		"another status":        func(a *exchanged) { a.status = http.StatusTeapot },
@@ -560,9 +561,9 @@ func TestWrongHeadersAreRefused(t *testing.T) {
 		"another document":      func(a *exchanged) { a.body = []byte("[]") },
 		"no JSON":               func(a *exchanged) { a.body = []byte("{") },
 	} {
-		got := exchange(t, handlerOf(everything()), "GET", "/v1/snapshot")
-		if words := d.differs(got); words != "" {
-			t.Fatal(words)
+		got := exchange(t, newHandler(everything()), "GET", "/v1/snapshot")
+		if text := d.differs(got); text != "" {
+			t.Fatal(text)
 		}
 		if spoil(&got); d.differs(got) == "" {
 			t.Errorf("accepted: %s", what)
@@ -570,90 +571,90 @@ func TestWrongHeadersAreRefused(t *testing.T) {
 	}
 }
 
-// TestFieldsAreDescribed holds the document, the types and an answer with all fields against each other.
+// The document, the Go types and a response with all fields have the same fields.
 func TestFieldsAreDescribed(t *testing.T) {
 	schemas := describe(t).components["schemas"]
 	for _, test := range []struct {
 		path, schema string
 		document     reflect.Type
 	}{
-		{"/connections", "Connections", reflect.TypeFor[snapshot.Connections]()},
-		{"/v1/snapshot", "Snapshot", reflect.TypeFor[snapshot.Document]()},
+		{"/connections", "Connections", reflect.TypeFor[snapshotv1.ContainerConnections]()},
+		{"/v1/snapshot", "Snapshot", reflect.TypeFor[snapshotv1.Snapshot]()},
 		{"/v1/graph", "Graph", reflect.TypeFor[graph.Graph]()},
 		{"/api/graph/data", "Grafana", reflect.TypeFor[graph.Grafana]()},
 		{"/api/graph/fields", "GrafanaFields", reflect.TypeFor[graph.GrafanaFields]()},
 	} {
-		described, declared, answered := fields{}, fields{}, fields{}
-		described.ofSchema("", schemas[test.schema], schemas)
-		declared.ofType("", test.document)
-		document := decode(t, exchange(t, handlerOf(everything()), "GET", test.path).body)
+		described, declared, returned := fields{}, fields{}, fields{}
+		described.addSchema("", schemas[test.schema], schemas)
+		declared.addType("", test.document)
+		document := decode(t, exchange(t, newHandler(everything()), "GET", test.path).body)
 		if list, ok := document.([]any); ok {
 			document = list[0]
 		}
-		answered.ofValue("", document)
+		returned.addValue("", document)
 		if diff := cmp.Diff(declared, described); diff != "" {
 			t.Errorf("%s (-declared +described):\n%s", test.path, diff)
 		}
-		if diff := cmp.Diff(declared, answered); diff != "" {
-			t.Errorf("%s (-declared +answered):\n%s", test.path, diff)
+		if diff := cmp.Diff(declared, returned); diff != "" {
+			t.Errorf("%s (-declared +returned):\n%s", test.path, diff)
 		}
 	}
 }
 
-// fields are the paths of all fields of a document.
+// fields has the paths of all fields of a document.
 type fields map[string]bool
 
-func (f fields) ofSchema(at string, is schema, schemas map[string]schema) {
+func (f fields) addSchema(at string, is schema, schemas map[string]schema) {
 	if is.Ref != "" {
-		f.ofSchema(at, schemas[path.Base(is.Ref)], schemas)
+		f.addSchema(at, schemas[path.Base(is.Ref)], schemas)
 	}
 	for name, property := range is.Properties {
 		f[at+"."+name] = true
-		f.ofSchema(at+"."+name, property, schemas)
+		f.addSchema(at+"."+name, property, schemas)
 	}
 	if is.Items != nil {
-		f.ofSchema(at+"[]", *is.Items, schemas)
+		f.addSchema(at+"[]", *is.Items, schemas)
 	}
 }
 
-func (f fields) ofType(at string, t reflect.Type) {
+func (f fields) addType(at string, t reflect.Type) {
 	switch {
 	case t.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
 	case t.Kind() == reflect.Pointer:
-		f.ofType(at, t.Elem())
+		f.addType(at, t.Elem())
 	case t.Kind() == reflect.Slice:
-		f.ofType(at+"[]", t.Elem())
+		f.addType(at+"[]", t.Elem())
 	case t.Kind() == reflect.Struct:
 		for field := range t.Fields() {
 			if !field.IsExported() {
 				continue
 			}
 			if field.Anonymous {
-				f.ofType(at, field.Type)
+				f.addType(at, field.Type)
 				continue
 			}
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			f[at+"."+name] = true
-			f.ofType(at+"."+name, field.Type)
+			f.addType(at+"."+name, field.Type)
 		}
 	}
 }
 
-func (f fields) ofValue(at string, value any) {
+func (f fields) addValue(at string, value any) {
 	switch value := value.(type) {
 	case map[string]any:
 		for name, field := range value {
 			f[at+"."+name] = true
-			f.ofValue(at+"."+name, field)
+			f.addValue(at+"."+name, field)
 		}
 	case []any:
 		for _, item := range value {
-			f.ofValue(at+"[]", item)
+			f.addValue(at+"[]", item)
 		}
 	}
 }
 
-// decode keeps numbers as they are written.
+// decode decodes JSON and keeps the text of numbers.
 func decode(t *testing.T, body []byte) (document any) {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(body))

@@ -11,10 +11,10 @@ import (
 	"github.com/PabloL007/outpost/internal/web"
 )
 
-// pagePath is where the page is.
+// pagePath is the path of the page.
 const pagePath = "/map/"
 
-// page answers with the map page and its files.
+// page serves the page and its files.
 func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 	body, contentType, ok := web.File(strings.TrimPrefix(r.URL.Path, pagePath))
 	if !ok {
@@ -22,10 +22,10 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Security-Policy", web.Policy)
-	h.conditional(w, r, contentType, body, etagOf(body, ""))
+	h.writeConditional(w, r, contentType, body, newETag(body, ""))
 }
 
-// routePage serves the page. Browsers that ask for the root are sent there; everybody else gets root.
+// routePage adds the routes of the page. At the root, browsers are redirected to the page and other clients get root.
 func (h *handler) routePage(router chi.Router, root http.HandlerFunc) {
 	for _, path := range []string{"", "{file}", "vendor/{file}"} {
 		router.Get(pagePath+path, h.page)
@@ -33,21 +33,21 @@ func (h *handler) routePage(router chi.Router, root http.HandlerFunc) {
 	router.Get("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
 		if wantsHTML(r.Header.Values("Accept")) {
-			toPage(w, r)
+			redirectToPage(w, r)
 			return
 		}
 		root(w, r)
 	})
 }
 
-// toPage sends a browser to the page, by a relative path, which is right behind a proxy's prefix too.
-func toPage(w http.ResponseWriter, r *http.Request) {
+// redirectToPage redirects a browser to the page. The location is relative, so that it works behind a proxy with a path prefix.
+func redirectToPage(w http.ResponseWriter, r *http.Request) {
 	to := url.URL{Path: strings.TrimPrefix(pagePath, "/"), RawQuery: r.URL.RawQuery}
 	w.Header().Set("Location", to.String())
 	w.WriteHeader(http.StatusFound)
 }
 
-// wantsHTML reports whether an Accept header names HTML, as those of browsers do and those of programs do not.
+// wantsHTML reports whether an Accept header names text/html. Browsers send that, and programs do not.
 func wantsHTML(accept []string) bool {
 	for _, field := range accept {
 		for media := range strings.SplitSeq(field, ",") {

@@ -12,20 +12,20 @@ import (
 	"github.com/PabloL007/outpost/internal/web"
 )
 
-// What browsers send: Firefox, Chromium and Safari.
+// browsers are the Accept headers of Firefox, Chromium and Safari.
 var browsers = []string{
 	"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
 	"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7",
 	"text/html, application/xhtml+xml, */*",
 }
 
-func TestBrowsersAreSentToThePage(t *testing.T) {
-	daemon := serve(t, some())
-	m := httptest.NewServer(New(Options{Map: drawn{}, Metrics: http.NotFoundHandler(), Log: zerolog.Nop()}))
+func TestBrowsersAreRedirectedToThePage(t *testing.T) {
+	daemon := serve(t, oneContainer())
+	m := httptest.NewServer(New(Options{Map: fakeMap{}, Metrics: http.NotFoundHandler(), Log: zerolog.Nop()}))
 	t.Cleanup(m.Close)
 	for _, server := range []*httptest.Server{daemon, m} {
 		for _, accept := range browsers {
-			response, body := ask(t, server, "GET", "/?group=host&open=a%2Fb", "Accept", accept)
+			response, body := request(t, server, "GET", "/?group=host&open=a%2Fb", "Accept", accept)
 			if response.StatusCode != http.StatusFound || response.Header.Get("Location") != "map/?group=host&open=a%2Fb" || body != "" {
 				t.Errorf("%d to %q", response.StatusCode, response.Header.Get("Location"))
 			}
@@ -33,29 +33,29 @@ func TestBrowsersAreSentToThePage(t *testing.T) {
 				t.Errorf("Vary %q", response.Header.Values("Vary"))
 			}
 		}
-		if response, _ := ask(t, server, "GET", "/map?group=host"); response.StatusCode != http.StatusFound || response.Header.Get("Location") != "map/?group=host" {
+		if response, _ := request(t, server, "GET", "/map?group=host"); response.StatusCode != http.StatusFound || response.Header.Get("Location") != "map/?group=host" {
 			t.Errorf("/map: %d to %q", response.StatusCode, response.Header.Get("Location"))
 		}
 	}
 	for _, accept := range []string{"", "*/*", "application/json", "text/html;q=0, */*", "text/htmlx", ";;,,"} {
-		if response, body := ask(t, daemon, "GET", "/", "Accept", accept); response.StatusCode != http.StatusOK || body != someBody {
+		if response, body := request(t, daemon, "GET", "/", "Accept", accept); response.StatusCode != http.StatusOK || body != oneContainerBody {
 			t.Errorf("daemon, Accept %q: %d %q", accept, response.StatusCode, body)
 		}
-		if response, _ := ask(t, m, "GET", "/", "Accept", accept); response.StatusCode != http.StatusNotFound {
+		if response, _ := request(t, m, "GET", "/", "Accept", accept); response.StatusCode != http.StatusNotFound {
 			t.Errorf("mapper, Accept %q: %d", accept, response.StatusCode)
 		}
 	}
-	if response, body := ask(t, daemon, "GET", "/connections", "Accept", browsers[0]); response.StatusCode != http.StatusOK || body != someBody {
+	if response, body := request(t, daemon, "GET", "/connections", "Accept", browsers[0]); response.StatusCode != http.StatusOK || body != oneContainerBody {
 		t.Errorf("/connections in a browser: %d %q", response.StatusCode, body)
 	}
 }
 
 func TestPage(t *testing.T) {
-	server := serve(t, some())
+	server := serve(t, oneContainer())
 	for path, contentType := range map[string]string{
 		"/map/": "text/html; charset=utf-8", "/map/index.html": "text/html; charset=utf-8", "/map/main.js": "text/javascript; charset=utf-8", "/map/page.css": "text/css; charset=utf-8",
 	} {
-		response, body := ask(t, server, "GET", path, "Accept-Encoding", "gzip")
+		response, body := request(t, server, "GET", path, "Accept-Encoding", "gzip")
 		for name, want := range map[string]string{
 			"Content-Type": contentType, "Content-Encoding": "gzip", "Content-Security-Policy": web.Policy, "Cache-Control": "no-cache",
 		} {
@@ -66,13 +66,13 @@ func TestPage(t *testing.T) {
 		if response.StatusCode != http.StatusOK || body == "" {
 			t.Errorf("%s: %d, %d bytes", path, response.StatusCode, len(body))
 		}
-		again, body := ask(t, server, "GET", path, "If-None-Match", response.Header.Get("ETag"))
+		again, body := request(t, server, "GET", path, "If-None-Match", response.Header.Get("ETag"))
 		if again.StatusCode != http.StatusNotModified || body != "" || again.Header.Get("Content-Security-Policy") != web.Policy {
 			t.Errorf("%s again: %d, %d bytes", path, again.StatusCode, len(body))
 		}
 	}
 	for _, path := range []string{"/map/none", "/map/vendor", "/map/vendor/", "/map/..%2fweb.go", "/map/%2e%2e/web.go", "/map/vendor/..%2f..%2fweb.go"} {
-		if response, body := ask(t, server, "GET", path); response.StatusCode != http.StatusNotFound || !strings.Contains(body, "no such path") {
+		if response, body := request(t, server, "GET", path); response.StatusCode != http.StatusNotFound || !strings.Contains(body, "no such path") {
 			t.Errorf("%s: %d %.100q", path, response.StatusCode, body)
 		}
 	}
@@ -82,6 +82,6 @@ func TestPage(t *testing.T) {
 		}
 	}
 	if strings.Contains(web.Policy, "unsafe") {
-		t.Error("the policy permits what is unsafe")
+		t.Error("the policy has an unsafe source")
 	}
 }

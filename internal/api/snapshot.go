@@ -2,8 +2,6 @@ package api
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,35 +11,35 @@ import (
 )
 
 const (
-	// incompleteHeader names the containers of which something is missing.
+	// incompleteHeader names the containers of the response about which something is missing.
 	incompleteHeader = "Outpost-Incomplete"
-	// incompleteLimit is how long the header gets, in bytes: proxies refuse answers whose headers pass 4 to 8 KiB.
-	incompleteLimit = 2048
+	// maxIncompleteHeader is the maximum length of the header in bytes. Proxies reject headers of more than 4 to 8 KiB.
+	maxIncompleteHeader = 2048
 )
 
-// connections answers GET /connections.
+// connections serves GET /connections.
 func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
-	taken, ok := h.take(w, r, false)
+	taken, ok := h.snapshotFor(w, r, false)
 	if !ok {
 		return
 	}
-	if body, ok := h.encode(w, snapshot.ConnectionsOf(taken)); ok {
+	if body, ok := h.encode(w, taken.ToConnections()); ok {
 		incomplete := setIncomplete(w, taken.Containers)
-		h.conditional(w, r, typeJSON, body, etagOf(body, incomplete))
+		h.writeConditional(w, r, typeJSON, body, newETag(body, incomplete))
 	}
 }
 
-// snapshot answers GET /v1/snapshot. Its tag is that of the answer without when and how long, and without what is measured,
-// which is never the same: the connection through which it is asked is among those that are measured.
+// snapshot serves GET /v1/snapshot. The ETag ignores the time, the duration and the TCP measurements. They differ in each
+// response: the request's own connection is among the measured ones.
 func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	filter := snapshot.Filter{Container: query.Get("container"), Project: query.Get("project")}
-	taken, ok := h.take(w, r, true)
+	taken, ok := h.snapshotFor(w, r, true)
 	if !ok {
 		return
 	}
 	taken = filter.Apply(taken)
-	document := snapshot.DocumentOf(taken)
+	document := taken.ToV1()
 	body, ok := h.encode(w, document)
 	if !ok {
 		return
@@ -52,40 +50,41 @@ func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
 			c.Connections[i].Measured = nil
 		}
 	}
-	tagged, ok := h.encode(w, document)
+	stable, ok := h.encode(w, document)
 	if !ok {
 		return
 	}
 	incomplete := setIncomplete(w, taken.Containers)
-	h.conditional(w, r, typeJSON, body, etagOf(tagged, incomplete))
+	h.writeConditional(w, r, typeJSON, body, newETag(stable, incomplete))
 }
 
-// take returns a snapshot, or answers itself.
-func (h *handler) take(w http.ResponseWriter, r *http.Request, measured bool) (taken snapshot.Snapshot, ok bool) {
-	ok = h.patiently(w, r, func() (err error) {
-		taken, err = h.Source.Snapshot(r.Context(), measured)
+// snapshotFor returns a snapshot for a request. If that fails, it responds itself.
+func (h *handler) snapshotFor(w http.ResponseWriter, r *http.Request, withTCPInfo bool) (taken snapshot.Snapshot, ok bool) {
+	ok = h.withoutDeadlines(w, r, func() (err error) {
+		taken, err = h.Daemon.Snapshot(r.Context(), withTCPInfo)
 		return err
 	})
 	return taken, ok
 }
 
-// patiently waits for what takes as long as it takes: the server's timeouts are for clients. It reports whether there is
-// something to answer with, or else answers itself.
-func (h *handler) patiently(w http.ResponseWriter, r *http.Request, take func() error) bool {
-	// The timeout for reading would end the request's context, because the server goes on reading while a handler runs.
+// withoutDeadlines runs collect without the server's timeouts, which are for slow clients and not for slow engines. It reports
+// whether there is something to respond with. If collect fails, it responds itself.
+func (h *handler) withoutDeadlines(w http.ResponseWriter, r *http.Request, collect func() error) bool {
+	// The server keeps reading during a handler, so the read timeout would cancel the request's context.
 	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(time.Time{}) // without a connection, in tests, there is none to set
-	err := take()
+	_ = connection.SetReadDeadline(time.Time{}) // fails in tests without a connection
+	err := collect()
 	_ = connection.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if r.Context().Err() != nil {
-		return false // nobody waits for the answer
+		return false // the client is gone
 	}
 	if err != nil {
-		h.fail(w, err)
+		h.writeError(w, err)
 	}
 	return err == nil
 }
 
+// setIncomplete sets the header of incomplete containers, if there are any, and returns its value.
 func setIncomplete(w http.ResponseWriter, containers []snapshot.Container) string {
 	incomplete := incompleteNames(containers)
 	if incomplete != "" {
@@ -94,18 +93,7 @@ func setIncomplete(w http.ResponseWriter, containers []snapshot.Container) strin
 	return incomplete
 }
 
-// conditional answers with body, or with 304 if the client has it.
-func (h *handler) conditional(w http.ResponseWriter, r *http.Request, contentType string, body []byte, tag string) {
-	w.Header().Set("Cache-Control", "no-cache") // ask again each time, with the ETag
-	w.Header().Set("ETag", tag)
-	if matches(r.Header.Values("If-None-Match"), tag) {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	h.write(w, http.StatusOK, contentType, body)
-}
-
-// incompleteNames lists the names of incomplete containers; how many did not fit stands at the end.
+// incompleteNames returns the names of incomplete containers. If they are too long, it ends with how many are left out.
 func incompleteNames(containers []snapshot.Container) string {
 	const separator = ", "
 	var names []string
@@ -115,7 +103,7 @@ func incompleteNames(containers []snapshot.Container) string {
 			continue
 		}
 		name := cmp.Or(c.Name, c.ID)
-		if length += len(name) + len(separator); length > incompleteLimit {
+		if length += len(name) + len(separator); length > maxIncompleteHeader {
 			omitted++
 			continue
 		}
@@ -125,25 +113,4 @@ func incompleteNames(containers []snapshot.Container) string {
 		names = append(names, fmt.Sprintf("(and %d more)", omitted))
 	}
 	return strings.Join(names, separator)
-}
-
-// etagOf returns a weak tag: the body is the same whether it is sent compressed or not.
-func etagOf(body []byte, incomplete string) string {
-	hash := sha256.New()
-	_, _ = hash.Write(body)
-	_, _ = hash.Write([]byte(incomplete))
-	return `W/"` + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:16]) + `"`
-}
-
-// matches compares weakly, as RFC 9110 section 13.1.2 demands.
-func matches(ifNoneMatch []string, tag string) bool {
-	for _, field := range ifNoneMatch {
-		for candidate := range strings.SplitSeq(field, ",") {
-			candidate = strings.TrimSpace(candidate)
-			if candidate == "*" || strings.TrimPrefix(candidate, "W/") == strings.TrimPrefix(tag, "W/") {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -1,5 +1,5 @@
-// Package daemon answers for one host: it runs one collection at a time, shares it among all who ask meanwhile,
-// and logs what changed since the last.
+// Package daemon serves one host: it runs one collection at a time, shares it among concurrent requests, and logs what
+// changed since the previous one.
 package daemon
 
 import (
@@ -9,11 +9,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/snapshot"
+	"github.com/PabloL007/outpost/internal/wait"
 )
 
 // Collector collects from all running containers.
@@ -21,61 +20,64 @@ type Collector interface {
 	Collect(ctx context.Context, withTCPInfo bool) (collect.Result, error)
 }
 
-// Engine is what a Daemon asks of the container engine itself.
+// Engine is what a Daemon needs from the container engine itself.
 type Engine interface {
-	// Ready returns nil if the engine answers.
+	// Ready returns nil if the engine responds.
 	Ready(ctx context.Context) error
-	// Host returns what the engine tells of itself and its host.
+	// Host returns the engine's description of itself and its host.
 	Host(ctx context.Context) (container.Host, error)
 }
 
-// Observer is told what happens.
+// Observer counts events.
 type Observer interface {
+	// Collected records a finished collection.
 	Collected(snapshot snapshot.Snapshot)
+	// Failed records a failed collection.
 	Failed()
+	// Coalesced records a request that shares the collection of another.
 	Coalesced()
 }
 
-// Daemon answers for one host. It may be used by several goroutines at once.
+// Daemon serves one host. It is safe for concurrent use.
 type Daemon struct {
 	collector  Collector
 	sampling   Collector
 	engine     Engine
 	interfaces []netip.Addr
-	journal    *journal
+	changes    *ChangeLog
 	observer   Observer
 
-	mu      sync.Mutex
-	next    *collection    // that has not begun
-	running sync.WaitGroup // of collections
+	mu          sync.Mutex
+	next        *collection    // that has not begun
+	collections sync.WaitGroup // in progress
 
-	// Of the collection that runs: one at a time.
-	one       chan struct{}
-	lastHost  container.Host // as the engine told last
-	hostRetry time.Time      // when the engine may be asked for itself again
-	recent    *recent
+	collectSem chan struct{} // held during a collection or sample; guards all below
+	engineInfo container.Host
+	hostRetry  time.Time // when the engine may be asked for engineInfo again
+	conns      *connCache
 }
 
-// collection is one for all who ask before it begins.
+// collection is shared by all requests that arrive before it begins.
 type collection struct {
 	withTCPInfo bool
 	done        chan struct{}
-	taken       snapshot.Snapshot // after done
-	err         error
+	taken       snapshot.Snapshot // valid after done
+	err         error             // valid after done
 }
 
-// New returns a daemon. Samples are taken by sampling. Listeners on all addresses are listed at each of interfaces or, without any, at those of the
-// host that are found.
-func New(collector, sampling Collector, engine Engine, interfaces []netip.Addr, observer Observer, log zerolog.Logger) *Daemon {
+// New returns a daemon that takes snapshots with collector and samples with sampling. A listener on the unspecified address is
+// listed at each of interfaces or, if there are none, at the detected addresses of the host.
+func New(collector, sampling Collector, engine Engine, interfaces []netip.Addr, observer Observer, changes *ChangeLog) *Daemon {
 	return &Daemon{
-		collector: collector, sampling: sampling, recent: newRecent(), engine: engine, interfaces: interfaces, journal: newJournal(log), observer: observer, one: make(chan struct{}, 1),
+		collector: collector, sampling: sampling, engine: engine, interfaces: interfaces, changes: changes, observer: observer,
+		collectSem: make(chan struct{}, 1), conns: newConnCache(),
 	}
 }
 
-// Snapshot returns what is known of the host now; measured asks for what the kernel has measured of connections too.
-// It goes on for the others when one of those who wait for it stops waiting.
-func (d *Daemon) Snapshot(ctx context.Context, measured bool) (snapshot.Snapshot, error) {
-	c := d.join(ctx, measured)
+// Snapshot takes a snapshot; withTCPInfo adds what the kernel measures of connections. Concurrent requests share a collection,
+// which continues when one of them is cancelled.
+func (d *Daemon) Snapshot(ctx context.Context, withTCPInfo bool) (snapshot.Snapshot, error) {
+	c := d.nextCollection(ctx, withTCPInfo)
 	select {
 	case <-ctx.Done():
 		return snapshot.Snapshot{}, ctx.Err()
@@ -84,14 +86,14 @@ func (d *Daemon) Snapshot(ctx context.Context, measured bool) (snapshot.Snapshot
 	}
 }
 
-// join returns the next collection. One that has begun may have passed over what was started since.
-func (d *Daemon) join(ctx context.Context, withTCPInfo bool) *collection {
+// nextCollection returns the collection that begins next. A running one may have missed containers that started meanwhile.
+func (d *Daemon) nextCollection(ctx context.Context, withTCPInfo bool) *collection {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.next == nil {
 		d.next = &collection{done: make(chan struct{})}
 		next := d.next
-		d.running.Go(func() { d.run(context.WithoutCancel(ctx), next) })
+		d.collections.Go(func() { d.run(context.WithoutCancel(ctx), next) })
 	} else {
 		d.observer.Coalesced()
 	}
@@ -100,8 +102,8 @@ func (d *Daemon) join(ctx context.Context, withTCPInfo bool) *collection {
 }
 
 func (d *Daemon) run(ctx context.Context, c *collection) {
-	d.one <- struct{}{}
-	defer func() { <-d.one }()
+	d.collectSem <- struct{}{}
+	defer func() { <-d.collectSem }()
 	d.mu.Lock()
 	d.next = nil
 	withTCPInfo := c.withTCPInfo
@@ -110,12 +112,12 @@ func (d *Daemon) run(ctx context.Context, c *collection) {
 	close(c.done)
 }
 
-// Sample returns what is known of the host now, with containers that only a way could read that is not used for samples
-// as they were last.
+// Sample takes a snapshot by the cheap methods only. A container that none of them can read has the sockets of its last
+// reading.
 func (d *Daemon) Sample(ctx context.Context) (snapshot.Snapshot, error) {
 	select {
-	case d.one <- struct{}{}:
-		defer func() { <-d.one }()
+	case d.collectSem <- struct{}{}:
+		defer func() { <-d.collectSem }()
 	case <-ctx.Done():
 		return snapshot.Snapshot{}, ctx.Err()
 	}
@@ -124,68 +126,55 @@ func (d *Daemon) Sample(ctx context.Context) (snapshot.Snapshot, error) {
 	if err != nil {
 		return snapshot.Snapshot{}, err
 	}
-	taken := d.snapshot(ctx, result, started)
-	d.recent.add(taken.Containers, true, time.Now())
+	taken := d.newSnapshot(ctx, result, started)
+	d.conns.update(taken.Containers, true, time.Now())
 	return taken, nil
 }
 
-// Close waits for the collections that run, no longer than ctx. None may be asked for any more.
+// Close waits for running collections until ctx ends. Snapshot must not be called any more.
 func (d *Daemon) Close(ctx context.Context) error {
-	ended := make(chan struct{})
-	go func() {
-		d.running.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("a collection has not ended: %w", ctx.Err())
+	if err := wait.Group(ctx, &d.collections); err != nil {
+		return fmt.Errorf("wait for running collections: %w", err)
 	}
+	return nil
 }
 
-// readyTimeout bounds the wait for the engine to say that it is there.
+// readyTimeout bounds the wait for the engine in Ready.
 const readyTimeout = 5 * time.Second
 
-// Ready returns nil if the engine answers.
+// Ready returns nil if the engine responds within readyTimeout.
 func (d *Daemon) Ready(ctx context.Context) error {
-	asking, cancel := context.WithTimeout(ctx, readyTimeout)
+	pinging, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	err := d.engine.Ready(asking)
-	if ctx.Err() == nil { // an error because nobody waits any more says nothing of the engine
-		d.journal.engine(err)
+	err := d.engine.Ready(pinging)
+	if ctx.Err() == nil { // a cancelled request says nothing about the engine
+		d.changes.engine(err)
 	}
 	return err
 }
 
-// Found logs what a probe found.
-func (d *Daemon) Found(findings collect.ProbeResult) { d.journal.found(findings) }
-
-// Followed logs whether the engine's events are followed: err says why not.
-func (d *Daemon) Followed(err error) { d.journal.followed(err) }
-
 func (d *Daemon) collect(ctx context.Context, withTCPInfo bool) (snapshot.Snapshot, error) {
 	started := time.Now()
 	result, err := d.collector.Collect(ctx, withTCPInfo)
-	d.journal.engine(err)
+	d.changes.engine(err)
 	if err != nil {
 		d.observer.Failed()
 		return snapshot.Snapshot{}, err
 	}
-	taken := d.snapshot(ctx, result, started)
-	d.journal.containers(taken, result.Exited)
+	taken := d.newSnapshot(ctx, result, started)
+	d.changes.collected(taken, result.Exited)
 	d.observer.Collected(taken)
-	d.recent.add(taken.Containers, false, time.Now())
+	d.conns.update(taken.Containers, false, time.Now())
 	return taken, nil
 }
 
-func (d *Daemon) snapshot(ctx context.Context, result collect.Result, started time.Time) snapshot.Snapshot {
+func (d *Daemon) newSnapshot(ctx context.Context, result collect.Result, started time.Time) snapshot.Snapshot {
 	interfaces := snapshot.Interfaces{Addresses: d.interfaces}
 	if len(d.interfaces) == 0 {
-		interfaces = d.found(result)
+		interfaces = d.detectInterfaces(result)
 	}
 	taken := snapshot.Snapshot{
-		Host:       d.host(ctx, result),
+		Host:       d.newHost(ctx, result),
 		TakenAt:    started,
 		Containers: snapshot.Attribute(result, interfaces),
 	}
@@ -193,25 +182,18 @@ func (d *Daemon) snapshot(ctx context.Context, result collect.Result, started ti
 	return taken
 }
 
-// found returns the host's addresses that are in sight, or else the one that stands for all.
-func (d *Daemon) found(result collect.Result) snapshot.Interfaces {
-	interfaces := snapshot.InterfacesOf(result)
-	d.journal.interfaces(interfaces, result.AddressesErr)
-	if len(interfaces) == 0 {
+// detectInterfaces returns the visible addresses of the host, or 0.0.0.0 if there are none.
+func (d *Daemon) detectInterfaces(result collect.Result) snapshot.Interfaces {
+	reachable := snapshot.ReachableAddresses(result)
+	d.changes.interfaces(reachable, result.AddressesErr)
+	if len(reachable) == 0 {
 		return snapshot.Interfaces{Addresses: []netip.Addr{netip.IPv4Unspecified()}}
 	}
-	return snapshot.Interfaces{Addresses: interfaces, Found: true}
+	return snapshot.Interfaces{Addresses: reachable, Detected: true}
 }
 
-// hostTimeout bounds the wait for what the engine tells of itself, without which an answer is as good. After
-// hostPause it is asked again.
-const (
-	hostTimeout = 2 * time.Second
-	hostPause   = 10 * time.Second
-)
-
-func (d *Daemon) host(ctx context.Context, result collect.Result) snapshot.Host {
-	host := snapshot.Host{Host: d.told(ctx), Addresses: snapshot.AddressesOf(result)}
+func (d *Daemon) newHost(ctx context.Context, result collect.Result) snapshot.Host {
+	host := snapshot.Host{Host: d.describeEngine(ctx), Addresses: snapshot.HostAddresses(result)}
 	host.AllAddresses = len(host.Addresses) > 0
 	if !host.AllAddresses {
 		host.Addresses = d.interfaces
@@ -219,19 +201,26 @@ func (d *Daemon) host(ctx context.Context, result collect.Result) snapshot.Host 
 	return host
 }
 
-// told returns what the engine tells of itself, or told last. For a while after it did not, it is not asked.
-func (d *Daemon) told(ctx context.Context) container.Host {
+const (
+	// hostTimeout bounds the wait for the engine's description of itself. A snapshot is useful without it.
+	hostTimeout = 2 * time.Second
+	// hostPause is how long the engine is not asked again after it failed to describe itself.
+	hostPause = 10 * time.Second
+)
+
+// describeEngine returns the engine's description of itself, or the last known one if the engine does not respond.
+func (d *Daemon) describeEngine(ctx context.Context) container.Host {
 	if time.Now().Before(d.hostRetry) {
-		return d.lastHost
+		return d.engineInfo
 	}
 	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
 	defer cancel()
 	host, err := d.engine.Host(ctx)
-	d.journal.host(err)
+	d.changes.host(err)
 	if err != nil {
 		d.hostRetry = time.Now().Add(hostPause)
-		return d.lastHost
+		return d.engineInfo
 	}
-	d.lastHost = host
+	d.engineInfo = host
 	return host
 }

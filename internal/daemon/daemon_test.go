@@ -30,29 +30,31 @@ func (f collectorFunc) Collect(ctx context.Context, _ bool) (collect.Result, err
 	return f(ctx)
 }
 
-type collectorOf func(context.Context, bool) (collect.Result, error)
+type collectorWithDetail func(context.Context, bool) (collect.Result, error)
 
-func (f collectorOf) Collect(ctx context.Context, withTCPInfo bool) (collect.Result, error) {
+func (f collectorWithDetail) Collect(ctx context.Context, withTCPInfo bool) (collect.Result, error) {
 	return f(ctx, withTCPInfo)
 }
 
-// stub is an engine.
-type stub func(context.Context) error
+// engineFunc is an engine with a Ready function.
+type engineFunc func(context.Context) error
 
-func (s stub) Ready(ctx context.Context) error { return s(ctx) }
+func (f engineFunc) Ready(ctx context.Context) error { return f(ctx) }
 
-func (s stub) Host(context.Context) (container.Host, error) { return container.Host{Name: "host"}, nil }
+func (f engineFunc) Host(context.Context) (container.Host, error) {
+	return container.Host{Name: "host"}, nil
+}
 
-func never(context.Context) error { return nil }
+func ready(context.Context) error { return nil }
 
-// counts is an observer.
+// counts is an observer that counts.
 type counts struct{ collected, failed, coalesced atomic.Int32 }
 
 func (c *counts) Collected(snapshot.Snapshot) { c.collected.Add(1) }
 func (c *counts) Failed()                     { c.failed.Add(1) }
 func (c *counts) Coalesced()                  { c.coalesced.Add(1) }
 
-// messages returns level and message of each line of a log.
+// messages returns the level and message of each log line, and empties the log.
 func messages(t *testing.T, log *bytes.Buffer) []string {
 	t.Helper()
 	var lines []string
@@ -67,14 +69,13 @@ func messages(t *testing.T, log *bytes.Buffer) []string {
 	return lines
 }
 
-// Who asks while a collection runs gets the next, which all of them share: the one that runs may have passed over what
-// was started since it began.
+// Requests during a collection share the next one: the running one may have missed containers that started meanwhile.
 func TestRequestsShareTheNextCollection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var collections atomic.Int32
 		observed := &counts{}
 		var withTCPInfos []bool
-		d := New(collectorOf(func(ctx context.Context, withTCPInfo bool) (collect.Result, error) {
+		d := New(collectorWithDetail(func(ctx context.Context, withTCPInfo bool) (collect.Result, error) {
 			collections.Add(1)
 			withTCPInfos = append(withTCPInfos, withTCPInfo)
 			select {
@@ -83,40 +84,40 @@ func TestRequestsShareTheNextCollection(t *testing.T) {
 			case <-ctx.Done():
 				return collect.Result{}, ctx.Err()
 			}
-		}), nil, stub(never), nil, observed, zerolog.Nop())
+		}), nil, engineFunc(ready), nil, observed, NewChangeLog(zerolog.Nop()))
 
-		type answer struct {
+		type response struct {
 			at  time.Time
 			err error
 		}
 		began := time.Now()
-		ask := func(ctx context.Context, measured bool) <-chan answer {
-			answered := make(chan answer, 1)
+		request := func(ctx context.Context, withTCPInfo bool) <-chan response {
+			responses := make(chan response, 1)
 			go func() {
-				taken, err := d.Snapshot(ctx, measured)
-				answered <- answer{taken.TakenAt, err}
+				taken, err := d.Snapshot(ctx, withTCPInfo)
+				responses <- response{taken.TakenAt, err}
 			}()
 			synctest.Wait()
-			return answered
+			return responses
 		}
-		first, leave := context.WithCancel(t.Context())
-		left := ask(first, false)
+		cancelled, cancel := context.WithCancel(t.Context())
+		first := request(cancelled, false)
 		time.Sleep(time.Second / 2)
-		var others []<-chan answer
+		var others []<-chan response
 		for i := range 9 {
-			others = append(others, ask(t.Context(), i == 4))
+			others = append(others, request(t.Context(), i == 4))
 		}
-		leave()
-		if a := <-left; !errors.Is(a.err, context.Canceled) {
-			t.Errorf("who stopped waiting got %v", a.err)
+		cancel()
+		if a := <-first; !errors.Is(a.err, context.Canceled) {
+			t.Errorf("the cancelled request got %v", a.err)
 		}
-		for _, answered := range others {
-			if a := <-answered; a.err != nil || a.at.Sub(began) != time.Second {
-				t.Errorf("taken %v after the first was begun, %v", a.at.Sub(began), a.err)
+		for _, responses := range others {
+			if a := <-responses; a.err != nil || a.at.Sub(began) != time.Second {
+				t.Errorf("taken %v after the first began, %v", a.at.Sub(began), a.err)
 			}
 		}
 		if n := observed.coalesced.Load(); n != 8 {
-			t.Errorf("%d requests shared another's", n)
+			t.Errorf("%d requests were coalesced", n)
 		}
 		if n := collections.Load(); n != 2 || withTCPInfos[0] || !withTCPInfos[1] {
 			t.Errorf("%d collections, %v", n, withTCPInfos)
@@ -127,11 +128,11 @@ func TestRequestsShareTheNextCollection(t *testing.T) {
 	})
 }
 
-// What the engine told last of itself stays in the answer when it does not tell.
-func TestHostIsKept(t *testing.T) {
+// A snapshot has the last known description of the engine while the engine does not respond.
+func TestLastHostIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		engine := &forgetful{}
-		d := New(collectorFunc(func(context.Context) (collect.Result, error) { return collect.Result{}, nil }), nil, engine, nil, &counts{}, zerolog.Nop())
+		engine := &flakyEngine{}
+		d := New(collectorFunc(func(context.Context) (collect.Result, error) { return collect.Result{}, nil }), nil, engine, nil, &counts{}, NewChangeLog(zerolog.Nop()))
 		for i, want := range []string{"", "it", "it", "it"} {
 			engine.silent = i%2 == 0
 			time.Sleep(hostPause)
@@ -143,12 +144,12 @@ func TestHostIsKept(t *testing.T) {
 	})
 }
 
-// forgetful is an engine that tells of itself now and then.
-type forgetful struct{ silent bool }
+// flakyEngine describes itself unless silent.
+type flakyEngine struct{ silent bool }
 
-func (*forgetful) Ready(context.Context) error { return nil }
+func (*flakyEngine) Ready(context.Context) error { return nil }
 
-func (e *forgetful) Host(ctx context.Context) (container.Host, error) {
+func (e *flakyEngine) Host(ctx context.Context) (container.Host, error) {
 	if e.silent {
 		<-ctx.Done()
 		return container.Host{}, ctx.Err()
@@ -156,11 +157,11 @@ func (e *forgetful) Host(ctx context.Context) (container.Host, error) {
 	return container.Host{Name: "it"}, nil
 }
 
-func TestEngineIsLoggedOnce(t *testing.T) {
+func TestEngineChangesAreLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	var down error
 	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return collect.Result{}, down }), nil,
-		stub(func(context.Context) error { return down }), nil, &counts{}, zerolog.New(&log))
+		engineFunc(func(context.Context) error { return down }), nil, &counts{}, NewChangeLog(zerolog.New(&log)))
 	for _, down = range []error{nil, container.ErrUnreachable, container.ErrUnreachable, nil, nil} {
 		if _, err := d.Snapshot(t.Context(), false); !errors.Is(err, down) {
 			t.Errorf("error %v, want %v", err, down)
@@ -169,7 +170,7 @@ func TestEngineIsLoggedOnce(t *testing.T) {
 			t.Errorf("Ready: %v, want %v", err, down)
 		}
 	}
-	want := []string{"error: The container engine does not answer; trying again at each request", "info: The container engine answers again"}
+	want := []string{"error: The container engine does not respond; retrying at each request", "info: The container engine responds again"}
 	got := slices.DeleteFunc(messages(t, &log), func(line string) bool { return strings.HasPrefix(line, "debug") })
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -183,11 +184,11 @@ func TestSilentEngineIsLogged(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-		d := New(nil, nil, stub(silent), nil, &counts{}, zerolog.New(&log))
-		leaving, leave := context.WithCancel(t.Context())
-		leave()
-		if err := d.Ready(leaving); err == nil || log.Len() > 0 {
-			t.Errorf("who stopped waiting: %v, %s", err, log.String())
+		d := New(nil, nil, engineFunc(silent), nil, &counts{}, NewChangeLog(zerolog.New(&log)))
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := d.Ready(cancelled); err == nil || log.Len() > 0 {
+			t.Errorf("cancelled request: %v, %s", err, log.String())
 		}
 		if err := d.Ready(t.Context()); !errors.Is(err, context.DeadlineExceeded) || len(messages(t, &log)) != 1 {
 			t.Errorf("error %v", err)
@@ -201,7 +202,7 @@ func testReasonsAreLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	var result collect.Result
 	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil,
-		stub(never), []netip.Addr{netip.IPv4Unspecified()}, &counts{}, zerolog.New(&log).Level(zerolog.InfoLevel))
+		engineFunc(ready), []netip.Addr{netip.IPv4Unspecified()}, &counts{}, NewChangeLog(zerolog.New(&log).Level(zerolog.InfoLevel)))
 	reading := func(network collect.NetNS, problems ...collect.Problem) []collect.Reading {
 		return []collect.Reading{{Container: container.Container{ID: "0a1b", Name: "/it"}, NetNS: &network, Problems: problems}}
 	}
@@ -241,9 +242,9 @@ func testReasonsAreLoggedOnce(t *testing.T) {
 	}
 }
 
-func TestDebugTellsOfEachContainer(t *testing.T) {
+func TestDebugLogHasEachContainer(t *testing.T) {
 	var log bytes.Buffer
-	newJournal(zerolog.New(&log)).containers(snapshot.Snapshot{
+	NewChangeLog(zerolog.New(&log)).collected(snapshot.Snapshot{
 		Duration: time.Second, Containers: []snapshot.Container{{ID: "0a1b", Name: "/it", LeftOut: snapshot.LeftOut{Unpublished: 3}}},
 	}, []string{"/gone"})
 	for _, part := range []string{`"container":"0a1b"`, `"left_out_unpublished":3`, `"message":"Read"`, `"left_out_gone":["/gone"]`, `"took_ms":1000`} {
@@ -253,13 +254,13 @@ func TestDebugTellsOfEachContainer(t *testing.T) {
 	}
 }
 
-// Why a better method cannot be used is logged once for all containers, and when it does not matter any more.
+// The reason for not using a better method is logged once for all containers, and again when it is gone.
 func TestUnusedMethodsAreLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
-	j := newJournal(zerolog.New(&log).Level(zerolog.InfoLevel))
-	lacks := collect.Problem{Reason: "CAP_SYS_ADMIN is missing", Detail: "EPERM"}
-	j.found(collect.ProbeResult{Methods: []collect.MethodStatus{
-		{Method: collect.Sockdiag, Tried: 2, Problem: lacks}, {Method: collect.Procfs, Tried: 2, Works: 2},
+	changes := NewChangeLog(zerolog.New(&log).Level(zerolog.InfoLevel))
+	missing := collect.Problem{Reason: "CAP_SYS_ADMIN is missing", Detail: "EPERM"}
+	changes.Probed(collect.ProbeResult{Methods: []collect.MethodStatus{
+		{Method: collect.Sockdiag, Tried: 2, Problem: missing}, {Method: collect.Procfs, Tried: 2, Works: 2},
 	}})
 	if line := log.String(); !strings.Contains(line, `"sockdiag":"does not work: CAP_SYS_ADMIN is missing","procfs":"works","owners_by_cgroup":"works"`) {
 		t.Errorf("%s", line)
@@ -268,34 +269,34 @@ func TestUnusedMethodsAreLoggedOnce(t *testing.T) {
 	all := func(unused ...collect.Skipped) snapshot.Snapshot {
 		return snapshot.Snapshot{Containers: []snapshot.Container{{ID: "a", Unused: unused}, {ID: "b", Unused: unused}}}
 	}
-	sockdiag, procfs := collect.Skipped{Method: collect.Sockdiag, Problem: lacks}, collect.Skipped{Method: collect.Procfs, Problem: collect.Problem{Reason: "hidden"}}
+	sockdiag, procfs := collect.Skipped{Method: collect.Sockdiag, Problem: missing}, collect.Skipped{Method: collect.Procfs, Problem: collect.Problem{Reason: "hidden"}}
 	for i, step := range []struct {
 		taken snapshot.Snapshot
 		want  []string
 	}{
-		{all(sockdiag), nil}, // as found
-		{all(sockdiag, procfs), []string{"warn: A better way to read socket tables cannot be used"}},
+		{all(sockdiag), nil}, // Probed logged it
+		{all(sockdiag, procfs), []string{"warn: Cannot use a better method of reading socket tables"}},
 		{all(sockdiag, procfs), nil},
-		{all(), []string{"info: No container is kept from a better way any more for this reason", "info: No container is kept from a better way any more for this reason"}},
-		{all(sockdiag), nil}, // within the hour
+		{all(), []string{"info: This reason no longer prevents a better method for any container", "info: This reason no longer prevents a better method for any container"}},
+		{all(sockdiag), nil}, // within repeatAfter
 		{all(), nil},
 	} {
-		j.containers(step.taken, nil)
+		changes.collected(step.taken, nil)
 		if diff := cmp.Diff(step.want, messages(t, &log)); diff != "" {
 			t.Errorf("step %d (-want +got):\n%s", i, diff)
 		}
 	}
 }
 
-// Without OUTPOST_INTERFACES listeners on all addresses are listed at those of the host that are in sight.
-func TestInterfacesAreFound(t *testing.T) {
+// Without configured interfaces, a listener on the unspecified address is listed at the visible addresses of the host.
+func TestInterfacesAreDetected(t *testing.T) {
 	var log bytes.Buffer
 	result := collect.Result{Readings: []collect.Reading{{
 		Container: container.Container{Networks: []container.Network{{Gateways: []netip.Addr{netip.MustParseAddr("10.9.0.1")}}}},
 		NetNS:     &collect.NetNS{Host: true, Sockets: []socket.Socket{{Local: netip.MustParseAddrPort("[::]:80"), State: socket.Listen}}},
 	}}}
-	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil, stub(never), nil, &counts{},
-		zerolog.New(&log).Level(zerolog.InfoLevel))
+	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil, engineFunc(ready), nil, &counts{},
+		NewChangeLog(zerolog.New(&log).Level(zerolog.InfoLevel)))
 	listening := func() string {
 		t.Helper()
 		taken, err := d.Snapshot(t.Context(), false)
@@ -305,7 +306,7 @@ func TestInterfacesAreFound(t *testing.T) {
 		return fmt.Sprint(taken.Containers[0].Listening, taken.Host.Addresses)
 	}
 	if got := listening(); got != "[0.0.0.0:80] []" {
-		t.Errorf("none in sight: %s", got)
+		t.Errorf("no visible address: %s", got)
 	}
 	for addr, name := range map[string]string{
 		"192.0.2.1": "eth0", "172.17.0.1": "docker0", "172.18.0.1": "br-0123456789ab", "10.9.0.1": "chosen", "2001:db8::1": "",
@@ -315,7 +316,7 @@ func TestInterfacesAreFound(t *testing.T) {
 	slices.SortFunc(result.Addresses, func(a, b procnet.Address) int { return a.Addr.Compare(b.Addr) })
 	for range 2 {
 		if got := listening(); got != "[192.0.2.1:80 [2001:db8::1]:80] [10.9.0.1 172.17.0.1 172.18.0.1 192.0.2.1 2001:db8::1]" {
-			t.Errorf("in sight: %s", got)
+			t.Errorf("visible addresses: %s", got)
 		}
 	}
 	if lines := messages(t, &log); len(lines) != 1 {
@@ -323,22 +324,22 @@ func TestInterfacesAreFound(t *testing.T) {
 	}
 }
 
-// However it is asked, one collection runs at a time; and an engine that does not tell of itself is not asked each time.
+// One collection runs at a time. An engine that does not describe itself is not asked again at once.
 func TestOneCollectionAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var running, most, asked atomic.Int32
-		engine := hostless{&asked}
+		var running, peak, calls atomic.Int32
+		engine := hostlessEngine{&calls}
 		d := New(collectorFunc(func(context.Context) (collect.Result, error) {
-			most.Store(max(most.Load(), running.Add(1)))
+			peak.Store(max(peak.Load(), running.Add(1)))
 			defer running.Add(-1)
 			time.Sleep(time.Second)
 			return collect.Result{}, nil
-		}), nil, engine, nil, &counts{}, zerolog.Nop())
+		}), nil, engine, nil, &counts{}, NewChangeLog(zerolog.Nop()))
 		for range 2 {
 			done := make(chan error)
-			for _, measured := range []bool{false, true} {
+			for _, withTCPInfo := range []bool{false, true} {
 				go func() {
-					_, err := d.Snapshot(t.Context(), measured)
+					_, err := d.Snapshot(t.Context(), withTCPInfo)
 					done <- err
 				}()
 			}
@@ -348,22 +349,22 @@ func TestOneCollectionAtATime(t *testing.T) {
 				}
 			}
 		}
-		if most.Load() != 1 || asked.Load() != 1 {
-			t.Errorf("%d collections at once; the engine was asked %d times", most.Load(), asked.Load())
+		if peak.Load() != 1 || calls.Load() != 1 {
+			t.Errorf("%d concurrent collections; %d calls of the engine", peak.Load(), calls.Load())
 		}
 		time.Sleep(hostPause)
-		if _, err := d.Snapshot(t.Context(), false); err != nil || asked.Load() != 2 {
-			t.Errorf("%v; the engine was asked %d times", err, asked.Load())
+		if _, err := d.Snapshot(t.Context(), false); err != nil || calls.Load() != 2 {
+			t.Errorf("%v; %d calls of the engine", err, calls.Load())
 		}
 	})
 }
 
-// hostless is an engine that does not tell of itself.
-type hostless struct{ asked *atomic.Int32 }
+// hostlessEngine does not describe itself.
+type hostlessEngine struct{ calls *atomic.Int32 }
 
-func (hostless) Ready(context.Context) error { return nil }
+func (hostlessEngine) Ready(context.Context) error { return nil }
 
-func (e hostless) Host(context.Context) (container.Host, error) {
-	e.asked.Add(1)
+func (e hostlessEngine) Host(context.Context) (container.Host, error) {
+	e.calls.Add(1)
 	return container.Host{}, container.ErrForbidden
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// Of 100 daemons 30 go down, each in one of three ways, and come back: the others stay as fresh as they were, those that are
-// down stay on the map as stale, and nothing is left of the waiting for them.
-func TestThirtyOfAHundredDown(t *testing.T) {
+// Of 100 daemons 30 fail in three ways and recover. The others stay fresh, the failed ones stay in the map as stale, and no
+// goroutine is left over.
+func TestThirtyOfAHundredFail(t *testing.T) {
 	const daemons, failing = 100, 30
 	var down atomic.Bool
 	ended := make(chan struct{})
@@ -31,15 +31,15 @@ func TestThirtyOfAHundredDown(t *testing.T) {
 	var urls []string
 	for i := range daemons {
 		name := fmt.Sprint("host", i)
-		urls = append(urls, serving(t, func(w http.ResponseWriter, r *http.Request) {
+		urls = append(urls, serve(t, func(w http.ResponseWriter, r *http.Request) {
 			if i < failing && down.Load() {
 				fails[i%len(fails)](w, r)
 				return
 			}
-			answerWith(t, w, document(name))
+			respond(t, w, snapshotFrom(name))
 		}))
 	}
-	m := running(t, Options{Targets: targetsOf(t, urls...)}, 2*time.Second)
+	m := start(t, Options{Targets: parse(t, urls...)}, 2*time.Second)
 	states := func(g graph.Graph) map[graph.State]int {
 		counts := make(map[graph.State]int)
 		for _, target := range g.Targets {
@@ -59,7 +59,7 @@ func TestThirtyOfAHundredDown(t *testing.T) {
 	since := time.Now()
 	until(t, m, func(g graph.Graph) bool {
 		for i, url := range urls {
-			if i >= failing && stateOf(g, url).LastAnswer.Before(since) {
+			if i >= failing && targetIn(g, url).LastAnswer.Before(since) {
 				return false
 			}
 		}
@@ -67,8 +67,8 @@ func TestThirtyOfAHundredDown(t *testing.T) {
 	})
 	down.Store(false)
 	until(t, m, allOK)
-	const few = 8
-	for deadline := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before+few; time.Sleep(50 * time.Millisecond) {
+	const maxMore = 8
+	for deadline := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before+maxMore; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines, before %d", runtime.NumGoroutine(), before)
 		}

@@ -13,13 +13,13 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// Whatever a daemon answers, in either format, is an error or a map that can be told.
+// Any response, in either format, is an error or can be correlated and written.
 func FuzzAnswer(f *testing.F) {
-	whole, err := json.Marshal(document("h"))
+	valid, err := json.Marshal(snapshotFrom("h"))
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(whole, false)
+	f.Add(valid, false)
 	f.Add([]byte(`[{"name":"/a","artefact":"i","listening":[{"address":"192.0.2.1","port":80},{"address":"0.0.0.0","port":81}],"established":[{"address":"::1","port":1}]}]`), true)
 	f.Add([]byte(`{"version":2}`), false)
 	f.Add([]byte(`{"version":1,"host":{"addresses":[""]},"containers":{}}`), false)
@@ -31,8 +31,8 @@ func FuzzAnswer(f *testing.F) {
 		}
 		document, err := decode(bytes.NewReader(text), format)
 		if err != nil {
-			if words := inWords(t.Context(), err).Error(); words == "" || strings.ContainsAny(words, "\x00\n") {
-				t.Errorf("%q", words)
+			if text := explain(t.Context(), err).Error(); text == "" || strings.ContainsAny(text, "\x00\n") {
+				t.Errorf("%q", text)
 			}
 			return
 		}
@@ -43,41 +43,41 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// A target, which may stand in a file that somebody else writes, is an error or an address without a password in its name.
+// A target, which may come from a file of somebody else, is an error or an address without a password in its name.
 func FuzzTarget(f *testing.F) {
 	for _, text := range []string{"host", "host:80", "[::1]:80", "http://user:secret@host/path/", "https://host", "dns:name:80", "dns:https://user:secret@name:80/path", "::1", "http://%", "a@b"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		target, err := parseInFile(text)
+		target, err := parseLine(text)
 		if err != nil {
 			return
 		}
-		if address, ok := strings.CutPrefix(text, "dns:"); ok { // what is behind a name, a name server tells
-			expectRedacted(t, address, target.text)
+		if address, ok := strings.CutPrefix(text, "dns:"); ok { // a fuzz test must not use DNS
+			expectRedacted(t, address, target.name)
 			return
 		}
-		found, err := target.find(t.Context())
+		found, err := target.resolve(t.Context())
 		if err != nil || len(found) != 1 {
 			t.Fatalf("%v, %v", found, err)
 		}
 		u, err := url.Parse(found[0].url + "/v1/snapshot")
 		if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" {
-			t.Errorf("%q is asked at %q: %v", text, found[0].url, err)
+			t.Errorf("%q has URL %q: %v", text, found[0].url, err)
 			return
 		}
 		expectRedacted(t, found[0].url, found[0].name)
 	})
 }
 
-// expectRedacted holds that what a target is called has not its password in it.
-func expectRedacted(t *testing.T, target, called string) {
+// expectRedacted fails if the name of a target has its password.
+func expectRedacted(t *testing.T, target, name string) {
 	t.Helper()
 	u, err := url.Parse(target)
 	if err != nil {
-		return // a host and a port
+		return // host:port
 	}
-	if password, ok := u.User.Password(); ok && len(password) > 5 && !strings.Contains(u.Redacted(), password) && strings.Contains(called, password) {
-		t.Errorf("%q is called %q", target, called)
+	if password, ok := u.User.Password(); ok && len(password) > 5 && !strings.Contains(u.Redacted(), password) && strings.Contains(name, password) {
+		t.Errorf("%q has name %q", target, name)
 	}
 }

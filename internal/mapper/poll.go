@@ -2,225 +2,216 @@ package mapper
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"mime"
-	"net"
-	"net/http"
-	"net/http/httptrace"
-	"net/netip"
-	"net/url"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
-	"syscall"
+	"sync"
 	"time"
 
-	"github.com/PabloL007/outpost/internal/snapshot"
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/PabloL007/outpost/internal/correlate"
+	"github.com/PabloL007/outpost/internal/graph"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/wait"
 )
 
-// Formats of answers.
 const (
-	formatSnapshot    = "snapshot"
-	formatConnections = "connections" // of a daemon that knows no other
+	// pollTimeout bounds one poll. A daemon needs time for many containers that only exec can read, or for a hundred thousand
+	// connections.
+	pollTimeout = 30 * time.Second
+	// maxBackoff is the maximum time between polls of a failing target, in intervals.
+	maxBackoff = 8
+	// jitter is the random part of the time between polls. It keeps targets that started together from being polled together.
+	jitter = 0.1
+	// pollSpread is the time over which the first polls are spread.
+	pollSpread = time.Second
 )
 
-// shortest is how long an object of an answer is on average at least, in bytes: empty ones would take many times the
-// memory of their text.
-const shortest = 24
-
-// maxSkew is how far a daemon's clock may be off before that is worth a word.
-const maxSkew = time.Minute
-
-// answer is what a daemon answered.
-type answer struct {
-	document  snapshot.Document
-	from      netip.Addr // at which it was asked
-	etag      string
-	format    string
-	remark    string // what is wrong beside
-	unchanged bool   // since it was asked before; without a document
+// polledTarget is a daemon that is polled.
+type polledTarget struct {
+	address
+	pollResult    // the latest one, without the snapshot
+	host          *correlate.Host
+	firstResponse time.Time // as the current host
+	lastResponse  time.Time
+	polled        bool
+	reason        string // why the latest poll failed; empty if it succeeded
+	removed       bool   // from the targets
+	cancel        context.CancelFunc
 }
 
-// client asks daemons.
-type client struct {
-	http   *http.Client
-	memory *memory
-}
-
-func newClient(transport http.RoundTripper) *client {
-	if transport == nil {
-		transport = NewTransport(nil)
+// updateTargets resolves the targets and starts to poll new ones.
+func (m *Mapper) updateTargets(ctx context.Context, polls *sync.WaitGroup) {
+	resolved, unresolved := m.resolve(ctx)
+	if ctx.Err() != nil {
+		return
 	}
-	return &client{
-		http: &http.Client{
-			Transport:     transport,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		memory: newMemory(maxAnswer, smallAnswer, longAtOnce, longPatience),
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for text, reason := range unresolved {
+		if !sameReason(m.unresolved[text], reason) {
+			m.log.Warn().Str("target", text).Str("reason", reason).Msg("Cannot resolve a target")
+		}
+	}
+	m.changed = m.changed || !maps.EqualFunc(m.unresolved, unresolved, sameReason)
+	m.unresolved = unresolved
+	for name, t := range m.targets {
+		if _, ok := resolved[name]; !ok && !t.removed {
+			t.removed, t.reason = true, "no longer a target"
+			t.cancel()
+		}
+	}
+	for name, a := range resolved {
+		t := m.targets[name]
+		if t != nil && !t.removed {
+			if t.address == a {
+				continue
+			}
+			t.cancel() // the password or the server name changed
+		}
+		if t == nil {
+			t = &polledTarget{}
+			m.targets[name] = t
+		}
+		polling, cancel := context.WithCancel(ctx)
+		t.address, t.cancel, t.removed, t.reason = a, cancel, false, ""
+		m.changed = true
+		polls.Go(func() { m.poll(polling, t, a) })
 	}
 }
 
-func (c *client) close() { c.http.CloseIdleConnections() }
-
-// ask asks a daemon for its snapshot or, if it knows none, for its connections. last is what it answered before, without
-// the document. The error is in words that a person understands.
-func (c *client) ask(ctx context.Context, at address, last answer) (answer, error) {
-	ctx = context.WithValue(ctx, certified{}, at.host)
-	got, err := c.get(ctx, at.url+"/v1/snapshot", formatSnapshot, last)
-	if _, none := errors.AsType[noSuchPathError](err); none { // it may have learnt it since
-		return c.get(ctx, at.url+"/connections", formatConnections, last)
+// resolve returns the daemons of all targets by name, at most maxTargets, and the reasons of the targets that cannot be resolved.
+func (m *Mapper) resolve(ctx context.Context) (resolved map[string]address, unresolved map[string]string) {
+	addresses, errs := resolveAll(ctx, m.Targets)
+	resolved, unresolved = make(map[string]address), make(map[string]string)
+	for text, err := range errs {
+		unresolved[text] = err.Error()
 	}
-	return got, err
+	slices.SortFunc(addresses, func(a, b address) int { return strings.Compare(a.name, b.name) })
+	for _, a := range addresses {
+		if _, duplicate := resolved[a.name]; !duplicate && len(resolved) == maxTargets {
+			unresolved[a.name] = fmt.Sprintf("more than %d targets", maxTargets)
+			break
+		}
+		resolved[a.name] = a
+	}
+	return resolved, unresolved
 }
 
-// noSuchPathError is the answer 404.
-type noSuchPathError struct{ path string }
+// poll polls one target until ctx ends.
+func (m *Mapper) poll(ctx context.Context, t *polledTarget, from address) {
+	pauses := &backoff.ExponentialBackOff{
+		InitialInterval: m.Interval, MaxInterval: maxBackoff * m.Interval, Multiplier: 2, RandomizationFactor: jitter,
+	}
+	pauses.NextBackOff()                                                    // the first failure doubles the interval
+	first := time.Duration(rand.Int64N(int64(min(pollSpread, m.Interval)))) //nolint:gosec // not a secret
+	for pause := first; wait.For(ctx, pause) == nil; pause = pauses.NextBackOff() {
+		polling, cancel := context.WithTimeout(ctx, m.pollTimeout)
+		result, err := m.client.fetch(polling, from, m.previous(t))
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		m.record(t, result, err)
+		if err == nil {
+			pauses.Reset()
+		}
+	}
+}
 
-func (e noSuchPathError) Error() string { return "it has no " + e.path }
+// previous returns the latest result of a target.
+func (m *Mapper) previous(t *polledTarget) pollResult {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return t.pollResult
+}
 
-func (c *client) get(ctx context.Context, url, format string, last answer) (got answer, err error) {
-	var remote net.Addr
-	started := time.Now()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { remote = info.Conn.RemoteAddr() },
-	}), http.MethodGet, url, http.NoBody)
+func (m *Mapper) previousHost(t *polledTarget) *correlate.Host {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return t.host
+}
+
+// record stores the result of a poll.
+func (m *Mapper) record(t *polledTarget, result pollResult, err error) {
+	now := time.Now()
+	var host *correlate.Host
+	if err == nil && !result.unchanged { // outside the lock: a large snapshot takes time
+		host = correlate.NewHost(result.snapshot, result.from, m.previousHost(t), now)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	reason := ""
 	if err != nil {
-		return answer{}, err
+		reason = err.Error()
 	}
-	if last.format == format && last.etag != "" {
-		request.Header.Set("If-None-Match", last.etag)
+	m.changed = m.changed || !t.polled || !sameReason(reason, t.reason) || err == nil && !result.unchanged
+	if !t.polled || !sameReason(reason, t.reason) {
+		m.logTarget(t, reason)
 	}
-	response, err := c.http.Do(request)
+	t.polled, t.reason, m.polledAt = true, reason, now
 	if err != nil {
-		return answer{}, inWords(ctx, err)
+		return
 	}
-	defer func() { _ = response.Body.Close() }()
-	body := c.memory.reader(ctx, cancel, response.Body)
-	defer body.release()
-	switch {
-	case response.StatusCode == http.StatusNotModified && request.Header.Get("If-None-Match") != "":
-		last.unchanged = true
-		return last, nil
-	case response.StatusCode == http.StatusNotFound:
-		return answer{}, noSuchPathError{request.URL.Path}
-	case response.StatusCode/100 == 3:
-		return answer{}, fmt.Errorf("it redirects to %.200q, which is not followed: give that address", response.Header.Get("Location"))
-	case response.StatusCode != http.StatusOK:
-		return answer{}, fmt.Errorf("it answers %d %s%s", response.StatusCode, http.StatusText(response.StatusCode), reasonIn(body))
+	t.lastResponse = now
+	if !result.unchanged {
+		if !host.IsSameHost(t.host) {
+			t.firstResponse = now
+		}
+		t.host, t.pollResult = host, result
+		t.snapshot = snapshotv1.Snapshot{} // host has all that is needed of it
 	}
-	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind != "application/json" {
-		return answer{}, fmt.Errorf("it answers %.100q, which is not JSON", response.Header.Get("Content-Type"))
-	}
-	document, err := decode(body, format)
-	if err != nil {
-		return answer{}, inWords(ctx, err)
-	}
-	got = answer{etag: response.Header.Get("ETag"), format: format}
-	if format == formatSnapshot {
-		got.remark = skew(document.TakenAt, started, time.Now())
-	}
-	got.document, got.from = document, addrOf(remote)
-	return got, nil
 }
 
-// decode reads an answer to its end, before it looks at it: one that is too long is not worth the time.
-func decode(body io.Reader, format string) (document snapshot.Document, err error) {
-	text, err := io.ReadAll(body)
-	if err != nil {
-		return document, err
+// sameReason reports whether two reasons have the same cause. Numbers and quoted text may differ at each poll.
+func sameReason(a, b string) bool { return graph.ReasonKey(a) == graph.ReasonKey(b) }
+
+func (m *Mapper) logTarget(t *polledTarget, reason string) {
+	if reason == "" {
+		m.log.Info().Str("target", t.name).Msg("The daemon responds")
+		return
 	}
-	if isHollow(text) {
-		return document, errors.New("its answer is no answer of Outpost: it is made of nothing")
-	}
-	if format == formatConnections {
-		var list []snapshot.Connections
-		err := json.Unmarshal(text, &list)
-		return documentOf(list), err
-	}
-	err = json.Unmarshal(text, &document)
-	// The fields of another version may have other types.
-	if _, odd := errors.AsType[*json.UnmarshalTypeError](err); (err == nil || odd && document.Version != 0) && document.Version != snapshot.Version {
-		return document, fmt.Errorf("it answers in version %d of the snapshot, not %d", document.Version, snapshot.Version)
-	}
-	return document, err
+	m.log.Warn().Str("target", t.name).Str("reason", reason).Msg("Polling the daemon failed")
 }
 
-// documentOf returns what a list of connections tells. A container's name stands for its ID; where it listens is told by
-// the host's ends alone; which end of a connection is the client's is not.
-func documentOf(list []snapshot.Connections) snapshot.Document {
-	document := snapshot.Document{Version: snapshot.Version}
-	for _, c := range list {
-		container := snapshot.ContainerDocument{ID: c.Name, Name: c.Name, Image: c.Artefact}
-		for _, endpoint := range c.Listening {
-			container.Listening = append(container.Listening, snapshot.ListenerDocument{
-				Endpoint: snapshot.Endpoint{Address: "0.0.0.0", Port: endpoint.Port}, Published: []snapshot.Endpoint{endpoint},
-			})
-			if addr, err := netip.ParseAddr(endpoint.Address); err == nil && !addr.IsUnspecified() {
-				document.Host.Addresses = append(document.Host.Addresses, addr)
+// sources returns the latest state of all targets, sorted by name, and drops data older than StaleAfter.
+func (m *Mapper) sources(now time.Time) []correlate.Source {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.changed = false
+	sources := make([]correlate.Source, 0, len(m.targets)+len(m.unresolved))
+	for _, name := range slices.Sorted(maps.Keys(m.targets)) {
+		t := m.targets[name]
+		if t.reason != "" && now.Sub(t.lastResponse) > m.StaleAfter {
+			t.host, t.pollResult = nil, pollResult{}
+			if t.removed {
+				delete(m.targets, name)
+				continue
 			}
 		}
-		for _, endpoint := range c.Established {
-			container.Connections = append(container.Connections, snapshot.ConnectionDocument{Remote: endpoint, State: "ESTABLISHED"})
-		}
-		document.Containers = append(document.Containers, container)
+		sources = append(sources, t.source())
 	}
-	return document
+	for _, text := range slices.Sorted(maps.Keys(m.unresolved)) {
+		sources = append(sources, correlate.Source{Target: text, State: graph.StateFailed, Reason: m.unresolved[text]})
+	}
+	return sources
 }
 
-// skew says how far a clock is off that showed taken between two moments.
-func skew(taken, started, ended time.Time) string {
-	switch {
-	case taken.After(ended.Add(maxSkew)):
-		return fmt.Sprintf("its clock is %s ahead", taken.Sub(ended).Round(time.Minute))
-	case taken.Before(started.Add(-maxSkew)):
-		return fmt.Sprintf("its clock is %s behind", started.Sub(taken).Round(time.Minute))
-	}
-	return ""
-}
-
-func addrOf(addr net.Addr) netip.Addr {
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
-}
-
-// reasonIn returns what an answer that is no success says of its reason, behind a colon; nothing if that cannot be read.
-func reasonIn(body io.Reader) string {
-	const longest = 4 << 10
-	var told struct{ Error string }
-	if err := json.NewDecoder(io.LimitReader(body, longest)).Decode(&told); err != nil || told.Error == "" {
-		return ""
-	}
-	return fmt.Sprintf(": %.200s", told.Error)
-}
-
-// inWords says what is wrong without what a person has no use for.
-func inWords(ctx context.Context, err error) error {
-	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("its answer is no whole JSON: %w", err)
-	}
-	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("its answer is no answer of Outpost: %w", err)
-	}
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err
+func (t *polledTarget) source() correlate.Source {
+	s := correlate.Source{
+		Target: t.name, Host: t.host, Format: t.format, LastAnswer: t.lastResponse, FirstAnswer: t.firstResponse,
+		State: graph.StateOK, Reason: t.warning,
 	}
 	switch {
-	case errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return errors.New("it did not answer in time")
-	case errors.Is(err, context.Canceled): // by the reader of long answers
-		return errors.New("its long answer came too slowly")
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return errors.New("nothing listens there")
-	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
-		return errors.New("it broke off its answer")
+	case t.reason != "" && t.host != nil:
+		s.State, s.Reason = graph.StateStale, t.reason
+	case t.reason != "":
+		s.State, s.Reason = graph.StateFailed, t.reason
+	case !t.polled:
+		s.State = graph.StatePending
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok { // without the ports of the connection
-		err = op.Err
-	}
-	return errors.New(strings.ToValidUTF8(fmt.Sprintf("%.300s", err.Error()), "?"))
+	return s
 }

@@ -7,57 +7,56 @@ import (
 	"time"
 )
 
-// certified is the key of the name that a certificate has to be of, in the context of a request; without it, the URL's.
-type certified struct{}
+// serverNameKey is the context key of the name that the server's certificate must have. Without it the URL's host applies.
+type serverNameKey struct{}
 
-// transports make a mapper's requests, each for a name that certificates have to be of: a connection to a daemon that proved to
-// be of one name is not used for another.
-type transports struct {
+// perNameTransport has a transport for each server name, so that a connection verified for one name is not reused for another.
+type perNameTransport struct {
 	config *tls.Config
 
 	mu     sync.Mutex
 	byName map[string]*http.Transport
 }
 
-// NewTransport returns what makes a mapper's requests: it keeps a connection to each daemon, and no hostile one can make it
-// take more memory than its share. A proxy of the environment is not for it.
-func NewTransport(c *tls.Config) http.RoundTripper {
-	return &transports{config: c, byName: make(map[string]*http.Transport)}
+// NewTransport returns the transport of a mapper's requests. It keeps one idle connection to each daemon and bounds the headers
+// that a hostile one can send. It ignores proxies of the environment, because they would see the credentials.
+func NewTransport(config *tls.Config) http.RoundTripper {
+	return &perNameTransport{config: config, byName: make(map[string]*http.Transport)}
 }
 
-func (t *transports) RoundTrip(r *http.Request) (*http.Response, error) {
-	name, _ := r.Context().Value(certified{}).(string)
-	return t.of(name).RoundTrip(r)
+func (t *perNameTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	name, _ := r.Context().Value(serverNameKey{}).(string)
+	return t.transport(name).RoundTrip(r)
 }
 
-func (t *transports) of(name string) *http.Transport {
+func (t *perNameTransport) transport(serverName string) *http.Transport {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if made, ok := t.byName[name]; ok {
-		return made
+	if existing, ok := t.byName[serverName]; ok {
+		return existing
 	}
-	if len(t.byName) >= maxTargets { // names that were targets once
+	if len(t.byName) >= maxTargets { // most of them are names of former targets
 		clear(t.byName)
 	}
-	named := t.config.Clone() // nil of nil
-	if name != "" {
-		if named == nil {
-			named = new(tls.Config)
+	config := t.config.Clone() // nil stays nil
+	if serverName != "" {
+		if config == nil {
+			config = new(tls.Config)
 		}
-		named.ServerName = name
+		config.ServerName = serverName
 	}
-	t.byName[name] = &http.Transport{
+	t.byName[serverName] = &http.Transport{
 		MaxIdleConnsPerHost:    1,
 		IdleConnTimeout:        10 * time.Minute,
 		MaxResponseHeaderBytes: 64 << 10,
-		TLSClientConfig:        named,
+		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    10 * time.Second,
 	}
-	return t.byName[name]
+	return t.byName[serverName]
 }
 
-// CloseIdleConnections is for http.Client, which looks for it.
-func (t *transports) CloseIdleConnections() {
+// CloseIdleConnections is called by http.Client.CloseIdleConnections.
+func (t *perNameTransport) CloseIdleConnections() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, transport := range t.byName {

@@ -13,10 +13,10 @@ import (
 	"github.com/PabloL007/outpost/internal/container"
 )
 
-// statusOf is the one place where an error becomes a status and words for a client; the rest is for the log.
-func statusOf(err error) (status int, reason string) {
-	if wrong, ok := errors.AsType[badRequestError](err); ok {
-		return http.StatusBadRequest, wrong.Error()
+// toStatus is the only mapping of errors to a status and a reason for the client. The log has the details.
+func toStatus(err error) (status int, reason string) {
+	if bad, ok := errors.AsType[badRequestError](err); ok {
+		return http.StatusBadRequest, bad.Error()
 	}
 	switch {
 	case errors.Is(err, container.ErrUnreachable):
@@ -33,21 +33,21 @@ type errorBody struct {
 	Error string `json:"error"`
 }
 
-func (h *handler) fail(w http.ResponseWriter, err error) {
-	status, reason := statusOf(err)
+func (h *handler) writeError(w http.ResponseWriter, err error) {
+	status, reason := toStatus(err)
 	h.Log.Debug().Err(err).Int("status", status).Msg("Request failed")
-	h.json(w, status, errorBody{reason})
+	h.writeJSON(w, status, errorBody{reason})
 }
 
 func (h *handler) notFound(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path+"/" == pagePath { // as people type it
-		toPage(w, r)
+	if r.URL.Path+"/" == pagePath { // typed without the slash
+		redirectToPage(w, r)
 		return
 	}
-	h.json(w, http.StatusNotFound, errorBody{"no such path; see /openapi.json"})
+	h.writeJSON(w, http.StatusNotFound, errorBody{"no such path; see /openapi.json"})
 }
 
-// methodNotAllowed names in Allow the methods that routes has for the path.
+// methodNotAllowed responds 405. Allow has the methods that routes has for the path.
 func (h *handler) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var allowed []string
@@ -61,53 +61,64 @@ func (h *handler) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 			}
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		h.json(w, http.StatusMethodNotAllowed, errorBody{"the method is not allowed here"})
+		h.writeJSON(w, http.StatusMethodNotAllowed, errorBody{"the method is not allowed here"})
 	}
 }
 
-// recoverer answers 500 where a handler panics; the server by itself would break the connection off.
+// recoverer responds 500 if a handler panics. Without it, the server closes the connection.
 func (h *handler) recoverer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			switch reason := recover(); reason {
 			case nil:
 			case http.ErrAbortHandler:
-				panic(reason) // the server's own way to break off an answer
+				panic(reason) // the documented way to abort a response
 			default:
 				h.Log.Error().Interface("panic", reason).Bytes("stack", debug.Stack()).Msg("Request failed")
-				h.json(w, http.StatusInternalServerError, errorBody{"internal error"})
+				h.writeJSON(w, http.StatusInternalServerError, errorBody{"internal error"})
 			}
 		}()
 		next.ServeHTTP(w, r)
 	})
 }
 
-func (h *handler) json(w http.ResponseWriter, status int, document any) {
+func (h *handler) writeJSON(w http.ResponseWriter, status int, document any) {
 	if body, ok := h.encode(w, document); ok {
 		h.write(w, status, typeJSON, body)
 	}
 }
 
-// encode answers 500 itself where a document cannot be encoded.
+// encode returns document as JSON. If that fails, it responds 500 itself.
 func (h *handler) encode(w http.ResponseWriter, document any) (body []byte, ok bool) {
 	body, err := json.Marshal(document)
 	if err != nil {
-		h.broken(w, err)
+		h.writeEncodingError(w, err)
 	}
 	return append(body, '\n'), err == nil
 }
 
-// broken answers that an answer cannot be written.
-func (h *handler) broken(w http.ResponseWriter, err error) {
-	h.Log.Error().Err(err).Msg("Encoding an answer failed")
+// writeEncodingError responds 500 because the document cannot be encoded.
+func (h *handler) writeEncodingError(w http.ResponseWriter, err error) {
+	h.Log.Error().Err(err).Msg("Encoding the response failed")
 	h.write(w, http.StatusInternalServerError, typeJSON, []byte(`{"error":"internal error"}`+"\n"))
+}
+
+// writeConditional responds with body, or with 304 if the client already has the version with this tag.
+func (h *handler) writeConditional(w http.ResponseWriter, r *http.Request, contentType string, body []byte, tag string) {
+	w.Header().Set("Cache-Control", "no-cache") // revalidate each time with the ETag
+	w.Header().Set("ETag", tag)
+	if matchesTag(r.Header.Values("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.write(w, http.StatusOK, contentType, body)
 }
 
 func (h *handler) write(w http.ResponseWriter, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Add("Vary", "Accept-Encoding") // also where it is not compressed
+	w.Header().Add("Vary", "Accept-Encoding") // also for uncompressed responses
 	w.WriteHeader(status)
-	if _, err := w.Write(body); err != nil { //nolint:gosec // no browser takes it for anything else than it is said to be
-		h.Log.Debug().Err(err).Msg("The client went away")
+	if _, err := w.Write(body); err != nil { //nolint:gosec // Content-Type is set, so no browser takes text for HTML
+		h.Log.Debug().Err(err).Msg("The client closed the connection")
 	}
 }

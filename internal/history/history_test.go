@@ -1,4 +1,4 @@
-package mapper
+package history
 
 import (
 	"fmt"
@@ -13,8 +13,8 @@ import (
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// seen is a map of links from one container to others, at a time.
-func seen(at time.Time, servers ...string) graph.Graph {
+// graphAt returns a graph with links from container a to each of servers.
+func graphAt(at time.Time, servers ...string) graph.Graph {
 	g := graph.Graph{Version: 1, Nodes: []graph.Node{{ID: "a", Kind: graph.KindContainer, Name: "a"}}}
 	for _, server := range servers {
 		g.Nodes = append(g.Nodes, graph.Node{ID: server, Kind: graph.KindContainer, Name: server})
@@ -23,29 +23,29 @@ func seen(at time.Time, servers ...string) graph.Graph {
 	return g
 }
 
-func described(g graph.Graph) []string {
-	var words []string
+func describe(g graph.Graph) []string {
+	var lines []string
 	for _, n := range g.Nodes {
 		text := n.ID
 		if n.Past {
 			text += " past"
 		}
-		words = append(words, text)
+		lines = append(lines, text)
 	}
 	for _, l := range g.Links {
-		words = append(words, fmt.Sprintf("%s>%s %d %t %d-%d", l.Client, l.Server, l.Connections, l.Live, int(l.FirstSeen.Sub(noon).Minutes()), int(l.LastSeen.Sub(noon).Minutes())))
+		lines = append(lines, fmt.Sprintf("%s>%s %d %t %d-%d", l.Client, l.Server, l.Connections, l.Live, int(l.FirstSeen.Sub(noon).Minutes()), int(l.LastSeen.Sub(noon).Minutes())))
 	}
-	return words
+	return lines
 }
 
-// step is what is linked at a minute, and the map that is drawn of it.
+// step is an update at a minute with links to servers, and the nodes and links that the history then has.
 type step struct {
 	minute  int
 	servers []string
 	want    []string
 }
 
-func TestWindow(t *testing.T) {
+func TestLinksStayForTheWindow(t *testing.T) {
 	expectSteps(t, []step{
 		{0, []string{"b", "c"}, []string{"a", "b", "c", "a>b 2 true 0-0", "a>c 2 true 0-0"}},
 		{10, []string{"c", "d"}, []string{"a", "b past", "c", "d", "a>b 0 false 0-0", "a>c 2 true 0-10", "a>d 2 true 10-10"}},
@@ -55,8 +55,8 @@ func TestWindow(t *testing.T) {
 	})
 }
 
-// After the clock was set back by two hours, what was seen before is kept for an hour, not for three.
-func TestWindowOfAClockSetBack(t *testing.T) {
+// After the clock is set back by two hours, earlier links stay for one hour, not for three.
+func TestClockSetBack(t *testing.T) {
 	expectSteps(t, []step{
 		{120, []string{"b", "c"}, []string{"a", "b", "c", "a>b 2 true 120-120", "a>c 2 true 120-120"}},
 		{0, []string{"c"}, []string{"a", "b past", "c", "a>b 0 false 0-0", "a>c 2 true 0-0"}},
@@ -65,71 +65,71 @@ func TestWindowOfAClockSetBack(t *testing.T) {
 	})
 }
 
-// expectSteps takes steps with a window of an hour.
+// expectSteps applies steps to a history with a window of one hour.
 func expectSteps(t *testing.T, steps []step) {
 	t.Helper()
-	w := NewHistory(time.Hour)
+	h := New(time.Hour)
 	for _, step := range steps {
 		at := noon.Add(time.Duration(step.minute) * time.Minute)
-		got := w.Update(seen(at, step.servers...), at)
-		if diff := cmp.Diff(step.want, described(got)); diff != "" {
+		got := h.Update(graphAt(at, step.servers...), at)
+		if diff := cmp.Diff(step.want, describe(got)); diff != "" {
 			t.Errorf("minute %d (-want +got):\n%s", step.minute, diff)
 		}
-		if diff := cmp.Diff(got, w.Latest(), cmpopts.IgnoreUnexported(graph.Graph{})); diff != "" {
-			t.Errorf("minute %d: the latest is another:\n%s", step.minute, diff)
+		if diff := cmp.Diff(got, h.Latest(), cmpopts.IgnoreUnexported(graph.Graph{})); diff != "" {
+			t.Errorf("minute %d: Latest differs:\n%s", step.minute, diff)
 		}
 	}
 }
 
-func TestWindowIsBounded(t *testing.T) {
-	w := NewHistory(time.Hour)
-	w.most = 1000
+func TestPastLinksAreBounded(t *testing.T) {
+	h := New(time.Hour)
+	h.maxLinks = 1000
 	for step := range 3 {
 		var servers []string
-		for i := range w.most / 2 {
+		for i := range h.maxLinks / 2 {
 			servers = append(servers, fmt.Sprintf("s%d-%06d", step, i))
 		}
 		at := noon.Add(time.Duration(step) * time.Minute)
-		w.Update(seen(at, servers...), at)
+		h.Update(graphAt(at, servers...), at)
 	}
 	end := noon.Add(3 * time.Minute)
-	g := w.Update(seen(end, "x"), end)
-	if len(g.Links) != w.most+1 || g.Forgotten != w.most/2 {
+	g := h.Update(graphAt(end, "x"), end)
+	if len(g.Links) != h.maxLinks+1 || g.Forgotten != h.maxLinks/2 {
 		t.Errorf("%d links, %d forgotten", len(g.Links), g.Forgotten)
 	}
 	if g.Links[0].Server != "s1-000000" {
-		t.Errorf("not the oldest were forgotten: %s stayed", g.Links[0].Server)
+		t.Errorf("the oldest links must be dropped first: %s stayed", g.Links[0].Server)
 	}
-	if len(g.Nodes) != w.most+2 {
+	if len(g.Nodes) != h.maxLinks+2 {
 		t.Errorf("%d nodes", len(g.Nodes))
 	}
 }
 
-// What was confirmed since was there until then.
-func TestWindowConfirmed(t *testing.T) {
-	w := NewHistory(time.Hour)
-	w.Update(seen(noon, "b"), noon)
-	w.Touch(noon.Add(90 * time.Minute))
-	got := described(w.Update(seen(noon.Add(100*time.Minute)), noon.Add(100*time.Minute)))
+// A touched link was last seen at the touch.
+func TestTouchExtendsLinks(t *testing.T) {
+	h := New(time.Hour)
+	h.Update(graphAt(noon, "b"), noon)
+	h.Touch(noon.Add(90 * time.Minute))
+	got := describe(h.Update(graphAt(noon.Add(100*time.Minute)), noon.Add(100*time.Minute)))
 	if diff := cmp.Diff([]string{"a", "b past", "a>b 0 false 0-90"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	got = described(w.Update(seen(noon.Add(110*time.Minute), "b"), noon.Add(110*time.Minute)))
+	got = describe(h.Update(graphAt(noon.Add(110*time.Minute), "b"), noon.Add(110*time.Minute)))
 	if diff := cmp.Diff([]string{"a", "b", "a>b 2 true 0-110"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-// A half that was seen stays seen.
-func TestWindowEvidence(t *testing.T) {
-	w := NewHistory(time.Hour)
-	for i, step := range []struct{ seen, want graph.Evidence }{
+// An observed connection end stays in the evidence.
+func TestEvidenceAccumulates(t *testing.T) {
+	h := New(time.Hour)
+	for i, step := range []struct{ observed, want graph.Evidence }{
 		{graph.EvidenceClient, graph.EvidenceClient}, {graph.EvidenceServer, graph.EvidenceBoth}, {graph.EvidenceServer, graph.EvidenceBoth},
 	} {
 		at := noon.Add(time.Duration(i) * time.Minute)
-		g := seen(at, "b")
-		g.Links[0].Evidence = step.seen
-		if got := w.Update(g, at).Links[0].Evidence; got != step.want {
+		g := graphAt(at, "b")
+		g.Links[0].Evidence = step.observed
+		if got := h.Update(g, at).Links[0].Evidence; got != step.want {
 			t.Errorf("step %d: %s, want %s", i, got, step.want)
 		}
 	}

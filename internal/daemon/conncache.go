@@ -1,0 +1,150 @@
+package daemon
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/snapshot"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+const (
+	// closedTTL is how long a connection stays in snapshots after the kernel forgot it. The kernel keeps the connections that
+	// its own side closed first equally long (TCP_TIMEWAIT_LEN of include/net/tcp.h).
+	closedTTL = time.Minute
+	// maxCachedConns bounds the cached connections of all containers. They take about 15 MB.
+	maxCachedConns = 1 << 16
+)
+
+// connCache remembers connections and listeners between collections. The kernel forgets a connection at once on the side that
+// did not close it first, and an accepted connection looks dialled once its listener closes.
+type connCache struct {
+	containers map[string]*containerConns // by container ID
+	size       int                        // number of connections
+}
+
+// containerConns are the cached connections and listeners of one container.
+type containerConns struct {
+	container   snapshot.Container // as last read
+	readAt      time.Time
+	connections map[connKey]cachedConn
+	peak        int                  // the largest size that connections had: a Go map keeps the memory of it
+	listenedAt  map[uint16]time.Time // when a listener was last seen, by port
+}
+
+type connKey struct{ local, remote netip.AddrPort }
+
+type cachedConn struct {
+	snapshot.Connection
+	seenAt time.Time
+}
+
+func newConnCache() *connCache { return &connCache{containers: make(map[string]*containerConns)} }
+
+// update adds recently closed connections to containers and caches their established ones. In a sample, a container that was
+// not read gets the sockets of its last reading, unless that is older than closedTTL.
+func (c *connCache) update(containers []snapshot.Container, sample bool, now time.Time) {
+	kept := make(map[string]*containerConns, len(containers))
+	c.size = c.sizeOf(containers)
+	for i := range containers {
+		current := &containers[i]
+		cached := c.containers[current.ID]
+		wasRead := current.Method != collect.None
+		switch {
+		case wasRead && cached == nil:
+			cached = &containerConns{connections: make(map[connKey]cachedConn), listenedAt: make(map[uint16]time.Time)}
+		case cached == nil:
+			continue
+		}
+		kept[current.ID] = cached
+		switch {
+		case wasRead:
+			cached.container, cached.readAt = *current, now
+			c.size -= len(cached.connections)
+			cached.update(current, now, maxCachedConns-c.size)
+			c.size += len(cached.connections)
+		case sample && now.Sub(cached.readAt) <= closedTTL:
+			*current = cached.container
+		}
+	}
+	c.containers = kept
+}
+
+// sizeOf returns the number of cached connections of containers.
+func (c *connCache) sizeOf(containers []snapshot.Container) (size int) {
+	for _, current := range containers {
+		if cached := c.containers[current.ID]; cached != nil {
+			size += len(cached.connections)
+		}
+	}
+	return size
+}
+
+// update caches the established connections of current, at most maxConns, and adds the recently closed ones to it.
+func (c *containerConns) update(current *snapshot.Container, now time.Time, maxConns int) {
+	c.updateListeners(current.Listeners, now)
+	present := c.updateConnections(current.Connections, now, maxConns)
+	c.peak = max(c.peak, len(c.connections))
+	closed := c.expire(present, now)
+	c.shrink()
+	if len(closed) > 0 { // clone: earlier snapshots share the list
+		current.Connections = append(slices.Clone(current.Connections), closed...)
+		slices.SortFunc(current.Connections, snapshot.CompareConnections)
+	}
+}
+
+func (c *containerConns) updateListeners(listeners []snapshot.Listener, now time.Time) {
+	for _, listener := range listeners {
+		c.listenedAt[listener.Local.Port()] = now
+	}
+	for port, last := range c.listenedAt {
+		if now.Sub(last) > closedTTL {
+			delete(c.listenedAt, port)
+		}
+	}
+}
+
+// updateConnections caches established connections, corrects their direction from the cache, and returns the keys of all.
+func (c *containerConns) updateConnections(connections []snapshot.Connection, now time.Time, maxConns int) map[connKey]bool {
+	present := make(map[connKey]bool, len(connections))
+	for i := range connections {
+		connection := &connections[i]
+		key := connKey{connection.Local, connection.Remote}
+		present[key] = true
+		cached, isCached := c.connections[key]
+		_, listened := c.listenedAt[key.local.Port()]
+		connection.Inbound = connection.Inbound || cached.Inbound || !isCached && listened
+		if connection.State == socket.Established && (isCached || len(c.connections) < maxConns) {
+			c.connections[key] = cachedConn{*connection, now}
+		}
+	}
+	return present
+}
+
+// expire drops connections older than closedTTL and returns the remaining ones that are not present, in state CLOSE.
+func (c *containerConns) expire(present map[connKey]bool, now time.Time) []snapshot.Connection {
+	var closed []snapshot.Connection
+	for key, connection := range c.connections {
+		switch {
+		case now.Sub(connection.seenAt) > closedTTL:
+			delete(c.connections, key)
+		case !present[key]:
+			connection.State, connection.Info = socket.Close, nil
+			closed = append(closed, connection.Connection)
+		}
+	}
+	return closed
+}
+
+// shrink releases the memory of a map that has become much smaller than its peak: a Go map never shrinks by itself.
+func (c *containerConns) shrink() {
+	const minPeak, ratio = 64, 4
+	if c.peak > minPeak && len(c.connections) < c.peak/ratio {
+		smaller := make(map[connKey]cachedConn, len(c.connections))
+		maps.Copy(smaller, c.connections)
+		c.connections, c.peak = smaller, len(smaller)
+	}
+}

@@ -1,0 +1,101 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/history"
+	"github.com/PabloL007/outpost/internal/snapshot"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// fakeSnapshotter has one container, with a connection while connected.
+type fakeSnapshotter struct {
+	mu        sync.Mutex
+	connected bool
+	samples   int
+	err       error
+}
+
+func (s *fakeSnapshotter) Snapshot(context.Context, bool) (snapshot.Snapshot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := snapshot.Container{ID: "a", Name: "/a"}
+	if s.connected {
+		c.Connections = []snapshot.Connection{{
+			Local: netip.MustParseAddrPort("172.17.0.2:1"), Remote: netip.MustParseAddrPort("192.0.2.1:443"), State: socket.Established,
+		}}
+	}
+	return snapshot.Snapshot{TakenAt: time.Now(), Containers: []snapshot.Container{c}}, s.err
+}
+
+func (s *fakeSnapshotter) Sample(ctx context.Context) (snapshot.Snapshot, error) {
+	s.mu.Lock()
+	s.samples++
+	s.mu.Unlock()
+	return s.Snapshot(ctx, false)
+}
+
+func (s *fakeSnapshotter) set(connected bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connected, s.err = connected, err
+}
+
+func TestLocalMap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host := &fakeSnapshotter{connected: true}
+		local := NewLocalMap(host, nil, history.New(time.Hour))
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { local.Run(ctx, time.Second) })
+		time.Sleep(2500 * time.Millisecond)
+		host.set(false, nil)
+		time.Sleep(time.Second)
+		g, err := local.Graph(t.Context())
+		if err != nil || len(g.Links) != 1 || g.Links[0].Live || g.Links[0].LastSeen.Sub(g.Links[0].FirstSeen) != time.Second {
+			t.Errorf("%v: a sampled link becomes past: %+v", err, g.Links)
+		}
+		if g.Targets == nil || len(g.Targets) != 0 {
+			t.Errorf("the local host is not a target: %v", g.Targets)
+		}
+		if g.Role != graph.RoleDaemon || g.WindowSeconds != 3600 {
+			t.Errorf("role %q, window %d s", g.Role, g.WindowSeconds)
+		}
+		down := errors.New("down")
+		host.set(true, down)
+		time.Sleep(time.Second)
+		if _, err := local.Graph(t.Context()); !errors.Is(err, down) {
+			t.Errorf("%v", err)
+		}
+		if latest := local.Latest(); len(latest.Links) != 1 || latest.Links[0].Live {
+			t.Errorf("a failed sample changes nothing: %+v", latest.Links)
+		}
+		cancel()
+		running.Wait()
+		if host.samples != 4 {
+			t.Errorf("%d samples", host.samples)
+		}
+	})
+}
+
+func TestOlderAndSharedSnapshotsChangeNothing(t *testing.T) {
+	local := NewLocalMap(&fakeSnapshotter{}, nil, history.New(time.Hour))
+	connected := &fakeSnapshotter{connected: true}
+	newer, _ := connected.Snapshot(t.Context(), true)
+	older, _ := (&fakeSnapshotter{}).Snapshot(t.Context(), true)
+	older.TakenAt = newer.TakenAt.Add(-time.Second)
+	local.update(newer)
+	for _, taken := range []snapshot.Snapshot{older, newer} {
+		var g graph.Graph
+		if g = local.update(taken); len(g.Links) != 1 || !g.Links[0].Live {
+			t.Errorf("%+v", g.Links)
+		}
+	}
+}

@@ -1,0 +1,169 @@
+// Package history keeps the links of past maps for as long as the window.
+package history
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+// maxPastLinks bounds the past links: they take about 11 MB, and 0.4 KB for each container that is gone.
+const maxPastLinks = 100_000
+
+// History merges each new graph with the links seen within the window before it. It is safe for concurrent use.
+type History struct {
+	window   time.Duration
+	maxLinks int // past ones
+
+	mu        sync.Mutex
+	latest    graph.Graph // with past links
+	touchedAt time.Time   // when the live links of latest were last confirmed; zero if not since Update
+}
+
+// New returns an empty history. Links stay in it for the duration of window after they were last seen.
+func New(window time.Duration) *History { return &History{window: window, maxLinks: maxPastLinks} }
+
+// Latest returns the graph that Update or Reset stored last.
+func (h *History) Latest() graph.Graph {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.latest
+}
+
+// Reset stores current and forgets all past links.
+func (h *History) Reset(current graph.Graph) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	current.WindowSeconds = int(h.window.Seconds())
+	h.latest, h.touchedAt = current, time.Time{}
+}
+
+// Touch records that the live links of the latest graph still exist at now.
+func (h *History) Touch(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.touchedAt = now.UTC()
+}
+
+// Update adds the past links of the window to current, stores the result and returns it. The links of current are sorted.
+func (h *History) Update(current graph.Graph, now time.Time) graph.Graph {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	previous, links := h.latest.Links, current.Links
+	var past []graph.Link
+	for i := range links { // both lists are sorted
+		for len(previous) > 0 && previous[0].Compare(&links[i]) < 0 {
+			past = h.appendPast(past, previous[0], current, now)
+			previous = previous[1:]
+		}
+		if len(previous) > 0 && previous[0].Compare(&links[i]) == 0 {
+			h.inherit(&links[i], &previous[0], now)
+			previous = previous[1:]
+		}
+	}
+	for _, link := range previous {
+		past = h.appendPast(past, link, current, now)
+	}
+	past, forgotten := h.dropOldest(past)
+	nodes := h.latest.Nodes
+	current.Links = mergeLinks(links, past)
+	current.Nodes = addPastNodes(current.Nodes, past, nodes)
+	current.Forgotten = h.latest.Forgotten + forgotten
+	current.WindowSeconds = int(h.window.Seconds())
+	h.latest, h.touchedAt = current, time.Time{}
+	return current
+}
+
+// inherit copies the first sighting of previous to link, and the evidence of both ends if each showed one of them.
+func (h *History) inherit(link, previous *graph.Link, now time.Time) {
+	if now.Sub(h.lastSeen(previous, now)) > h.window {
+		return
+	}
+	link.FirstSeen = earlier(previous.FirstSeen, link.FirstSeen)
+	if previous.Evidence != link.Evidence {
+		link.Evidence = graph.EvidenceBoth
+	}
+}
+
+// lastSeen returns when a link of the latest graph was last seen. A time in the future becomes now: the clock was set back.
+func (h *History) lastSeen(link *graph.Link, now time.Time) time.Time {
+	seen := link.LastSeen
+	if hasConnections := link.Connections+link.Closed > 0; hasConnections && h.touchedAt.After(seen) {
+		seen = h.touchedAt
+	}
+	if seen.After(now) {
+		return now.UTC()
+	}
+	return seen
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// appendPast appends a link that current lacks, unless it is older than the window or current supersedes it.
+func (h *History) appendPast(past []graph.Link, link graph.Link, current graph.Graph, now time.Time) []graph.Link {
+	link.LastSeen = h.lastSeen(&link, now)
+	link.FirstSeen = earlier(link.FirstSeen, link.LastSeen)
+	if now.Sub(link.LastSeen) > h.window || current.Supersedes(link) {
+		return past
+	}
+	link.Connections, link.Closed, link.Live, link.Measured = 0, 0, false, nil
+	return append(past, link)
+}
+
+// dropOldest keeps the most recent maxLinks links, sorted, and returns how many it dropped.
+func (h *History) dropOldest(past []graph.Link) (kept []graph.Link, dropped int) {
+	if len(past) <= h.maxLinks {
+		return past, 0
+	}
+	slices.SortStableFunc(past, func(a, b graph.Link) int { return b.LastSeen.Compare(a.LastSeen) })
+	kept = past[:h.maxLinks]
+	slices.SortFunc(kept, func(a, b graph.Link) int { return a.Compare(&b) })
+	return kept, len(past) - h.maxLinks
+}
+
+// mergeLinks merges two sorted lists.
+func mergeLinks(a, b []graph.Link) []graph.Link {
+	if len(b) == 0 {
+		return a
+	}
+	merged := make([]graph.Link, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if a[0].Compare(&b[0]) < 0 {
+			merged, a = append(merged, a[0]), a[1:]
+		} else {
+			merged, b = append(merged, b[0]), b[1:]
+		}
+	}
+	return append(append(merged, a...), b...)
+}
+
+// addPastNodes adds to nodes those nodes of previous that past links refer to, without their details. The result is sorted.
+func addPastNodes(nodes []graph.Node, past []graph.Link, previous []graph.Node) []graph.Node {
+	missing := make(map[string]bool)
+	for i := range past {
+		missing[past[i].Client], missing[past[i].Server] = true, true
+	}
+	if len(missing) == 0 {
+		return nodes
+	}
+	for i := range nodes {
+		delete(missing, nodes[i].ID)
+	}
+	all := slices.Clone(nodes)
+	for _, n := range previous {
+		if missing[n.ID] {
+			n.Past = n.Kind == graph.KindContainer
+			n.Details = nil // they may be large
+			all = append(all, n)
+		}
+	}
+	slices.SortFunc(all, graph.CompareNodes)
+	return all
+}
