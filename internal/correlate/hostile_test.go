@@ -71,8 +71,8 @@ func TestManyNetworks(t *testing.T) {
 		t.Error("no links")
 	}
 	for _, n := range NewHost(a(ctr{name: "it", networks: []string{long + " 10.255.1.1 10.255.0.1"}}).document(), netip.Addr{}, nil, noon).namespaces {
-		if len(n.ids) > mostNetworks || slices.ContainsFunc(n.ids, func(id string) bool { return len(id) > graph.MaxTextLen+len("…") }) {
-			t.Errorf("%d networks are looked up for each connection, or long ones", len(n.ids))
+		if len(n.networkIDs) > maxNetworks || slices.ContainsFunc(n.networkIDs, func(id string) bool { return len(id) > graph.MaxTextLen+len("…") }) {
+			t.Errorf("%d networks are looked up for each connection, or long ones", len(n.networkIDs))
 		}
 	}
 }

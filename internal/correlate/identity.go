@@ -7,84 +7,85 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// duplicates returns, for each target that answers for the same host as another one, that other one: the one that has done
-// so for longest, as long as it answers, so that nobody takes a host's place by saying to be it. That they have a container
-// in common tells: hosts that were cloned have the same ID, but not that.
+// duplicates returns, by target, the other target that serves the same host. Two targets serve the same host if they have a
+// container in common: cloned hosts have the same engine ID, but not the same containers. Targets that answer come before
+// stale ones, and of those the one that has answered for the host for longest. So no other machine can take over a host's
+// place by claiming to be that host.
 func duplicates(sources []Source) map[string]string {
-	best := make([]int, 0, len(sources)) // the best first
+	ranked := make([]int, 0, len(sources)) // the best first
 	for i, source := range sources {
 		if source.Host != nil {
-			best = append(best, i)
+			ranked = append(ranked, i)
 		}
 	}
-	slices.SortStableFunc(best, func(a, b int) int {
+	slices.SortStableFunc(ranked, func(a, b int) int {
 		x, y := sources[a], sources[b]
-		return cmp.Or(rankOf(x.State)-rankOf(y.State), x.FirstAnswer.Compare(y.FirstAnswer), y.LastAnswer.Compare(x.LastAnswer))
+		return cmp.Or(stateRank(x.State)-stateRank(y.State), x.FirstAnswer.Compare(y.FirstAnswer), y.LastAnswer.Compare(x.LastAnswer))
 	})
 	found := make(map[string]string)
-	taken := make(map[string]string) // target by container
-	for _, i := range best {
+	served := make(map[string]string) // target by container
+	for _, i := range ranked {
 		source := sources[i]
-		for _, c := range source.Host.containers[:source.Host.present] {
-			if !wholeID(c.ID) && source.Host.id == "" { // it is no more than a name
+		for _, c := range source.Host.containers[:source.Host.live] {
+			if !isFullID(c.ID) && source.Host.id == "" { // other hosts may have a container with this name
 				continue
 			}
 			key := source.Host.id + "/" + c.ID
-			if target, ok := taken[key]; ok && target != source.Target {
+			if target, ok := served[key]; ok && target != source.Target {
 				found[source.Target] = target
 				break
 			}
-			taken[key] = source.Target
+			served[key] = source.Target
 		}
 	}
 	return found
 }
 
-// rankOf orders states: who answers goes before who does not.
-func rankOf(state graph.State) int {
+// stateRank orders targets that answer before those that do not.
+func stateRank(state graph.State) int {
 	if state == graph.StateOK {
 		return 0
 	}
 	return 1
 }
 
-// wholeID reports whether a text is as long as a container's ID, which no two containers share.
-func wholeID(id string) bool { return len(id) == 64 }
+// isFullID reports whether a text has the length of a full container ID. These are unique among all hosts. Daemons without
+// /v1/snapshot report names.
+func isFullID(id string) bool { return len(id) == 64 }
 
-// keysOf returns the names by which hosts are told apart.
-func keysOf(sources []Source) []string {
-	named := make(map[string]int)
-	for _, source := range sources {
-		named[source.Host.name]++
-	}
-	keys := make([]string, len(sources))
-	for i, source := range sources {
-		switch name := source.Host.name; {
-		case name == "":
-			keys[i] = cmp.Or(source.Target, "localhost")
-		case named[name] > 1:
-			keys[i] = name + "@" + source.Target
-		default:
-			keys[i] = name
-		}
-	}
-	return keys
+// hostNames are the names of one host in a graph.
+type hostNames struct {
+	display string // for people; unique
+	engine  string // in the IDs of its containers' nodes; clones have the same
+	node    string // in the ID of its own node; unique
 }
 
-// idsOf returns what hosts are called in the IDs of their containers, and of their own nodes: what stays the same when
-// other hosts come and go. Clones have the same, but not their containers.
-func idsOf(sources []Source) (ids, own []string) {
-	count := make(map[string]int)
+// newHostNames returns the names of sources. IDs come from the engine, so that they stay the same when other hosts are added
+// or removed. A name that several hosts have is followed by the target.
+func newHostNames(sources []Source) []hostNames {
+	named, identified := make(map[string]int), make(map[string]int)
 	for _, source := range sources {
-		id := cmp.Or(source.Host.id, source.Host.name, source.Target)
-		ids = append(ids, id)
-		count[id]++
+		named[source.Host.name]++
+		identified[engineName(source)]++
 	}
-	for i, id := range ids {
-		if count[id] > 1 {
-			id += "@" + sources[i].Target
+	names := make([]hostNames, len(sources))
+	for i, source := range sources {
+		name, engine := source.Host.name, engineName(source)
+		names[i] = hostNames{display: name, engine: engine, node: engine}
+		switch {
+		case name == "":
+			names[i].display = cmp.Or(source.Target, "localhost")
+		case named[name] > 1:
+			names[i].display = name + "@" + source.Target
 		}
-		own = append(own, id)
+		if identified[engine] > 1 {
+			names[i].node = engine + "@" + source.Target
+		}
 	}
-	return ids, own
+	return names
+}
+
+// engineName returns the best identity of a host: its engine's ID, else its name, else its target.
+func engineName(source Source) string {
+	return cmp.Or(source.Host.id, source.Host.name, source.Target)
 }

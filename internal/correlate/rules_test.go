@@ -277,7 +277,7 @@ func TestEnded(t *testing.T) {
 	for _, test := range []struct {
 		after time.Duration
 		want  string
-	}{{time.Minute, known}, {endedFor, known}, {endedFor + time.Second, strings.ReplaceAll(known, "a/client > a/server:8080 direct", "external 172.17.0.107 > a/server:8080 published")}} {
+	}{{time.Minute, known}, {addrGrace, known}, {addrGrace + time.Second, strings.ReplaceAll(known, "a/client > a/server:8080 direct", "external 172.17.0.107 > a/server:8080 published")}} {
 		host := NewHost(rest, netip.Addr{}, NewHost(a(server()).document(), netip.Addr{}, before, noon.Add(time.Second)), noon.Add(test.after))
 		g := Build([]Source{{Target: "a", Host: host, State: graph.StateOK, LastAnswer: noon}}, nil)
 		if diff := cmp.Diff(test.want, graphtest.Lines(g)); diff != "" {
@@ -347,7 +347,7 @@ func TestManyShareASocket(t *testing.T) {
 	}
 	g := linked(h)
 	for _, n := range g.Nodes {
-		if len(n.Candidates) > mostCandidates {
+		if len(n.Candidates) > maxCandidates {
 			t.Errorf("%d candidates", len(n.Candidates))
 		}
 	}

@@ -1,0 +1,88 @@
+package correlate
+
+import (
+	"net/netip"
+
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+)
+
+// addrIndex finds the owners of addresses that mean something outside of their host.
+type addrIndex struct {
+	hosts      map[netip.Addr]addrOwner // hosts' own addresses
+	routable   map[netip.Addr]addrOwner // containers' routable addresses
+	networks   map[networkAddr]netnsRef // containers' addresses on a network, on any host
+	containers map[netip.Addr]bool      // all containers' addresses, in whatever scope
+}
+
+// addrOwner is the network namespace with an address. With others the address is ambiguous.
+type addrOwner struct {
+	netnsRef
+	others []netnsRef
+}
+
+type networkAddr struct {
+	network string // ID
+	addr    netip.Addr
+}
+
+func newAddrIndex() addrIndex {
+	return addrIndex{
+		hosts:      make(map[netip.Addr]addrOwner),
+		routable:   make(map[netip.Addr]addrOwner),
+		networks:   make(map[networkAddr]netnsRef),
+		containers: make(map[netip.Addr]bool),
+	}
+}
+
+// addHost adds the addresses of a host and its containers. The gateway of a bridge network means the host to its own
+// containers only: many hosts have the same.
+func (x *addrIndex) addHost(host int32, h *Host) {
+	for addr := range h.addrs {
+		if !h.gateways[addr] {
+			addAddrOwner(x.hosts, addr, netnsRef{host, hostNetns})
+		}
+	}
+	for i, n := range h.namespaces {
+		for _, network := range n.networks {
+			for _, addr := range network.Addresses {
+				x.addContainerAddr(h, netnsRef{host, toIndex(i)}, network, addr.Unmap())
+			}
+		}
+	}
+}
+
+// addContainerAddr adds an address of a container. An exited container has it only if no live one does.
+func (x *addrIndex) addContainerAddr(h *Host, at netnsRef, network snapshotv1.Network, addr netip.Addr) {
+	x.containers[addr] = true
+	live := int(h.namespaces[at.netns].primary) < h.live
+	key := networkAddr{network.ID, addr}
+	if _, taken := x.networks[key]; network.ID != "" && (live || !taken) {
+		x.networks[key] = at
+	}
+	if live && h.isRoutable(addr, network.Gateways) {
+		addAddrOwner(x.routable, addr, at)
+	}
+}
+
+// addAddrOwner adds an owner of an address. All calls for one owner must follow each other. Of more than maxCandidates
+// others the first ones stand for all, because each connection to the address may lead to each of them.
+func addAddrOwner(owners map[netip.Addr]addrOwner, addr netip.Addr, at netnsRef) {
+	o, taken := owners[addr]
+	switch {
+	case !taken:
+		o.netnsRef = at
+	case o.netnsRef == at || len(o.others) == maxCandidates || len(o.others) > 0 && o.others[len(o.others)-1] == at:
+		return
+	default:
+		o.others = append(o.others, at)
+	}
+	owners[addr] = o
+}
+
+// all returns the addresses of all hosts and containers.
+func (x *addrIndex) all() map[netip.Addr]bool {
+	for addr := range x.hosts {
+		x.containers[addr] = true
+	}
+	return x.containers
+}

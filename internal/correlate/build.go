@@ -1,0 +1,85 @@
+package correlate
+
+import (
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+// Build runs the cross-host phase on sources and returns the graph of all links. Of several targets with the same host only
+// one counts; the others are reported as duplicates. names names external addresses; it may be nil.
+func Build(sources []Source, names *graph.Names) graph.Graph {
+	c := newCorrelator(sources, names)
+	for i := range c.sources {
+		c.addLocalLinks(toIndex(i))
+	}
+	c.addOutboundEnds()
+	c.addInboundEnds()
+	c.flushUnmatched()
+	g := c.graph()
+	g.Targets = c.targets(sources)
+	return g
+}
+
+// correlator is the cross-host phase. Hosts and nodes are known by their indexes.
+type correlator struct {
+	matcher
+	sources      []Source // with a host, each host once
+	nodes        nodeTable
+	addrs        addrIndex
+	duplicates   map[string]string // target by duplicate target
+	unattributed []int             // by host: ends without a link, because neither side is known to be the client
+
+	candidates   []candidate
+	bySource     func() pending   // by the client's own address; built when first needed
+	byHost       func() pending   // by the client's host, for masqueraded connections; built when first needed
+	byNetwork    pending          // by a network of the client, for ends to the virtual address of a Swarm service
+	networkIndex map[string]int32 // by ID, of the networks in byNetwork
+}
+
+func newCorrelator(sources []Source, names *graph.Names) *correlator {
+	c := &correlator{duplicates: duplicates(sources)}
+	for _, source := range sources {
+		if source.Host != nil && c.duplicates[source.Target] == "" {
+			c.sources = append(c.sources, source)
+		}
+	}
+	c.phase = c
+	c.unattributed = make([]int, len(c.sources))
+	c.prepare(names)
+	for i, source := range c.sources {
+		c.nodes.addContainers(toIndex(i))
+		c.addrs.addHost(toIndex(i), source.Host)
+	}
+	return c
+}
+
+// prepare allocates tables in their final size: growing them bit by bit costs several times as much.
+func (c *correlator) prepare(names *graph.Names) {
+	containers, local, outbound, inbound := 0, 0, 0, 0
+	for _, source := range c.sources {
+		h := source.Host
+		containers += len(h.containers)
+		local += len(h.localLinks)
+		outbound += len(h.unmatchedOutbound)
+		inbound += len(h.unmatchedInbound)
+	}
+	c.nodes = newNodeTable(c.sources, names, containers+containers/8)
+	c.addrs = newAddrIndex()
+	c.links = linkTable{
+		links: make([]link, 0, local+outbound+inbound),
+		index: make(map[linkKey]int32, outbound+inbound/2), // most pairs share a link
+	}
+	c.outbound = make([]outboundEnd, 0, outbound)
+	c.hostSourced = make(map[hostPortKey]*bySourceHost)
+	c.preparePending(outbound)
+}
+
+// addLocalLinks adds the links of a host's local phase.
+func (c *correlator) addLocalLinks(host int32) {
+	source := c.sources[host]
+	for _, l := range source.Host.localLinks {
+		l.client = c.nodes.ownerNode(host, ownerID(l.client))
+		l.server = c.nodes.ownerNode(host, ownerID(l.server))
+		l.lastSeen = source.LastAnswer.UnixNano()
+		c.links.links = append(c.links.links, l)
+	}
+}

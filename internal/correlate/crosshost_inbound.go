@@ -1,0 +1,68 @@
+package correlate
+
+// addInboundEnds adds the ends that the local phases left.
+func (c *correlator) addInboundEnds() {
+	for i, source := range c.sources {
+		for j := range source.Host.unmatchedInbound {
+			c.addInboundEnd(inboundEnd{&source.Host.unmatchedInbound[j], toIndex(i)})
+		}
+	}
+}
+
+// addInboundEnd pairs an inbound end, or else finds its client by the source address. The narrowest scope comes first.
+func (c *correlator) addInboundEnd(in inboundEnd) {
+	source := in.remote.Addr()
+	if c.addrs.containers[source] && (c.matchInbound(c.bySource(), keyBySource(in.remote, in.host, in.netnsRef(), in.local.Port()), in) || c.matchOnNetworks(in)) {
+		return
+	}
+	host := c.sources[in.host].Host
+	if at, ok := c.onNetworksOf(in.netnsRef(), source); ok {
+		c.addServerOnly(c.nodes.clientNode(at), in, host.inferVia(in.connEnd, true))
+		return
+	}
+	if ns, ok := host.netnsByAddr[source]; ok {
+		c.addServerOnly(c.nodes.clientNode(netnsRef{in.host, ns}), in, host.inferVia(in.connEnd, true))
+		return
+	}
+	if owner, ok := c.addrs.hosts[source]; ok {
+		c.addFromHost(owner, in)
+		return
+	}
+	if owner, ok := c.addrs.routable[source]; ok {
+		client := c.nodes.ambiguousNode(source, owner)
+		if len(owner.others) == 0 {
+			client = c.nodes.clientNode(owner.netnsRef)
+		}
+		c.addServerOnly(client, in, host.inferVia(in.connEnd, false))
+		return
+	}
+	c.addServerOnly(c.nodes.externalNode(source), in, host.inferVia(in.connEnd, false))
+}
+
+// matchOnNetworks pairs an inbound end with one that was dialled on a network of the server, to an address of no container.
+func (c *correlator) matchOnNetworks(in inboundEnd) bool {
+	if len(c.networkIndex) == 0 {
+		return false
+	}
+	for _, id := range c.networksOf(in.netnsRef()) {
+		if network, ok := c.networkIndex[id]; ok && c.matchInbound(c.byNetwork, networkKey(in.remote, network, in.local.Port()), in) {
+			return true
+		}
+	}
+	return false
+}
+
+// addFromHost finds the client of an inbound end with a host's address as its source. Masquerading puts the host's address
+// in the place of a container's. If several hosts have the address, the outbound end tells which one it is.
+func (c *correlator) addFromHost(owner addrOwner, in inboundEnd) {
+	for _, at := range append([]netnsRef{owner.netnsRef}, owner.others...) {
+		if c.matchInbound(c.byHost(), keyByHost(in.remote, at.host, in.netnsRef(), in.local.Port()), in) {
+			return
+		}
+	}
+	if len(owner.others) > 0 {
+		c.addServerOnly(c.nodes.ambiguousNode(in.remote.Addr(), owner), in, c.sources[in.host].Host.inferVia(in.connEnd, false))
+		return
+	}
+	c.addHostSourced(owner.host, in)
+}

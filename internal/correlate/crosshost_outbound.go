@@ -1,0 +1,155 @@
+package correlate
+
+import (
+	"net/netip"
+	"sync"
+
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+// candidate is a server to which an outbound end may lead. An ambiguous address has several.
+type candidate struct {
+	outbound int32 // index
+	port     uint16
+	server   netnsRef
+}
+
+// preparePending prepares the tables of pending ends. bySource and byHost are built when an inbound end first needs them,
+// since few inputs need both.
+func (c *correlator) preparePending(outbound int) {
+	c.candidates = make([]candidate, 0, outbound)
+	c.bySource = sync.OnceValue(func() pending { return c.pendingCandidates(keyBySource) })
+	c.byHost = sync.OnceValue(func() pending { return c.pendingCandidates(keyByHost) })
+	c.byNetwork = newPending(0)
+	c.networkIndex = make(map[string]int32)
+}
+
+// pendingCandidates returns the candidates by a key of the outbound end.
+func (c *correlator) pendingCandidates(key func(source netip.AddrPort, host int32, server netnsRef, port uint16) connKey) pending {
+	p := newPending(len(c.candidates))
+	for _, candidate := range c.candidates {
+		out := &c.outbound[candidate.outbound]
+		p.add(key(out.local, out.host, candidate.server, candidate.port), candidate.outbound)
+	}
+	return p
+}
+
+// keyBySource is the key of a connection with an unchanged source.
+func keyBySource(source netip.AddrPort, _ int32, server netnsRef, port uint16) connKey {
+	return connKey{toEndpointKey(source), port, scope{anywhere, server}}
+}
+
+// keyByHost is the key of a masqueraded connection: any address of the client's host may be the source, and the port is
+// kept if it is free.
+func keyByHost(source netip.AddrPort, host int32, server netnsRef, port uint16) connKey {
+	return connKey{endpointKey{port: source.Port()}, port, scope{host, server}}
+}
+
+// networkKey is the key of a connection in byNetwork: a source means something on its network only.
+func networkKey(source netip.AddrPort, network int32, port uint16) connKey {
+	return connKey{toEndpointKey(source), port, scope{client: network}}
+}
+
+// internNetwork returns the index of a network.
+func (c *correlator) internNetwork(id string) int32 {
+	network, ok := c.networkIndex[id]
+	if !ok {
+		network = toIndex(len(c.networkIndex))
+		c.networkIndex[id] = network
+	}
+	return network
+}
+
+// addOutboundEnds adds the ends that the local phases left.
+func (c *correlator) addOutboundEnds() {
+	for i, source := range c.sources {
+		for j := range source.Host.unmatchedOutbound {
+			end := &source.Host.unmatchedOutbound[j]
+			c.resolveOutbound(c.addOutbound(outboundEnd{
+				connEnd: end, host: toIndex(i), server: netnsRef{host: unknownHost}, port: end.remote.Port(), via: graph.ViaDirect,
+			}))
+		}
+	}
+}
+
+// resolveOutbound finds the server of an outbound end by its remote address. The narrowest scope comes first.
+func (c *correlator) resolveOutbound(i int32) {
+	out := &c.outbound[i]
+	addr, client := out.remote.Addr(), netnsRef{out.host, out.netns}
+	if at, ok := c.onNetworksOf(client, addr); ok {
+		c.addCandidate(i, at)
+		return
+	}
+	if ns, ok := c.sources[out.host].Host.netnsByAddr[addr]; ok { // on a network that the client is not on
+		c.addCandidate(i, netnsRef{out.host, ns})
+		return
+	}
+	if owner, ok := c.addrs.hosts[addr]; ok {
+		c.addCandidates(i, owner, graph.ViaHost)
+		return
+	}
+	if owner, ok := c.addrs.routable[addr]; ok {
+		c.addCandidates(i, owner, graph.ViaDirect)
+		return
+	}
+	if out.directionUnknown {
+		return
+	}
+	out.serverID = c.nodes.externalNode(addr)
+	if network, ok := c.networkWith(client, out.local.Addr()); ok {
+		c.byNetwork.set(networkKey(out.local, c.internNetwork(network), out.port), i)
+	}
+}
+
+// addCandidates adds the owners of an address as candidates. With several the server is ambiguous until an inbound end tells
+// which one it is.
+func (c *correlator) addCandidates(i int32, owner addrOwner, via graph.Via) {
+	c.addCandidate(i, owner.netnsRef)
+	if len(owner.others) == 0 {
+		return
+	}
+	for _, other := range owner.others {
+		c.addCandidate(i, other)
+	}
+	out := &c.outbound[i]
+	out.serverID, out.server, out.port, out.via = c.nodes.ambiguousNode(out.remote.Addr(), owner), netnsRef{host: unknownHost}, out.remote.Port(), via
+}
+
+// addCandidate adds the server that the remote address means in a network namespace. Of an end with an unknown direction it
+// must listen, else the end may be inbound.
+func (c *correlator) addCandidate(i int32, at netnsRef) {
+	out := &c.outbound[i]
+	d, listens := c.sources[at.host].Host.resolve(at.netns, out.remote)
+	if out.directionUnknown && !listens {
+		return
+	}
+	out.resolved = true
+	out.server, out.serverID = netnsRef{at.host, d.netns}, c.nodes.ownerNode(at.host, d.owner)
+	out.port, out.via = d.port, d.via
+	c.candidates = append(c.candidates, candidate{i, out.port, out.server})
+}
+
+// networksOf returns the IDs of the networks of a network namespace.
+func (c *correlator) networksOf(at netnsRef) []string {
+	return c.sources[at.host].Host.namespaces[at.netns].networkIDs
+}
+
+// onNetworksOf returns the network namespace with an address on a network of from, on any host.
+func (c *correlator) onNetworksOf(from netnsRef, addr netip.Addr) (netnsRef, bool) {
+	for _, network := range c.networksOf(from) {
+		if at, ok := c.addrs.networks[networkAddr{network, addr}]; ok {
+			return at, true
+		}
+	}
+	return netnsRef{}, false
+}
+
+// networkWith returns the network on which a network namespace has an address.
+func (c *correlator) networkWith(at netnsRef, addr netip.Addr) (network string, ok bool) {
+	for _, network := range c.networksOf(at) {
+		if owner, ok := c.addrs.networks[networkAddr{network, addr}]; ok && owner == at {
+			return network, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,20 @@
+// Package correlate matches the sockets in the snapshots of many hosts and builds a graph of nodes and links from them.
+//
+// It works in two phases. Both use the same matcher:
+//
+//  1. The local phase (NewHost) matches the connection ends within one snapshot: loopback, addresses of containers on a
+//     common network, and the host's own addresses and published ports. Its result is a Host. A Host never changes, so
+//     callers keep it for as long as the host's snapshot stays the same.
+//  2. The cross-host phase (Build) matches the ends that the local phase could not, among all hosts: overlay networks,
+//     other hosts' addresses and published ports, and routable container addresses.
+//
+// In each phase outbound ends come first. The phase resolves each outbound end's remote address to a server and stores
+// the end as pending. Then each inbound end takes the pending end that describes the same connection. A pair makes a link
+// with the evidence "both". An end without a partner makes a link with the evidence "client" or "server".
+//
+// An address means something in its scope only: loopback in one network namespace, a bridge network's address on one host,
+// an overlay network's address on all hosts of that network. If several hosts have an address and no second end tells
+// which one is meant, the node is ambiguous.
+//
+// The package uses neither the engine nor HTTP. Equal input gives equal output, in the same order.
+package correlate

@@ -1,0 +1,67 @@
+package correlate
+
+import (
+	"slices"
+	"time"
+
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+)
+
+// exitedContainer is a container that is not in the snapshot any more. For a while other containers' sockets still have its
+// addresses.
+type exitedContainer struct {
+	container container
+	networks  []snapshotv1.Network
+	lastSeen  time.Time
+}
+
+// addrGrace is how long an exited container keeps its addresses: TIME_WAIT lasts one minute (TCP_TIMEWAIT_LEN of
+// include/net/tcp.h), and a daemon may be polled up to a minute later.
+const addrGrace = 2 * time.Minute
+
+// carryOver adds the containers that exited since the previous snapshot or shortly before it. They keep those of their
+// addresses that no other container has now.
+func (h *Host) carryOver(previous *Host) {
+	if previous == nil {
+		return
+	}
+	live := make(map[string]bool, h.live)
+	for _, c := range h.containers {
+		live[c.ID] = true
+	}
+	for _, e := range previous.recent() {
+		if live[e.container.ID] || h.readAt.Sub(e.lastSeen) > addrGrace {
+			continue
+		}
+		h.exited = append(h.exited, e)
+		h.addExited(e)
+	}
+}
+
+// recent returns the containers with addresses that were there lately: those that exited before, then the live ones.
+func (h *Host) recent() []exitedContainer {
+	recent := slices.Clone(h.exited)
+	for _, n := range h.namespaces {
+		if int(n.primary) < h.live && len(n.networks) > 0 {
+			recent = append(recent, exitedContainer{h.containers[n.primary], n.networks, h.readAt})
+		}
+	}
+	return recent
+}
+
+// addExited adds an exited container in a network namespace of its own.
+func (h *Host) addExited(e exitedContainer) {
+	owner := ownerID(toIndex(len(h.containers)))
+	ns := toIndex(len(h.namespaces))
+	h.containers = append(h.containers, e.container)
+	h.namespaces = append(h.namespaces, netns{primary: owner, members: []ownerID{owner}, listeners: make(listeners)})
+	n := &h.namespaces[ns]
+	for _, network := range e.networks {
+		n.addNetwork(network)
+		for _, addr := range network.Addresses {
+			if _, taken := h.netnsByAddr[addr.Unmap()]; !taken {
+				h.netnsByAddr[addr.Unmap()] = ns
+			}
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package correlate
+
+import (
+	"net/netip"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+)
+
+// listeners are the owners of the listeners of one network namespace, by port and bound address.
+type listeners map[uint16]map[netip.Addr]ownerID
+
+// indexListeners indexes the listeners of containers, and the host ports that are published for them.
+func (h *Host) indexListeners(containers []snapshotv1.Container, namespaces []int32) {
+	for i, c := range containers {
+		for _, l := range c.Listening {
+			addr, err := netip.ParseAddr(l.Address)
+			if err != nil || l.Port == 0 {
+				h.invalid++
+				continue
+			}
+			h.addListener(namespaces[i], l.Port, addr.Unmap(), ownerID(i))
+			for _, binding := range l.Published {
+				h.addPublished(binding, destination{netnsPort{namespaces[i], l.Port}, ownerID(i), graph.ViaPublished})
+			}
+		}
+	}
+}
+
+// addListener adds a listener. If another container has the same one, either may be the owner.
+func (h *Host) addListener(netns int32, port uint16, addr netip.Addr, owner ownerID) {
+	all := h.namespaces[netns].listeners
+	if all[port] == nil {
+		all[port] = make(map[netip.Addr]ownerID)
+	}
+	if other, taken := all[port][addr]; taken {
+		owner = h.mergeOwners(other, owner)
+	}
+	all[port][addr] = owner
+}
+
+// addPublished adds a binding of the host that leads to d. If the binding is taken, the first destination stays and
+// either owner may be meant.
+func (h *Host) addPublished(binding snapshotv1.Endpoint, d destination) {
+	addr, err := netip.ParseAddr(binding.Address)
+	if err != nil || binding.Port == 0 {
+		h.invalid++
+		return
+	}
+	h.hasPublished[d.netnsPort] = true
+	if h.published[binding.Port] == nil {
+		h.published[binding.Port] = make(map[netip.Addr]destination)
+	}
+	bindings := h.published[binding.Port]
+	if other, taken := bindings[addr.Unmap()]; taken {
+		other.owner = h.mergeOwners(other.owner, d.owner)
+		d = other
+	}
+	bindings[addr.Unmap()] = d
+}
+
+// listenerAt returns the owner of the listener that accepts connections to an address of a network namespace.
+func (h *Host) listenerAt(netns int32, at netip.AddrPort) (owner ownerID, ok bool) {
+	bound := h.namespaces[netns].listeners[at.Port()]
+	for _, addr := range lookupOrder(at.Addr()) {
+		if owner, ok := bound[addr]; ok {
+			return owner, true
+		}
+	}
+	return hostProcesses, false
+}
+
+// publishedAt returns where a published port at an address of the host leads.
+func (h *Host) publishedAt(at netip.AddrPort) (destination, bool) {
+	bindings := h.published[at.Port()]
+	for _, addr := range lookupOrder(at.Addr()) {
+		if d, ok := bindings[addr]; ok {
+			return d, true
+		}
+	}
+	return destination{}, false
+}
+
+// lookupOrder returns the bound addresses that accept connections to addr, in the kernel's order: addr itself, the
+// unspecified address of its family, and :: for IPv4 too.
+func lookupOrder(addr netip.Addr) [3]netip.Addr {
+	if addr.Is4() {
+		return [...]netip.Addr{addr, netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+	}
+	return [...]netip.Addr{addr, netip.IPv6Unspecified(), netip.IPv6Unspecified()}
+}

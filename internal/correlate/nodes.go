@@ -1,0 +1,116 @@
+package correlate
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+// nodeTable holds the nodes of a graph.
+type nodeTable struct {
+	sources []Source // with a host, each host once
+	names   *graph.Names
+	hosts   []hostNames // by host
+
+	nodes          []graph.Node
+	firstContainer []int32          // by host
+	interned       map[string]int32 // nodes other than containers, by ID
+	external       map[netip.Addr]int32
+}
+
+func newNodeTable(sources []Source, names *graph.Names, size int) nodeTable {
+	return nodeTable{
+		sources:  sources,
+		names:    names,
+		hosts:    newHostNames(sources),
+		nodes:    make([]graph.Node, 0, size),
+		interned: make(map[string]int32),
+		external: make(map[netip.Addr]int32),
+	}
+}
+
+// addContainers adds the nodes of a host's containers. Hosts must be added in order.
+func (t *nodeTable) addContainers(host int32) {
+	source, names := t.sources[host], t.hosts[host]
+	t.firstContainer = append(t.firstContainer, toIndex(len(t.nodes)))
+	for i, c := range source.Host.containers {
+		t.nodes = append(t.nodes, graph.Node{
+			ID: graph.NodeID(graph.KindContainer, names.engine, c.ID), Kind: graph.KindContainer,
+			Host: names.display, Name: cmp.Or(c.Name, c.ID), Container: c.ID, Image: c.Image, Project: c.Project, Service: c.Service,
+			Reason: c.Reason, Details: c.details, Stale: source.State == graph.StateStale, Past: i >= source.Host.live,
+		})
+	}
+}
+
+// ownerNode returns the node of an owner on a host.
+func (t *nodeTable) ownerNode(host int32, owner ownerID) int32 {
+	h := t.sources[host].Host
+	switch {
+	case owner == hostProcesses:
+		return t.hostNode(host)
+	case int(owner) < len(h.containers):
+		return t.firstContainer[host] + int32(owner)
+	}
+	var names, ids []string
+	for _, candidate := range h.candidates(owner) {
+		n := t.nodes[t.firstContainer[host]+int32(candidate)]
+		names, ids = append(names, n.Name), append(ids, n.ID)
+	}
+	slices.Sort(ids)
+	slices.Sort(names)
+	return t.intern(graph.Node{
+		ID: graph.NodeID(graph.KindAmbiguous, ids...), Kind: graph.KindAmbiguous, Host: t.hosts[host].display,
+		Name: strings.Join(names, " or "), Candidates: ids,
+	})
+}
+
+// hostNode returns the node of a host's processes.
+func (t *nodeTable) hostNode(host int32) int32 {
+	names := t.hosts[host]
+	return t.intern(graph.Node{
+		ID: graph.NodeID(graph.KindHost, names.node), Kind: graph.KindHost, Host: names.display, Name: names.display,
+		Stale: t.sources[host].State == graph.StateStale,
+	})
+}
+
+// clientNode returns the node of a connection's client by the network namespace that it was dialled from.
+func (t *nodeTable) clientNode(at netnsRef) int32 {
+	return t.ownerNode(at.host, t.sources[at.host].Host.clientIn(at.netns))
+}
+
+// externalNode returns the node of an address outside all hosts. Addresses with the same name share a node.
+func (t *nodeTable) externalNode(addr netip.Addr) int32 {
+	if node, ok := t.external[addr]; ok {
+		return node
+	}
+	name := cmp.Or(t.names.NameOf(addr), addr.String())
+	node := t.intern(graph.Node{ID: graph.NodeID(graph.KindExternal, name), Kind: graph.KindExternal, Name: name})
+	t.external[addr] = node
+	return node
+}
+
+// ambiguousNode returns the node of an address that several hosts have.
+func (t *nodeTable) ambiguousNode(addr netip.Addr, owner addrOwner) int32 {
+	candidates := []string{t.hosts[owner.host].display}
+	for _, other := range owner.others {
+		candidates = append(candidates, t.hosts[other.host].display)
+	}
+	slices.Sort(candidates)
+	return t.intern(graph.Node{
+		ID: graph.NodeID(graph.KindAmbiguous, addr.String()), Kind: graph.KindAmbiguous, Name: addr.String(), Candidates: slices.Compact(candidates),
+	})
+}
+
+// intern returns the index of a node other than a container's. The first node with an ID stays.
+func (t *nodeTable) intern(n graph.Node) int32 {
+	i, ok := t.interned[n.ID]
+	if !ok {
+		i = toIndex(len(t.nodes))
+		t.interned[n.ID] = i
+		t.nodes = append(t.nodes, n)
+	}
+	return i
+}

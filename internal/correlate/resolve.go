@@ -1,0 +1,122 @@
+package correlate
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+// destination is the server that a remote address leads to, and the way there.
+type destination struct {
+	netnsPort
+	owner ownerID
+	via   graph.Via
+}
+
+// resolve returns the server at an address of a network namespace of this host, and reports whether it is known to listen.
+func (h *Host) resolve(netns int32, at netip.AddrPort) (d destination, listens bool) {
+	if netns == hostNetns {
+		return h.resolveHost(at)
+	}
+	return h.resolveContainer(netns, at)
+}
+
+// resolveContainer returns the server at a container's address: the listener, else the container with the address, because
+// the listener may be closed since.
+func (h *Host) resolveContainer(netns int32, at netip.AddrPort) (d destination, listens bool) {
+	d = destination{netnsPort{netns, at.Port()}, h.namespaces[netns].primary, graph.ViaDirect}
+	if owner, ok := h.listenerAt(netns, at); ok {
+		d.owner = owner
+		return d, true
+	}
+	return d, false
+}
+
+// resolveHost returns the server at an address of the host: a published port, else a container on the host's network, else
+// the host's processes. Their listeners are not in the snapshot.
+func (h *Host) resolveHost(at netip.AddrPort) (d destination, listens bool) {
+	if d, ok := h.publishedAt(at); ok {
+		return d, true
+	}
+	owner, listens := h.listenerAt(hostNetns, at)
+	return destination{netnsPort{hostNetns, at.Port()}, owner, graph.ViaHost}, listens
+}
+
+// resolveLoopback returns the server at a loopback address that was dialled in a network namespace. Without a listener it is
+// one of the containers there, because the listener may be closed since.
+func (h *Host) resolveLoopback(netns int32, at netip.AddrPort) destination {
+	if at.Addr() == dockerDNS {
+		return destination{netnsPort{hostNetns, at.Port()}, hostProcesses, graph.ViaHost}
+	}
+	if owner, ok := h.listenerAt(netns, at); ok {
+		return destination{netnsPort{netns, at.Port()}, owner, graph.ViaLoopback}
+	}
+	if netns != hostNetns {
+		return destination{netnsPort{netns, at.Port()}, h.clientIn(netns), graph.ViaLoopback}
+	}
+	d, _ := h.resolveHost(at)
+	if d.owner == hostProcesses {
+		d.via = graph.ViaLoopback
+	}
+	return d
+}
+
+// inferVia returns how an inbound end came if its outbound end does not tell. Containers reach each other directly. Other
+// clients reach a published port by the host's address.
+func (h *Host) inferVia(in *connEnd, fromContainer bool) graph.Via {
+	switch {
+	case in.netns == hostNetns:
+		return graph.ViaHost
+	case !fromContainer && h.hasPublished[in.netnsPort()]:
+		return graph.ViaPublished
+	}
+	return graph.ViaDirect
+}
+
+// sameNetwork reports whether an address of the network namespace to is reached from the namespace from: on a common
+// network, or from the host. It reports true if the networks of either are unknown.
+func (h *Host) sameNetwork(from, to int32) bool {
+	if from == hostNetns || from == to {
+		return true
+	}
+	a, b := h.namespaces[from].networkIDs, h.namespaces[to].networkIDs
+	return len(a) == 0 || len(b) == 0 || intersect(a, b)
+}
+
+// intersect reports whether two ascending lists have a common element.
+func intersect(a, b []string) bool {
+	for len(a) > 0 && len(b) > 0 {
+		switch order := strings.Compare(a[0], b[0]); {
+		case order == 0:
+			return true
+		case order < 0:
+			a = a[1:]
+		default:
+			b = b[1:]
+		}
+	}
+	return false
+}
+
+// isLocalAddr reports whether an address means this host to its own containers and processes.
+func (h *Host) isLocalAddr(addr netip.Addr) bool {
+	return h.addrs[addr] || h.gateways[addr] && !h.isExternalRouter(addr)
+}
+
+// isExternalRouter reports whether a gateway is another machine, as on macvlan and ipvlan networks. This needs all addresses
+// of the host.
+func (h *Host) isExternalRouter(gateway netip.Addr) bool { return h.allAddrs && !h.addrs[gateway] }
+
+// isRoutable reports whether a container's address means something outside of its host: a global IPv6 address, or any
+// address on a network with another machine as its gateway.
+func (h *Host) isRoutable(addr netip.Addr, gateways []netip.Addr) bool {
+	if addr.Is6() && addr.IsGlobalUnicast() && !addr.IsPrivate() {
+		return true
+	}
+	return slices.ContainsFunc(gateways, func(gateway netip.Addr) bool {
+		gateway = gateway.Unmap()
+		return gateway.Is4() == addr.Is4() && h.isExternalRouter(gateway)
+	})
+}

@@ -1,0 +1,93 @@
+package correlate
+
+import (
+	"github.com/PabloL007/outpost/internal/graph"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+)
+
+// linkKey identifies a link. Its client and server are owner IDs in the local phase, and node indexes in the cross-host
+// phase.
+type linkKey struct {
+	client, server int32
+	port           uint16
+	via            graph.Via
+}
+
+// link is a link and its connections.
+type link struct {
+	linkKey
+	linkStats
+	lastSeen int64 // nanoseconds since 1970; zero in the local phase
+}
+
+// linkStats counts the connections of a link.
+type linkStats struct {
+	established, closed      int
+	clientSeen, serverSeen   bool
+	bytesSent, bytesReceived uint64 // by the client
+	rttSum, measured         int64  // microseconds, and the number of connections in the sum
+}
+
+// addClientEnd adds a connection with what the client's kernel measured of it; nil if nothing.
+func (s *linkStats) addClientEnd(closed bool, measured *snapshotv1.TCPInfo) {
+	if measured == nil {
+		s.add(closed)
+		return
+	}
+	s.addMeasured(closed, measured.BytesSent, measured.BytesReceived, measured.RTTMicroseconds)
+}
+
+// addServerEnd adds a connection with what the server's kernel measured of it; nil if nothing. The server received what the
+// client sent.
+func (s *linkStats) addServerEnd(closed bool, measured *snapshotv1.TCPInfo) {
+	if measured == nil {
+		s.add(closed)
+		return
+	}
+	s.addMeasured(closed, measured.BytesReceived, measured.BytesSent, measured.RTTMicroseconds)
+}
+
+// addPair adds a connection with both ends. It is open while either end is open. The client's measurements count, and the
+// server's only if the client has none.
+func (s *linkStats) addPair(client, server *connEnd) {
+	s.clientSeen, s.serverSeen = true, true
+	closed := client.closed && server.closed
+	if client.measured != nil {
+		s.addClientEnd(closed, client.measured)
+		return
+	}
+	s.addServerEnd(closed, server.measured)
+}
+
+func (s *linkStats) addMeasured(closed bool, sent, received uint64, rtt int64) {
+	s.add(closed)
+	s.bytesSent += sent
+	s.bytesReceived += received
+	s.rttSum += rtt
+	s.measured++
+}
+
+func (s *linkStats) add(closed bool) {
+	if closed {
+		s.closed++
+		return
+	}
+	s.established++
+}
+
+// linkTable holds links in the order in which they were added.
+type linkTable struct {
+	links []link
+	index map[linkKey]int32
+}
+
+// at returns the link of key, a new one if there is none. The pointer is valid until the next call.
+func (t *linkTable) at(key linkKey) *link {
+	i, ok := t.index[key]
+	if !ok {
+		i = toIndex(len(t.links))
+		t.index[key] = i
+		t.links = append(t.links, link{linkKey: key})
+	}
+	return &t.links[i]
+}
