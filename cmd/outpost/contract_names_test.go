@@ -181,7 +181,7 @@ func recordRefusals(t *testing.T, named *strings.Replacer, host contractHost, ad
 		write(fmt.Sprintf("the engine answers %d", status), record(t, address, named, all))
 	}
 	host.engine.Fail(0)
-	write("no engine", record(t, serving(t, []string{"DOCKER_HOST=tcp://127.0.0.1:1"}), named, all))
+	write("no engine", record(t, startServer(t, []string{"DOCKER_HOST=tcp://127.0.0.1:1"}), named, all))
 
 	file := func(content string) string {
 		path := filepath.Join(t.TempDir(), "file")
@@ -190,7 +190,7 @@ func recordRefusals(t *testing.T, named *strings.Replacer, host contractHost, ad
 		}
 		return path
 	}
-	with := func(variables ...string) string { return serving(t, append(slices.Clone(host.env), variables...)) }
+	with := func(variables ...string) string { return startServer(t, append(slices.Clone(host.env), variables...)) }
 	few := []ask{{path: "/version"}, {path: "/healthz"}, {path: "/readyz"}, {path: "/api/health"}, {path: "/map/", headersOnly: true}, {path: "/absent"}, {method: "POST", path: "/version"}}
 	token := strings.Repeat("t", 32)
 	write("a token", record(t, with("OUTPOST_TOKEN_FILE="+file(token+"\n")), named, append(slices.Clone(few),

@@ -32,15 +32,15 @@ func TestContract(t *testing.T) {
 	free := freeAddresses(t, 7) // ascending: targets are listed in the order of their addresses
 	atAlpha, atBeta, atGamma, original, twin, nobody, atMapper := free[0], free[1], free[2], free[3], free[4], free[5], free[6]
 	named := strings.NewReplacer(
-		":"+portOf(atAlpha), ":ALPHA", ":"+portOf(atBeta), ":BETA", ":"+portOf(atGamma), ":GAMMA",
-		":"+portOf(original), ":ORIGINAL", ":"+portOf(twin), ":TWIN", ":"+portOf(nobody), ":NOBODY", ":"+portOf(atMapper), ":MAPPER",
+		":"+portIn(atAlpha), ":ALPHA", ":"+portIn(atBeta), ":BETA", ":"+portIn(atGamma), ":GAMMA",
+		":"+portIn(original), ":ORIGINAL", ":"+portIn(twin), ":TWIN", ":"+portIn(nobody), ":NOBODY", ":"+portIn(atMapper), ":MAPPER",
 	)
-	startAt(t, atAlpha, a.env)
-	startAt(t, atBeta, b.env)
-	startAt(t, atGamma, c.env)
-	serveFunc(t, original, originalOutpost)
+	startServerAt(t, atAlpha, a.env)
+	startServerAt(t, atBeta, b.env)
+	startServerAt(t, atGamma, c.env)
+	serveHandler(t, original, originalOutpost)
 	showTwin := serveTwin(t, twin, atAlpha)
-	startAt(t, atMapper, append(slices.Clone(a.env), "OUTPOST_INTERVAL=1s"), "map", atAlpha, atBeta, atGamma, original, twin, nobody)
+	startServerAt(t, atMapper, append(slices.Clone(a.env), "OUTPOST_INTERVAL=1s"), "map", atAlpha, atBeta, atGamma, original, twin, nobody)
 	awaitTargets(t, atMapper, map[string]int{"ok": 4, "failed": 2})
 	showTwin()
 	awaitTargets(t, atMapper, map[string]int{"ok": 4, "duplicate": 1, "failed": 1})
@@ -88,7 +88,7 @@ func serveTwin(t *testing.T, twin, daemon string) (show func()) {
 	t.Helper()
 	var shown atomic.Bool
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: daemon})
-	serveFunc(t, twin, func(w http.ResponseWriter, r *http.Request) {
+	serveHandler(t, twin, func(w http.ResponseWriter, r *http.Request) {
 		if !shown.Load() {
 			w.WriteHeader(http.StatusBadGateway)
 			return

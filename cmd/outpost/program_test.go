@@ -47,16 +47,16 @@ func output(t *testing.T, env []string, args ...string) (status int, stdout stri
 	return cmd.ProcessState.ExitCode(), out.String()
 }
 
-// serving starts the program as a server that ends with the test, and returns its address.
-func serving(t *testing.T, env []string, args ...string) (address string) {
+// startServer starts the program as a server that ends with the test, and returns its address.
+func startServer(t *testing.T, env []string, args ...string) (address string) {
 	t.Helper()
 	address = freeAddresses(t, 1)[0]
-	startAt(t, address, env, args...)
+	startServerAt(t, address, env, args...)
 	return address
 }
 
-// startAt starts the program as a server at an address, until the test ends.
-func startAt(t *testing.T, address string, env []string, args ...string) {
+// startServerAt starts the program as a server at an address, until the test ends.
+func startServerAt(t *testing.T, address string, env []string, args ...string) {
 	t.Helper()
 	cmd := command(context.WithoutCancel(t.Context()), append(slices.Clone(env), "OUTPOST_LISTEN="+address), args...)
 	var log lockedBuffer
@@ -114,8 +114,8 @@ func listenAt(t *testing.T, address string) net.Listener {
 	return listener
 }
 
-// serveFunc answers at an address until the test ends.
-func serveFunc(t *testing.T, address string, handler http.HandlerFunc) {
+// serveHandler serves at an address until the test ends.
+func serveHandler(t *testing.T, address string, handler http.HandlerFunc) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
 	_ = server.Listener.Close()
@@ -124,4 +124,5 @@ func serveFunc(t *testing.T, address string, handler http.HandlerFunc) {
 	t.Cleanup(server.Close)
 }
 
-func portOf(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
+// portIn returns the port of a TCP address.
+func portIn(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
