@@ -327,7 +327,7 @@ func TestSIGTERMFinishesRequests(t *testing.T) {
 	if err := o.process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return o.countLogLines("Ending") == 1 })
+	eventually(t, func() bool { return o.countLogLines("Shutting down") == 1 })
 	var dialer net.Dialer
 	if _, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(o.url, "http://")); err == nil {
 		t.Error("a new connection is accepted")
