@@ -70,7 +70,7 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 // readNames reads the file of names at path; none if path is empty.
 func readNames(path string) (*graph.Names, error) {
 	if path == "" {
-		return nil, nil //nolint:nilnil // no naming is one that names nothing
+		return nil, nil //nolint:nilnil // nil names nothing
 	}
 	file, err := os.Open(path) //nolint:gosec // the user names the file
 	if err != nil {

@@ -18,13 +18,13 @@ import (
 )
 
 // errIncomplete means that doctor has printed what Outpost cannot read.
-var errIncomplete = errors.New("Outpost cannot read everything")
+var errIncomplete = errors.New("something cannot be read")
 
 // methodBenefits are what each method adds to the ones below it, and what it needs.
 var methodBenefits = map[collect.Method]string{
 	collect.Sockdiag: "netlink for every container, round-trip times and bytes: --cap-add SYS_PTRACE --cap-add SYS_ADMIN, as root, and the host's /proc",
 	collect.Procfs:   "every container, without a command in it: -v /proc:/host/proc:ro",
-	collect.Exec:     "containers whose image has cat, by a command in each: exec, on the engine's socket",
+	collect.Exec:     "containers with cat in their image, by a command in each: exec, on the engine's socket",
 }
 
 func newDoctorCommand() *cobra.Command {

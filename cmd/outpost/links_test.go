@@ -14,7 +14,7 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-const drawn = `{"version":1,"nodes":[
+const graphJSON = `{"version":1,"nodes":[
  {"id":"container/a/1","kind":"container","host":"a","name":"web","image":"web:1"},
  {"id":"container/b/1","kind":"container","host":"b","name":"e\u001b[31mvil","reason":"no\u0007 cat"},
  {"id":"external/192.0.2.1","kind":"external","name":"192.0.2.1"},
@@ -25,8 +25,8 @@ const drawn = `{"version":1,"nodes":[
  {"client":"host/a","server":"container/a/1","port":80,"via":"direct","evidence":"client","connections":0,"closed":0,"live":false,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"}],
 "targets":[{"target":"a:9057","state":"ok","unattributed":0},{"target":"c:9057","state":"failed","reason":"nothing listens there","unattributed":0}],"forgotten":0}`
 
-// drawing serves a map, and keeps what it was asked for.
-func drawing(t *testing.T, body string) (url string, query *string) {
+// serveGraph serves body as a map and records the last request.
+func serveGraph(t *testing.T, body string) (url string, query *string) {
 	t.Helper()
 	query = new(string)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,8 +37,8 @@ func drawing(t *testing.T, body string) (url string, query *string) {
 	return server.URL, query
 }
 
-func TestLinksTable(t *testing.T) {
-	url, query := drawing(t, drawn)
+func TestLinksPrintsATable(t *testing.T) {
+	url, query := serveGraph(t, graphJSON)
 	status, stdout, stderr := runWith(t, "links", "--from", url+"/", "--depth", "2", "--container=web")
 	want := `CLIENT              SERVER        PORT  VIA        SEEN BY  CONNECTIONS
 a/web               b/e?[31mvil  5432  published  both     2 and 1 closed
@@ -48,18 +48,18 @@ c:9057 is failed: nothing listens there
 b/e?[31mvil is incomplete: no? cat
 `
 	if status != 0 || *query != "/v1/graph?container=web&depth=2" {
-		t.Errorf("status %d, %s, asked for %s", status, stderr, *query)
+		t.Errorf("status %d, %s, requested %s", status, stderr, *query)
 	}
 	if diff := cmp.Diff(strings.Fields(want), strings.Fields(stdout)); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%s", diff, stdout)
 	}
 }
 
-func TestLinksInOtherForms(t *testing.T) {
+func TestLinksWritesEachForm(t *testing.T) {
 	for form, begins := range map[string]string{
 		"--json": `{"version":1,"nodes":[{"id":"container/a/1",`, "--dot": "digraph outpost {", "--mermaid": "flowchart LR\n", "--csv": "client_kind,",
 	} {
-		url, _ := drawing(t, drawn)
+		url, _ := serveGraph(t, graphJSON)
 		if status, stdout, stderr := runWith(t, "links", form, "--from", url); status != 0 || !strings.HasPrefix(stdout, begins) {
 			t.Errorf("%s: %d, %s%.100s", form, status, stderr, stdout)
 		}
@@ -67,7 +67,7 @@ func TestLinksInOtherForms(t *testing.T) {
 }
 
 func TestLinksWrongUse(t *testing.T) {
-	url, _ := drawing(t, `{"version":2}`)
+	url, _ := serveGraph(t, `{"version":2}`)
 	for _, test := range []struct {
 		args   []string
 		status int
@@ -87,8 +87,8 @@ func TestLinksWrongUse(t *testing.T) {
 	}
 }
 
-// saved writes a map to a file.
-func saved(t *testing.T, g graph.Graph) string {
+// saveMap writes a map to a file.
+func saveMap(t *testing.T, g graph.Graph) string {
 	t.Helper()
 	content, err := json.Marshal(g)
 	if err != nil {
@@ -101,17 +101,17 @@ func saved(t *testing.T, g graph.Graph) string {
 	return path
 }
 
-func TestDiff(t *testing.T) {
+func TestDiffPrintsGoneNewAndChangedLinks(t *testing.T) {
 	var before, after graph.Graph
-	if err := json.Unmarshal([]byte(drawn), &before); err != nil {
+	if err := json.Unmarshal([]byte(graphJSON), &before); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal([]byte(strings.NewReplacer("container/a/1", "container/a/2", "web:1", "web:2").Replace(drawn)), &after); err != nil {
+	if err := json.Unmarshal([]byte(strings.NewReplacer("container/a/1", "container/a/2", "web:1", "web:2").Replace(graphJSON)), &after); err != nil {
 		t.Fatal(err)
 	}
 	after.Links = after.Links[:1]
 	after.Links = append(after.Links, graph.Link{Client: "host/a", Server: "external/192.0.2.1", Port: 443, Via: graph.ViaDirect, Evidence: graph.EvidenceClient})
-	a, b := saved(t, before), saved(t, after)
+	a, b := saveMap(t, before), saveMap(t, after)
 	status, stdout, stderr := runWith(t, "diff", a, b)
 	want := `gone     a -> a/web:80
 gone     external 192.0.2.1 -> a/web:80

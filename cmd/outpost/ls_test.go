@@ -13,7 +13,7 @@ import (
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
-const answered = `{"version":1,"host":{"id":"","name":"","engineVersion":"","apiVersion":"","addresses":[]},"takenAt":"2026-01-02T03:04:05Z","durationMs":1,"containers":[
+const snapshotJSON = `{"version":1,"host":{"id":"","name":"","engineVersion":"","apiVersion":"","addresses":[]},"takenAt":"2026-01-02T03:04:05Z","durationMs":1,"containers":[
  {"id":"aa","name":"/web","image":"it","networkMode":"default","networks":[],"method":"sockdiag","unused":[],"status":"ok",
   "listening":[{"address":"::","port":80,"published":[{"address":"0.0.0.0","port":8080},{"address":"::","port":8080}]},{"address":"::","port":80,"published":[{"address":"0.0.0.0","port":8080},{"address":"::","port":8080}]},{"address":"127.0.0.1","port":81,"published":[]}],
   "connections":[
@@ -22,13 +22,12 @@ const answered = `{"version":1,"host":{"id":"","name":"","engineVersion":"","api
    {"local":{"address":"172.17.0.2","port":5001},"remote":{"address":"172.17.0.3","port":5432},"direction":"out","state":"TIME_WAIT"}]},
  {"id":"bb","name":"/e\u001b[31mvil","image":"it","networkMode":"none","networks":[],"method":"none","unused":[],"status":"failed","reason":"no\u0007 cat","listening":[],"connections":[]}]}`
 
-func answering(t *testing.T, status int, body string) string {
+func serveSnapshot(t *testing.T, status int, body string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v1/snapshot" {
-			t.Errorf("asked for %s", r.URL)
+			t.Errorf("requested %s", r.URL)
 		}
-		w.Header().Set("Asked", r.URL.RawQuery)
 		w.WriteHeader(status)
 		_, _ = fmt.Fprint(w, body)
 	}))
@@ -36,8 +35,8 @@ func answering(t *testing.T, status int, body string) string {
 	return server.URL
 }
 
-func TestLsTable(t *testing.T) {
-	status, stdout, stderr := runWith(t, "ls", "--from", answering(t, http.StatusOK, answered)+"/")
+func TestLsPrintsATable(t *testing.T) {
+	status, stdout, stderr := runWith(t, "ls", "--from", serveSnapshot(t, http.StatusOK, snapshotJSON)+"/")
 	want := `CONTAINER  LISTENING     PUBLISHED AS            IN  OUT  READ BY
 web        [::]:80       0.0.0.0:8080 [::]:8080  1   1    sockdiag
            127.0.0.1:81
@@ -49,10 +48,10 @@ e?[31mvil  -                                     0   0    none (failed)
 	}
 }
 
-func TestLsJSON(t *testing.T) {
-	status, stdout, stderr := runWith(t, "ls", "--json", "--from", answering(t, http.StatusOK, answered))
+func TestLsPrintsJSON(t *testing.T) {
+	status, stdout, stderr := runWith(t, "ls", "--json", "--from", serveSnapshot(t, http.StatusOK, snapshotJSON))
 	var want, got snapshotv1.Snapshot
-	if err := json.Unmarshal([]byte(answered), &want); err != nil {
+	if err := json.Unmarshal([]byte(snapshotJSON), &want); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != 0 {
@@ -63,7 +62,7 @@ func TestLsJSON(t *testing.T) {
 	}
 }
 
-func TestLsFails(t *testing.T) {
+func TestLsErrorsAreOneLine(t *testing.T) {
 	for name, test := range map[string]struct {
 		args   []string
 		status int
@@ -72,11 +71,11 @@ func TestLsFails(t *testing.T) {
 		"unknown flag":    {[]string{"--all"}, 2, "usage: outpost ls"},
 		"argument":        {[]string{"web"}, 2, `unexpected argument "web"`},
 		"no address":      {[]string{"--from", "localhost:9057"}, 2, "want an address such as http://localhost:9057"},
-		"nobody there":    {[]string{"--from", "http://127.0.0.1:1"}, 1, "connection refused"},
-		"error":           {[]string{"--from", answering(t, http.StatusServiceUnavailable, `{"error":"away"}`)}, 1, "503 Service Unavailable"},
-		"not JSON":        {[]string{"--from", answering(t, http.StatusOK, "<html>")}, 1, "cannot be read"},
-		"cut short":       {[]string{"--from", answering(t, http.StatusOK, answered[:200])}, 1, "cannot be read"},
-		"another version": {[]string{"--from", answering(t, http.StatusOK, `{"version":2}`)}, 1, "answers in version 2, not 1"},
+		"no server":       {[]string{"--from", "http://127.0.0.1:1"}, 1, "connection refused"},
+		"error":           {[]string{"--from", serveSnapshot(t, http.StatusServiceUnavailable, `{"error":"away"}`)}, 1, "503 Service Unavailable"},
+		"not JSON":        {[]string{"--from", serveSnapshot(t, http.StatusOK, "<html>")}, 1, "cannot be read"},
+		"cut short":       {[]string{"--from", serveSnapshot(t, http.StatusOK, snapshotJSON[:200])}, 1, "cannot be read"},
+		"another version": {[]string{"--from", serveSnapshot(t, http.StatusOK, `{"version":2}`)}, 1, "answers in version 2, not 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, stdout, stderr := runWith(t, append([]string{"ls"}, test.args...)...)

@@ -49,8 +49,8 @@ func (o *outpost) probeUntilTried(ctx context.Context, forced bool) (collect.Pro
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(maxProbePause)), backoff.WithMaxElapsedTime(0))
 }
 
-// The default intervals of samples. A collection through the host's /proc costs more than through netlink. One that runs
-// a command in each container costs too much for samples.
+// The default intervals of samples. A collection through the host's /proc costs more than through netlink. A
+// command in each container costs too much for samples.
 const (
 	sampleBySockdiag = 5 * time.Second
 	sampleByProcfs   = 15 * time.Second

@@ -10,7 +10,7 @@ import (
 // version is set by the linker in released builds.
 var version string
 
-// buildVersion returns the linker's version, or else the one that the go command stamped into the binary.
+// buildVersion returns the linker's version, or else the go command's stamp in the binary.
 func buildVersion() string {
 	if version != "" {
 		return version

@@ -44,21 +44,28 @@ func (g *Guard) requireAuthorization(next http.Handler) http.Handler {
 			return
 		}
 		asked := policy{atStartup: g.startup.demands, now: config.demands, unreadable: err != nil, tokens: g.tokens != nil}
-		switch authorize(proven, asked) {
+		switch outcome := authorize(proven, asked); outcome {
 		case allow:
 			next.ServeHTTP(w, r)
 		case requireKnownUser:
 			g.requireKnownUser(config, next).ServeHTTP(w, r)
-		case requireToken:
-			w.Header().Set("WWW-Authenticate", `Basic realm="outpost", charset="UTF-8"`)
-			writeError(w, http.StatusUnauthorized, "token required: send Authorization: Bearer <token>")
-		case requireClientCert:
-			w.Header().Set("Connection", "close")
-			writeError(w, http.StatusUnauthorized, "client certificate required: connect again with a certificate")
 		default:
-			writeError(w, http.StatusServiceUnavailable, "requests are rejected: the web configuration is invalid, or requires less than at startup")
+			reject(w, outcome)
 		}
 	})
+}
+
+func reject(w http.ResponseWriter, outcome decision) {
+	switch outcome {
+	case requireToken:
+		w.Header().Set("WWW-Authenticate", `Basic realm="outpost", charset="UTF-8"`)
+		writeError(w, http.StatusUnauthorized, "token required: send Authorization: Bearer <token>")
+	case requireClientCert:
+		w.Header().Set("Connection", "close")
+		writeError(w, http.StatusUnauthorized, "client certificate required: connect again with a certificate")
+	default:
+		writeError(w, http.StatusServiceUnavailable, "requests are rejected: the web configuration is invalid, or requires less than at startup")
+	}
 }
 
 // requireKnownUser passes on requests with the name and password of a user of config. Other requests get exporter-toolkit's

@@ -115,7 +115,7 @@ func TestTLSSettingsOfWebConfig(t *testing.T) {
 	}{
 		"defaults":       {nil, &tls.Config{NextProtos: []string{"h2"}}, tls.VersionTLS13, "h2", false},
 		"TLS 1.2":        {nil, &tls.Config{MaxVersion: tls.VersionTLS12}, tls.VersionTLS12, "", false},
-		"TLS 1.1":        {nil, &tls.Config{MinVersion: tls.VersionTLS11, MaxVersion: tls.VersionTLS11}, 0, "", true}, //nolint:gosec // must be rejected
+		"TLS 1.1":        {nil, &tls.Config{MinVersion: tls.VersionTLS11, MaxVersion: tls.VersionTLS11}, 0, "", true},
 		"minimum":        {[]string{"  min_version: TLS13"}, &tls.Config{MaxVersion: tls.VersionTLS12}, 0, "", true},
 		"maximum":        {[]string{"  max_version: TLS12"}, &tls.Config{}, tls.VersionTLS12, "", false},
 		"without HTTP/2": {[]string{"http_server_config:", "  http2: false"}, &tls.Config{NextProtos: []string{"h2", "http/1.1"}}, tls.VersionTLS13, "http/1.1", false},

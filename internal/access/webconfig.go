@@ -23,7 +23,8 @@ type webConfig struct {
 
 // webConfigFile is the web configuration file. It parses the file once per change.
 type webConfigFile struct {
-	path string // empty: no file, which is valid and requires nothing
+	path string    // empty: there is no file
+	none webConfig // what current returns without a file
 	log  zerolog.Logger
 
 	mu     sync.Mutex
@@ -38,7 +39,7 @@ const maxReads = 3
 // size do not show every change. An invalid file is an error, whatever it held before.
 func (f *webConfigFile) current() (*webConfig, error) {
 	if f.path == "" {
-		return &webConfig{}, nil
+		return &f.none, nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

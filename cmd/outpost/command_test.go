@@ -21,7 +21,7 @@ func runWith(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), err.String()
 }
 
-func TestVersion(t *testing.T) {
+func TestVersionIsPrinted(t *testing.T) {
 	for _, arg := range []string{"version", "--version"} {
 		if status, stdout, _ := runWith(t, arg); status != 0 || strings.TrimSpace(stdout) == "" || strings.Count(stdout, "\n") != 1 {
 			t.Errorf("%s: status %d, %q", arg, status, stdout)
@@ -29,7 +29,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-func TestWrongUse(t *testing.T) {
+func TestWrongUseIsOneLine(t *testing.T) {
 	pems := t.TempDir()
 	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
 		if err := os.WriteFile(filepath.Join(pems, name), nil, 0o600); err != nil {
@@ -130,7 +130,7 @@ func (b *lockedBuffer) String() string {
 	return b.buffer.String()
 }
 
-func TestHealthcheck(t *testing.T) {
+func TestHealthcheckReportsTheDaemon(t *testing.T) {
 	alive := true
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/healthz" || !alive {
@@ -152,7 +152,7 @@ func TestHealthcheck(t *testing.T) {
 }
 
 func TestSingleDashesAreAccepted(t *testing.T) {
-	status, stdout, stderr := runWith(t, "ls", "-json", "-from="+answering(t, http.StatusOK, answered), "-container", "web")
+	status, stdout, stderr := runWith(t, "ls", "-json", "-from="+serveSnapshot(t, http.StatusOK, snapshotJSON), "-container", "web")
 	if status != 0 || !strings.Contains(stdout, `"takenAt"`) {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
