@@ -37,8 +37,8 @@ test: ## run all tests with the race detector; end to end if an engine answers
 	VERSION=$(VERSION) go test -race -timeout 30m -p 1 -parallel 4 ./internal/e2e ./internal/web # one after the other: each loads the whole machine
 	go vet -C internal/procnet/procfsbench ./...
 
-lint: ## run the linters of .golangci.yml
-	$(GOLANGCI_LINT) run ./...
+lint: prose ## run the linters of .golangci.yml and the language check
+	$(GOLANGCI_LINT) run ./... ./.ci/prose
 
 prose: ## check the language: banned phrases, long sentences, dead links
 	go test ./.ci/prose
