@@ -34,8 +34,8 @@ type outpost struct {
 
 // assemble wires the parts. life bounds the work that outlives a request; close ends that work.
 func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpost, error) {
-	measures := metrics.New(buildVersion(), engine.Kinds())
-	docker, err := engine.New(c.Workers, measures.Called)
+	measures := metrics.New(buildVersion(), engine.CallKinds())
+	docker, err := engine.New(c.Workers, measures.EngineCalled)
 	if err != nil {
 		// The client fails only for what it reads from the environment, such as an invalid certificate.
 		return nil, usageError{fmt.Errorf("DOCKER_CERT_PATH=%q, DOCKER_HOST=%q: %w", c.DockerCertPath, c.DockerHost, err)}
@@ -93,12 +93,12 @@ type cachedEngine struct {
 func (e cachedEngine) Host(ctx context.Context) (container.Host, error) { return e.inventory.Host(ctx) }
 
 func collectOptions(c config.Config) (collect.Options, error) {
-	options := collect.Options{CgroupFS: hostproc.CgroupFS, Workers: c.Workers, Timeout: c.Timeout}
+	options := collect.Options{CgroupFS: hostproc.DefaultCgroupMount, Workers: c.Workers, Timeout: c.Timeout}
 	if c.IsMethodForced() {
 		options.Methods = []collect.Method{collect.Method(c.Collector)}
 	}
 	var err error
-	if options.Proc, err = hostproc.Find(c.Proc); err != nil && c.Proc != "" {
+	if options.Proc, err = hostproc.Open(c.Proc); err != nil && c.Proc != "" {
 		return options, usageError{fmt.Errorf("OUTPOST_PROC=%q: %w", c.Proc, err)}
 	}
 	options.SelfContainer, err = collect.SelfContainerID("/proc")

@@ -177,10 +177,10 @@ func recordRefusals(t *testing.T, named *strings.Replacer, host contractHost, ad
 		{path: "/readyz"}, {path: "/healthz"}, {path: "/api/health"}, {path: "/version"},
 	}
 	for _, status := range []int{http.StatusInternalServerError, http.StatusForbidden} {
-		host.engine.Fail(status)
+		host.engine.FailWith(status)
 		write(fmt.Sprintf("the engine answers %d", status), record(t, address, named, all))
 	}
-	host.engine.Fail(0)
+	host.engine.FailWith(0)
 	write("no engine", record(t, startServer(t, []string{"DOCKER_HOST=tcp://127.0.0.1:1"}), named, all))
 
 	file := func(content string) string {

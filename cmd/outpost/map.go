@@ -66,7 +66,7 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 		Transport: transport, Names: names,
 	}, history.New(c.Window), log)
 	handler := api.New(api.Options{
-		Map: m, Metrics: metrics.OfMapper(buildVersion(), m.Latest, c.MetricsMaxLinks), Version: buildVersion(), Log: log,
+		Map: m, Metrics: metrics.NewMapperHandler(buildVersion(), m.Latest, c.MetricsMaxLinks), Version: buildVersion(), Log: log,
 	})
 	listener, err := listen(ctx, c, guard, log)
 	if err != nil {

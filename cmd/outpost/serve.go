@@ -60,7 +60,7 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, o.close(life)) }()
 	localMap := daemon.NewLocalMap(o, o.names, history.New(c.Window))
-	o.metrics.Map(localMap.Latest, c.MetricsMaxLinks)
+	o.metrics.RegisterMap(localMap.Latest, c.MetricsMaxLinks)
 	handler := api.New(api.Options{Daemon: o, Map: localMap, Metrics: o.metrics.Handler(), Version: buildVersion(), Log: log})
 	listener, err := listen(ctx, c, guard, log)
 	if err != nil {

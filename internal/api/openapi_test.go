@@ -67,7 +67,7 @@ func everything() fakeDaemon {
 	id := func(digit string) string { return strings.Repeat(digit, 64) }
 	return fakeDaemon{taken: snapshot.Snapshot{
 		Host: snapshot.Host{
-			Host:      container.Host{ID: "5a1e0c9e-0000-0000-0000-000000000000", Name: "host", Version: "29.0.0", API: "1.52"},
+			Host:      container.Host{ID: "5a1e0c9e-0000-0000-0000-000000000000", Name: "host", Version: "29.0.0", APIVersion: "1.52"},
 			Addresses: []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")}, AllAddresses: true,
 		},
 		TakenAt:  time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)),
@@ -87,10 +87,10 @@ func everything() fakeDaemon {
 			Connections: []snapshot.Connection{
 				{
 					Local: at("192.0.2.130:80"), Remote: at("192.0.2.131:40000"), Inbound: true, State: socket.Established, Process: "web",
-					Info: &socket.Info{RTT: 1500 * time.Microsecond, Sent: math.MaxUint64},
+					Info: &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: math.MaxUint64},
 				},
 				{Local: at("[2001:db8:1::2]:80"), Remote: at("[2001:db8::9]:40000"), Inbound: true, State: socket.TimeWait},
-				{Local: at("192.0.2.130:40001"), Remote: at("192.0.2.140:5432"), State: socket.Established, Info: &socket.Info{}},
+				{Local: at("192.0.2.130:40001"), Remote: at("192.0.2.140:5432"), State: socket.Established, Info: &socket.TCPInfo{}},
 			},
 			Listening:   []netip.AddrPort{at("192.0.2.1:65535"), at("[2001:db8::1]:1")},
 			Established: []netip.AddrPort{at("192.0.2.131:40000"), at("192.0.2.140:5432")},

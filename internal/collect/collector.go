@@ -38,7 +38,7 @@ type Options struct {
 	// Methods may be used, in order of preference. Empty: all methods, the best first.
 	Methods []Method
 	// Proc is a /proc. It may turn out not to be the host's.
-	Proc hostproc.Root
+	Proc hostproc.FS
 	// CgroupFS is the mount point of cgroup v2.
 	CgroupFS string
 	// SelfContainer is the ID of Outpost's own container, in which no command runs. Empty: Outpost runs in none.

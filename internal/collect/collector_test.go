@@ -267,7 +267,7 @@ func TestFaultOfOneContainerDoesNotAffectAnother(t *testing.T) {
 			if got := fake.Calls()["exec create"]; got != 2+test.execs {
 				t.Errorf("%d execs, want %d besides the two in the other container", got-2, test.execs)
 			}
-			if n := fake.NeverStarted(); n != 0 {
+			if n := fake.UnstartedExecs(); n != 0 {
 				t.Errorf("%d execs were created and never started", n)
 			}
 		})
@@ -277,9 +277,9 @@ func TestFaultOfOneContainerDoesNotAffectAnother(t *testing.T) {
 func TestContainerThatExitsDuringCollectionIsLeftOut(t *testing.T) {
 	healthy := &enginetest.Container{Name: "healthy", Exec: prints(listener(80, 1))}
 	for name, die := range map[string]func(*enginetest.Engine, *enginetest.Container){
-		"removed": func(e *enginetest.Engine, _ *enginetest.Container) { e.Set(healthy) },
+		"removed": func(e *enginetest.Engine, _ *enginetest.Container) { e.SetContainers(healthy) },
 		"stopped": func(e *enginetest.Engine, c *enginetest.Container) {
-			e.Set(healthy, &enginetest.Container{ID: c.ID, Name: c.Name, State: "exited"})
+			e.SetContainers(healthy, &enginetest.Container{ID: c.ID, Name: c.Name, State: "exited"})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -287,7 +287,7 @@ func TestContainerThatExitsDuringCollectionIsLeftOut(t *testing.T) {
 			mortal := &enginetest.Container{Name: "mortal"}
 			mortal.Exec = func([]string) enginetest.Exec {
 				return enginetest.Exec{
-					Before:       func() { die(fake, mortal) },
+					BeforeCreate: func() { die(fake, mortal) },
 					CreateStatus: http.StatusConflict, Message: "is not running",
 				}
 			}
@@ -341,7 +341,7 @@ func TestPermanentFailureIsForgottenWhenTheContainerRestarts(t *testing.T) {
 	if r := collectByName(t, c)["/it"]; reasons(r) != "the image has no cat" {
 		t.Fatalf("reasons %q", reasons(r))
 	}
-	fake.Set(&enginetest.Container{Name: "it", StartedAt: time.Now(), Exec: prints(listener(80, 1))})
+	fake.SetContainers(&enginetest.Container{Name: "it", StartedAt: time.Now(), Exec: prints(listener(80, 1))})
 	if r := collectByName(t, c)["/it"]; len(r.Problems) != 0 {
 		t.Errorf("problems %v", r.Problems)
 	}
@@ -516,15 +516,15 @@ func TestCallsAtOnceAreLimitedToWorkers(t *testing.T) {
 	}
 	fake := enginetest.New(t, containers...)
 	go func() {
-		for fake.MostAtOnce() < 4 {
+		for fake.MaxConcurrentExecs() < 4 {
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(50 * time.Millisecond) // in which a fifth would start
 		close(hang)
 	}()
 	readings := collectByName(t, newCollectorWithTimeout(t, time.Minute))
-	if len(readings) != 20 || fake.MostAtOnce() != 4 {
-		t.Errorf("%d readings, %d at once; want 20, 4", len(readings), fake.MostAtOnce())
+	if len(readings) != 20 || fake.MaxConcurrentExecs() != 4 {
+		t.Errorf("%d readings, %d at once; want 20, 4", len(readings), fake.MaxConcurrentExecs())
 	}
 }
 
@@ -564,11 +564,11 @@ func TestPublishedPortsAreInTheReading(t *testing.T) {
 func TestCollectFailsOnlyWhileTheListFails(t *testing.T) {
 	fake := enginetest.New(t)
 	c := newCollector(t)
-	fake.Fail(http.StatusInternalServerError)
+	fake.FailWith(http.StatusInternalServerError)
 	if _, err := c.Collect(t.Context(), false); err == nil {
 		t.Error("no error while the list fails")
 	}
-	fake.Fail(0)
+	fake.FailWith(0)
 	if _, err := c.Collect(t.Context(), false); err != nil {
 		t.Errorf("not recovered: %v", err)
 	}

@@ -123,22 +123,22 @@ func missingCommand(name string) string {
 }
 
 // readOwners runs ownersCommand in c.
-func (r *runner) readOwners(ctx context.Context, c container.Container) (procfd.Owners, error) {
+func (r *runner) readOwners(ctx context.Context, c container.Container) (procfd.OwnedSockets, error) {
 	decoder := procfd.NewDecoder(c.ID)
 	status, err := r.run(ctx, c, ownersCommand, &decoder.Output, &decoder.Errors)
 	if err != nil {
-		return procfd.Owners{}, err
+		return procfd.OwnedSockets{}, err
 	}
 	if status.truncated {
-		return procfd.Owners{}, newTruncatedError("ls", false)
+		return procfd.OwnedSockets{}, newTruncatedError("ls", false)
 	}
 	const maxTrouble = 2 // ls exits with 1 or 2 if it could not read some files
 	if status.code > maxTrouble {
-		return procfd.Owners{}, status.incompleteError("ls")
+		return procfd.OwnedSockets{}, status.incompleteError("ls")
 	}
-	owners, ok := decoder.Owners()
+	owners, ok := decoder.OwnedSockets()
 	if !ok {
-		return procfd.Owners{}, status.incompleteError("the list of processes")
+		return procfd.OwnedSockets{}, status.incompleteError("the list of processes")
 	}
 	return owners, nil
 }

@@ -82,7 +82,7 @@ func TestManyHungContainersInSharedNamespaces(t *testing.T) {
 				for i := range w.containers {
 					index[w.containers[i].ID] = i
 					if i%2 == 1 {
-						w.containers[i].Network = container.NetworkMode("container:" + w.containers[i-1].ID)
+						w.containers[i].NetworkMode = container.NetworkMode("container:" + w.containers[i-1].ID)
 					}
 				}
 				hangs := w.exec

@@ -13,13 +13,13 @@ import (
 )
 
 // readOwnNetNS returns Outpost's network namespace, or the zero value if it cannot be read.
-func (c *Collector) readOwnNetNS() hostproc.Namespace {
+func (c *Collector) readOwnNetNS() hostproc.NetNSID {
 	self, err := c.Proc.Self()
 	if err != nil {
-		return hostproc.Namespace{}
+		return hostproc.NetNSID{}
 	}
 	defer func() { _ = self.Close() }()
-	return self.Namespace()
+	return self.NetNSID()
 }
 
 // hostAddresses returns the addresses of the host, read through a container on the host's network. Without one, it

@@ -19,7 +19,7 @@ type netnsRead struct {
 // engine's.
 func groupByNetNS(targets []*target) []*netnsRead {
 	g := netnsGrouper{
-		byKernel: make(map[hostproc.Namespace]*netnsRead), byEngine: make(map[string]*netnsRead),
+		byKernel: make(map[hostproc.NetNSID]*netnsRead), byEngine: make(map[string]*netnsRead),
 		byContainer: make(map[string]*netnsRead), ids: make(map[string]bool),
 	}
 	var invisible []*target
@@ -47,14 +47,14 @@ func groupByNetNS(targets []*target) []*netnsRead {
 // netnsGrouper holds the network namespaces found so far.
 type netnsGrouper struct {
 	all         []*netnsRead
-	byKernel    map[hostproc.Namespace]*netnsRead
+	byKernel    map[hostproc.NetNSID]*netnsRead
 	byEngine    map[string]*netnsRead // by key of a networkRef
 	byContainer map[string]*netnsRead // by ID of a container with a visible process
 	ids         map[string]bool
 }
 
 func (g *netnsGrouper) addVisible(t *target) {
-	kernelID := t.process.process.Namespace()
+	kernelID := t.process.process.NetNSID()
 	n := g.byKernel[kernelID]
 	if n == nil {
 		n = g.newNetNS(t)

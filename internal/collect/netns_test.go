@@ -11,7 +11,7 @@ import (
 func TestVisibleContainersAreGroupedByKernel(t *testing.T) {
 	first := startProcess(t, "first", 0, "127.0.0.1:80")
 	owner := running("owner", startProcess(t, "owner", 0, "127.0.0.1:90"), "bridge")
-	owner.Published = []container.Binding{{Port: 80}}
+	owner.Published = []container.Binding{{ContainerPort: 80}}
 	joined := container.NetworkMode("container:" + owner.ID)
 	orphan, secondOrphan := running("first", first, joined), running("second", startProcess(t, "second", first, "127.0.0.1:81"), joined)
 	sidecar := running("sidecar", startProcess(t, "sidecar", owner.PID, "127.0.0.1:91"), joined)

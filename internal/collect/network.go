@@ -46,7 +46,7 @@ func (p *pass) followJoins(ctx context.Context, c container.Container) (networkR
 	const maxJoins = 8 // ends a circle
 	owner, orphan := c, ""
 	for range maxJoins {
-		id, joined := owner.Network.Joined()
+		id, joined := owner.NetworkMode.JoinedContainer()
 		if !joined {
 			break
 		}
@@ -63,7 +63,7 @@ func (p *pass) followJoins(ctx context.Context, c container.Container) (networkR
 		owner = next
 	}
 	return networkRef{
-		owner: owner.ID, orphan: orphan, host: owner.Network.Host(), published: owner.Published,
+		owner: owner.ID, orphan: orphan, host: owner.NetworkMode.IsHost(), published: owner.Published,
 		shared: owner.ID != c.ID || p.isJoined(c),
 	}, nil
 }

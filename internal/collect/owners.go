@@ -27,15 +27,15 @@ func (p *pass) readOwners(ctx context.Context, t *target) {
 	}
 }
 
-func (p *pass) findOwners(ctx context.Context, t *target) (procfd.Owners, error) {
+func (p *pass) findOwners(ctx context.Context, t *target) (procfd.OwnedSockets, error) {
 	n := t.netns
 	switch {
 	case n.err == nil && len(n.Sockets) == 0: // There is no socket to own.
-		return procfd.Owners{}, nil
+		return procfd.OwnedSockets{}, nil
 	case isInvisible(t.process.err) && p.uses(Exec):
 		return p.ownersByExec(ctx, t)
 	}
-	var owners procfd.Owners
+	var owners procfd.OwnedSockets
 	err := p.withProcess(ctx, t, func(process *hostproc.Process) (err error) {
 		owners, err = p.ownersByKernel(ctx, process, t)
 		return err
@@ -45,7 +45,7 @@ func (p *pass) findOwners(ctx context.Context, t *target) (procfd.Owners, error)
 
 // ownersByKernel finds owners by the cgroup in which each socket was made, which needs no rights. If the cgroups are
 // unknown, it reads the descriptors of the container's processes.
-func (p *pass) ownersByKernel(ctx context.Context, process *hostproc.Process, t *target) (procfd.Owners, error) {
+func (p *pass) ownersByKernel(ctx context.Context, process *hostproc.Process, t *target) (procfd.OwnedSockets, error) {
 	owners, err := p.ownersByCgroup(process, t.Container, t.netns.Sockets)
 	if err != nil {
 		return p.ownersFromFDs(ctx, t)
@@ -60,17 +60,17 @@ var errNoCgroups = errors.New("the sockets' cgroups are unknown")
 
 // ownersByCgroup selects the sockets that were made in the container's cgroup, even if another container holds their
 // descriptors now.
-func (p *pass) ownersByCgroup(process *hostproc.Process, c container.Container, sockets []socket.Socket) (procfd.Owners, error) {
-	if !slices.ContainsFunc(sockets, func(s socket.Socket) bool { return s.Cgroup != 0 }) {
-		return procfd.Owners{}, errNoCgroups
+func (p *pass) ownersByCgroup(process *hostproc.Process, c container.Container, sockets []socket.Socket) (procfd.OwnedSockets, error) {
+	if !slices.ContainsFunc(sockets, func(s socket.Socket) bool { return s.CgroupID != 0 }) {
+		return procfd.OwnedSockets{}, errNoCgroups
 	}
 	cgroups, err := process.CgroupIDs(p.CgroupFS, c.ID)
 	if err != nil {
-		return procfd.Owners{}, err
+		return procfd.OwnedSockets{}, err
 	}
-	owners := procfd.Owners{Inodes: make(map[uint64]string), Readable: 1}
+	owners := procfd.OwnedSockets{Inodes: make(map[uint64]string), Readable: 1}
 	for _, s := range sockets {
-		if cgroups[s.Cgroup] {
+		if cgroups[s.CgroupID] {
 			owners.Inodes[s.Inode] = ""
 		}
 	}
@@ -78,13 +78,13 @@ func (p *pass) ownersByCgroup(process *hostproc.Process, c container.Container, 
 }
 
 // newDeniedProblem says which sockets have an unknown owner, and what is missing.
-func newDeniedProblem(owners procfd.Owners) Problem {
+func newDeniedProblem(owners procfd.OwnedSockets) Problem {
 	problem := Problem{
 		Reason: "sockets of processes of another user cannot be distinguished from others in the shared network namespace",
 		Detail: fmt.Sprintf("%d of %d processes", owners.Denied, owners.Denied+owners.Readable),
 	}
-	if owners.Missing != "" {
-		problem.Reason = "the owners of sockets in the shared network namespace are unknown: " + owners.Missing +
+	if owners.MissingCapabilities != "" {
+		problem.Reason = "the owners of sockets in the shared network namespace are unknown: " + owners.MissingCapabilities +
 			" to read its processes' descriptors"
 	}
 	return problem

@@ -21,14 +21,14 @@ const (
 
 // ownersFromFDs reads the descriptors of all processes of the container, for Timeout at most. A container with too many
 // descriptors is not read again at once.
-func (p *pass) ownersFromFDs(ctx context.Context, t *target) (procfd.Owners, error) {
+func (p *pass) ownersFromFDs(ctx context.Context, t *target) (procfd.OwnedSockets, error) {
 	key := failureKey(t.Container, descriptorsOperation)
 	if err := p.pool.Failures.Get(key); err != nil {
-		return procfd.Owners{}, err
+		return procfd.OwnedSockets{}, err
 	}
 	pids, err := p.pidsOf(ctx, t)
 	if err != nil {
-		return procfd.Owners{}, err
+		return procfd.OwnedSockets{}, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
@@ -42,8 +42,8 @@ func (p *pass) ownersFromFDs(ctx context.Context, t *target) (procfd.Owners, err
 	return owners, err
 }
 
-func (p *pass) readDescriptors(ctx context.Context, t *target, pids []int) (procfd.Owners, error) {
-	owners := procfd.Owners{Inodes: make(map[uint64]string)}
+func (p *pass) readDescriptors(ctx context.Context, t *target, pids []int) (procfd.OwnedSockets, error) {
+	owners := procfd.OwnedSockets{Inodes: make(map[uint64]string)}
 	for _, pid := range pids {
 		process, err := p.openPID(pid, t)
 		if err == nil {
@@ -51,24 +51,24 @@ func (p *pass) readDescriptors(ctx context.Context, t *target, pids []int) (proc
 			_ = process.Close()
 		}
 		if err != nil && !isGone(err) {
-			return procfd.Owners{}, fmt.Errorf("reading its processes' descriptors: %w", err)
+			return procfd.OwnedSockets{}, fmt.Errorf("reading its processes' descriptors: %w", err)
 		}
 	}
 	if errors.Is(p.visibility(), hostproc.ErrHidden) { // An unknown number of processes is hidden: count one.
 		owners.Denied++
-		owners.Missing = p.capabilities().Lack(hostproc.SysPtrace)
+		owners.MissingCapabilities = p.capabilities().ExplainDenial(hostproc.SysPtrace)
 	}
 	return owners, nil
 }
 
-func (p *pass) addDescriptors(ctx context.Context, owners *procfd.Owners, process *hostproc.Process) error {
+func (p *pass) addDescriptors(ctx context.Context, owners *procfd.OwnedSockets, process *hostproc.Process) error {
 	held, err := process.Sockets(ctx, maxOwnedSockets)
 	if err != nil {
 		return err
 	}
-	if len(held.Needed) > 0 {
+	if len(held.RequiredCapabilities) > 0 {
 		owners.Denied++
-		owners.Missing = p.capabilities().Lack(held.Needed...)
+		owners.MissingCapabilities = p.capabilities().ExplainDenial(held.RequiredCapabilities...)
 	} else {
 		owners.Readable++
 	}
@@ -83,7 +83,7 @@ func (p *pass) addDescriptors(ctx context.Context, owners *procfd.Owners, proces
 
 // addFDHolders adds sockets that another container passed to this one, and the names of the processes that hold
 // sockets. It reads a bounded number of descriptors.
-func (p *pass) addFDHolders(ctx context.Context, owners *procfd.Owners, t *target) {
+func (p *pass) addFDHolders(ctx context.Context, owners *procfd.OwnedSockets, t *target) {
 	key := failureKey(t.Container, descriptorsOperation)
 	pids, err := p.pidsOf(ctx, t)
 	if err != nil || p.pool.Failures.Get(key) != nil {
@@ -121,8 +121,8 @@ func (p *pass) pidsOf(ctx context.Context, t *target) ([]int, error) {
 // openPID opens a process of the container.
 func (p *pass) openPID(pid int, t *target) (*hostproc.Process, error) {
 	process, err := p.Proc.Process(pid, t.Container.ID)
-	if t.process.self && errors.Is(err, hostproc.ErrAnother) {
-		return p.Proc.Companion(pid)
+	if t.process.self && errors.Is(err, hostproc.ErrForeignProcess) {
+		return p.Proc.SelfContainerProcess(pid)
 	}
 	return process, err
 }

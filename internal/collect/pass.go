@@ -18,8 +18,8 @@ import (
 type pass struct {
 	*Collector
 	withTCPInfo  bool
-	joined       map[string]bool           // ID or name of each container that another one joined the network of
-	ownNetNS     func() hostproc.Namespace // Outpost's own; the zero value, which no other has, if it is unknown
+	joined       map[string]bool         // ID or name of each container that another one joined the network of
+	ownNetNS     func() hostproc.NetNSID // Outpost's own; the zero value, which no other has, if it is unknown
 	capabilities func() hostproc.Capabilities
 	visibility   func() error // why Proc does not show all processes
 	pids         func(context.Context) (hostproc.PIDs, error)
@@ -36,15 +36,15 @@ func newPass(c *Collector, listed []container.Summary, withTCPInfo bool) *pass {
 		withTCPInfo:  withTCPInfo,
 		joined:       make(map[string]bool),
 		ownNetNS:     sync.OnceValue(c.readOwnNetNS),
-		capabilities: sync.OnceValue(c.Proc.Capabilities),
-		visibility:   sync.OnceValue(c.Proc.Obstacle),
+		capabilities: sync.OnceValue(c.Proc.SelfCapabilities),
+		visibility:   sync.OnceValue(c.Proc.CheckVisibility),
 		pids:         onceWith(c.Proc.PIDs),
 		inspects:     c.pool.NewBudget(c.Timeout),
 		execs:        c.pool.NewBudget(c.Timeout),
 		inspected:    make(map[string]func() (container.Container, error)),
 	}
 	for _, summary := range listed {
-		if joined, ok := summary.Network.Joined(); ok {
+		if joined, ok := summary.NetworkMode.JoinedContainer(); ok {
 			p.joined[joined] = true
 		}
 	}
@@ -80,7 +80,7 @@ func (p *pass) inspectAll(ctx context.Context, listed []container.Summary) []*ta
 	targets := make([]*target, len(listed))
 	for i, summary := range listed {
 		targets[i] = &target{Reading: Reading{Method: None, Container: container.Container{
-			ID: summary.ID, Name: summary.Name, Image: summary.Image, Network: summary.Network,
+			ID: summary.ID, Name: summary.Name, Image: summary.Image, NetworkMode: summary.NetworkMode,
 		}}}
 	}
 	inParallel(targets, func(t *target) { p.inspectTarget(ctx, t) })
@@ -117,7 +117,7 @@ func (p *pass) inspectTarget(ctx context.Context, t *target) {
 // setRestarting ends the reading of a container without a process: it has no sockets.
 func (t *target) setRestarting() {
 	t.addProblem(Problem{Reason: "the container is restarting"})
-	t.Owners = &procfd.Owners{}
+	t.Owners = &procfd.OwnedSockets{}
 	t.netns = nil
 }
 

@@ -121,7 +121,7 @@ func (p *probe) cgroupProblem(ctx context.Context, methods []MethodStatus) strin
 			problem = toProblem(err).Reason
 		case cgroupErr != nil:
 			problem = cgroupErr.Error()
-		case sockdiagWorks || p.uses(Sockdiag) && t.process.visible() && t.Container.Network.Host() && t.process.process.Namespace() == p.ownNetNS():
+		case sockdiagWorks || p.uses(Sockdiag) && t.process.visible() && t.Container.NetworkMode.IsHost() && t.process.process.NetNSID() == p.ownNetNS():
 			return ""
 		default:
 			problem = "only sockdiag reports cgroups: start Outpost with --network host, or with the capabilities that sockdiag lacks"

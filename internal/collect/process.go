@@ -77,8 +77,8 @@ func (p *pass) isSelf(c container.Container) bool { return c.ID == p.SelfContain
 // resolveInvisible explains why a process is not visible. If it is a process of Outpost's own container, it opens it: in
 // there, cgroups may name no container.
 func (p *pass) resolveInvisible(t *target) {
-	if p.SelfContainer != "" && p.hostProcVerified.Load() && errors.Is(t.process.err, hostproc.ErrAnother) {
-		if process, err := p.Proc.Companion(t.Container.PID); err == nil {
+	if p.SelfContainer != "" && p.hostProcVerified.Load() && errors.Is(t.process.err, hostproc.ErrForeignProcess) {
+		if process, err := p.Proc.SelfContainerProcess(t.Container.PID); err == nil {
 			t.process = procHandle{process: process, self: true}
 		}
 	}
@@ -118,12 +118,12 @@ func (p *pass) explain(err error) error {
 		return &exitedError{err}
 	}
 	return &reasonError{invisible: true, hostWide: true, Problem: Problem{
-		Reason: "its process is not visible: mount the host's /proc with -v /proc:" + hostproc.Mounted + ":ro or --pid host", Detail: err.Error(),
+		Reason: "its process is not visible: mount the host's /proc with -v /proc:" + hostproc.DefaultMount + ":ro or --pid host", Detail: err.Error(),
 	}}
 }
 
 // isGone reports whether err means that a process does not exist, or belongs to another container by now.
 func isGone(err error) bool {
-	return errors.Is(err, hostproc.ErrNoProcess) || errors.Is(err, hostproc.ErrAnother) ||
+	return errors.Is(err, hostproc.ErrNoProcess) || errors.Is(err, hostproc.ErrForeignProcess) ||
 		errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
 }

@@ -26,7 +26,7 @@ type Reading struct {
 	NetNS *NetNS
 	// Owners has the sockets of a shared network namespace that the container's processes hold. It is nil if they are
 	// unknown, or if the network namespace is not shared.
-	Owners *procfd.Owners
+	Owners *procfd.OwnedSockets
 	// Method is how the tables were read. None: they could not be read.
 	Method Method
 	// Skipped are the better methods that failed.

@@ -43,11 +43,11 @@ func (p *pass) printTables(ctx context.Context, deadline time.Time, t *target) (
 }
 
 // ownersByExec lists the sockets that a container's processes hold, with a command in it.
-func (p *pass) ownersByExec(ctx context.Context, t *target) (procfd.Owners, error) {
+func (p *pass) ownersByExec(ctx context.Context, t *target) (procfd.OwnedSockets, error) {
 	if err := checkExecutable(t); err != nil {
-		return procfd.Owners{}, err
+		return procfd.OwnedSockets{}, err
 	}
-	return callpool.Do(ctx, p.execs, execKey(t), func(ctx context.Context) (procfd.Owners, error) {
+	return callpool.Do(ctx, p.execs, execKey(t), func(ctx context.Context) (procfd.OwnedSockets, error) {
 		return p.runner.readOwners(ctx, t.Container)
 	})
 }
@@ -73,7 +73,7 @@ func (r *runner) readTables(ctx context.Context, c container.Container) (tables,
 	decoder.Reset()
 	status, err := r.run(ctx, c, tablesCommand, decoder, io.Discard)
 	if status.truncated {
-		decoder.DropRest() // The decoder has the beginning of the last row only.
+		decoder.DropPartialRow() // The decoder has the beginning of the last row only.
 	}
 	decoded := decoder.Table()
 	read := newTables(decoded)

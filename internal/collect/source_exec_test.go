@@ -91,9 +91,9 @@ func TestAtMostFourCommandsHangInANamespace(t *testing.T) {
 		}}
 		for i := range 60 {
 			w.containers = append(w.containers, running(fmt.Sprint(i), 0, "none"))
-			w.containers[i].Network = container.NetworkMode("container:" + id("0"))
+			w.containers[i].NetworkMode = container.NetworkMode("container:" + id("0"))
 		}
-		w.containers[0].Network = "bridge"
+		w.containers[0].NetworkMode = "bridge"
 		c := w.collector(t, Exec)
 		p := newPass(c, nil, false)
 		listed, err := w.Containers(t.Context())

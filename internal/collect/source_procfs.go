@@ -23,9 +23,9 @@ func (procfsSource) ReadProcess(_ context.Context, p *pass, process *hostproc.Pr
 	decoder := p.decoders.Get().(*procnet.Decoder) //nolint:errcheck // the pool holds only decoders
 	defer p.decoders.Put(decoder)
 	decoder.Reset()
-	err := process.Tables(decoder)
-	if errors.Is(err, hostproc.ErrTooLong) {
-		decoder.DropRest()
+	err := process.CopyTables(decoder)
+	if errors.Is(err, hostproc.ErrTableTooLong) {
+		decoder.DropPartialRow()
 		read := newTables(decoder.Table())
 		read.problems = append(read.problems, Problem{Reason: err.Error()})
 		return read, nil

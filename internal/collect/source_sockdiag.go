@@ -28,9 +28,9 @@ func (sockdiagSource) ReadProcess(ctx context.Context, p *pass, process *hostpro
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
 	var netns *os.File
-	if process.Namespace() != p.ownNetNS() {
+	if process.NetNSID() != p.ownNetNS() {
 		var err error
-		netns, err = process.NetNS()
+		netns, err = process.OpenNetNS()
 		if errors.Is(err, fs.ErrPermission) {
 			return tables{}, p.missingCapability("to enter its network namespace", err, hostproc.SysPtrace, hostproc.SysAdmin)
 		}
@@ -55,7 +55,7 @@ func (sockdiagSource) ReadProcess(ctx context.Context, p *pass, process *hostpro
 // table of all namespaces, which takes about 1000 times as long. The sockets are counted before and after, so that a
 // listener that opens or closes meanwhile cannot hide a connection.
 func (p *pass) querySockets(ctx context.Context, process *hostproc.Process, netns *os.File) ([]socket.Socket, error) {
-	count, known := process.Count()
+	count, known := process.CountSockets()
 	if known && count == 0 {
 		return nil, nil
 	}
@@ -65,11 +65,11 @@ func (p *pass) querySockets(ctx context.Context, process *hostproc.Process, netn
 	}
 	defer func() { _ = conn.Close() }()
 	if known {
-		listeners, err := conn.Listening()
+		listeners, err := conn.Listeners()
 		if err != nil {
 			return nil, err
 		}
-		if again, known := process.Recount(); known && len(listeners) == count && again == count {
+		if again, known := process.RecountSockets(); known && len(listeners) == count && again == count {
 			return listeners, nil
 		}
 	}
@@ -78,5 +78,5 @@ func (p *pass) querySockets(ctx context.Context, process *hostproc.Process, netn
 
 // missingCapability returns the error of an operation for which Outpost lacks rights.
 func (p *pass) missingCapability(purpose string, err error, needed ...hostproc.Capability) error {
-	return &reasonError{hostWide: true, Problem: Problem{Reason: p.capabilities().Lack(needed...) + " " + purpose, Detail: err.Error()}}
+	return &reasonError{hostWide: true, Problem: Problem{Reason: p.capabilities().ExplainDenial(needed...) + " " + purpose, Detail: err.Error()}}
 }

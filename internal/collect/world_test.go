@@ -114,9 +114,9 @@ func startProcess(t *testing.T, name string, join int, addresses string) (pid in
 // newCgroup makes a cgroup, of version 2 or of version 1's controller pids, and removes it after the test.
 func newCgroup(t *testing.T, name string) string {
 	t.Helper()
-	path := filepath.Join(hostproc.CgroupFS, name)
-	if _, err := os.Stat(filepath.Join(hostproc.CgroupFS, "cgroup.procs")); err != nil {
-		path = filepath.Join(hostproc.CgroupFS, "pids", name)
+	path := filepath.Join(hostproc.DefaultCgroupMount, name)
+	if _, err := os.Stat(filepath.Join(hostproc.DefaultCgroupMount, "cgroup.procs")); err != nil {
+		path = filepath.Join(hostproc.DefaultCgroupMount, "pids", name)
 	}
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func (w *world) Containers(context.Context) ([]container.Summary, error) {
 	var list []container.Summary
 	for _, c := range w.containers {
 		if c.State != container.Stopped {
-			list = append(list, container.Summary{ID: c.ID, Name: c.Name, Network: c.Network})
+			list = append(list, container.Summary{ID: c.ID, Name: c.Name, NetworkMode: c.NetworkMode})
 		}
 	}
 	return list, nil
@@ -211,17 +211,17 @@ func (w *world) commandsIn(id string) int {
 
 // running returns a running container.
 func running(name string, pid int, network container.NetworkMode) container.Container {
-	return container.Container{ID: id(name), Name: "/" + name, PID: pid, Network: network, State: container.Running, StartedAt: time.Unix(1000, 0)}
+	return container.Container{ID: id(name), Name: "/" + name, PID: pid, NetworkMode: network, State: container.Running, StartedAt: time.Unix(1000, 0)}
 }
 
 func (w *world) collector(t *testing.T, methods ...Method) *Collector {
 	t.Helper()
-	proc, err := hostproc.At("/proc")
+	proc, err := hostproc.OpenAt("/proc")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := New(context.WithoutCancel(t.Context()), w, w, Options{
-		Methods: methods, Proc: proc, CgroupFS: hostproc.CgroupFS, Workers: 4, Timeout: 5 * time.Second,
+		Methods: methods, Proc: proc, CgroupFS: hostproc.DefaultCgroupMount, Workers: 4, Timeout: 5 * time.Second,
 	})
 	t.Cleanup(func() { _ = c.Close(context.WithoutCancel(t.Context())) })
 	return c

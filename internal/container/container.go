@@ -32,10 +32,10 @@ const (
 // Summary is a container as the engine lists it. Its Image turns into an ID once the tag has moved on.
 type Summary struct {
 	ID, Name, Image string
-	Network         NetworkMode
+	NetworkMode     NetworkMode
 	// Mark is another text when the container was started anew, renamed, published or connected otherwise, as far as
 	// the list shows that.
-	Mark string
+	Fingerprint string
 }
 
 // Container is a container as the engine inspects it.
@@ -44,10 +44,10 @@ type Container struct {
 	// Name has a leading slash.
 	Name string
 	// Image is what the user typed, not the image's ID.
-	Image     string
-	Network   NetworkMode
-	State     State
-	StartedAt time.Time
+	Image       string
+	NetworkMode NetworkMode
+	State       State
+	StartedAt   time.Time
 	// PID is its first process as the engine counts; 0 if it has none.
 	PID int
 	// Project and Service are Docker Compose's; empty if it did not make the container.
@@ -61,7 +61,7 @@ type Container struct {
 	Published []Binding
 	// Configured are the TCP ports that the configuration names, ascending: exposed ones, and those of
 	// bindings that were asked for.
-	Configured []uint16
+	ConfiguredPorts []uint16
 	// Invalid are parts of the engine's answer that make no sense and were passed over.
 	Invalid []string
 }
@@ -82,16 +82,16 @@ type Event struct {
 
 // Host is the engine and the host that it runs on. What it does not tell is empty.
 type Host struct {
-	ID, Name string // of the engine, and of the host
-	Version  string // of the engine
-	API      string // the version that is spoken with it
+	ID, Name   string // of the engine, and of the host
+	Version    string // of the engine
+	APIVersion string // the version that is spoken with it
 	// Time is what its clock showed while it answered; zero if it does not tell.
 	Time time.Time
 }
 
 // Binding publishes a port of a container at an address and port of its host.
 type Binding struct {
-	Port uint16
+	ContainerPort uint16
 	// Host may have the unspecified address: all of the host's addresses of that family.
 	Host netip.AddrPort
 }
@@ -100,9 +100,9 @@ type Binding struct {
 type NetworkMode string
 
 // Host reports whether the container uses the host's network namespace.
-func (m NetworkMode) Host() bool { return m == "host" }
+func (m NetworkMode) IsHost() bool { return m == "host" }
 
 // Joined returns the ID or name of the container whose network namespace was joined, if one was.
-func (m NetworkMode) Joined() (container string, ok bool) {
+func (m NetworkMode) JoinedContainer() (container string, ok bool) {
 	return strings.CutPrefix(string(m), "container:")
 }

@@ -36,7 +36,7 @@ type connection struct {
 }
 
 // Kinds are the kinds of calls that are made of the engine; there are no others but a ping before the first.
-func Kinds() []string {
+func CallKinds() []string {
 	return []string{kindList, kindInspect, kindEvents, kindInfo, kindVersion, kindExecCreate, kindExecStart, kindExecInspect}
 }
 
@@ -140,7 +140,7 @@ func (e *Engine) Host(ctx context.Context) (words.Host, error) {
 	info, err := c.Info(ctx)
 	if err == nil {
 		now, _ := time.Parse(time.RFC3339Nano, info.SystemTime) // zero if it does not tell
-		return words.Host{ID: info.ID, Name: info.Name, Version: info.ServerVersion, API: c.ClientVersion(), Time: now}, nil
+		return words.Host{ID: info.ID, Name: info.Name, Version: info.ServerVersion, APIVersion: c.ClientVersion(), Time: now}, nil
 	}
 	if err = translate("info", err); !errors.Is(err, words.ErrForbidden) {
 		return words.Host{}, err
@@ -150,7 +150,7 @@ func (e *Engine) Host(ctx context.Context) (words.Host, error) {
 	if err != nil {
 		return words.Host{}, translate("version", err)
 	}
-	return words.Host{Version: version.Version, API: c.ClientVersion()}, nil
+	return words.Host{Version: version.Version, APIVersion: c.ClientVersion()}, nil
 }
 
 // Ready returns nil if the engine answers what Outpost asks it first: a list of containers, here of one at the most.

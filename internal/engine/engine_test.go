@@ -60,8 +60,8 @@ func TestAnswersOfAPIVersions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := []container.Summary{{ID: id, Name: "/multi", Image: expect.image, Network: container.NetworkMode(expect.network)}}
-			if diff := cmp.Diff(want, summaries, cmpopts.IgnoreFields(container.Summary{}, "Mark")); diff != "" || summaries[0].Mark == "" {
+			want := []container.Summary{{ID: id, Name: "/multi", Image: expect.image, NetworkMode: container.NetworkMode(expect.network)}}
+			if diff := cmp.Diff(want, summaries, cmpopts.IgnoreFields(container.Summary{}, "Mark")); diff != "" || summaries[0].Fingerprint == "" {
 				t.Errorf("Containers (-want +got):\n%s", diff)
 			}
 			got, err := e.Inspect(t.Context(), id)
@@ -69,10 +69,10 @@ func TestAnswersOfAPIVersions(t *testing.T) {
 				t.Fatal(err)
 			}
 			binding := func(port uint16, host string) container.Binding {
-				return container.Binding{Port: port, Host: netip.MustParseAddrPort(host)}
+				return container.Binding{ContainerPort: port, Host: netip.MustParseAddrPort(host)}
 			}
 			wantContainer := container.Container{
-				ID: id, Name: "/multi", Image: "labbox:1", Network: container.NetworkMode(expect.network), State: container.Running,
+				ID: id, Name: "/multi", Image: "labbox:1", NetworkMode: container.NetworkMode(expect.network), State: container.Running,
 				StartedAt: time.Date(2026, 11, 23, 6, 18, 49, 857720125, time.UTC), PID: 16017,
 				Networks: []container.Network{{
 					ID: "0469163a4720d511b12d22c2538be545f8b5720051a41d315ba8fa7de3c3adc8", Name: "bridge",
@@ -83,10 +83,10 @@ func TestAnswersOfAPIVersions(t *testing.T) {
 					binding(8100, "0.0.0.0:18100"), binding(8100, "[::]:18100"),
 					binding(8101, "0.0.0.0:18101"), binding(8101, "[::]:18101"),
 				},
-				Configured: []uint16{80, 8100, 8101, 9999},
+				ConfiguredPorts: []uint16{80, 8100, 8101, 9999},
 			}
 			sorted := cmpopts.SortSlices(func(a, b container.Binding) bool {
-				return a.Port < b.Port || a.Port == b.Port && a.Host.Compare(b.Host) < 0
+				return a.ContainerPort < b.ContainerPort || a.ContainerPort == b.ContainerPort && a.Host.Compare(b.Host) < 0
 			})
 			if diff := cmp.Diff(wantContainer, got, sorted, cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
 				t.Errorf("Inspect (-want +got):\n%s", diff)
@@ -176,11 +176,11 @@ func TestErrors(t *testing.T) {
 		if _, err := e.Inspect(t.Context(), "nobody"); !errors.Is(err, container.ErrNotFound) {
 			t.Errorf("Inspect: %v, want ErrNotFound", err)
 		}
-		fake.Fail(http.StatusInternalServerError)
+		fake.FailWith(http.StatusInternalServerError)
 		if err := e.Ready(t.Context()); err == nil {
 			t.Error("Ready although the engine answers 500")
 		}
-		fake.Fail(http.StatusForbidden)
+		fake.FailWith(http.StatusForbidden)
 		if err := e.Ready(t.Context()); !errors.Is(err, container.ErrForbidden) {
 			t.Errorf("Ready: %v, want ErrForbidden", err)
 		}
@@ -234,7 +234,7 @@ func TestExec(t *testing.T) {
 	if _, _, err := run(io.Discard); err == nil {
 		t.Error("no error although the start failed")
 	}
-	if n := fake.NeverStarted(); n != 0 {
+	if n := fake.UnstartedExecs(); n != 0 {
 		t.Errorf("%d execs were created and never started", n)
 	}
 }
@@ -243,11 +243,11 @@ func TestExec(t *testing.T) {
 func TestExecIsStartedAlsoWhenCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	fake := enginetest.New(t, &enginetest.Container{Name: "it", Exec: func([]string) enginetest.Exec {
-		return enginetest.Exec{Before: cancel}
+		return enginetest.Exec{BeforeCreate: cancel}
 	}})
 	_, _ = newEngine(t).Exec(ctx, enginetest.ID("it"), []string{"cat"}, io.Discard, io.Discard)
-	if calls := fake.Calls(); calls["exec create"] != 1 || fake.NeverStarted() != 0 {
-		t.Errorf("calls %v, never started %d", calls, fake.NeverStarted())
+	if calls := fake.Calls(); calls["exec create"] != 1 || fake.UnstartedExecs() != 0 {
+		t.Errorf("calls %v, never started %d", calls, fake.UnstartedExecs())
 	}
 }
 
@@ -351,7 +351,7 @@ func TestMark(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return list[0].Mark
+		return list[0].Fingerprint
 	}
 	first := mark()
 	body = strings.Replace(body, `{"PrivatePort":80,"PublicPort":8080,"Type":"tcp"},{"PrivatePort":81,"Type":"tcp"}`, `{"PrivatePort":81,"Type":"tcp"},{"PrivatePort":80,"PublicPort":8080,"Type":"tcp"}`, 1)

@@ -31,7 +31,7 @@ func (e *Engine) Follow(ctx context.Context, since time.Time, started func(), ch
 	// Whether a stream is refused the client does not tell in time; a request for what is past by any clock does.
 	asking, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
-	if _, err := e.Past(asking, time.Unix(1, 0), time.Unix(2, 0)); err != nil {
+	if _, err := e.EventsBetween(asking, time.Unix(1, 0), time.Unix(2, 0)); err != nil {
 		return err
 	}
 	return e.events(ctx, events.ListOptions{Since: stamp(since)}, started, changed)
@@ -39,7 +39,7 @@ func (e *Engine) Follow(ctx context.Context, since time.Time, started func(), ch
 
 // Past returns the changes of containers between two moments that are past, by the engine's clock. It knows no more
 // than the last 256 events of all kinds (moby daemon/events/events.go).
-func (e *Engine) Past(ctx context.Context, since, until time.Time) ([]words.Event, error) {
+func (e *Engine) EventsBetween(ctx context.Context, since, until time.Time) ([]words.Event, error) {
 	var past []words.Event
 	err := e.events(ctx, events.ListOptions{Since: stamp(since), Until: stamp(until)}, func() {}, func(event words.Event) { past = append(past, event) })
 	if errors.Is(err, io.EOF) && !errors.Is(err, words.ErrUnreachable) { // and not of a connection that was broken off

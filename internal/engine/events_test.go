@@ -63,7 +63,7 @@ func TestFollow(t *testing.T) {
 
 func TestPast(t *testing.T) {
 	query := eventServer(t, http.StatusOK, wire)
-	got, err := newEngine(t).Past(t.Context(), time.Unix(5, 7), time.Unix(6, 0))
+	got, err := newEngine(t).EventsBetween(t.Context(), time.Unix(5, 7), time.Unix(6, 0))
 	if diff := cmp.Diff(changes, got); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
@@ -89,7 +89,7 @@ func TestEventsThatFail(t *testing.T) {
 			if err == nil || started && !test.started {
 				t.Errorf("started %v, %v", started, err)
 			}
-			if _, err := newEngine(t).Past(t.Context(), time.Now(), time.Now()); err == nil {
+			if _, err := newEngine(t).EventsBetween(t.Context(), time.Now(), time.Now()); err == nil {
 				t.Error("no error of Past")
 			}
 		})

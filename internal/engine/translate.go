@@ -18,11 +18,11 @@ import (
 
 func summaryOf(c container.Summary) words.Summary {
 	return words.Summary{
-		ID:      c.ID,
-		Name:    ownName(c.Names),
-		Image:   c.Image,
-		Network: words.NetworkMode(c.HostConfig.NetworkMode),
-		Mark:    markOf(c),
+		ID:          c.ID,
+		Name:        ownName(c.Names),
+		Image:       c.Image,
+		NetworkMode: words.NetworkMode(c.HostConfig.NetworkMode),
+		Fingerprint: markOf(c),
 	}
 }
 
@@ -60,20 +60,20 @@ func containerOf(inspected container.InspectResponse) (words.Container, error) {
 		return words.Container{}, errors.New("the answer lacks State, HostConfig or Config")
 	}
 	c := words.Container{
-		ID:      base.ID,
-		Name:    base.Name,
-		Image:   config.Image,
-		Network: words.NetworkMode(base.HostConfig.NetworkMode),
-		State:   stateOf(base.State),
-		PID:     base.State.Pid,
-		Project: config.Labels["com.docker.compose.project"],
-		Service: config.Labels["com.docker.compose.service"],
+		ID:          base.ID,
+		Name:        base.Name,
+		Image:       config.Image,
+		NetworkMode: words.NetworkMode(base.HostConfig.NetworkMode),
+		State:       stateOf(base.State),
+		PID:         base.State.Pid,
+		Project:     config.Labels["com.docker.compose.project"],
+		Service:     config.Labels["com.docker.compose.service"],
 
 		Sandboxed: sandboxed(base.HostConfig.Runtime),
 	}
 	// A container that never started has the zero time.
 	c.StartedAt, _ = time.Parse(time.RFC3339Nano, base.State.StartedAt)
-	c.Configured = configuredPorts(config.ExposedPorts, base.HostConfig.PortBindings)
+	c.ConfiguredPorts = configuredPorts(config.ExposedPorts, base.HostConfig.PortBindings)
 	if inspected.NetworkSettings == nil {
 		return c, nil
 	}
@@ -142,7 +142,7 @@ func publishedPorts(ports nat.PortMap) (published []words.Binding, invalid []str
 				invalid = append(invalid, fmt.Sprintf("binding of port %q: %v", port, err))
 				continue
 			}
-			published = append(published, words.Binding{Port: inside, Host: host})
+			published = append(published, words.Binding{ContainerPort: inside, Host: host})
 		}
 	}
 	return published, invalid

@@ -36,7 +36,7 @@ func (cs Capabilities) Has(c Capability) bool { return cs>>c&1 == 1 }
 
 // Lack says why what takes all of needed is not permitted: which of them are missing or, if none is, what else may
 // forbid it.
-func (cs Capabilities) Lack(needed ...Capability) string {
+func (cs Capabilities) ExplainDenial(needed ...Capability) string {
 	var missing []string
 	for _, c := range needed {
 		if !cs.Has(c) {

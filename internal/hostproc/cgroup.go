@@ -48,7 +48,7 @@ func endsComponent(rest string) bool {
 const cgroup2SuperMagic = 0x63677270
 
 // CgroupFS is where cgroup v2 is usually mounted.
-const CgroupFS = "/sys/fs/cgroup"
+const DefaultCgroupMount = "/sys/fs/cgroup"
 
 // maxCgroups bounds how many cgroups a container is believed to have made inside of its own.
 const maxCgroups = 4096

@@ -16,11 +16,11 @@ var (
 )
 
 // Obstacle returns why processes that are there may be out of Outpost's sight; nil if none is.
-func (r Root) Obstacle() error {
+func (r FS) CheckVisibility() error {
 	if r.path == "" {
 		return errNoProc
 	}
-	if _, err := At(r.path); err != nil {
+	if _, err := OpenAt(r.path); err != nil {
 		return err // it was unmounted
 	}
 	if r.hidden() {
@@ -31,11 +31,11 @@ func (r Root) Obstacle() error {
 
 // hidden reports whether the processes of others are hidden from Outpost (proc(5), mount option hidepid). Process 1,
 // which every PID namespace has, shows it in most cases; where that one is in sight, others may not be.
-func (r Root) hidden() bool {
+func (r FS) hidden() bool {
 	if _, err := os.Stat(filepath.Join(r.path, "1", "net")); err != nil {
 		return true
 	}
-	if r.Capabilities().Has(SysPtrace) { // has_pid_permissions of fs/proc/base.c
+	if r.SelfCapabilities().Has(SysPtrace) { // has_pid_permissions of fs/proc/base.c
 		return false
 	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")

@@ -25,9 +25,9 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-func ownProc(t *testing.T) Root {
+func ownProc(t *testing.T) FS {
 	t.Helper()
-	root, err := At("/proc")
+	root, err := OpenAt("/proc")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,22 +45,22 @@ func self(t *testing.T) *Process {
 }
 
 func TestFind(t *testing.T) {
-	if root, err := Find("/proc"); err != nil || root.Path() != "/proc" {
+	if root, err := Open("/proc"); err != nil || root.Path() != "/proc" {
 		t.Errorf("%v, %v", root, err)
 	}
-	if _, err := Find(t.TempDir()); err == nil {
+	if _, err := Open(t.TempDir()); err == nil {
 		t.Error("a directory is taken for a proc file system")
 	}
-	if _, err := (Root{}).Self(); !errors.Is(err, ErrNoProcess) || (Root{}).Obstacle() == nil {
+	if _, err := (FS{}).Self(); !errors.Is(err, ErrNoProcess) || (FS{}).CheckVisibility() == nil {
 		t.Errorf("without any: %v", err)
 	}
-	if err := ownProc(t).Obstacle(); err != nil {
+	if err := ownProc(t).CheckVisibility(); err != nil {
 		t.Errorf("%v", err)
 	}
-	if err := (Root{t.TempDir()}).Obstacle(); err == nil || errors.Is(err, ErrHidden) {
+	if err := (FS{t.TempDir()}).CheckVisibility(); err == nil || errors.Is(err, ErrHidden) {
 		t.Errorf("not mounted any more: %v", err)
 	}
-	if _, err := Find("/nonexistent"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Open("/nonexistent"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
 }
@@ -129,7 +129,7 @@ func TestCgroupOf(t *testing.T) {
 
 func TestProcessOfAnother(t *testing.T) {
 	root := ownProc(t)
-	if _, err := root.Process(os.Getpid(), id); !errors.Is(err, ErrAnother) {
+	if _, err := root.Process(os.Getpid(), id); !errors.Is(err, ErrForeignProcess) {
 		t.Errorf("a process that is not the container's: %v", err)
 	}
 	if _, err := root.Process(1<<30, id); !errors.Is(err, ErrNoProcess) {
@@ -147,11 +147,11 @@ func TestSelf(t *testing.T) {
 	t.Cleanup(func() { _ = listener.Close() })
 	p := self(t)
 	decoder := procnet.NewDecoder(binary.NativeEndian)
-	if err := p.Tables(decoder); err != nil {
+	if err := p.CopyTables(decoder); err != nil {
 		t.Fatal(err)
 	}
 	held, err := p.Sockets(t.Context(), 1<<20)
-	if err != nil || held.Needed != nil || held.Name != "hostproc.test" {
+	if err != nil || held.RequiredCapabilities != nil || held.Name != "hostproc.test" {
 		t.Fatalf("%+v, %v", held, err)
 	}
 	at := netip.MustParseAddrPort(listener.Addr().String())
@@ -171,8 +171,8 @@ func TestSelf(t *testing.T) {
 }
 
 func TestNamespace(t *testing.T) {
-	mine, other := self(t).Namespace(), inNamespace(t).Namespace()
-	if mine != self(t).Namespace() || mine == other {
+	mine, other := self(t).NetNSID(), inNamespace(t).NetNSID()
+	if mine != self(t).NetNSID() || mine == other {
 		t.Errorf("own %v, another %v", mine, other)
 	}
 }
@@ -203,7 +203,7 @@ func inNamespace(t *testing.T) *Process {
 // An empty namespace is known to be empty by sockstat: not even a header is read.
 func TestEmptyNamespaceIsNotRead(t *testing.T) {
 	var text bytes.Buffer
-	if err := inNamespace(t).Tables(&text); err != nil || text.Len() != 0 {
+	if err := inNamespace(t).CopyTables(&text); err != nil || text.Len() != 0 {
 		t.Errorf("%q, %v", text.String(), err)
 	}
 }
@@ -217,13 +217,13 @@ func TestNumberUsedAgain(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = p.Close() })
 	useAgain(t, pid, end)
-	if err := p.Tables(new(bytes.Buffer)); err == nil {
+	if err := p.CopyTables(new(bytes.Buffer)); err == nil {
 		t.Error("the tables of the next process are read")
 	}
 	if _, err := p.Sockets(t.Context(), 1<<20); err == nil {
 		t.Error("the sockets of the next process are read")
 	}
-	if file, err := p.NetNS(); err == nil {
+	if file, err := p.OpenNetNS(); err == nil {
 		_ = file.Close()
 		t.Error("the namespace of the next process is opened")
 	}
@@ -293,16 +293,16 @@ func TestDecodeCapabilities(t *testing.T) {
 
 func TestLack(t *testing.T) {
 	for want, lacking := range map[string]string{
-		"CAP_SYS_PTRACE is missing":                          Capabilities(0).Lack(SysPtrace),
-		"CAP_SYS_PTRACE and CAP_SYS_ADMIN are missing":       Capabilities(0).Lack(SysPtrace, SysAdmin),
-		"CAP_SYS_ADMIN is missing":                           Capabilities(1<<SysPtrace).Lack(SysPtrace, SysAdmin),
-		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE are missing": Capabilities(1<<SysAdmin).Lack(DACReadSearch, SysPtrace),
+		"CAP_SYS_PTRACE is missing":                          Capabilities(0).ExplainDenial(SysPtrace),
+		"CAP_SYS_PTRACE and CAP_SYS_ADMIN are missing":       Capabilities(0).ExplainDenial(SysPtrace, SysAdmin),
+		"CAP_SYS_ADMIN is missing":                           Capabilities(1<<SysPtrace).ExplainDenial(SysPtrace, SysAdmin),
+		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE are missing": Capabilities(1<<SysAdmin).ExplainDenial(DACReadSearch, SysPtrace),
 	} {
 		if lacking != want {
 			t.Errorf("%s, want %s", lacking, want)
 		}
 	}
-	if text := Capabilities(1 << SysPtrace).Lack(SysPtrace); strings.Contains(text, "missing") || !strings.Contains(text, "AppArmor") {
+	if text := Capabilities(1 << SysPtrace).ExplainDenial(SysPtrace); strings.Contains(text, "missing") || !strings.Contains(text, "AppArmor") {
 		t.Errorf("nothing is missing: %s", text)
 	}
 }
@@ -348,7 +348,7 @@ func TestSocketsInTime(t *testing.T) {
 func TestCompanion(t *testing.T) {
 	root := ownProc(t)
 	child, _ := start(t)
-	p, err := root.Companion(child)
+	p, err := root.SelfContainerProcess(child)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +357,7 @@ func TestCompanion(t *testing.T) {
 	if err != nil || !slices.Contains(pids[""], child) || !slices.Contains(pids[""], os.Getpid()) {
 		t.Errorf("%v, %v", pids, err)
 	}
-	if _, err := root.Companion(1 << 30); !errors.Is(err, ErrNoProcess) {
+	if _, err := root.SelfContainerProcess(1 << 30); !errors.Is(err, ErrNoProcess) {
 		t.Errorf("%v", err)
 	}
 }
@@ -394,7 +394,7 @@ func listenAlone(ctx context.Context, network, address string, mptcp, wantTCP6 b
 		return err
 	}
 	defer func() { _ = listener.Close() }()
-	root, err := At("/proc")
+	root, err := OpenAt("/proc")
 	if err != nil {
 		return err
 	}
@@ -404,7 +404,7 @@ func listenAlone(ctx context.Context, network, address string, mptcp, wantTCP6 b
 	}
 	defer func() { _ = p.Close() }()
 	decoder := procnet.NewDecoder(binary.NativeEndian)
-	if err := p.Tables(decoder); err != nil {
+	if err := p.CopyTables(decoder); err != nil {
 		return err
 	}
 	if table := decoder.Table(); table.IPv6 != wantTCP6 || len(table.Sockets) != 1 {

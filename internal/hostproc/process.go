@@ -24,19 +24,19 @@ type Process struct {
 	// thread is the directory, below the process's own, of a thread that has a network namespace: "." or, where the
 	// leading thread has exited, "task/<tid>".
 	thread    string
-	namespace Namespace
+	namespace NetNSID
 	cgroups   string
 }
 
 // Namespace identifies a network namespace: two processes are in the same one exactly if these are equal. It is the
 // device and inode of net/tcp, which everyone may see.
-type Namespace struct{ device, inode uint64 }
+type NetNSID struct{ device, inode uint64 }
 
 // Close gives the process's directory back.
 func (p *Process) Close() error { return p.directory.Close() }
 
 // Namespace returns the network namespace that the process is in.
-func (p *Process) Namespace() Namespace { return p.namespace }
+func (p *Process) NetNSID() NetNSID { return p.namespace }
 
 // findThread finds a thread that has a network namespace; a process whose leading thread has exited shows none of its
 // own (fs/proc/proc_net.c, get_proc_task_net).
@@ -69,17 +69,19 @@ func (p *Process) useThread(thread string) error {
 		return &fs.PathError{Op: "stat", Path: filepath.Join(p.directory.Name(), name), Err: err}
 	}
 	p.thread = thread
-	p.namespace = Namespace{uint64(stat.Dev), stat.Ino}
+	p.namespace = NetNSID{uint64(stat.Dev), stat.Ino}
 	return nil
 }
 
 // NetNS opens the network namespace, to be entered. That takes CAP_SYS_PTRACE for the process of another user or with
 // more capabilities.
-func (p *Process) NetNS() (*os.File, error) { return p.openOS(filepath.Join(p.thread, "ns", "net")) }
+func (p *Process) OpenNetNS() (*os.File, error) {
+	return p.openOS(filepath.Join(p.thread, "ns", "net"))
+}
 
 // Tables writes the TCP tables of the network namespace to the decoder. A table in which there is nothing is not read:
 // that would make the kernel walk through the hash table of all namespaces.
-func (p *Process) Tables(decoder io.Writer) error {
+func (p *Process) CopyTables(decoder io.Writer) error {
 	v4, err := p.sockstat("sockstat")
 	counted := err == nil && v4.IPv4
 	if !counted || v4.TCP > 0 || v4.TimeWait > 0 {
@@ -99,13 +101,13 @@ func (p *Process) Tables(decoder io.Writer) error {
 
 // Count returns how many TCP sockets the network namespace has, if the kernel's counters tell: if there are none in
 // TIME_WAIT, nor such of MPTCP that it may count elsewhere.
-func (p *Process) Count() (sockets int, known bool) {
-	sockets, known = p.Recount()
+func (p *Process) CountSockets() (sockets int, known bool) {
+	sockets, known = p.RecountSockets()
 	return sockets, known && p.noMPTCP6()
 }
 
 // Recount is Count, a moment after it was known.
-func (p *Process) Recount() (sockets int, known bool) {
+func (p *Process) RecountSockets() (sockets int, known bool) {
 	v4, err := p.sockstat("sockstat")
 	if err != nil || !v4.IPv4 || v4.TimeWait > 0 {
 		return 0, false
@@ -159,7 +161,7 @@ const (
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // ErrTooLong means that a table is longer than what is read of it.
-var ErrTooLong = fmt.Errorf("the table is longer than %d MiB", maxTable>>20)
+var ErrTableTooLong = fmt.Errorf("the table is longer than %d MiB", maxTable>>20)
 
 // table copies a table. It is opened anew each time: some kernels fail to seek in it.
 func (p *Process) table(name string, to io.Writer) error {
@@ -180,7 +182,7 @@ func (p *Process) table(name string, to io.Writer) error {
 		}
 		total += n
 	}
-	return ErrTooLong
+	return ErrTableTooLong
 }
 
 func ended(err error) error {
@@ -195,7 +197,7 @@ type Sockets struct {
 	Name   string // of the process, as the kernel has it (comm)
 	Inodes []uint64
 	// Needed are the capabilities that looking at its descriptors takes, if that was not permitted; else none.
-	Needed []Capability
+	RequiredCapabilities []Capability
 }
 
 // ErrTooManyDescriptors means that a process has more descriptors than are to be looked at.
@@ -206,7 +208,7 @@ var ErrTooManyDescriptors = errors.New("too many descriptors")
 func (p *Process) Sockets(ctx context.Context, most int) (Sockets, error) {
 	directory, err := p.openOS(filepath.Join(p.thread, "fd"))
 	if errors.Is(err, fs.ErrPermission) { // it is for its user alone
-		return Sockets{Needed: []Capability{DACReadSearch, SysPtrace}}, nil
+		return Sockets{RequiredCapabilities: []Capability{DACReadSearch, SysPtrace}}, nil
 	}
 	if err != nil {
 		return Sockets{}, err
@@ -225,7 +227,7 @@ func (p *Process) Sockets(ctx context.Context, most int) (Sockets, error) {
 		return held.add(directory, name)
 	})
 	if errors.Is(err, fs.ErrPermission) { // proc_fd_access_allowed of fs/proc/base.c
-		held.Needed, err = []Capability{SysPtrace}, nil
+		held.RequiredCapabilities, err = []Capability{SysPtrace}, nil
 	}
 	return held, err
 }

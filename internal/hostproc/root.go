@@ -21,56 +21,56 @@ var (
 	// ErrNoProcess means that there is no such process, or that it is hidden.
 	ErrNoProcess = errors.New("no such process in sight")
 	// ErrAnother means that the number belongs to a process of something else.
-	ErrAnother = errors.New("the process is another's")
+	ErrForeignProcess = errors.New("the process is another's")
 )
 
 // Mounted is where the host's /proc is looked for first.
-const Mounted = "/host/proc"
+const DefaultMount = "/host/proc"
 
 // procSuperMagic is PROC_SUPER_MAGIC of include/uapi/linux/magic.h.
 const procSuperMagic = 0x9fa0
 
 // Root is a mounted proc file system. In the zero value there is nothing.
-type Root struct{ path string }
+type FS struct{ path string }
 
 // Find returns the host's /proc: the configured one, else Mounted if it is there, else /proc, which is the host's
 // only where Outpost shares the engine's PID namespace. Whether it is shows with each process.
-func Find(configured string) (Root, error) {
+func Open(configured string) (FS, error) {
 	if configured != "" {
-		return At(configured)
+		return OpenAt(configured)
 	}
-	if root, err := At(Mounted); err == nil {
+	if root, err := OpenAt(DefaultMount); err == nil {
 		return root, nil
 	}
-	return At("/proc")
+	return OpenAt("/proc")
 }
 
 // At returns the proc file system that is mounted at path.
-func At(path string) (Root, error) {
+func OpenAt(path string) (FS, error) {
 	var info unix.Statfs_t
 	if err := unix.Statfs(path, &info); err != nil {
-		return Root{}, fmt.Errorf("%s: %w", path, err)
+		return FS{}, fmt.Errorf("%s: %w", path, err)
 	}
 	if int64(info.Type) != procSuperMagic { //nolint:unconvert // of other types elsewhere
-		return Root{}, fmt.Errorf("%s is not a proc file system", path)
+		return FS{}, fmt.Errorf("%s is not a proc file system", path)
 	}
-	return Root{path}, nil
+	return FS{path}, nil
 }
 
 // Path is where the file system is mounted.
-func (r Root) Path() string { return r.path }
+func (r FS) Path() string { return r.path }
 
 // Process returns the process with the number pid if it is one of the container's: if a path in its cgroup file has
 // the container's 64-digit ID in it, as the name of a cgroup or in docker-<ID>.scope. What is read through it later
 // is of this process, or fails, whoever gets its number.
-func (r Root) Process(pid int, container string) (*Process, error) {
+func (r FS) Process(pid int, container string) (*Process, error) {
 	p, err := r.unverified(strconv.Itoa(pid))
 	if err != nil {
 		return nil, err
 	}
 	if !slices.Contains(idsIn(p.cgroups), container) {
 		_ = p.Close()
-		return nil, fmt.Errorf("process %d: %w", pid, ErrAnother)
+		return nil, fmt.Errorf("process %d: %w", pid, ErrForeignProcess)
 	}
 	return p, nil
 }
@@ -78,7 +78,7 @@ func (r Root) Process(pid int, container string) (*Process, error) {
 // Companion returns the process with the number pid if it is in Outpost's own container, whose name Outpost cannot see:
 // in a cgroup namespace of its own every path of the container is "/", and that of any other process begins with
 // "/.." (cgroup_namespaces(7)). It must be known that Outpost is in a container.
-func (r Root) Companion(pid int) (*Process, error) {
+func (r FS) SelfContainerProcess(pid int) (*Process, error) {
 	self, err := r.Self()
 	if err != nil {
 		return nil, err
@@ -90,13 +90,13 @@ func (r Root) Companion(pid int) (*Process, error) {
 	}
 	if len(idsIn(self.cgroups)) > 0 || p.cgroups != self.cgroups {
 		_ = p.Close()
-		return nil, fmt.Errorf("process %d: %w", pid, ErrAnother)
+		return nil, fmt.Errorf("process %d: %w", pid, ErrForeignProcess)
 	}
 	return p, nil
 }
 
 // Capabilities returns Outpost's own.
-func (r Root) Capabilities() Capabilities {
+func (r FS) SelfCapabilities() Capabilities {
 	self, err := r.Self()
 	if err != nil {
 		return 0
@@ -110,7 +110,7 @@ func (r Root) Capabilities() Capabilities {
 	return capabilities
 }
 
-func (r Root) open(name string) (*Process, error) {
+func (r FS) open(name string) (*Process, error) {
 	if r.path == "" {
 		return nil, fmt.Errorf("without /proc: %w", ErrNoProcess)
 	}
@@ -126,12 +126,12 @@ func (r Root) open(name string) (*Process, error) {
 }
 
 // Init returns process 1.
-func (r Root) Init() (*Process, error) { return r.unverified("1") }
+func (r FS) Init() (*Process, error) { return r.unverified("1") }
 
 // Self returns Outpost's own process.
-func (r Root) Self() (*Process, error) { return r.unverified("self") }
+func (r FS) Self() (*Process, error) { return r.unverified("self") }
 
-func (r Root) unverified(name string) (*Process, error) {
+func (r FS) unverified(name string) (*Process, error) {
 	p, err := r.open(name)
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ type PIDs map[string][]int
 
 // PIDs finds them. One pass over all processes is the only way to find those that a container's first process did not
 // start, such as an exec's.
-func (r Root) PIDs(ctx context.Context) (PIDs, error) {
+func (r FS) PIDs(ctx context.Context) (PIDs, error) {
 	self, err := r.Self()
 	if err != nil {
 		return nil, err

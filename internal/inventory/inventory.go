@@ -21,7 +21,7 @@ type Engine interface {
 	// Follow reports changes from since on until ctx or the stream ends.
 	Follow(ctx context.Context, since time.Time, started func(), changed func(container.Event)) error
 	// Past returns the changes between two moments.
-	Past(ctx context.Context, since, until time.Time) ([]container.Event, error)
+	EventsBetween(ctx context.Context, since, until time.Time) ([]container.Event, error)
 }
 
 const (
@@ -210,11 +210,11 @@ func (i *Inventory) compare(listed []container.Summary) {
 	defer i.mu.Unlock()
 	marks, wanted := make(map[string]string, len(listed)), make(map[string]bool, len(listed))
 	for _, c := range listed {
-		marks[c.ID], wanted[c.ID] = c.Mark, true
-		if i.marks[c.ID] != c.Mark {
+		marks[c.ID], wanted[c.ID] = c.Fingerprint, true
+		if i.marks[c.ID] != c.Fingerprint {
 			i.doubt(container.Event{ID: c.ID, Names: []string{strings.TrimPrefix(c.Name, "/")}})
 		}
-		if target, ok := c.Network.Joined(); ok {
+		if target, ok := c.NetworkMode.JoinedContainer(); ok {
 			wanted[target] = true
 		}
 	}
@@ -272,7 +272,7 @@ func (i *Inventory) catchUp(ctx context.Context) error {
 func (i *Inventory) past(ctx context.Context, since, until time.Time) ([]container.Event, error) {
 	bounded, cancel := context.WithTimeout(ctx, pastTimeout)
 	defer cancel()
-	events, err := i.engine.Past(bounded, since, until)
+	events, err := i.engine.EventsBetween(bounded, since, until)
 	if bounded.Err() != nil {
 		i.mu.Lock()
 		defer i.mu.Unlock()

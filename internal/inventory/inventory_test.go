@@ -44,11 +44,11 @@ func (f *fake) Containers(context.Context) ([]container.Summary, error) {
 	version, err := f.call("list")
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	list := []container.Summary{{ID: "a", Name: fmt.Sprint("/a", version), Mark: f.mark}}
+	list := []container.Summary{{ID: "a", Name: fmt.Sprint("/a", version), Fingerprint: f.mark}}
 	if f.another != "" {
-		list = append(list, container.Summary{ID: f.another, Mark: "another"})
+		list = append(list, container.Summary{ID: f.another, Fingerprint: "another"})
 	}
-	return append(list, container.Summary{ID: "b", Name: "/b", Network: "container:x"}), err
+	return append(list, container.Summary{ID: "b", Name: "/b", NetworkMode: "container:x"}), err
 }
 
 func (f *fake) Inspect(_ context.Context, id string) (container.Container, error) {
@@ -86,7 +86,7 @@ func (f *fake) Follow(ctx context.Context, _ time.Time, started func(), changed 
 	}
 }
 
-func (f *fake) Past(ctx context.Context, _, until time.Time) ([]container.Event, error) {
+func (f *fake) EventsBetween(ctx context.Context, _, until time.Time) ([]container.Event, error) {
 	_, err := f.call("past")
 	select {
 	case <-time.After(time.Until(until.Add(-f.ahead))):

@@ -35,7 +35,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 }
 
 // Rest returns what came after the last newline.
-func (w *Writer) Rest() []byte { return w.tail }
+func (w *Writer) Partial() []byte { return w.tail }
 
 // Reset forgets what came after the last newline.
 func (w *Writer) Reset() { w.tail = w.tail[:0] }

@@ -12,7 +12,7 @@ func split(chunks ...string) (got []string, rest string) {
 	for _, chunk := range chunks {
 		_, _ = w.Write([]byte(chunk))
 	}
-	return got, string(w.Rest())
+	return got, string(w.Partial())
 }
 
 func TestWriter(t *testing.T) {

@@ -46,7 +46,7 @@ func drawn() graph.Graph {
 func scraped(t *testing.T, most int) string {
 	t.Helper()
 	recorder := httptest.NewRecorder()
-	OfMapper("1.2.3", drawn, most).ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	NewMapperHandler("1.2.3", drawn, most).ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
 	return recorder.Body.String()
 }
 

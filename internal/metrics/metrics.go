@@ -78,12 +78,12 @@ func registryOf(version string) *prometheus.Registry {
 }
 
 // Map adds the links of a map, in at most so many series.
-func (m *Metrics) Map(latest func() graph.Graph, most int) {
+func (m *Metrics) RegisterMap(latest func() graph.Graph, most int) {
 	m.registry.MustRegister(newLinks(latest, most))
 }
 
 // OfMapper serves the metrics of a mapper of that version.
-func OfMapper(version string, latest func() graph.Graph, most int) http.Handler {
+func NewMapperHandler(version string, latest func() graph.Graph, most int) http.Handler {
 	registry := registryOf(version)
 	registry.MustRegister(newLinks(latest, most))
 	return handlerOf(registry)
@@ -104,7 +104,7 @@ func handlerOf(gatherer prometheus.Gatherer) http.Handler {
 }
 
 // Called counts a call to the engine.
-func (m *Metrics) Called(kind string) { m.calls.WithLabelValues(kind).Inc() }
+func (m *Metrics) EngineCalled(kind string) { m.calls.WithLabelValues(kind).Inc() }
 
 // Failed counts a collection that the engine did not permit.
 func (m *Metrics) Failed() { m.failed.Inc() }

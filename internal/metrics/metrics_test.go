@@ -36,7 +36,7 @@ func TestValues(t *testing.T) {
 	m := New("1.2.3", []string{"list", "inspect"})
 	m.Collected(snapshot.Snapshot{Containers: []snapshot.Container{{Method: collect.None, Problems: make([]collect.Problem, 1)}}})
 	m.Collected(some()) // what is not there any more is gone
-	m.Called("list")
+	m.EngineCalled("list")
 	m.Coalesced()
 	recorder := httptest.NewRecorder()
 	m.Handler().ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))

@@ -23,7 +23,7 @@ import (
 const Script = `echo self $$; for p in /proc/[0-9]*; do while read -r l; do echo "$p $l"; done <$p/cgroup; done 2>/dev/null; exec ls -ln /proc/[0-9]*/fd`
 
 // Owners are the sockets of one container among those of a network namespace that it shares.
-type Owners struct {
+type OwnedSockets struct {
 	// Inodes of the sockets that the container's processes hold, with the name of a process that does, or with none
 	// where that is not known.
 	Inodes map[uint64]string
@@ -31,7 +31,7 @@ type Owners struct {
 	// lister itself left out. A denied process may hold any socket: its owner is unknown, not nobody.
 	Readable, Denied int
 	// Missing says, where it is known, for lack of what processes are denied, such as "CAP_SYS_PTRACE is missing".
-	Missing string
+	MissingCapabilities string
 }
 
 // Decoder decodes a listing: standard output goes to Output, standard error to Errors. Both may be called from
@@ -73,10 +73,10 @@ func NewDecoder(containerID string) *Decoder {
 // Where /proc shows more than the container (it shares the host's or another container's PID namespace), cgroups
 // tell (cgroup_namespaces(7)): seen from the host's cgroup namespace, a path of the container's processes holds
 // its ID; seen from a namespace of its own, only the paths of others begin with "/..".
-func (d *Decoder) Owners() (owners Owners, ok bool) {
+func (d *Decoder) OwnedSockets() (owners OwnedSockets, ok bool) {
 	self := d.processes[d.self]
 	if self == nil || !self.inCgroup || len(d.container) == 0 || d.tooMany {
-		return Owners{}, false
+		return OwnedSockets{}, false
 	}
 	owners.Inodes = make(map[uint64]string)
 	for pid, p := range d.processes {

@@ -126,7 +126,7 @@ func TestDecoder(t *testing.T) {
 			d := NewDecoder(id)
 			_, _ = d.Output.Write([]byte(test.stdout))
 			_, _ = d.Errors.Write([]byte(test.stderr))
-			got, ok := d.Owners()
+			got, ok := d.OwnedSockets()
 			if ok == test.unknown {
 				t.Fatalf("ok = %v", ok)
 			}
@@ -147,7 +147,7 @@ func FuzzDecoder(f *testing.F) {
 		d := NewDecoder(id)
 		_, _ = d.Output.Write([]byte(stdout))
 		_, _ = d.Errors.Write([]byte(stderr))
-		owners, ok := d.Owners()
+		owners, ok := d.OwnedSockets()
 		if !ok && (owners.Readable != 0 || owners.Denied != 0 || owners.Inodes != nil) {
 			t.Errorf("owners %+v that are not known", owners)
 		}

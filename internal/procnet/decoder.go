@@ -65,14 +65,14 @@ func (d *Decoder) Write(p []byte) (int, error) { return d.lines.Write(p) }
 // newline has not arrived counts as malformed.
 func (d *Decoder) Table() Table {
 	table := d.table
-	if rest := d.lines.Rest(); len(rest) > 0 {
+	if rest := d.lines.Partial(); len(rest) > 0 {
 		table.addMalformed(d.line+1, rest, errCutShort)
 	}
 	return table
 }
 
 // DropRest forgets a row whose newline has not arrived.
-func (d *Decoder) DropRest() { d.lines.Reset() }
+func (d *Decoder) DropPartialRow() { d.lines.Reset() }
 
 // Reset makes d ready for another stream.
 func (d *Decoder) Reset() {

@@ -74,7 +74,7 @@ func attributeShared(readings []collect.Reading, indexes []int, result []attribu
 
 // isConfigured reports whether the container's configuration names port.
 func isConfigured(r collect.Reading, port uint16) bool {
-	_, ok := slices.BinarySearch(r.Container.Configured, port)
+	_, ok := slices.BinarySearch(r.Container.ConfiguredPorts, port)
 	return ok
 }
 

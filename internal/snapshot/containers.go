@@ -33,7 +33,7 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 		Method:   reading.Method,
 		Unused:   reading.Skipped,
 		Problems: reading.Problems,
-		Network:  reading.Container.Network,
+		Network:  reading.Container.NetworkMode,
 		Sockets:  len(sockets.own),
 		LeftOut:  LeftOut{OwnerUnknown: sockets.ownerUnknown},
 	}
@@ -92,7 +92,7 @@ func (c *Container) addConnection(s socket.Socket, process string, listeners lis
 		c.Established = append(c.Established, s.Remote)
 	}
 	c.Connections = append(c.Connections, Connection{
-		Local: s.Local, Remote: s.Remote, Inbound: listeners.lookup(s) != nil, State: s.State, Process: process, Info: s.Info,
+		Local: s.Local, Remote: s.Remote, Inbound: listeners.lookup(s) != nil, State: s.State, Process: process, Info: s.TCPInfo,
 	})
 }
 
@@ -115,7 +115,7 @@ func CompareConnections(a, b Connection) int {
 func publishedByPort(bindings []container.Binding) map[uint16][]netip.AddrPort {
 	published := make(map[uint16][]netip.AddrPort)
 	for _, b := range bindings {
-		published[b.Port] = append(published[b.Port], b.Host)
+		published[b.ContainerPort] = append(published[b.ContainerPort], b.Host)
 	}
 	for _, hosts := range published {
 		slices.SortFunc(hosts, netip.AddrPort.Compare)

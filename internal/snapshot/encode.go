@@ -13,7 +13,7 @@ func (s Snapshot) ToV1() snapshotv1.Snapshot {
 	return snapshotv1.Snapshot{
 		Version: snapshotv1.Version,
 		Host: snapshotv1.Host{
-			ID: s.Host.ID, Name: s.Host.Name, EngineVersion: s.Host.Version, APIVersion: s.Host.API,
+			ID: s.Host.ID, Name: s.Host.Name, EngineVersion: s.Host.Version, APIVersion: s.Host.APIVersion,
 			Addresses: notNil(s.Host.Addresses), AllAddresses: s.Host.AllAddresses,
 		},
 		TakenAt:    s.TakenAt.UTC(),

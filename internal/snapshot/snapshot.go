@@ -98,8 +98,8 @@ type Connection struct {
 	// Inbound reports whether Local is an endpoint of a listener of the namespace.
 	Inbound bool
 	State   socket.State
-	Process string       // that holds it; empty if not known
-	Info    *socket.Info // nil if not known
+	Process string          // that holds it; empty if not known
+	Info    *socket.TCPInfo // nil if not known
 }
 
 // LeftOut counts the sockets of a namespace that are not endpoints, by reason.

@@ -36,13 +36,13 @@ func in(state socket.State, s socket.Socket) socket.Socket {
 func published(port uint16, hosts ...string) []container.Binding {
 	var bindings []container.Binding
 	for _, host := range hosts {
-		bindings = append(bindings, container.Binding{Port: port, Host: netip.MustParseAddrPort(host)})
+		bindings = append(bindings, container.Binding{ContainerPort: port, Host: netip.MustParseAddrPort(host)})
 	}
 	return bindings
 }
 
-func owners(denied int, inodes ...uint64) *procfd.Owners {
-	o := &procfd.Owners{Inodes: make(map[uint64]string), Readable: 1, Denied: denied}
+func owners(denied int, inodes ...uint64) *procfd.OwnedSockets {
+	o := &procfd.OwnedSockets{Inodes: make(map[uint64]string), Readable: 1, Denied: denied}
 	for _, inode := range inodes {
 		o.Inodes[inode] = ""
 	}
@@ -170,7 +170,7 @@ func TestNamespaceOfOneContainer(t *testing.T) {
 
 func TestSharedNamespace(t *testing.T) {
 	type sharer struct {
-		owners     *procfd.Owners
+		owners     *procfd.OwnedSockets
 		configured []uint16
 
 		listening, established []string
@@ -225,7 +225,7 @@ func TestSharedNamespace(t *testing.T) {
 		{
 			name: "host: restarting, without a process", namespace: host,
 			sharers: []sharer{
-				{owners: &procfd.Owners{}, configured: []uint16{80}},
+				{owners: &procfd.OwnedSockets{}, configured: []uint16{80}},
 			},
 		},
 		{
@@ -255,7 +255,7 @@ func TestSharedNamespace(t *testing.T) {
 			var result collect.Result
 			for _, m := range test.sharers {
 				result.Readings = append(result.Readings, collect.Reading{
-					Container: container.Container{Configured: m.configured}, NetNS: &test.namespace, Owners: m.owners,
+					Container: container.Container{ConfiguredPorts: m.configured}, NetNS: &test.namespace, Owners: m.owners,
 				})
 			}
 			for i, got := range Attribute(result, Interfaces{Addresses: addrs("0.0.0.0")}) {

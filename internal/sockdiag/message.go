@@ -103,9 +103,9 @@ func decodeAttributes(data []byte, row *socket.Socket) error {
 	for attributes.Next() {
 		switch value := attributes.Bytes(); attributes.Type() {
 		case attributeCgroup:
-			row.Cgroup = attributes.Uint64()
+			row.CgroupID = attributes.Uint64()
 		case attributeInfo:
-			row.Info = decodeInfo(value)
+			row.TCPInfo = decodeInfo(value)
 		}
 	}
 	if err := attributes.Err(); err != nil {
@@ -123,11 +123,11 @@ const (
 )
 
 // decodeInfo reads a struct tcp_info, which grows from kernel to kernel; nil if it is from before it had all of these.
-func decodeInfo(info []byte) *socket.Info {
+func decodeInfo(info []byte) *socket.TCPInfo {
 	if len(info) < infoRepeated+8 {
 		return nil
 	}
-	return &socket.Info{
+	return &socket.TCPInfo{
 		RTT:      time.Duration(binary.NativeEndian.Uint32(info[infoRTT:])) * time.Microsecond,
 		Sent:     binary.NativeEndian.Uint64(info[infoSent:]) - binary.NativeEndian.Uint64(info[infoRepeated:]),
 		Received: binary.NativeEndian.Uint64(info[infoReceived:]),

@@ -59,7 +59,7 @@ func (c *Conn) Close() error {
 }
 
 // Listening returns the listening sockets of both families: the kernel walks through these alone.
-func (c *Conn) Listening() ([]socket.Socket, error) { return c.retry(1<<socket.Listen, false) }
+func (c *Conn) Listeners() ([]socket.Socket, error) { return c.retry(1<<socket.Listen, false) }
 
 // All returns the listening, established and TIME_WAIT sockets of both families. The kernel walks through the hash
 // table of all namespaces once for both. With info, it is asked for the Info of connections too, which takes each

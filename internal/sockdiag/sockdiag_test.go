@@ -70,11 +70,11 @@ func TestDecode(t *testing.T) {
 		"IPv4":          {message(t, v4, familyIPv4, 9), v4},
 		"IPv6":          {message(t, v6, familyIPv6, 9), v6},
 		"IPv4 as IPv6":  {message(t, v4, familyIPv6, 9), v4},
-		"cgroup":        {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeCgroup, Data: number(1 << 40)}), with(v4, func(s *socket.Socket) { s.Cgroup = 1 << 40 })},
+		"cgroup":        {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeCgroup, Data: number(1 << 40)}), with(v4, func(s *socket.Socket) { s.CgroupID = 1 << 40 })},
 		"unknown":       {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: 99, Data: number(1)}), v4},
 		"old, no bytes": {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: info[:208]}), v4},
 		"info": {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: info}), with(v4, func(s *socket.Socket) {
-			s.Info = &socket.Info{RTT: 1500 * time.Microsecond, Sent: 10, Received: 20}
+			s.TCPInfo = &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: 10, Received: 20}
 		})},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -244,11 +244,11 @@ func TestDumpOwnNamespace(t *testing.T) {
 		t.Errorf("(-proc +inet_diag):\n%s", diff)
 	}
 	for _, s := range got {
-		if s.Remote.Port() == port && (s.Info == nil || s.Info.RTT <= 0 || s.Info.Sent != 1000) {
-			t.Errorf("info of the connection that sent 1000 bytes: %+v", s.Info)
+		if s.Remote.Port() == port && (s.TCPInfo == nil || s.TCPInfo.RTT <= 0 || s.TCPInfo.Sent != 1000) {
+			t.Errorf("info of the connection that sent 1000 bytes: %+v", s.TCPInfo)
 		}
-		if s.Local.Port() == port && s.State == socket.Established && (s.Info == nil || s.Info.Received != 1000) {
-			t.Errorf("info of the connection that received 1000 bytes: %+v", s.Info)
+		if s.Local.Port() == port && s.State == socket.Established && (s.TCPInfo == nil || s.TCPInfo.Received != 1000) {
+			t.Errorf("info of the connection that received 1000 bytes: %+v", s.TCPInfo)
 		}
 	}
 }
@@ -277,7 +277,7 @@ func TestListening(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	listening, err := conn.Listening()
+	listening, err := conn.Listeners()
 	if err != nil || len(listening) < 2 || slices.ContainsFunc(listening, func(s socket.Socket) bool { return s.State != socket.Listen }) {
 		t.Errorf("%v, %v", listening, err)
 	}

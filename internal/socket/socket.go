@@ -19,14 +19,14 @@ type Socket struct {
 	Inode uint64
 	// Cgroup is the ID of the cgroup v2 in which the socket was made, the inode of its directory; 0 where the
 	// source of the table does not tell.
-	Cgroup uint64
+	CgroupID uint64
 	// Info is nil unless it was asked for and the source of the table tells.
-	Info  *Info
-	State State
+	TCPInfo *TCPInfo
+	State   State
 }
 
 // Info is what the kernel has measured of a connection (struct tcp_info of include/uapi/linux/tcp.h).
-type Info struct {
+type TCPInfo struct {
 	RTT time.Duration // smoothed
 	// Sent and Received are in bytes, each counted once however often it was sent.
 	Sent, Received uint64

@@ -64,11 +64,11 @@ type Exec struct {
 	// Hangs, if not nil, keeps the command running until it is closed.
 	Hangs <-chan struct{}
 	// Before is called before the command is created.
-	Before func()
+	BeforeCreate func()
 }
 
 // Options are what a command is created with.
-type Options struct {
+type ExecOptions struct {
 	Cmd, Env                     []string
 	User                         string
 	Privileged, Tty, AttachStdin bool
@@ -85,7 +85,7 @@ type Engine struct {
 	mu         sync.Mutex
 	containers []*Container
 	execs      map[string]*exec
-	options    []Options
+	options    []ExecOptions
 	calls      map[string]int
 	failing    int // HTTP status of every answer, if not 0
 	running    int
@@ -102,7 +102,7 @@ type exec struct {
 func New(t *testing.T, containers ...*Container) *Engine {
 	t.Helper()
 	e := &Engine{closed: make(chan struct{}), execs: make(map[string]*exec), calls: make(map[string]int)}
-	e.Set(containers...)
+	e.SetContainers(containers...)
 	e.server = httptest.NewServer(e.handler())
 	t.Cleanup(func() {
 		close(e.closed)
@@ -116,7 +116,7 @@ func New(t *testing.T, containers ...*Container) *Engine {
 }
 
 // Set replaces the containers.
-func (e *Engine) Set(containers ...*Container) {
+func (e *Engine) SetContainers(containers ...*Container) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, c := range containers {
@@ -137,7 +137,7 @@ func ID(name string) string {
 }
 
 // Fail makes every answer an error of that HTTP status, until it is called with 0.
-func (e *Engine) Fail(status int) {
+func (e *Engine) FailWith(status int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.failing = status
@@ -151,14 +151,14 @@ func (e *Engine) Calls() map[string]int {
 }
 
 // Execs returns what commands were created with, in their order.
-func (e *Engine) Execs() []Options {
+func (e *Engine) Execs() []ExecOptions {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.options)
 }
 
 // NeverStarted returns how many execs were created and not started.
-func (e *Engine) NeverStarted() int {
+func (e *Engine) UnstartedExecs() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := 0
@@ -171,7 +171,7 @@ func (e *Engine) NeverStarted() int {
 }
 
 // MostAtOnce returns how many commands ran at the same time at most.
-func (e *Engine) MostAtOnce() int {
+func (e *Engine) MaxConcurrentExecs() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.mostAtOnce

@@ -10,7 +10,7 @@ import (
 
 func (e *Engine) execCreate(w http.ResponseWriter, r *http.Request) {
 	c := e.find(r.PathValue("id"))
-	var options Options
+	var options ExecOptions
 	if err := json.NewDecoder(r.Body).Decode(&options); err != nil {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
@@ -27,8 +27,8 @@ func (e *Engine) execCreate(w http.ResponseWriter, r *http.Request) {
 	if c.Exec != nil {
 		x.Exec = c.Exec(options.Cmd)
 	}
-	if x.Before != nil {
-		x.Before()
+	if x.BeforeCreate != nil {
+		x.BeforeCreate()
 	}
 	if x.CreateStatus != 0 {
 		fail(w, x.CreateStatus, x.Message)
