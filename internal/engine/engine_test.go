@@ -61,7 +61,7 @@ func TestAnswersOfAPIVersions(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := []container.Summary{{ID: id, Name: "/multi", Image: expect.image, NetworkMode: container.NetworkMode(expect.network)}}
-			if diff := cmp.Diff(want, summaries, cmpopts.IgnoreFields(container.Summary{}, "Mark")); diff != "" || summaries[0].Fingerprint == "" {
+			if diff := cmp.Diff(want, summaries, cmpopts.IgnoreFields(container.Summary{}, "Fingerprint")); diff != "" || summaries[0].Fingerprint == "" {
 				t.Errorf("Containers (-want +got):\n%s", diff)
 			}
 			got, err := e.Inspect(t.Context(), id)
