@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// Capability is one of capabilities(7), by its number in include/uapi/linux/capability.h.
+// Capability is a capability of capabilities(7), numbered as in include/uapi/linux/capability.h.
 type Capability uint
 
-// The capabilities that reading the host's /proc may take.
+// The capabilities that reading the host's /proc may require.
 const (
 	DACReadSearch Capability = 2
 	SysPtrace     Capability = 19
 	SysAdmin      Capability = 21
 )
 
+// String returns the kernel's name, such as CAP_SYS_PTRACE.
 func (c Capability) String() string {
 	switch c {
 	case DACReadSearch:
@@ -28,17 +29,17 @@ func (c Capability) String() string {
 	return fmt.Sprintf("capability %d", uint(c))
 }
 
-// Capabilities are those that a process has in effect, a bit for each. There may be none.
+// Capabilities is the effective set of a process, one bit for each capability.
 type Capabilities uint64
 
-// Has reports whether c is among them.
+// Has reports whether the set contains c.
 func (cs Capabilities) Has(c Capability) bool { return cs>>c&1 == 1 }
 
-// Lack says why what takes all of needed is not permitted: which of them are missing or, if none is, what else may
-// forbid it.
-func (cs Capabilities) ExplainDenial(needed ...Capability) string {
+// ExplainDenial explains why the kernel denied an operation that requires all of the given capabilities. It names the
+// missing ones or, if the set contains all, what else may forbid the operation.
+func (cs Capabilities) ExplainDenial(required ...Capability) string {
 	var missing []string
-	for _, c := range needed {
+	for _, c := range required {
 		if !cs.Has(c) {
 			missing = append(missing, c.String())
 		}
@@ -52,10 +53,10 @@ func (cs Capabilities) ExplainDenial(needed ...Capability) string {
 	return strings.Join(missing, " and ") + " are missing"
 }
 
-// decodeCapabilities reads the line CapEff of /proc/<pid>/status (fs/proc/array.c, task_cap):
+// parseCapabilities parses the line CapEff of /proc/<pid>/status (fs/proc/array.c, task_cap), a hexadecimal bit mask:
 //
 //	CapEff:	00000000a80425fb
-func decodeCapabilities(status string) (Capabilities, error) {
+func parseCapabilities(status string) (Capabilities, error) {
 	for line := range strings.Lines(status) {
 		digits, found := strings.CutPrefix(line, "CapEff:")
 		if !found {
@@ -67,5 +68,5 @@ func decodeCapabilities(status string) (Capabilities, error) {
 		}
 		return Capabilities(bits), nil
 	}
-	return 0, fmt.Errorf("no CapEff among %d bytes of status", len(status))
+	return 0, fmt.Errorf("no CapEff in %d bytes of status", len(status))
 }

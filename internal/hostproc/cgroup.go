@@ -11,22 +11,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const idLength = 64
+const containerIDLength = 64
 
-// idsIn returns the IDs of the containers, one inside of the other, that a process of this cgroup file is in: what
-// stands as a component of a path in lines such as
+// containerIDs returns the IDs of the containers that contain a process, outermost first. cgroups is the text of its
+// /proc/<pid>/cgroup. An ID is a component of a path in lines such as
 //
 //	0::/docker/4f5c…                             or, under systemd,
 //	0::/system.slice/docker-4f5c….scope
 //	4:memory:/../4f5c…                           seen from another cgroup namespace
 //
 // (cgroups(7), runc's cgroup drivers).
-func idsIn(cgroups string) []string {
+func containerIDs(cgroups string) []string {
 	var ids []string
 	for start, end := 0, 0; start < len(cgroups); start = end + 1 {
 		for end = start; end < len(cgroups) && isHexDigit(cgroups[end]); end++ {
 		}
-		if end-start != idLength || start == 0 || !strings.ContainsRune("/-", rune(cgroups[start-1])) || !endsComponent(cgroups[end:]) {
+		if end-start != containerIDLength || start == 0 || !strings.ContainsRune("/-", rune(cgroups[start-1])) || !endsComponent(cgroups[end:]) {
 			continue
 		}
 		if id := cgroups[start:end]; !slices.Contains(ids, id) {
@@ -38,36 +38,33 @@ func idsIn(cgroups string) []string {
 
 func isHexDigit(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' }
 
-// endsComponent reports whether a component ends where rest begins, or after the name of a unit of systemd.
+// endsComponent reports whether a path component ends at the start of rest or after the suffix of a systemd scope.
 func endsComponent(rest string) bool {
 	rest = strings.TrimPrefix(rest, ".scope")
 	return rest == "" || rest[0] == '/' || rest[0] == '\n'
 }
 
-// cgroup2SuperMagic is CGROUP2_SUPER_MAGIC of include/uapi/linux/magic.h.
-const cgroup2SuperMagic = 0x63677270
-
-// CgroupFS is where cgroup v2 is usually mounted.
+// DefaultCgroupMount is the usual mount point of cgroup v2.
 const DefaultCgroupMount = "/sys/fs/cgroup"
 
-// maxCgroups bounds how many cgroups a container is believed to have made inside of its own.
+// maxCgroups bounds how many nested cgroups of one container are read.
 const maxCgroups = 4096
 
-// Errors for which the cgroup v2 of a container cannot be told.
+// Errors that explain why a container's cgroup v2 cannot be found.
 var (
-	ErrCgroupV1        = errors.New("the engine uses cgroup v1: it takes cgroup v2")
-	ErrCgroupNamespace = errors.New("other cgroups are out of sight: it takes --cgroupns host")
+	ErrCgroupV1        = errors.New("the engine uses cgroup v1, but cgroup v2 is required")
+	ErrCgroupNamespace = errors.New("other cgroups are invisible: start Outpost with --cgroupns host")
 )
 
-// CgroupIDs returns the IDs of the cgroup v2 that the process is in and of all below it, by which inet_diag names the
-// maker of a socket. mount is where the hierarchy is mounted. Only from the host's cgroup namespace does a path lead
-// there.
-func (p *Process) CgroupIDs(mount, container string) (map[uint64]bool, error) {
-	path, err := p.cgroupOf(container)
+// CgroupIDs returns the IDs of the container's cgroup v2 and of all cgroups below it. inet_diag reports the ID of the
+// cgroup that created a socket. mount is the mount point of the hierarchy. The paths are complete only in the host's
+// cgroup namespace.
+func (p *Process) CgroupIDs(mount, containerID string) (map[uint64]bool, error) {
+	path, err := p.cgroupPath(containerID)
 	if err != nil {
 		return nil, err
 	}
-	if !isCgroupV2(mount) { // where both versions are in use, only some sockets name their cgroup v2
+	if !isCgroupV2(mount) { // with both versions in use, only some sockets carry a cgroup v2 ID
 		return nil, ErrCgroupV1
 	}
 	path = filepath.Join(mount, path)
@@ -78,37 +75,37 @@ func (p *Process) CgroupIDs(mount, container string) (map[uint64]bool, error) {
 }
 
 func isCgroupV2(path string) bool {
-	var info unix.Statfs_t
-	err := unix.Statfs(path, &info)
-	return err == nil && int64(info.Type) == cgroup2SuperMagic //nolint:unconvert // of other types elsewhere
+	magic, err := fileSystemMagic(path)
+	return err == nil && magic == cgroup2SuperMagic
 }
 
-// cgroupOf returns the path of the container's cgroup v2, which may be above that of the process.
-func (p *Process) cgroupOf(container string) (path string, err error) {
-	v1 := false
+// cgroupPath returns the path of the container's cgroup v2, which is the process's cgroup or an ancestor of it.
+func (p *Process) cgroupPath(containerID string) (path string, err error) {
+	hasV1 := false
 	for line := range strings.Lines(p.cgroups) {
 		if v2, found := strings.CutPrefix(line, "0::"); found { // cgroups(7): hierarchy 0 is v2
 			path = v2
 		} else {
-			v1 = true
+			hasV1 = true
 		}
 	}
-	before, after, found := strings.Cut(strings.TrimSuffix(path, "\n"), container)
+	before, after, found := strings.Cut(strings.TrimSuffix(path, "\n"), containerID)
 	switch {
-	case !found && (v1 || path == ""):
+	case !found && (hasV1 || path == ""):
 		return "", ErrCgroupV1
 	case !found, strings.Contains(before, "/.."):
 		return "", ErrCgroupNamespace
 	}
 	suffix, _, _ := strings.Cut(after, "/")
-	return before + container + suffix, nil
+	return before + containerID + suffix, nil
 }
 
+// cgroupIDsBelow returns the IDs of the cgroup at path and of its descendants. A cgroup's ID is its directory's inode.
 func cgroupIDsBelow(path string) (map[uint64]bool, error) {
 	ids := make(map[uint64]bool)
 	err := filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.IsDir() {
-			return nil //nolint:nilerr // one that vanished has no socket
+			return nil //nolint:nilerr // a removed cgroup has no sockets
 		}
 		if len(ids) == maxCgroups {
 			return fmt.Errorf("more than %d cgroups below %s", maxCgroups, path)

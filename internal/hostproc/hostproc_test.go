@@ -25,18 +25,18 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-func ownProc(t *testing.T) FS {
+func openProc(t *testing.T) FS {
 	t.Helper()
-	root, err := OpenAt("/proc")
+	proc, err := OpenAt("/proc")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return root
+	return proc
 }
 
 func self(t *testing.T) *Process {
 	t.Helper()
-	p, err := ownProc(t).Self()
+	p, err := openProc(t).Self()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,21 +44,21 @@ func self(t *testing.T) *Process {
 	return p
 }
 
-func TestFind(t *testing.T) {
-	if root, err := Open("/proc"); err != nil || root.Path() != "/proc" {
-		t.Errorf("%v, %v", root, err)
+func TestOpenAcceptsOnlyProc(t *testing.T) {
+	if proc, err := Open("/proc"); err != nil || proc.Path() != "/proc" {
+		t.Errorf("%v, %v", proc, err)
 	}
 	if _, err := Open(t.TempDir()); err == nil {
-		t.Error("a directory is taken for a proc file system")
+		t.Error("Open accepted a directory that is not a proc file system")
 	}
 	if _, err := (FS{}).Self(); !errors.Is(err, ErrNoProcess) || (FS{}).CheckVisibility() == nil {
-		t.Errorf("without any: %v", err)
+		t.Errorf("without /proc: %v", err)
 	}
-	if err := ownProc(t).CheckVisibility(); err != nil {
+	if err := openProc(t).CheckVisibility(); err != nil {
 		t.Errorf("%v", err)
 	}
 	if err := (FS{t.TempDir()}).CheckVisibility(); err == nil || errors.Is(err, ErrHidden) {
-		t.Errorf("not mounted any more: %v", err)
+		t.Errorf("unmounted: %v", err)
 	}
 	if _, err := Open("/nonexistent"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
@@ -67,7 +67,7 @@ func TestFind(t *testing.T) {
 
 const id = "4f5c000000000000000000000000000000000000000000000000000000000a1b"
 
-func TestIDsIn(t *testing.T) {
+func TestContainerIDs(t *testing.T) {
 	const inner = "9999000000000000000000000000000000000000000000000000000000000a1b"
 	for cgroups, want := range map[string][]string{
 		"0::/docker/" + id + "\n":                                         {id},
@@ -85,7 +85,7 @@ func TestIDsIn(t *testing.T) {
 		"0::/user.slice\n":                                                nil,
 		"":                                                                nil,
 	} {
-		if got := idsIn(cgroups); !slices.Equal(got, want) {
+		if got := containerIDs(cgroups); !slices.Equal(got, want) {
 			t.Errorf("%q: %v, want %v", cgroups, got, want)
 		}
 	}
@@ -95,18 +95,18 @@ func FuzzIDsIn(f *testing.F) {
 	f.Add("0::/docker/" + id + "\n")
 	f.Add("4:memory:/../" + id + "/system.slice/docker-" + id + ".scope")
 	f.Fuzz(func(t *testing.T, cgroups string) {
-		for _, got := range idsIn(cgroups) {
+		for _, got := range containerIDs(cgroups) {
 			if len(got) != 64 || !strings.Contains(cgroups, got) {
 				t.Errorf("%q", got)
 			}
 		}
-		if path, err := (&Process{cgroups: cgroups}).cgroupOf(id); err == nil && !strings.Contains(path, id) {
+		if path, err := (&Process{cgroups: cgroups}).cgroupPath(id); err == nil && !strings.Contains(path, id) {
 			t.Errorf("%q", path)
 		}
 	})
 }
 
-func TestCgroupOf(t *testing.T) {
+func TestCgroupPath(t *testing.T) {
 	for cgroups, want := range map[string]struct {
 		path string
 		err  error
@@ -120,25 +120,25 @@ func TestCgroupOf(t *testing.T) {
 		"0::/\n":                                     {"", ErrCgroupNamespace}, // Outpost's own
 		"":                                           {"", ErrCgroupV1},
 	} {
-		path, err := (&Process{cgroups: cgroups}).cgroupOf(id)
+		path, err := (&Process{cgroups: cgroups}).cgroupPath(id)
 		if path != want.path || !errors.Is(err, want.err) {
 			t.Errorf("%q: %q, %v", cgroups, path, err)
 		}
 	}
 }
 
-func TestProcessOfAnother(t *testing.T) {
-	root := ownProc(t)
-	if _, err := root.Process(os.Getpid(), id); !errors.Is(err, ErrForeignProcess) {
-		t.Errorf("a process that is not the container's: %v", err)
+func TestForeignProcessIsRejected(t *testing.T) {
+	proc := openProc(t)
+	if _, err := proc.Process(os.Getpid(), id); !errors.Is(err, ErrForeignProcess) {
+		t.Errorf("foreign process: %v", err)
 	}
-	if _, err := root.Process(1<<30, id); !errors.Is(err, ErrNoProcess) {
+	if _, err := proc.Process(1<<30, id); !errors.Is(err, ErrNoProcess) {
 		t.Errorf("no process: %v", err)
 	}
 }
 
-// What is read of one's own process: the listener, and that it is one's own.
-func TestSelf(t *testing.T) {
+// Outpost's own process shows a listener in its tables and the same inode among its descriptors.
+func TestSelfShowsItsListener(t *testing.T) {
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -150,14 +150,14 @@ func TestSelf(t *testing.T) {
 	if err := p.CopyTables(decoder); err != nil {
 		t.Fatal(err)
 	}
-	held, err := p.Sockets(t.Context(), 1<<20)
-	if err != nil || held.RequiredCapabilities != nil || held.Name != "hostproc.test" {
-		t.Fatalf("%+v, %v", held, err)
+	sockets, err := p.Sockets(t.Context(), 1<<20)
+	if err != nil || sockets.RequiredCapabilities != nil || sockets.Name != "hostproc.test" {
+		t.Fatalf("%+v, %v", sockets, err)
 	}
-	at := netip.MustParseAddrPort(listener.Addr().String())
-	isIt := func(s socket.Socket) bool { return s.Local == at && slices.Contains(held.Inodes, s.Inode) }
-	if !slices.ContainsFunc(decoder.Table().Sockets, isIt) {
-		t.Errorf("no listener of one's own at %v", at)
+	address := netip.MustParseAddrPort(listener.Addr().String())
+	isListener := func(s socket.Socket) bool { return s.Local == address && slices.Contains(sockets.Inodes, s.Inode) }
+	if !slices.ContainsFunc(decoder.Table().Sockets, isListener) {
+		t.Errorf("the listener at %v is missing or not held", address)
 	}
 	addresses, err := p.Addresses()
 	if err != nil {
@@ -170,15 +170,15 @@ func TestSelf(t *testing.T) {
 	}
 }
 
-func TestNamespace(t *testing.T) {
-	mine, other := self(t).NetNSID(), inNamespace(t).NetNSID()
-	if mine != self(t).NetNSID() || mine == other {
-		t.Errorf("own %v, another %v", mine, other)
+func TestNetNSIDIdentifiesNamespace(t *testing.T) {
+	own, other := self(t).NetNSID(), startInNetNS(t).NetNSID()
+	if own != self(t).NetNSID() || own == other {
+		t.Errorf("own %v, other %v", own, other)
 	}
 }
 
-// inNamespace starts a process in a network namespace of its own.
-func inNamespace(t *testing.T) *Process {
+// startInNetNS starts a process in a separate network namespace.
+func startInNetNS(t *testing.T) *Process {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), "sleep", "1000")
 	child.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
@@ -186,9 +186,9 @@ func inNamespace(t *testing.T) *Process {
 		child.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
 	}
 	if err := child.Start(); err != nil {
-		t.Skipf("no network namespace can be made: %v", err)
+		t.Skipf("cannot create a network namespace: %v", err)
 	}
-	p, err := ownProc(t).unverified(fmt.Sprint(child.Process.Pid))
+	p, err := openProc(t).unverified(fmt.Sprint(child.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,36 +200,36 @@ func inNamespace(t *testing.T) *Process {
 	return p
 }
 
-// An empty namespace is known to be empty by sockstat: not even a header is read.
-func TestEmptyNamespaceIsNotRead(t *testing.T) {
+// sockstat shows that a namespace has no sockets, so not even the header of a table is read.
+func TestEmptyTablesAreNotRead(t *testing.T) {
 	var text bytes.Buffer
-	if err := inNamespace(t).CopyTables(&text); err != nil || text.Len() != 0 {
+	if err := startInNetNS(t).CopyTables(&text); err != nil || text.Len() != 0 {
 		t.Errorf("%q, %v", text.String(), err)
 	}
 }
 
-// Whoever gets the number of a process that ended, nothing of it is read through the old one.
-func TestNumberUsedAgain(t *testing.T) {
+// A Process never reads from another process that got the same PID later.
+func TestReusedPIDIsNotRead(t *testing.T) {
 	pid, end := start(t)
-	p, err := ownProc(t).unverified(fmt.Sprint(pid))
+	p, err := openProc(t).unverified(fmt.Sprint(pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Close() })
-	useAgain(t, pid, end)
+	reusePID(t, pid, end)
 	if err := p.CopyTables(new(bytes.Buffer)); err == nil {
-		t.Error("the tables of the next process are read")
+		t.Error("read the tables of the next process")
 	}
 	if _, err := p.Sockets(t.Context(), 1<<20); err == nil {
-		t.Error("the sockets of the next process are read")
+		t.Error("read the sockets of the next process")
 	}
 	if file, err := p.OpenNetNS(); err == nil {
 		_ = file.Close()
-		t.Error("the namespace of the next process is opened")
+		t.Error("opened the namespace of the next process")
 	}
 }
 
-// start starts a process that ends with the test, or before.
+// start starts a process. end ends it; so does the end of the test.
 func start(t *testing.T) (pid int, end func()) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), "sleep", "1000")
@@ -244,26 +244,25 @@ func start(t *testing.T) (pid int, end func()) {
 	return child.Process.Pid, end
 }
 
-// useAgain ends the process pid, which end does, and starts others until one has its number, which other programs may have
-// had meanwhile.
-func useAgain(t *testing.T, pid int, end func()) {
+// reusePID ends a process and starts others until one gets its PID. Other programs may have the PID meanwhile.
+func reusePID(t *testing.T, pid int, end func()) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("only root chooses numbers")
+		t.Skip("only root can choose PIDs")
 	}
 	end()
 	for limit := time.Now().Add(time.Minute); time.Now().Before(limit); {
-		// The kernel gives the number after this one next (kernel/pid_namespace.c).
+		// The kernel assigns the PID after this one next (kernel/pid_namespace.c).
 		if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(fmt.Sprint(pid-1)), 0); err != nil {
 			t.Fatal(err)
 		}
-		another, end := start(t)
-		if another == pid {
+		next, end := start(t)
+		if next == pid {
 			return
 		}
 		end()
 	}
-	t.Fatalf("no process got the number %d", pid)
+	t.Fatalf("no process got the PID %d", pid)
 }
 
 func TestCgroupIDsBelow(t *testing.T) {
@@ -279,27 +278,27 @@ func TestCgroupIDsBelow(t *testing.T) {
 	}
 }
 
-func TestDecodeCapabilities(t *testing.T) {
-	got, err := decodeCapabilities("Name:\tit\nCapPrm:\t0000000000000000\nCapEff:\t0000000000280000\nCapBnd:\t000001ffffffffff\n")
+func TestParseCapabilities(t *testing.T) {
+	got, err := parseCapabilities("Name:\tit\nCapPrm:\t0000000000000000\nCapEff:\t0000000000280000\nCapBnd:\t000001ffffffffff\n")
 	if err != nil || !got.Has(SysPtrace) || !got.Has(SysAdmin) || got.Has(DACReadSearch) {
 		t.Errorf("%x, %v", got, err)
 	}
 	for _, text := range []string{"", "CapEff:\n", "CapEff:\tx\n", "CapEff:\t10000000000000000\n", "CapPrm:\t0\n"} {
-		if got, err := decodeCapabilities(text); err == nil || got != 0 {
+		if got, err := parseCapabilities(text); err == nil || got != 0 {
 			t.Errorf("%q: %x, %v", text, got, err)
 		}
 	}
 }
 
-func TestLack(t *testing.T) {
-	for want, lacking := range map[string]string{
+func TestExplainDenialNamesMissingCapabilities(t *testing.T) {
+	for want, got := range map[string]string{
 		"CAP_SYS_PTRACE is missing":                          Capabilities(0).ExplainDenial(SysPtrace),
 		"CAP_SYS_PTRACE and CAP_SYS_ADMIN are missing":       Capabilities(0).ExplainDenial(SysPtrace, SysAdmin),
 		"CAP_SYS_ADMIN is missing":                           Capabilities(1<<SysPtrace).ExplainDenial(SysPtrace, SysAdmin),
 		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE are missing": Capabilities(1<<SysAdmin).ExplainDenial(DACReadSearch, SysPtrace),
 	} {
-		if lacking != want {
-			t.Errorf("%s, want %s", lacking, want)
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 	if text := Capabilities(1 << SysPtrace).ExplainDenial(SysPtrace); strings.Contains(text, "missing") || !strings.Contains(text, "AppArmor") {
@@ -307,12 +306,12 @@ func TestLack(t *testing.T) {
 	}
 }
 
-func TestHides(t *testing.T) {
+func TestHidepidOptions(t *testing.T) {
 	for options, want := range map[string]bool{
 		"rw": false, "rw,hidepid=0": false, "rw,hidepid=off": false, "rw,hidepid=1": true, "rw,hidepid=invisible": true, "rw,hidepid=ptraceable": true,
 		"rw,gid=5,hidepid=2": true, "rw,gid=7,hidepid=2": false, "rw,hidepid=2,gid=8": false, "": false, "rw,gid=x,hidepid=2": true,
 	} {
-		if got := hides(strings.Split(options, ","), 7, []int{8, 9}); got != want {
+		if got := optionsHide(strings.Split(options, ","), 7, []int{8, 9}); got != want {
 			t.Errorf("%s: %v", options, got)
 		}
 	}
@@ -329,8 +328,8 @@ not a mount
 	}
 }
 
-// Descriptors are looked at no longer than they may be.
-func TestSocketsInTime(t *testing.T) {
+// Reading descriptors and processes stops when the context ends or a limit is reached.
+func TestReadingDescriptorsIsBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := self(t).Sockets(ctx, 1<<20); !errors.Is(err, context.Canceled) {
@@ -339,31 +338,31 @@ func TestSocketsInTime(t *testing.T) {
 	if _, err := self(t).Sockets(t.Context(), 1); !errors.Is(err, ErrTooManyDescriptors) {
 		t.Errorf("%v", err)
 	}
-	if _, err := ownProc(t).PIDs(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := openProc(t).PIDs(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }
 
-// A process is a companion if its cgroups are Outpost's own and name no container; a child's are.
-func TestCompanion(t *testing.T) {
-	root := ownProc(t)
+// A process is in Outpost's own container if it has Outpost's cgroups and they name no container. A child has them.
+func TestSelfContainerProcess(t *testing.T) {
+	proc := openProc(t)
 	child, _ := start(t)
-	p, err := root.SelfContainerProcess(child)
+	p, err := proc.SelfContainerProcess(child)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = p.Close()
-	pids, err := root.PIDs(t.Context())
+	pids, err := proc.PIDs(t.Context())
 	if err != nil || !slices.Contains(pids[""], child) || !slices.Contains(pids[""], os.Getpid()) {
 		t.Errorf("%v, %v", pids, err)
 	}
-	if _, err := root.SelfContainerProcess(1 << 30); !errors.Is(err, ErrNoProcess) {
+	if _, err := proc.SelfContainerProcess(1 << 30); !errors.Is(err, ErrNoProcess) {
 		t.Errorf("%v", err)
 	}
 }
 
-// A namespace whose one listener is of IPv4 has no tcp6 to read; one of IPv6, of MPTCP too, is read.
-func TestTablesThatAreRead(t *testing.T) {
+// tcp6 is not read if the namespace has only an IPv4 listener. It is read for an IPv6 listener, also with MPTCP.
+func TestTCP6IsReadOnlyIfNeeded(t *testing.T) {
 	for _, test := range []struct {
 		network, address string
 		mptcp, tcp6      bool
@@ -371,16 +370,16 @@ func TestTablesThatAreRead(t *testing.T) {
 		{"tcp4", "127.0.0.1:0", false, false}, {"tcp6", "[::1]:0", false, true}, {"tcp6", "[::1]:0", true, true}, {"tcp4", "127.0.0.1:0", true, false},
 	} {
 		done := make(chan error, 1)
-		go func() { done <- listenAlone(t.Context(), test.network, test.address, test.mptcp, test.tcp6) }()
+		go func() { done <- listenInNewNetNS(t.Context(), test.network, test.address, test.mptcp, test.tcp6) }()
 		if err := <-done; err != nil {
 			t.Errorf("%+v: %v", test, err)
 		}
 	}
 }
 
-// listenAlone listens in a network namespace of the thread's own, which ends with it.
-func listenAlone(ctx context.Context, network, address string, mptcp, wantTCP6 bool) error {
-	runtime.LockOSThread() // and never unlocked
+// listenInNewNetNS listens in a network namespace that only this thread uses and that ends with it.
+func listenInNewNetNS(ctx context.Context, network, address string, mptcp, wantTCP6 bool) error {
+	runtime.LockOSThread() // never unlocked, so that the thread ends with its goroutine
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return err
 	}
@@ -394,11 +393,11 @@ func listenAlone(ctx context.Context, network, address string, mptcp, wantTCP6 b
 		return err
 	}
 	defer func() { _ = listener.Close() }()
-	root, err := OpenAt("/proc")
+	proc, err := OpenAt("/proc")
 	if err != nil {
 		return err
 	}
-	p, err := root.unverified("thread-self")
+	p, err := proc.unverified("thread-self")
 	if err != nil {
 		return err
 	}
@@ -418,9 +417,9 @@ func FuzzStatus(f *testing.F) {
 	f.Add("CapEff:\tffffffffffffffffffff\n")
 	f.Add("CapEff:")
 	f.Fuzz(func(t *testing.T, status string) {
-		if capabilities, err := decodeCapabilities(status); err == nil && capabilities != 0 && !strings.Contains(status, "CapEff:") {
+		if capabilities, err := parseCapabilities(status); err == nil && capabilities != 0 && !strings.Contains(status, "CapEff:") {
 			t.Errorf("%x of %q", capabilities, status)
 		}
-		hides(strings.Split(status, ","), 1, []int{2})
+		optionsHide(strings.Split(status, ","), 1, []int{2})
 	})
 }

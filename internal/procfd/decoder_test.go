@@ -13,8 +13,7 @@ const (
 	other = "99990000000000000000000000000000000000000000000000000000000000bb"
 )
 
-// fds is the listing of a process's descriptors: a number for a socket, any other text as it is, empty for a
-// link that could not be read.
+// fds returns the listing of a process's descriptors with these link targets. An empty target is an unreadable link.
 func fds(pid int, targets ...string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "/proc/%d/fd:\ntotal 0\n", pid)
@@ -55,11 +54,11 @@ func TestDecoder(t *testing.T) {
 		unknown          bool
 	}{
 		{name: "nothing", unknown: true},
-		{name: "more processes than are believed", stdout: self + cgroups("0::/docker/"+id, 9) + manyProcesses(), unknown: true},
+		{name: "more processes than the limit", stdout: self + cgroups("0::/docker/"+id, 9) + manyProcesses(), unknown: true},
 		{name: "no cgroups", stdout: self + fds(1, "socket:[5]"), unknown: true},
 		{name: "an error text", stdout: "sh: cannot fork", unknown: true},
 		{
-			name:     "every process of a container with PIDs of its own",
+			name:     "container with its own PID namespace",
 			stdout:   self + cgroups("0::/docker/"+id, 1, 7, 9) + fds(1, "socket:[5]", "pipe:[3]") + fds(7, "socket:[5]", "socket:[6]") + lister,
 			inodes:   []uint64{5, 6},
 			readable: 2,
@@ -78,7 +77,7 @@ func TestDecoder(t *testing.T) {
 			readable: 1,
 		},
 		{
-			name: "the host's PIDs, cgroup namespace of its own",
+			name: "the host's PIDs, own cgroup namespace",
 			stdout: self + cgroups("0::/", 9, 40) + cgroups("0::/nested", 41) + cgroups("0::/../"+other, 50) + cgroups("0::/../../init.scope", 1) +
 				fds(1, "socket:[1]") + fds(40, "socket:[5]") + fds(41, "socket:[7]") + fds(50, "socket:[6]") + lister,
 			inodes:   []uint64{5, 7},
@@ -103,7 +102,7 @@ func TestDecoder(t *testing.T) {
 			denied: 1,
 		},
 		{
-			name:   "a process that ended meanwhile",
+			name:   "a process that exited meanwhile",
 			stdout: self + cgroups("0::/docker/"+id, 1, 7, 9) + fds(1, "socket:[5]") + lister,
 			stderr: "ls: /proc/7/fd: No such file or directory\n",
 			inodes: []uint64{5}, readable: 2,
@@ -115,7 +114,7 @@ func TestDecoder(t *testing.T) {
 			readable: 1,
 		},
 		{
-			name:     "targets that are no sockets",
+			name:     "targets that are not sockets",
 			stdout:   self + cgroups("0::/docker/"+id, 1, 9) + fds(1, "socket:[x]", "socket:[99999999999999999999]", "/tmp/socket:[7]", "socket:[8") + lister,
 			inodes:   []uint64{8},
 			readable: 1,
@@ -147,12 +146,12 @@ func FuzzDecoder(f *testing.F) {
 		d := NewDecoder(id)
 		_, _ = d.Output.Write([]byte(stdout))
 		_, _ = d.Errors.Write([]byte(stderr))
-		owners, ok := d.OwnedSockets()
-		if !ok && (owners.Readable != 0 || owners.Denied != 0 || owners.Inodes != nil) {
-			t.Errorf("owners %+v that are not known", owners)
+		sockets, ok := d.OwnedSockets()
+		if !ok && (sockets.Readable != 0 || sockets.Denied != 0 || sockets.Inodes != nil) {
+			t.Errorf("sockets %+v beside ok = false", sockets)
 		}
-		if strings.Count(stdout, "socket:[") < len(owners.Inodes) {
-			t.Errorf("%d inodes in %q", len(owners.Inodes), stdout)
+		if strings.Count(stdout, "socket:[") < len(sockets.Inodes) {
+			t.Errorf("%d inodes in %q", len(sockets.Inodes), stdout)
 		}
 	})
 }
