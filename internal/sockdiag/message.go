@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/mdlayher/netlink"
 
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// getSock is TCPDIAG_GETSOCK of include/uapi/linux/inet_diag.h. It is older than SOCK_DIAG_BY_FAMILY, which takes
-// one family at a time, and dumps both in one walk (inet_diag_dump_compat).
+// getSock is TCPDIAG_GETSOCK of include/uapi/linux/inet_diag.h. It is older than SOCK_DIAG_BY_FAMILY and dumps both
+// address families in one walk (inet_diag_dump_compat). SOCK_DIAG_BY_FAMILY takes one family at a time.
 const getSock = 18
 
 // struct inet_diag_req: 4 bytes family, src_len, dst_len, ext; 48 bytes id; 4 bytes states; 4 bytes dbs.
@@ -32,14 +31,14 @@ const (
 // Attributes of include/uapi/linux/inet_diag.h.
 const (
 	attributeInfo   = 2  // INET_DIAG_INFO
-	attributeCgroup = 21 // INET_DIAG_CGROUP_ID, since Linux 5.9, given without being asked for
+	attributeCgroup = 21 // INET_DIAG_CGROUP_ID, since Linux 5.9, sent without a request
 )
 
-// request is a message that asks for a dump of sockets in these states, a bit for each.
-func request(states uint32, info bool) netlink.Message {
+// newRequest returns a message that requests a dump of the sockets in states, one bit for each.
+func newRequest(states uint32, withTCPInfo bool) netlink.Message {
 	data := make([]byte, requestSize)
-	data[0] = familyIPv4 // what else is looked at is the message's type
-	if info {
+	data[0] = familyIPv4 // the kernel ignores it: the message's type selects both families
+	if withTCPInfo {
 		data[requestExt] = 1 << (attributeInfo - 1)
 	}
 	binary.NativeEndian.PutUint32(data[requestStates:], states)
@@ -52,8 +51,8 @@ const (
 	messageState      = 1
 	messageLocalPort  = 4
 	messageRemotePort = 6
-	messageLocal      = 8  // 16 bytes, of which IPv4 takes the first 4
-	messageRemote     = 24 // the same
+	messageLocal      = 8  // 16 bytes; IPv4 uses the first 4
+	messageRemote     = 24 // like messageLocal
 	messageCookie     = 44
 	messageInode      = 68
 	messageSize       = 72
@@ -61,8 +60,8 @@ const (
 
 var errShort = errors.New("shorter than struct inet_diag_msg")
 
-// decode reads a struct inet_diag_msg and the attributes that follow it. The cookie is the same for the same socket
-// and for no other one (net/core/sock_diag.c).
+// decode decodes a struct inet_diag_msg and the attributes after it. The cookie identifies the socket: no other
+// socket has the same one (net/core/sock_diag.c).
 func decode(data []byte) (row socket.Socket, cookie uint64, err error) {
 	if len(data) < messageSize {
 		return socket.Socket{}, 0, fmt.Errorf("message of %d bytes: %w", len(data), errShort)
@@ -76,8 +75,8 @@ func decode(data []byte) (row socket.Socket, cookie uint64, err error) {
 		return socket.Socket{}, 0, fmt.Errorf("message of unknown address family %d", family)
 	}
 	row = socket.Socket{
-		Local:  addrPort(local, data[messageLocalPort:]),
-		Remote: addrPort(remote, data[messageRemotePort:]),
+		Local:  toAddrPort(local, data[messageLocalPort:]),
+		Remote: toAddrPort(remote, data[messageRemotePort:]),
 		Inode:  uint64(binary.NativeEndian.Uint32(data[messageInode:])),
 		State:  socket.State(data[messageState]),
 	}
@@ -87,8 +86,9 @@ func decode(data []byte) (row socket.Socket, cookie uint64, err error) {
 	return row, binary.NativeEndian.Uint64(data[messageCookie:]), nil
 }
 
-func addrPort(addr, port []byte) netip.AddrPort {
-	a, _ := netip.AddrFromSlice(addr) // of 4 or 16 bytes
+// toAddrPort converts an address of 4 or 16 bytes and a port, both in network byte order.
+func toAddrPort(addr, port []byte) netip.AddrPort {
+	a, _ := netip.AddrFromSlice(addr) // 4 and 16 bytes are always valid
 	return netip.AddrPortFrom(a.Unmap(), binary.BigEndian.Uint16(port))
 }
 
@@ -105,31 +105,11 @@ func decodeAttributes(data []byte, row *socket.Socket) error {
 		case attributeCgroup:
 			row.CgroupID = attributes.Uint64()
 		case attributeInfo:
-			row.TCPInfo = decodeInfo(value)
+			row.TCPInfo = decodeTCPInfo(value)
 		}
 	}
 	if err := attributes.Err(); err != nil {
 		return fmt.Errorf("attributes: %w", err)
 	}
 	return nil
-}
-
-// struct tcp_info of include/uapi/linux/tcp.h: offsets in bytes.
-const (
-	infoRTT      = 68  // u32, microseconds
-	infoReceived = 128 // u64
-	infoSent     = 200 // u64, since Linux 4.19
-	infoRepeated = 208 // u64, since Linux 4.19: those of infoSent that were sent again
-)
-
-// decodeInfo reads a struct tcp_info, which grows from kernel to kernel; nil if it is from before it had all of these.
-func decodeInfo(info []byte) *socket.TCPInfo {
-	if len(info) < infoRepeated+8 {
-		return nil
-	}
-	return &socket.TCPInfo{
-		RTT:      time.Duration(binary.NativeEndian.Uint32(info[infoRTT:])) * time.Microsecond,
-		Sent:     binary.NativeEndian.Uint64(info[infoSent:]) - binary.NativeEndian.Uint64(info[infoRepeated:]),
-		Received: binary.NativeEndian.Uint64(info[infoReceived:]),
-	}
 }

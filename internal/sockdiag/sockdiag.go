@@ -1,4 +1,4 @@
-// Package sockdiag reads the TCP sockets of a network namespace by inet_diag netlink (net/ipv4/inet_diag.c).
+// Package sockdiag reads the TCP sockets of a network namespace through inet_diag netlink (net/ipv4/inet_diag.c).
 package sockdiag
 
 import (
@@ -13,39 +13,40 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// netlinkInetDiag is NETLINK_INET_DIAG of include/uapi/linux/netlink.h, also called NETLINK_SOCK_DIAG.
+// netlinkInetDiag is NETLINK_INET_DIAG of include/uapi/linux/netlink.h, an alias of NETLINK_SOCK_DIAG.
 const netlinkInetDiag = 4
 
 const (
-	// maxSockets bounds the memory that one namespace can take.
+	// maxSockets bounds the memory that one network namespace can take.
 	maxSockets = 1 << 20
-	// attempts is how often a dump is made that comes back inconsistent or overrun.
-	attempts = 3
+	// maxAttempts bounds how often an inconsistent or overrun dump is repeated.
+	maxAttempts = 3
 )
 
 // Errors on which callers branch.
 var (
-	// ErrTooMany means that the namespace has more sockets than are read.
+	// ErrTooMany means that the network namespace has more sockets than Conn reads.
 	ErrTooMany = fmt.Errorf("more than %d sockets", maxSockets)
 	// ErrUnsupported means that the kernel has no inet_diag for TCP, or cannot load it: modules inet_diag and tcp_diag.
 	ErrUnsupported = errors.New("the kernel lacks inet_diag for TCP")
-	errTorn        = errors.New("the table changed while it was dumped")
-	errStray       = errors.New("the answer is to another request")
+
+	errDumpInterrupted = errors.New("the table changed during the dump") // NLM_F_DUMP_INTR
+	errSequence        = errors.New("answer to another request")
 )
 
-// Conn asks the kernel for the sockets of one network namespace. It is for one goroutine.
+// Conn queries the sockets of one network namespace. It must not be used concurrently.
 type Conn struct {
-	ctx  context.Context // bounds the life of a Conn, which is that of one reading
+	ctx  context.Context // a Conn lives for one reading, and ctx bounds that
 	dial func() (*netlink.Conn, error)
-	conn *netlink.Conn // nil where there is none without an answer that is not read to its end
+	conn *netlink.Conn // nil unless the last answer was read to its end
 }
 
-// Open returns a connection to the network namespace that the file refers to, such as /proc/<pid>/ns/net, or to
-// Outpost's own if it is nil. Another one takes CAP_SYS_ADMIN, one's own no capability. It ends with ctx, and must be
-// closed.
-func Open(ctx context.Context, namespace *os.File) (*Conn, error) {
-	c := &Conn{ctx: ctx, dial: func() (*netlink.Conn, error) { return dial(ctx, namespace) }}
-	return c, translate(c.open())
+// Open returns a connection to the network namespace that a file such as /proc/<pid>/ns/net refers to. If netns is
+// nil, it is Outpost's own. Another namespace requires CAP_SYS_ADMIN; Outpost's own requires no capability. ctx bounds
+// all requests. The caller must close the connection.
+func Open(ctx context.Context, netns *os.File) (*Conn, error) {
+	c := &Conn{ctx: ctx, dial: func() (*netlink.Conn, error) { return dial(ctx, netns) }}
+	return c, wrapError(c.connect())
 }
 
 // Close closes the connection.
@@ -58,34 +59,36 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Listening returns the listening sockets of both families: the kernel walks through these alone.
-func (c *Conn) Listeners() ([]socket.Socket, error) { return c.retry(1<<socket.Listen, false) }
-
-// All returns the listening, established and TIME_WAIT sockets of both families. The kernel walks through the hash
-// table of all namespaces once for both. With info, it is asked for the Info of connections too, which takes each
-// socket's lock. With ErrTooMany come as many sockets as are read.
-func (c *Conn) All(info bool) ([]socket.Socket, error) {
-	return c.retry(1<<socket.Listen|1<<socket.Established|1<<socket.TimeWait, info)
+// Listeners returns the listeners of both address families. The kernel walks only its table of listeners.
+func (c *Conn) Listeners() ([]socket.Socket, error) {
+	return c.dumpWithRetries(1<<socket.Listen, false)
 }
 
-// translate wraps an error. What an errno means of netlink, it does not mean of a file: ENOENT, for one, is the answer
-// to a question after a protocol that the kernel does not have (net/ipv4/inet_diag.c, inet_diag_lock_handler).
-func translate(err error) error {
+// All returns the listening, established and TIME_WAIT sockets of both address families. The kernel walks the hash
+// table of all namespaces once for both. With withTCPInfo it also returns the TCPInfo of connections, for which the
+// kernel takes each socket's lock. Together with ErrTooMany it returns the sockets up to the limit.
+func (c *Conn) All(withTCPInfo bool) ([]socket.Socket, error) {
+	return c.dumpWithRetries(1<<socket.Listen|1<<socket.Established|1<<socket.TimeWait, withTCPInfo)
+}
+
+// wrapError wraps an error. It hides the errno behind ErrUnsupported, because an errno of netlink differs in meaning from
+// one of a file: here, ENOENT means that the kernel lacks the protocol (net/ipv4/inet_diag.c, inet_diag_lock_handler).
+func wrapError(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EOPNOTSUPP):
-		return fmt.Errorf("%w: %v", ErrUnsupported, err) //nolint:errorlint // it must not be taken for another's
+		return fmt.Errorf("%w: %v", ErrUnsupported, err) //nolint:errorlint // errors.Is must not find the errno
 	}
 	return fmt.Errorf("inet_diag: %w", err)
 }
 
-// dial opens a socket in a namespace. The library enters it on a thread of its own, which dies if it cannot return.
-// The socket stays in the namespace in which it was made.
-func dial(ctx context.Context, namespace *os.File) (*netlink.Conn, error) {
+// dial opens a netlink socket in a network namespace. The library enters the namespace on a separate thread, which it
+// ends if it cannot return. The socket stays in the namespace that created it.
+func dial(ctx context.Context, netns *os.File) (*netlink.Conn, error) {
 	config := &netlink.Config{}
-	if namespace != nil {
-		config.NetNS = int(namespace.Fd())
+	if netns != nil {
+		config.NetNS = int(netns.Fd())
 	}
 	conn, err := netlink.Dial(netlinkInetDiag, config)
 	if err != nil {
@@ -99,46 +102,46 @@ func dial(ctx context.Context, namespace *os.File) (*netlink.Conn, error) {
 	return conn, nil
 }
 
-func (c *Conn) open() (err error) {
+func (c *Conn) connect() (err error) {
 	if c.conn == nil {
 		c.conn, err = c.dial()
 	}
 	return err
 }
 
-// retry makes a dump until one is whole. After one that failed each is made on a socket of its own: on the old one the
-// kernel may still be at the one that failed, the rest of which would be taken for the next.
-func (c *Conn) retry(states uint32, info bool) (sockets []socket.Socket, err error) {
-	for range attempts {
-		if sockets, err = c.dump(states, info); err == nil {
+// dumpWithRetries repeats a dump until it is consistent. After a failed dump it opens another netlink socket: on the
+// old one the kernel may still send the rest of the failed dump, which would be mistaken for the next.
+func (c *Conn) dumpWithRetries(states uint32, withTCPInfo bool) (sockets []socket.Socket, err error) {
+	for range maxAttempts {
+		if sockets, err = c.dump(states, withTCPInfo); err == nil {
 			return sockets, nil
 		}
-		_ = c.Close() // the error that matters is the dump's
-		if !errors.Is(err, errTorn) && !errors.Is(err, unix.ENOBUFS) || c.ctx.Err() != nil {
+		_ = c.Close() // the dump's error matters more
+		if !errors.Is(err, errDumpInterrupted) && !errors.Is(err, unix.ENOBUFS) || c.ctx.Err() != nil {
 			break
 		}
 	}
-	return sockets, translate(err)
+	return sockets, wrapError(err)
 }
 
-func (c *Conn) dump(states uint32, info bool) ([]socket.Socket, error) {
-	if err := c.open(); err != nil {
+func (c *Conn) dump(states uint32, withTCPInfo bool) ([]socket.Socket, error) {
+	if err := c.connect(); err != nil {
 		return nil, err
 	}
-	sent, err := c.conn.Send(request(states, info))
+	request, err := c.conn.Send(newRequest(states, withTCPInfo))
 	if err != nil {
 		return nil, err
 	}
 	var sockets []socket.Socket
-	seen := make(map[uint64]struct{}) // where the kernel takes up its walk again it may show a socket twice
+	seen := make(map[uint64]struct{}) // by cookie: the kernel may repeat a socket when it resumes its walk
 	for message, err := range c.conn.ReceiveIter() {
 		switch {
 		case err != nil:
 			return nil, err
-		case message.Header.Sequence != sent.Header.Sequence:
-			return nil, errStray
+		case message.Header.Sequence != request.Header.Sequence:
+			return nil, errSequence
 		case message.Header.Flags&netlink.DumpInterrupted != 0:
-			return nil, errTorn
+			return nil, errDumpInterrupted
 		case len(sockets) == maxSockets:
 			return sockets, ErrTooMany
 		}
@@ -146,7 +149,7 @@ func (c *Conn) dump(states uint32, info bool) ([]socket.Socket, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, again := seen[cookie]; !again {
+		if _, duplicate := seen[cookie]; !duplicate {
 			seen[cookie] = struct{}{}
 			sockets = append(sockets, row)
 		}

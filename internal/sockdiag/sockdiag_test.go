@@ -24,7 +24,7 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// message returns a struct inet_diag_msg with attributes (type and value) behind it.
+// message returns a struct inet_diag_msg followed by attributes.
 func message(t testing.TB, row socket.Socket, family byte, cookie uint64, attributes ...netlink.Attribute) []byte {
 	t.Helper()
 	data := make([]byte, messageSize)
@@ -58,21 +58,21 @@ var compare = gocmp.Options{cmpopts.EquateComparable(netip.AddrPort{})}
 func TestDecode(t *testing.T) {
 	info := make([]byte, 232)
 	binary.NativeEndian.PutUint32(info[infoRTT:], 1500)
-	binary.NativeEndian.PutUint64(info[infoSent:], 13)
-	binary.NativeEndian.PutUint64(info[infoRepeated:], 3)
-	binary.NativeEndian.PutUint64(info[infoReceived:], 20)
+	binary.NativeEndian.PutUint64(info[infoBytesSent:], 13)
+	binary.NativeEndian.PutUint64(info[infoBytesRetrans:], 3)
+	binary.NativeEndian.PutUint64(info[infoBytesReceived:], 20)
 	v4, v6 := ends("10.0.0.1:80", "10.0.0.2:4000"), ends("[2001:db8::1]:80", "[2001:db8::2]:4000")
 	with := func(row socket.Socket, change func(*socket.Socket)) socket.Socket { change(&row); return row }
 	for name, test := range map[string]struct {
 		data []byte
 		want socket.Socket
 	}{
-		"IPv4":          {message(t, v4, familyIPv4, 9), v4},
-		"IPv6":          {message(t, v6, familyIPv6, 9), v6},
-		"IPv4 as IPv6":  {message(t, v4, familyIPv6, 9), v4},
-		"cgroup":        {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeCgroup, Data: number(1 << 40)}), with(v4, func(s *socket.Socket) { s.CgroupID = 1 << 40 })},
-		"unknown":       {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: 99, Data: number(1)}), v4},
-		"old, no bytes": {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: info[:208]}), v4},
+		"IPv4":               {message(t, v4, familyIPv4, 9), v4},
+		"IPv6":               {message(t, v6, familyIPv6, 9), v6},
+		"IPv4 as IPv6":       {message(t, v4, familyIPv6, 9), v4},
+		"cgroup":             {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeCgroup, Data: number(1 << 40)}), with(v4, func(s *socket.Socket) { s.CgroupID = 1 << 40 })},
+		"unknown":            {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: 99, Data: number(1)}), v4},
+		"kernel before 4.19": {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: info[:208]}), v4},
 		"info": {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: info}), with(v4, func(s *socket.Socket) {
 			s.TCPInfo = &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: 10, Received: 20}
 		})},
@@ -124,11 +124,11 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// answer is one answer of the kernel: the datagrams of a dump, each of some messages.
+// answer is the kernel's answer to one request: the datagrams of a dump, each with its messages.
 type answer [][]netlink.Message
 
-// kernel gives each socket that is opened the next answer, or an error in its place. An answer's messages have the
-// sequence number of the request, unless they have one.
+// kernel returns a dial function. Each connection gets the next answer, or an error in its place. Messages without a
+// sequence number get that of the request.
 func kernel(answers ...any) func() (*netlink.Conn, error) {
 	return func() (*netlink.Conn, error) {
 		next := answers[0]
@@ -163,8 +163,8 @@ func rows(t testing.TB, flags netlink.HeaderFlags, cookies ...uint64) answer {
 	return answer{append(messages, netlink.Message{Header: netlink.Header{Type: netlink.Done, Flags: netlink.Multi}, Data: make([]byte, 4)})}
 }
 
-func TestDumpsThatGoWrong(t *testing.T) {
-	torn := func() answer { return rows(t, netlink.DumpInterrupted, 1) }
+func TestInconsistentDumpsAreRepeated(t *testing.T) {
+	interrupted := func() answer { return rows(t, netlink.DumpInterrupted, 1) }
 	late := rows(t, 0, 1)
 	late[0][0].Header.Sequence = 1 << 31
 	short := answer{{{Header: netlink.Header{Type: 20, Flags: netlink.Multi}, Data: make([]byte, 10)}, {Header: netlink.Header{Type: netlink.Done, Flags: netlink.Multi}, Data: make([]byte, 4)}}}
@@ -173,15 +173,15 @@ func TestDumpsThatGoWrong(t *testing.T) {
 		rows    int
 		err     error
 	}{
-		"good":                     {[]any{rows(t, 0, 1, 2)}, 2, nil},
-		"a socket twice":           {[]any{rows(t, 0, 1, 2, 1)}, 2, nil},
-		"interrupted once":         {[]any{torn(), rows(t, 0, 1, 2)}, 2, nil},
-		"interrupted always":       {[]any{torn(), torn(), torn()}, 0, errTorn},
-		"overrun once":             {[]any{unix.ENOBUFS, rows(t, 0, 1)}, 1, nil},
-		"overrun always":           {[]any{unix.ENOBUFS, unix.ENOBUFS, unix.ENOBUFS}, 0, unix.ENOBUFS},
-		"malformed":                {[]any{short}, 0, errShort},
-		"not permitted, not again": {[]any{unix.EPERM}, 0, unix.EPERM},
-		"of an earlier request":    {[]any{late}, 0, errStray},
+		"consistent":                   {[]any{rows(t, 0, 1, 2)}, 2, nil},
+		"a socket twice":               {[]any{rows(t, 0, 1, 2, 1)}, 2, nil},
+		"interrupted once":             {[]any{interrupted(), rows(t, 0, 1, 2)}, 2, nil},
+		"interrupted always":           {[]any{interrupted(), interrupted(), interrupted()}, 0, errDumpInterrupted},
+		"overrun once":                 {[]any{unix.ENOBUFS, rows(t, 0, 1)}, 1, nil},
+		"overrun always":               {[]any{unix.ENOBUFS, unix.ENOBUFS, unix.ENOBUFS}, 0, unix.ENOBUFS},
+		"malformed":                    {[]any{short}, 0, errShort},
+		"not permitted, not repeated":  {[]any{unix.EPERM}, 0, unix.EPERM},
+		"answer to an earlier request": {[]any{late}, 0, errSequence},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := (&Conn{ctx: t.Context(), dial: kernel(test.answers...)}).All(false)
@@ -192,8 +192,8 @@ func TestDumpsThatGoWrong(t *testing.T) {
 	}
 }
 
-// What inet_diag says of Outpost's own namespace is what /proc/net says.
-func TestDumpOwnNamespace(t *testing.T) {
+// inet_diag and /proc/net report the same sockets of Outpost's own network namespace.
+func TestDumpMatchesProcNet(t *testing.T) {
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -236,7 +236,7 @@ func TestDumpOwnNamespace(t *testing.T) {
 	decoder := procnet.NewDecoder(binary.NativeEndian)
 	_, _ = decoder.Write(text)
 	want := mine(decoder.Table().Sockets)
-	got, err := dumpOf(t.Context(), nil, true)
+	got, err := dumpNetNS(t.Context(), nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,17 +253,17 @@ func TestDumpOwnNamespace(t *testing.T) {
 	}
 }
 
-func dumpOf(ctx context.Context, namespace *os.File, info bool) ([]socket.Socket, error) {
-	conn, err := Open(ctx, namespace)
+func dumpNetNS(ctx context.Context, netns *os.File, withTCPInfo bool) ([]socket.Socket, error) {
+	conn, err := Open(ctx, netns)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = conn.Close() }()
-	return conn.All(info)
+	return conn.All(withTCPInfo)
 }
 
-// The listeners alone, and all through the same connection afterwards.
-func TestListening(t *testing.T) {
+// Listeners returns only listeners, and All works on the same connection afterwards.
+func TestListenersThenAll(t *testing.T) {
 	var config net.ListenConfig
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
 		listener, err := config.Listen(t.Context(), "tcp", address)
@@ -277,30 +277,30 @@ func TestListening(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	listening, err := conn.Listeners()
-	if err != nil || len(listening) < 2 || slices.ContainsFunc(listening, func(s socket.Socket) bool { return s.State != socket.Listen }) {
-		t.Errorf("%v, %v", listening, err)
+	listeners, err := conn.Listeners()
+	if err != nil || len(listeners) < 2 || slices.ContainsFunc(listeners, func(s socket.Socket) bool { return s.State != socket.Listen }) {
+		t.Errorf("%v, %v", listeners, err)
 	}
-	if all, err := conn.All(false); err != nil || len(all) < len(listening) {
+	if all, err := conn.All(false); err != nil || len(all) < len(listeners) {
 		t.Errorf("%v, %v", all, err)
 	}
 }
 
-func TestDumpOfAClosedDescriptor(t *testing.T) {
+func TestClosedDescriptorIsAnError(t *testing.T) {
 	file, err := os.Open("/proc/self/ns/net")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = file.Close()
-	if _, err := dumpOf(t.Context(), file, false); err == nil {
+	if _, err := dumpNetNS(t.Context(), file, false); err == nil {
 		t.Error("no error")
 	}
 }
 
-func TestDumpAfterItsDeadline(t *testing.T) {
+func TestDumpHonoursDeadline(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
 	defer cancel()
-	if _, err := dumpOf(ctx, nil, false); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := dumpNetNS(ctx, nil, false); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }
@@ -315,14 +315,14 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// A kernel without the module is no error of a file.
-func TestUnsupported(t *testing.T) {
+// A kernel without the module yields ErrUnsupported, not a file error.
+func TestUnsupportedKernel(t *testing.T) {
 	for _, errno := range []error{unix.ENOENT, unix.EPROTONOSUPPORT, unix.EOPNOTSUPP} {
-		if err := translate(errno); !errors.Is(err, ErrUnsupported) || errors.Is(err, os.ErrNotExist) {
+		if err := wrapError(errno); !errors.Is(err, ErrUnsupported) || errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%v: %v", errno, err)
 		}
 	}
-	if err := translate(unix.EPERM); !errors.Is(err, os.ErrPermission) || translate(nil) != nil {
+	if err := wrapError(unix.EPERM); !errors.Is(err, os.ErrPermission) || wrapError(nil) != nil {
 		t.Errorf("%v", err)
 	}
 }

@@ -1,0 +1,35 @@
+package sockdiag
+
+import (
+	"encoding/binary"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// Offsets in struct tcp_info of include/uapi/linux/tcp.h, in bytes. Numbers are in the machine's byte order.
+const (
+	infoRTT           = unsafe.Offsetof(unix.TCPInfo{}.Rtt)            // u32, microseconds
+	infoBytesReceived = unsafe.Offsetof(unix.TCPInfo{}.Bytes_received) // u64
+	infoBytesSent     = unsafe.Offsetof(unix.TCPInfo{}.Bytes_sent)     // u64, since Linux 4.19, with retransmissions
+	infoBytesRetrans  = unsafe.Offsetof(unix.TCPInfo{}.Bytes_retrans)  // u64, since Linux 4.19
+
+	// minInfoSize is the size of the shortest struct tcp_info that contains all of these fields.
+	minInfoSize = int(infoBytesRetrans) + 8
+)
+
+// decodeTCPInfo decodes a struct tcp_info. The struct grows from kernel to kernel. The result is nil if the kernel is
+// older than one of the fields.
+func decodeTCPInfo(info []byte) *socket.TCPInfo {
+	if len(info) < minInfoSize {
+		return nil
+	}
+	return &socket.TCPInfo{
+		RTT:      time.Duration(binary.NativeEndian.Uint32(info[infoRTT:])) * time.Microsecond,
+		Sent:     binary.NativeEndian.Uint64(info[infoBytesSent:]) - binary.NativeEndian.Uint64(info[infoBytesRetrans:]),
+		Received: binary.NativeEndian.Uint64(info[infoBytesReceived:]),
+	}
+}
