@@ -15,7 +15,7 @@ func split(chunks ...string) (got []string, rest string) {
 	return got, string(w.Partial())
 }
 
-func TestWriter(t *testing.T) {
+func TestWriterSplitsLines(t *testing.T) {
 	long := strings.Repeat("x", MaxLength)
 	tests := []struct {
 		name   string
@@ -40,7 +40,7 @@ func TestWriter(t *testing.T) {
 	}
 }
 
-func TestWriterReset(t *testing.T) {
+func TestResetDropsPartialLine(t *testing.T) {
 	var got []string
 	w := Writer{Line: func(line []byte) { got = append(got, string(line)) }}
 	_, _ = w.Write([]byte("gone"))

@@ -10,10 +10,10 @@ import (
 	"slices"
 )
 
-// Address is one of a network namespace's own addresses.
+// Address is an address of a network namespace's own interfaces.
 type Address struct {
 	Addr netip.Addr
-	// Interface is empty if it is unknown: if no route says it, or if two interfaces answer to it.
+	// Interface is empty if it is unknown: no route names it, or two interfaces have the address.
 	Interface string
 }
 
@@ -25,19 +25,23 @@ const (
 	maxAddressRows = 1 << 24
 )
 
-// DecodeAddresses returns the addresses of a network namespace at which others reach it: IPv4 before IPv6,
-// each ascending, none twice. It reads three files of /proc/<pid>/net, and takes nil for one that does not
-// exist: fib_trie for the IPv4 addresses, if_inet6 for the IPv6 addresses and their interfaces, and route for
-// the interfaces of the IPv4 addresses. Left out are 127.0.0.0/8, ::1, IPv6 link-local addresses and those that
-// the kernel has not, or not yet, found to be unique on their link.
+// DecodeAddresses returns the addresses at which others reach a network namespace: IPv4 before IPv6, ascending and
+// without duplicates. It reads three files of /proc/<pid>/net; a reader is nil if the file does not exist:
 //
-// order is the byte order of the kernel that printed route. What could be decoded is returned beside the error.
+//   - fib_trie for the IPv4 addresses
+//   - route for the interfaces of the IPv4 addresses
+//   - if_inet6 for the IPv6 addresses and their interfaces
+//
+// It omits 127.0.0.0/8, ::1 and IPv6 link-local addresses. It also omits IPv6 addresses that duplicate address
+// detection has rejected or not yet accepted.
+//
+// order is the byte order of the kernel that printed route. Together with an error it returns what it could decode.
 func DecodeAddresses(fibTrie, route, ifInet6 io.Reader, order binary.ByteOrder) ([]Address, error) {
-	found := interfaces[netip.Addr]{}
-	routes := directRoutes{words: wordOrderOf(order), interfaces: interfaces[netip.Prefix]{}}
-	trie := trieWalk{local: func(addr netip.Addr) error { return found.claim(addr, routes.interfaceOf(addr)) }}
-	inet6 := inet6Rows{own: found.claim}
-	err := errors.Join( // route first: trie asks for what it said
+	found := interfaceNames[netip.Addr]{}
+	routes := directRoutes{words: newWordOrder(order), interfaces: interfaceNames[netip.Prefix]{}}
+	trie := fibTrieDecoder{addLocal: func(addr netip.Addr) error { return found.add(addr, routes.interfaceFor(addr)) }}
+	inet6 := inet6Decoder{add: found.add}
+	err := errors.Join( // route first: the trie decoder looks up interfaces in it
 		decodeFile("route", route, routes.decode),
 		decodeFile("fib_trie", fibTrie, trie.decode),
 		decodeFile("if_inet6", ifInet6, inet6.decode),
@@ -55,7 +59,7 @@ func decodeFile(name string, r io.Reader, decode func(row []byte) error) error {
 	return nil
 }
 
-func sortAddresses(found interfaces[netip.Addr]) []Address {
+func sortAddresses(found interfaceNames[netip.Addr]) []Address {
 	addresses := make([]Address, 0, len(found))
 	for _, addr := range slices.SortedFunc(maps.Keys(found), netip.Addr.Compare) {
 		addresses = append(addresses, Address{Addr: addr, Interface: found[addr]})
@@ -63,10 +67,11 @@ func sortAddresses(found interfaces[netip.Addr]) []Address {
 	return addresses
 }
 
-// interfaces tells the interface of an address or of a route: empty if none is known, or more than one.
-type interfaces[K comparable] map[K]string
+// interfaceNames maps an address or a route to its interface. The name is empty if it is unknown or ambiguous.
+type interfaceNames[K comparable] map[K]string
 
-func (m interfaces[K]) claim(key K, name string) error {
+// add stores the interface of key. A second, different interface makes the name ambiguous.
+func (m interfaceNames[K]) add(key K, name string) error {
 	known, ok := m[key]
 	if !ok && len(m) == maxAddresses {
 		return fmt.Errorf("%w: more than %d", errTooMany, maxAddresses)
@@ -81,4 +86,4 @@ func (m interfaces[K]) claim(key K, name string) error {
 // maxInterfaceName is IFNAMSIZ without its terminator (include/uapi/linux/if.h).
 const maxInterfaceName = 15
 
-var errInterface = fmt.Errorf("interface's name is longer than %d bytes", maxInterfaceName)
+var errInterface = fmt.Errorf("interface name is longer than %d bytes", maxInterfaceName)

@@ -20,12 +20,12 @@ import (
 
 const routeHeader = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT                                                       \n"
 
-// routeRow is a row as fib_route_seq_show prints it.
+// routeRow returns a row as fib_route_seq_show prints it.
 func routeRow(name, destination, gateway, flags, mask string) string {
 	return fmt.Sprintf("%-127s\n", fmt.Sprintf("%s\t%s\t%s\t%s\t0\t0\t0\t%s\t0\t0\t0", name, destination, gateway, flags, mask))
 }
 
-// trie is one table with each of leaves as a local address.
+// trie returns a table with each of leaves as a local address.
 func trie(table string, leaves ...string) string {
 	var text strings.Builder
 	text.WriteString(table + ":\n  +-- 0.0.0.0/0 3 0 5\n")
@@ -35,12 +35,12 @@ func trie(table string, leaves ...string) string {
 	return text.String()
 }
 
-// inet6Row is a row as if6_seq_show prints it.
+// inet6Row returns a row as if6_seq_show prints it.
 func inet6Row(addr, scope, flags, name string) string {
 	return fmt.Sprintf("%x 02 40 %s %s %8s\n", netip.MustParseAddr(addr).As16(), scope, flags, name)
 }
 
-// orNil is the reader of a file that does not exist if text is empty.
+// orNil returns nil, for a file that does not exist, if text is empty.
 func orNil(text string) io.Reader {
 	if text == "" {
 		return nil
@@ -66,7 +66,7 @@ func TestDecodeAddresses(t *testing.T) {
 		want      []string
 	}{
 		{name: "no files"},
-		{name: "loopback alone", fibTrie: trie("Local", "127.0.0.1", "127.1.2.3"), route: routeHeader, ifInet6: inet6Row("::1", "10", "80", "lo")},
+		{name: "only loopback", fibTrie: trie("Local", "127.0.0.1", "127.1.2.3"), route: routeHeader, ifInet6: inet6Row("::1", "10", "80", "lo")},
 		{
 			name:    "bridges",
 			fibTrie: trie("Local", "172.17.0.1", "172.18.0.1", "192.0.2.10"),
@@ -98,7 +98,7 @@ func TestDecodeAddresses(t *testing.T) {
 			want:    []string{"9.0.0.1", "10.0.0.1", "192.0.2.10"},
 		},
 		{
-			name: "routes that are no address",
+			name: "routes that are not addresses",
 			fibTrie: "Id 100:\n  |-- 10.7.0.0\n     /16 link UNICAST\nMain:\n  |-- 192.0.2.0\n     /24 host LOCAL\n     /24 link UNICAST\n" +
 				"  |-- 192.0.2.255\n     /32 link BROADCAST\n  |-- 203.0.113.1\n     /32 universe UNREACHABLE\n     /32 scope=7 type 14\n" +
 				"  |-- 192.0.2.1\n     /32 link UNICAST\n     /32 host LOCAL tos=16\n",
@@ -114,7 +114,7 @@ func TestDecodeAddresses(t *testing.T) {
 			want: []string{"10.1.2.3 host", "10.1.9.1 narrow", "10.9.9.9 wide", "198.51.100.7"},
 		},
 		{
-			name:    "routes that say nothing of an interface",
+			name:    "routes without a usable interface",
 			fibTrie: trie("Local", "192.0.2.10"),
 			route: routeHeader +
 				routeRow("tun0", "00000000", "00000000", "0001", "00000000") +
@@ -156,7 +156,7 @@ func TestDecodeAddresses(t *testing.T) {
 			want: []string{"2001:db8::1"},
 		},
 		{
-			name:    "wide index and a name with a wide blank",
+			name:    "long index and a name with a Unicode space",
 			ifInet6: "20010db8000000000000000000000001 1e240 40 00 80 a\u2003b\n",
 			want:    []string{"2001:db8::1 a\u2003b"},
 		},
@@ -178,14 +178,14 @@ func TestDecodeAddresses(t *testing.T) {
 	}
 }
 
-// Each text is malformed, and has a good row before and behind what is wrong with it.
-func TestDecodeAddressesMalformed(t *testing.T) {
-	trieOf := func(wrong string) string { return trie("Local", "192.0.2.1") + wrong + trie("Main", "192.0.2.2") }
-	routeOf := func(wrong string) string {
+// Each text has a valid row before and after its malformed part. Both are returned together with the error.
+func TestDecodeAddressesSkipsMalformedRows(t *testing.T) {
+	badTrie := func(wrong string) string { return trie("Local", "192.0.2.1") + wrong + trie("Main", "192.0.2.2") }
+	badRoute := func(wrong string) string {
 		return routeHeader + routeRow("eth0", "000200C0", "00000000", "0001", "FEFFFFFF") + wrong +
 			routeRow("eth1", "020200C0", "00000000", "0001", "FEFFFFFF")
 	}
-	inet6Of := func(wrong string) string {
+	badInet6 := func(wrong string) string {
 		return inet6Row("2001:db8::1", "00", "80", "eth0") + wrong + inet6Row("2001:db8::2", "00", "80", "eth1")
 	}
 	const long16 = "br-0123456789abc"
@@ -194,37 +194,37 @@ func TestDecodeAddressesMalformed(t *testing.T) {
 		fibTrie, route, ifInet6 string
 		want                    string
 	}{
-		{name: "command's complaint", fibTrie: trieOf("cat: cannot open\n"), want: `fib_trie: line 5 "cat: cannot open": neither a table`},
-		{name: "empty line", fibTrie: trieOf("\n"), want: errTrieRow.Error()},
-		{name: "leaf is no address", fibTrie: trieOf("  |-- 192.0.2.300\n"), want: errTrieLeaf.Error()},
-		{name: "leaf is IPv6", fibTrie: trieOf("  |-- ::1\n"), want: errTrieLeaf.Error()},
-		{name: "route below no leaf", fibTrie: trieOf("  |-- 192.0.2\n     /32 host LOCAL\n"), want: "fib_trie: 2 malformed lines, the first: line 5"},
-		{name: "route below a node", fibTrie: trieOf("  +-- 192.0.2.0/24 2 0 2\n     /32 host LOCAL\n"), want: errNoLeaf.Error()},
-		{name: "route of two fields", fibTrie: trieOf("  |-- 192.0.2.9\n     /32 host\n     /32 host LOCAL\n"), want: "2 malformed lines"},
-		{name: "short route", route: routeOf("eth0\t000200C0\t00000000\n"), want: "route: line 3"},
-		{name: "name too long", route: routeOf(routeRow(long16, "000200C0", "00000000", "0001", "00FFFFFF")), want: errInterface.Error()},
-		{name: "destination too short", route: routeOf(routeRow("x", "0200C0", "00000000", "0001", "00FFFFFF")), want: errRouteWord.Error()},
-		{name: "destination too long", route: routeOf(routeRow("x", "0000200C0", "00000000", "0001", "00FFFFFF")), want: errRouteWord.Error()},
-		{name: "gateway no hex", route: routeOf(routeRow("x", "000200C0", "0000000G", "0001", "00FFFFFF")), want: errRouteWord.Error()},
-		{name: "mask no hex", route: routeOf(routeRow("x", "000200C0", "00000000", "0001", "-0FFFFFF")), want: errRouteWord.Error()},
-		{name: "mask with a hole", route: routeOf(routeRow("x", "000200C0", "00000000", "0001", "FF00FFFF")), want: errRoutePrefix.Error()},
-		{name: "mask of the other byte order", route: routeOf(routeRow("x", "AC110000", "00000000", "0001", "FFFF0000")), want: errRoutePrefix.Error()},
-		{name: "destination beyond its mask", route: routeOf(routeRow("x", "010200C0", "00000000", "0001", "00FFFFFF")), want: errRoutePrefix.Error()},
-		{name: "flags no hex", route: routeOf(routeRow("x", "000200C0", "00000000", "U", "00FFFFFF")), want: errRouteFlags.Error()},
-		{name: "five fields", ifInet6: inet6Of("20010db8000000000000000000000009 02 40 00 80\n"), want: "if_inet6: line 2"},
-		{name: "seven fields", ifInet6: inet6Of(inet6Row("2001:db8::9", "00", "80", "a b")), want: errInet6Fields.Error()},
-		{name: "address too short", ifInet6: inet6Of("20010db80000000000000000000009 02 40 00 80 eth0\n"), want: errInet6Address.Error()},
-		{name: "address no hex", ifInet6: inet6Of("20010db800000000000000000000000g 02 40 00 80 eth0\n"), want: errInet6Address.Error()},
-		{name: "scope no hex", ifInet6: inet6Of(inet6Row("2001:db8::9", "x", "80", "eth0")), want: errInet6Number.Error()},
-		{name: "flags too long", ifInet6: inet6Of(inet6Row("2001:db8::9", "00", "000000080", "eth0")), want: errInet6Number.Error()},
-		{name: "IPv6 name too long", ifInet6: inet6Of(inet6Row("2001:db8::9", "00", "80", long16)), want: errInterface.Error()},
+		{name: "error message of a command", fibTrie: badTrie("cat: cannot open\n"), want: `fib_trie: line 5 "cat: cannot open": neither a table`},
+		{name: "empty line", fibTrie: badTrie("\n"), want: errTrieRow.Error()},
+		{name: "leaf is not an address", fibTrie: badTrie("  |-- 192.0.2.300\n"), want: errTrieLeaf.Error()},
+		{name: "leaf is IPv6", fibTrie: badTrie("  |-- ::1\n"), want: errTrieLeaf.Error()},
+		{name: "route below no leaf", fibTrie: badTrie("  |-- 192.0.2\n     /32 host LOCAL\n"), want: "fib_trie: 2 malformed lines, the first: line 5"},
+		{name: "route below a node", fibTrie: badTrie("  +-- 192.0.2.0/24 2 0 2\n     /32 host LOCAL\n"), want: errNoLeaf.Error()},
+		{name: "route of two fields", fibTrie: badTrie("  |-- 192.0.2.9\n     /32 host\n     /32 host LOCAL\n"), want: "2 malformed lines"},
+		{name: "short route", route: badRoute("eth0\t000200C0\t00000000\n"), want: "route: line 3"},
+		{name: "name too long", route: badRoute(routeRow(long16, "000200C0", "00000000", "0001", "00FFFFFF")), want: errInterface.Error()},
+		{name: "destination too short", route: badRoute(routeRow("x", "0200C0", "00000000", "0001", "00FFFFFF")), want: errRouteWord.Error()},
+		{name: "destination too long", route: badRoute(routeRow("x", "0000200C0", "00000000", "0001", "00FFFFFF")), want: errRouteWord.Error()},
+		{name: "gateway not hexadecimal", route: badRoute(routeRow("x", "000200C0", "0000000G", "0001", "00FFFFFF")), want: errRouteWord.Error()},
+		{name: "mask not hexadecimal", route: badRoute(routeRow("x", "000200C0", "00000000", "0001", "-0FFFFFF")), want: errRouteWord.Error()},
+		{name: "mask with a hole", route: badRoute(routeRow("x", "000200C0", "00000000", "0001", "FF00FFFF")), want: errRoutePrefix.Error()},
+		{name: "mask of the other byte order", route: badRoute(routeRow("x", "AC110000", "00000000", "0001", "FFFF0000")), want: errRoutePrefix.Error()},
+		{name: "destination beyond its mask", route: badRoute(routeRow("x", "010200C0", "00000000", "0001", "00FFFFFF")), want: errRoutePrefix.Error()},
+		{name: "flags not hexadecimal", route: badRoute(routeRow("x", "000200C0", "00000000", "U", "00FFFFFF")), want: errRouteFlags.Error()},
+		{name: "five fields", ifInet6: badInet6("20010db8000000000000000000000009 02 40 00 80\n"), want: "if_inet6: line 2"},
+		{name: "seven fields", ifInet6: badInet6(inet6Row("2001:db8::9", "00", "80", "a b")), want: errInet6Fields.Error()},
+		{name: "address too short", ifInet6: badInet6("20010db80000000000000000000009 02 40 00 80 eth0\n"), want: errInet6Address.Error()},
+		{name: "address not hexadecimal", ifInet6: badInet6("20010db800000000000000000000000g 02 40 00 80 eth0\n"), want: errInet6Address.Error()},
+		{name: "scope not hexadecimal", ifInet6: badInet6(inet6Row("2001:db8::9", "x", "80", "eth0")), want: errInet6Number.Error()},
+		{name: "flags too long", ifInet6: badInet6(inet6Row("2001:db8::9", "00", "000000080", "eth0")), want: errInet6Number.Error()},
+		{name: "IPv6 name too long", ifInet6: badInet6(inet6Row("2001:db8::9", "00", "80", long16)), want: errInterface.Error()},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			fibTrie, route, ifInet6 := test.fibTrie, test.route, test.ifInet6
 			want := []string{}
 			if fibTrie == "" && route != "" {
-				fibTrie = trieOf("")
+				fibTrie = badTrie("")
 			}
 			switch {
 			case route != "":
@@ -272,7 +272,7 @@ func TestDecodeAddressesStopsReading(t *testing.T) {
 	}
 }
 
-func TestDecodeAddressesTooMany(t *testing.T) {
+func TestDecodeAddressesIsBounded(t *testing.T) {
 	var fibTrie, route, ifInet6 strings.Builder
 	fibTrie.WriteString("Local:\n")
 	route.WriteString(routeHeader)
@@ -289,7 +289,7 @@ func TestDecodeAddressesTooMany(t *testing.T) {
 	}
 	for _, file := range []string{"fib_trie", "route", "if_inet6"} {
 		if !strings.Contains(err.Error(), file+": line ") {
-			t.Errorf("error %v does not speak of %s", err, file)
+			t.Errorf("error %v does not mention %s", err, file)
 		}
 	}
 	if last := (Address{Addr: netip.MustParseAddr("10.0.255.255"), Interface: "eth0"}); got[len(got)-1] != last {
@@ -297,9 +297,9 @@ func TestDecodeAddressesTooMany(t *testing.T) {
 	}
 }
 
-// The golden files were printed by a Linux 6.18 host: addresses-6.18 by the host itself, addresses-6.18-bridges
-// in a network namespace with docker0, br-0123456789ab, two interfaces in one network, and a policy rule, which
-// parts the Local table from Main.
+// The golden files come from a Linux 6.18 host. addresses-6.18 is the host's own namespace. addresses-6.18-bridges is a
+// namespace with docker0, br-0123456789ab, two interfaces in one network, and a policy rule, which separates the Local
+// table from Main.
 func TestDecodeAddressesGolden(t *testing.T) {
 	for _, name := range []string{"addresses-6.18", "addresses-6.18-bridges"} {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,7 @@ func BenchmarkDecoder(b *testing.B) {
 	d := NewDecoder(binary.LittleEndian)
 	for b.Loop() {
 		d.Reset()
-		const chunk = 32 << 10 // as the engine sends it
+		const chunk = 32 << 10 // the size of the engine's chunks
 		for rest := table; len(rest) > 0; rest = rest[min(chunk, len(rest)):] {
 			_, _ = d.Write(rest[:min(chunk, len(rest))])
 		}
@@ -36,8 +36,8 @@ func BenchmarkDecoder(b *testing.B) {
 	b.ReportMetric(float64(benchRows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
-// A decoder that has grown to the size of its tables allocates nothing.
-func TestDecoderAllocatesNothing(t *testing.T) {
+// A reused decoder allocates nothing once its buffers have the size of the table.
+func TestReusedDecoderAllocatesNothing(t *testing.T) {
 	table := established(benchRows)
 	d := NewDecoder(binary.LittleEndian)
 	allocations := testing.AllocsPerRun(5, func() {

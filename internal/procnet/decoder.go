@@ -1,5 +1,5 @@
-// Package procnet decodes the text of files below /proc/net: the tables tcp and tcp6, the counts of sockstat and
-// sockstat6, and the addresses of fib_trie, route and if_inet6.
+// Package procnet decodes files below /proc/net: the socket tables tcp and tcp6, the counters sockstat, sockstat6 and
+// protocols, and the addresses in fib_trie, route and if_inet6.
 package procnet
 
 import (
@@ -13,78 +13,79 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// Table is what a stream of tables held.
+// Table is the content of a stream of socket tables.
 type Table struct {
-	// Sockets has each socket once, in the order of the stream. A table that changes while it is read may
-	// show a row twice, because the kernel takes up its walk at a position, not at a row.
+	// Sockets contains each socket once, in the stream's order. The kernel may print a row twice if the table
+	// changes during the read, because it resumes its walk at a position, not at a row.
 	Sockets []socket.Socket
-	// IPv4 and IPv6 tell which tables were there: a table without rows still has its header.
+	// IPv4 and IPv6 report which tables the stream contained. A table without rows still has its header.
 	IPv4, IPv6 bool
-	// Malformed counts the rows that could not be decoded; FirstMalformed is the first one's *RowError.
+	// Malformed counts the rows that could not be decoded. FirstMalformed is the *RowError of the first one.
 	Malformed      int
 	FirstMalformed error
 }
 
-// RowError is a row that could not be decoded.
+// RowError is the error for a row that could not be decoded.
 type RowError struct {
 	Line int    // counted from 1 over the whole stream
-	Text string // the row's beginning
+	Text string // the beginning of the row
 	Err  error
 }
 
+// Error returns the line's number, its text and the cause.
 func (e *RowError) Error() string { return fmt.Sprintf("line %d %q: %v", e.Line, e.Text, e.Err) }
 
-// Unwrap returns the reason.
+// Unwrap returns the cause.
 func (e *RowError) Unwrap() error { return e.Err }
 
 var errCutShort = errors.New("cut short: the stream ends inside the row")
 
-// Decoder decodes the tables that are written to it: one of them, or both one after the other as
-// `cat /proc/net/tcp /proc/net/tcp6` prints them. Bad rows are counted and passed over. It must not be used
-// by several goroutines at once; one after the other may, after a Reset, and saves the growing of its buffers.
+// Decoder decodes the socket tables that are written to it: one table, or both in sequence as
+// `cat /proc/net/tcp /proc/net/tcp6` prints them. It counts malformed rows and skips them. A Decoder must not be used
+// concurrently. Reusing one after Reset saves the growth of its buffers.
 type Decoder struct {
 	lines lines.Writer
 	words wordOrder
-	seen  index
+	index rowIndex
 	table Table
 	line  int
 }
 
 // NewDecoder returns a decoder of tables printed by a kernel of the given byte order: the kernel prints
-// addresses as 32-bit words of its own order (net/ipv4/tcp_ipv4.c, get_tcp4_sock).
+// addresses as 32-bit words in its own order (net/ipv4/tcp_ipv4.c, get_tcp4_sock).
 func NewDecoder(order binary.ByteOrder) *Decoder {
-	d := &Decoder{words: wordOrderOf(order)}
+	d := &Decoder{words: newWordOrder(order)}
 	d.lines.Line = d.decode
 	return d
 }
 
-// Write takes the next bytes of the stream. It never fails.
+// Write decodes the next bytes of the stream. It never fails.
 func (d *Decoder) Write(p []byte) (int, error) { return d.lines.Write(p) }
 
-// Table returns what was decoded since the last Reset, in memory that the next Reset takes back. A row whose
-// newline has not arrived counts as malformed.
+// Table returns the rows decoded since the last Reset. The next Reset reuses its memory. A row without its newline
+// counts as malformed.
 func (d *Decoder) Table() Table {
 	table := d.table
-	if rest := d.lines.Partial(); len(rest) > 0 {
-		table.addMalformed(d.line+1, rest, errCutShort)
+	if partial := d.lines.Partial(); len(partial) > 0 {
+		table.addMalformed(d.line+1, partial, errCutShort)
 	}
 	return table
 }
 
-// DropRest forgets a row whose newline has not arrived.
+// DropPartialRow discards a row without its newline.
 func (d *Decoder) DropPartialRow() { d.lines.Reset() }
 
-// Reset makes d ready for another stream.
+// Reset prepares d for another stream.
 func (d *Decoder) Reset() {
 	d.lines.Reset()
-	d.seen.reset()
+	d.index.reset()
 	d.table = Table{Sockets: d.table.Sockets[:0]}
 	d.line = 0
 }
 
 func (d *Decoder) decode(line []byte) {
 	d.line++
-	if d.header(line) {
+	if d.decodeHeader(line) {
 		return
 	}
 	row, err := parseRow(line, d.words)
@@ -92,13 +93,13 @@ func (d *Decoder) decode(line []byte) {
 		d.table.addMalformed(d.line, line, err)
 		return
 	}
-	if d.seen.add(d.table.Sockets, row) {
+	if d.index.add(d.table.Sockets, row) {
 		d.table.append(row)
 	}
 }
 
-// header recognises the two header lines (tcp4_seq_show and tcp6_seq_show); they differ in one word.
-func (d *Decoder) header(line []byte) bool {
+// decodeHeader recognises the two header lines (tcp4_seq_show and tcp6_seq_show), which differ in one word.
+func (d *Decoder) decodeHeader(line []byte) bool {
 	if !bytes.HasPrefix(bytes.TrimLeft(line, " "), []byte("sl ")) {
 		return false
 	}
@@ -110,8 +111,8 @@ func (d *Decoder) header(line []byte) bool {
 	return true
 }
 
-// append doubles the list when it is full: append's own factor of 1.25 for long slices copies and clears the
-// list three times as often, which takes longer than decoding.
+// append doubles the slice when it is full. The built-in append grows long slices by 1.25, so it copies and clears
+// three times as often. That takes longer than decoding.
 func (t *Table) append(row socket.Socket) {
 	if len(t.Sockets) == cap(t.Sockets) {
 		t.Sockets = slices.Grow(t.Sockets, max(16, len(t.Sockets)))
@@ -122,7 +123,6 @@ func (t *Table) append(row socket.Socket) {
 func (t *Table) addMalformed(line int, text []byte, err error) {
 	t.Malformed++
 	if t.FirstMalformed == nil {
-		const quoted = 120
-		t.FirstMalformed = &RowError{Line: line, Text: string(text[:min(len(text), quoted)]), Err: err}
+		t.FirstMalformed = newRowError(line, text, err)
 	}
 }

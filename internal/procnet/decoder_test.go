@@ -22,7 +22,7 @@ const (
 	zero6   = "00000000000000000000000000000000"
 )
 
-// row4 is a row as tcp4_seq_show prints it.
+// row4 returns a row as tcp4_seq_show prints it.
 func row4(local, remote, state string, inode int) string {
 	return fmt.Sprintf("   0: %s %s %s 00000000:00000000 00:00000000 00000000     0        0 %d%s", local, remote, state, inode, tail4)
 }
@@ -228,7 +228,7 @@ func TestDecoder(t *testing.T) {
 	}
 }
 
-func TestDecoderTakesAnyChunks(t *testing.T) {
+func TestDecoderAcceptsChunksOfAnySize(t *testing.T) {
 	text := header4 + row4("00000000:1F90", "00000000:0000", "0A", 1) + header6 + row6(zero6+":0050", zero6+":0000", "0A", 7)
 	want := decode(t, binary.LittleEndian, text)
 	for size := 1; size < len(text); size++ {
@@ -242,7 +242,7 @@ func TestDecoderTakesAnyChunks(t *testing.T) {
 	}
 }
 
-func TestDecoderQuotesTheFirstBadRow(t *testing.T) {
+func TestDecoderReportsFirstMalformedRow(t *testing.T) {
 	table := decode(t, binary.LittleEndian, header4+"nonsense\nmore\n")
 	var rowError *RowError
 	if !errors.As(table.FirstMalformed, &rowError) || rowError.Line != 2 || rowError.Text != "nonsense" {
@@ -253,7 +253,7 @@ func TestDecoderQuotesTheFirstBadRow(t *testing.T) {
 	}
 }
 
-func TestDecoderTenThousandListeners(t *testing.T) {
+func TestDecoderReadsTenThousandListeners(t *testing.T) {
 	var text strings.Builder
 	text.WriteString(header4)
 	for port := range 10_000 {
@@ -270,7 +270,7 @@ func TestDecoderTenThousandListeners(t *testing.T) {
 	}
 }
 
-// The golden file was printed by a Linux 6.18 host with `cat /proc/net/tcp /proc/net/tcp6`.
+// The golden file comes from a Linux 6.18 host: `cat /proc/net/tcp /proc/net/tcp6`.
 func TestDecoderGolden(t *testing.T) {
 	text, err := os.ReadFile("testdata/linux-6.18")
 	if err != nil {
@@ -318,9 +318,9 @@ func FuzzDecoder(f *testing.F) {
 
 func sameText(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 
-// Whoever opens connections chooses their ends: rows that differ in the local address alone cost no more than others. (If each
-// were compared with all before it, this would not end.)
-func TestDecoderRowsOfManyLocalAddresses(t *testing.T) {
+// A remote peer chooses addresses and ports, so rows that differ only in the local address must not collide. If they
+// did, each row would be compared with all others and this test would time out.
+func TestManyLocalAddressesDoNotCollide(t *testing.T) {
 	const rows = 300_000
 	var text strings.Builder
 	text.WriteString(header4)

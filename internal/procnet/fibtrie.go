@@ -12,50 +12,50 @@ var (
 	errNoLeaf   = errors.New("route without an address")
 )
 
-// trieWalk finds the local addresses in /proc/<pid>/net/fib_trie (net/ipv4/fib_trie.c, fib_trie_seq_show).
-// Each is a route of 32 bits to the host itself, and stands below its address:
+// fibTrieDecoder finds the local addresses in /proc/<pid>/net/fib_trie (net/ipv4/fib_trie.c, fib_trie_seq_show).
+// A local address is followed by a route of 32 bits to the host itself:
 //
 //	|-- 192.0.2.2
 //	   /32 host LOCAL
 //
-// The kernel prints each table that has routes. Main and Local are one until a policy rule parts them, and then
-// show the same routes.
-type trieWalk struct {
-	local func(netip.Addr) error
-	leaf  netip.Addr // invalid where no route may follow
+// The kernel prints each table that has routes. Main and Local are one table until a policy rule separates them;
+// until then both show the same routes.
+type fibTrieDecoder struct {
+	addLocal func(netip.Addr) error
+	leaf     netip.Addr // the address of the routes that follow; invalid where no route may follow
 }
 
-func (t *trieWalk) decode(row []byte) error {
+func (d *fibTrieDecoder) decode(row []byte) error {
 	fields := splitFields(row)
 	if len(fields) >= 3 && fields[0][0] == '/' {
-		return t.decodeRoute(fields)
+		return d.decodeRoute(fields)
 	}
-	t.leaf = netip.Addr{}
+	d.leaf = netip.Addr{}
 	switch {
 	case len(fields) == 2 && string(fields[0]) == "|--":
-		return t.decodeLeaf(fields[1])
+		return d.decodeLeaf(fields[1])
 	case len(fields) > 0 && string(fields[0]) == "+--", bytes.HasSuffix(row, []byte(":")):
 		return nil
 	}
 	return errTrieRow
 }
 
-func (t *trieWalk) decodeLeaf(field []byte) error {
+func (d *fibTrieDecoder) decodeLeaf(field []byte) error {
 	addr, err := netip.ParseAddr(string(field))
 	if err != nil || !addr.Is4() {
 		return errTrieLeaf
 	}
-	t.leaf = addr
+	d.leaf = addr
 	return nil
 }
 
-func (t *trieWalk) decodeRoute(fields [][]byte) error {
-	if !t.leaf.IsValid() {
+func (d *fibTrieDecoder) decodeRoute(fields [][]byte) error {
+	if !d.leaf.IsValid() {
 		return errNoLeaf
 	}
-	local := string(fields[0]) == "/32" && string(fields[1]) == "host" && string(fields[2]) == "LOCAL"
-	if !local || t.leaf.IsLoopback() {
+	isLocal := string(fields[0]) == "/32" && string(fields[1]) == "host" && string(fields[2]) == "LOCAL"
+	if !isLocal || d.leaf.IsLoopback() {
 		return nil
 	}
-	return t.local(t.leaf)
+	return d.addLocal(d.leaf)
 }

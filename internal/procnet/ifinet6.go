@@ -6,12 +6,12 @@ import (
 	"net/netip"
 )
 
-// The scopes of an address (include/net/ipv6.h) at which others do not reach it, and the flags
-// (include/uapi/linux/if_addr.h) of one that is not, or not yet, known to be unique on its link.
 const (
+	// Scopes of an address that other hosts cannot reach (include/net/ipv6.h).
 	scopeHost = 0x10
 	scopeLink = 0x20
 
+	// Flags of an address that is not, or not yet, known to be unique on its link (include/uapi/linux/if_addr.h).
 	addrDADFailed = 0x08
 	addrTentative = 0x40
 )
@@ -22,15 +22,15 @@ var (
 	errInet6Number  = errors.New("scope or flags are not hexadecimal digits")
 )
 
-// inet6Rows finds the addresses in /proc/<pid>/net/if_inet6 (net/ipv6/addrconf.c, if6_seq_show): address,
-// interface's index, length of the prefix, scope, flags, all hexadecimal, and the interface's name, for example
+// inet6Decoder finds the addresses in /proc/<pid>/net/if_inet6 (net/ipv6/addrconf.c, if6_seq_show). The fields are
+// address, interface index, prefix length, scope and flags, all hexadecimal, and the interface's name, for example
 //
 //	fd000000000000000000000000000002 04 40 00 82     eth0
-type inet6Rows struct {
-	own func(addr netip.Addr, name string) error
+type inet6Decoder struct {
+	add func(addr netip.Addr, interfaceName string) error
 }
 
-func (r inet6Rows) decode(row []byte) error {
+func (d inet6Decoder) decode(row []byte) error {
 	fields := splitFields(row)
 	if len(fields) != 6 {
 		return errInet6Fields
@@ -53,5 +53,5 @@ func (r inet6Rows) decode(row []byte) error {
 	if scope == scopeHost || scope == scopeLink || flags&(addrDADFailed|addrTentative) != 0 {
 		return nil
 	}
-	return r.own(netip.AddrFrom16(b), string(fields[5]))
+	return d.add(netip.AddrFrom16(b), string(fields[5]))
 }

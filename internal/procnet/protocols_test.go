@@ -21,8 +21,8 @@ func TestDecodeMPTCP6(t *testing.T) {
 	}
 }
 
-// What cannot be decoded is an error, never a zero.
-func TestDecodeMPTCP6Refuses(t *testing.T) {
+// A malformed text is an error, never a zero.
+func TestDecodeMPTCP6RejectsMalformedText(t *testing.T) {
 	for _, text := range []string{
 		"", "MPTCPv6   2064      1\n", protocolsHead + "MPTCPv6   2064\n", protocolsHead + "MPTCPv6   2064     -1     124\n",
 		protocolsHead + "MPTCPv6   2064     x\n", protocolsHead + "MPTCPv6   2064     0", protocolsHead + strings.Repeat("\n", maxProtocolRows),

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 )
 
-// The flags of a route (include/uapi/linux/route.h).
+// Flags of a route (include/uapi/linux/route.h).
 const (
 	routeUp      = 0x0001
 	routeGateway = 0x0002
@@ -18,10 +18,10 @@ var (
 	errRouteFields = errors.New("fewer than eight fields")
 	errRouteWord   = errors.New("destination, gateway or mask is not eight hexadecimal digits")
 	errRouteFlags  = errors.New("flags are not up to eight hexadecimal digits")
-	errRoutePrefix = errors.New("destination and mask are no prefix")
+	errRoutePrefix = errors.New("destination and mask are not a prefix")
 )
 
-// directRoutes are the networks that an interface reaches without a gateway, out of /proc/<pid>/net/route
+// directRoutes are the networks that an interface reaches without a gateway. They come from /proc/<pid>/net/route
 // (net/ipv4/fib_trie.c, fib_route_seq_show), which prints the main table in rows such as
 //
 //	docker0	000011AC	00000000	0001	0	0	0	0000FFFF	0	0	0
@@ -29,11 +29,11 @@ var (
 // Destination, gateway and mask are words of the kernel's byte order.
 type directRoutes struct {
 	words      wordOrder
-	interfaces interfaces[netip.Prefix]
+	interfaces interfaceNames[netip.Prefix]
 }
 
-// interfaceOf returns the interface of the longest direct route that contains addr.
-func (r directRoutes) interfaceOf(addr netip.Addr) string {
+// interfaceFor returns the interface of the longest direct route that contains addr.
+func (r directRoutes) interfaceFor(addr netip.Addr) string {
 	for length := addr.BitLen(); length > 0; length-- {
 		if name, ok := r.interfaces[netip.PrefixFrom(addr, length).Masked()]; ok {
 			return name
@@ -54,7 +54,7 @@ func (r directRoutes) decode(row []byte) error {
 	if len(name) > maxInterfaceName {
 		return errInterface
 	}
-	prefix, gateway, err := r.decodeWords(fields)
+	prefix, hasGateway, err := r.decodeWords(fields)
 	if err != nil {
 		return err
 	}
@@ -62,20 +62,20 @@ func (r directRoutes) decode(row []byte) error {
 	if !ok {
 		return errRouteFlags
 	}
-	if gateway || flags&(routeUp|routeGateway|routeReject) != routeUp {
+	if hasGateway || flags&(routeUp|routeGateway|routeReject) != routeUp {
 		return nil
 	}
-	// A default route contains every address and is evidence of none; a route that drops its packets has no
+	// A default route contains every address, so it says nothing about one. A route that drops packets has no
 	// interface, which the kernel prints as an asterisk.
 	if prefix.Bits() == 0 || name == "*" {
 		return nil
 	}
-	return r.interfaces.claim(prefix, name)
+	return r.interfaces.add(prefix, name)
 }
 
-func (r directRoutes) decodeWords(fields [][]byte) (prefix netip.Prefix, gateway bool, err error) {
+func (r directRoutes) decodeWords(fields [][]byte) (prefix netip.Prefix, hasGateway bool, err error) {
 	destination, ok1 := r.decodeWord(fields[1])
-	via, ok2 := r.decodeWord(fields[2])
+	gateway, ok2 := r.decodeWord(fields[2])
 	mask, ok3 := r.decodeWord(fields[7])
 	if !ok1 || !ok2 || !ok3 {
 		return netip.Prefix{}, false, errRouteWord
@@ -85,7 +85,7 @@ func (r directRoutes) decodeWords(fields [][]byte) (prefix netip.Prefix, gateway
 	if !ok || prefix != prefix.Masked() {
 		return netip.Prefix{}, false, errRoutePrefix
 	}
-	return prefix, !via.IsUnspecified(), nil
+	return prefix, !gateway.IsUnspecified(), nil
 }
 
 func (r directRoutes) decodeWord(field []byte) (netip.Addr, bool) {
@@ -96,7 +96,7 @@ func (r directRoutes) decodeWord(field []byte) (netip.Addr, bool) {
 	return netip.AddrFrom4(b), ok && len(field) == digits
 }
 
-// maskLength returns how many ones mask begins with, and whether only zeros follow them.
+// maskLength returns the number of leading ones in mask, and whether only zeros follow them.
 func maskLength(mask netip.Addr) (int, bool) {
 	b := mask.As4()
 	word := binary.BigEndian.Uint32(b[:])

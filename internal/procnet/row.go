@@ -13,31 +13,30 @@ var (
 	errTooFewFields = errors.New("fewer than ten fields")
 	errAddress      = errors.New("address is not 8 or 32 hexadecimal digits, a colon and a port of up to 4")
 	errState        = errors.New("state is not two hexadecimal digits")
-	errPort         = errors.New("a port that no such socket has: 0")
+	errPort         = errors.New("port is 0 where the state forbids it")
 	errInode        = errors.New("inode is not a decimal number")
 )
 
-// parseRow decodes one row of /proc/net/tcp or tcp6, for example
+// parseRow parses one row of /proc/net/tcp or tcp6, for example
 //
 //	0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 45231 1 0000000000000000 100 0 0 10 0
 //
 // (net/ipv4/tcp_ipv4.c, get_tcp4_sock, get_timewait4_sock, get_openreq4; net/ipv6/tcp_ipv6.c alike).
-// Addresses are words of the kernel's byte order, ports plain numbers, both hexadecimal; the inode is the
-// tenth field, decimal. TIME_WAIT and SYN_RECV rows stop soon after it. Widths vary, so the row is read as
-// fields between blanks.
+// Addresses are words of the kernel's byte order, ports are plain numbers; both are hexadecimal. The tenth field is the
+// inode, in decimal. TIME_WAIT and SYN_RECV rows end soon after it. Widths vary, so fields are separated by blanks.
 func parseRow(line []byte, words wordOrder) (row socket.Socket, err error) {
 	var ok bool
 	at := skipField(line, 0)
 	if row.Local, at, ok = parseAddrPort(line, skipBlanks(line, at), words); !ok {
-		return row, tooFewOr(errAddress, line, at)
+		return row, fieldError(errAddress, line, at)
 	}
 	if row.Remote, at, ok = parseAddrPort(line, skipBlanks(line, at), words); !ok {
-		return row, tooFewOr(errAddress, line, at)
+		return row, fieldError(errAddress, line, at)
 	}
 	at = skipBlanks(line, at)
 	state, end := parseHex(line, at, 2)
-	if end != at+2 || !fieldEnds(line, end) {
-		return row, tooFewOr(errState, line, at)
+	if end != at+2 || !isFieldEnd(line, end) {
+		return row, fieldError(errState, line, at)
 	}
 	row.State = socket.State(state & 0xFF)
 	at = end
@@ -45,7 +44,7 @@ func parseRow(line []byte, words wordOrder) (row socket.Socket, err error) {
 		at = skipField(line, at)
 	}
 	if row.Inode, at, ok = parseDecimal(line, skipBlanks(line, at)); !ok {
-		return row, tooFewOr(errInode, line, at)
+		return row, fieldError(errInode, line, at)
 	}
 	if row.Local.Port() == 0 || row.State == socket.Established && row.Remote.Port() == 0 {
 		return row, errPort
@@ -53,7 +52,8 @@ func parseRow(line []byte, words wordOrder) (row socket.Socket, err error) {
 	return row, nil
 }
 
-func tooFewOr(err error, line []byte, at int) error {
+// fieldError returns err, or errTooFewFields if parsing stopped at the end of the line.
+func fieldError(err error, line []byte, at int) error {
 	if at >= len(line) {
 		return errTooFewFields
 	}
@@ -67,7 +67,7 @@ func skipBlanks(line []byte, at int) int {
 	return at
 }
 
-// skipField returns where the field that starts at or behind at ends.
+// skipField returns the end of the field that starts at or after at.
 func skipField(line []byte, at int) int {
 	for at = skipBlanks(line, at); at < len(line) && line[at] != ' '; {
 		at++
@@ -75,11 +75,11 @@ func skipField(line []byte, at int) int {
 	return at
 }
 
-func fieldEnds(line []byte, at int) bool { return at == len(line) || line[at] == ' ' }
+func isFieldEnd(line []byte, at int) bool { return at == len(line) || line[at] == ' ' }
 
-// parseAddrPort decodes the field that starts at at, and returns where it stopped reading.
+// parseAddrPort parses the field that starts at at. It returns the position at which it stopped.
 func parseAddrPort(line []byte, at int, words wordOrder) (netip.AddrPort, int, bool) {
-	const digits = 8 // of a word
+	const digits = 8 // of a 32-bit word
 	var b [16]byte
 	size := 0 // of the address, in bytes
 	for size < len(b) {
@@ -97,7 +97,7 @@ func parseAddrPort(line []byte, at int, words wordOrder) (netip.AddrPort, int, b
 		return netip.AddrPort{}, at, false
 	}
 	port, end := parseHex(line, at+1, 4)
-	if end == at+1 || !fieldEnds(line, end) {
+	if end == at+1 || !isFieldEnd(line, end) {
 		return netip.AddrPort{}, end, false
 	}
 	addr := netip.AddrFrom16(b).Unmap()
@@ -107,9 +107,9 @@ func parseAddrPort(line []byte, at int, words wordOrder) (netip.AddrPort, int, b
 	return netip.AddrPortFrom(addr, uint16(port&0xFFFF)), end, true
 }
 
-// parseHex decodes the hexadecimal digits from at on, so many at the most, and returns where it stopped.
-func parseHex(line []byte, at, most int) (value uint32, end int) {
-	for end = at; end < len(line) && end < at+most; end++ {
+// parseHex parses at most maxDigits hexadecimal digits from at on. It returns the position at which it stopped.
+func parseHex(line []byte, at, maxDigits int) (value uint32, end int) {
+	for end = at; end < len(line) && end < at+maxDigits; end++ {
 		digit := hexDigits[line[end]]
 		if digit == notHex {
 			break
@@ -121,7 +121,7 @@ func parseHex(line []byte, at, most int) (value uint32, end int) {
 
 const notHex = 0xFF
 
-// hexDigits maps a character to its value, or to notHex.
+// hexDigits maps a byte to its value as a hexadecimal digit, or to notHex.
 var hexDigits = func() (table [256]uint8) {
 	for i := range table {
 		table[i] = notHex
@@ -135,20 +135,20 @@ var hexDigits = func() (table [256]uint8) {
 	return table
 }()
 
-// parseDecimal decodes the field that starts at at, and returns where it stopped reading.
+// parseDecimal parses the field that starts at at. It returns the position at which it stopped.
 func parseDecimal(line []byte, at int) (value uint64, end int, ok bool) {
-	const most = 19 // any number of so many digits fits
-	for end = at; end < len(line) && end < at+most && '0' <= line[end] && line[end] <= '9'; end++ {
+	const maxDigits = 19 // every number of 19 digits fits into 64 bits
+	for end = at; end < len(line) && end < at+maxDigits && '0' <= line[end] && line[end] <= '9'; end++ {
 		value = value*10 + uint64(line[end]-'0')
 	}
-	return value, end, end > at && fieldEnds(line, end)
+	return value, end, end > at && isFieldEnd(line, end)
 }
 
-// wordOrder puts a printed word back as it stood in memory. A plain flag, because a call through
-// binary.ByteOrder for each word would cost a tenth of the decoder's rate.
+// wordOrder restores the bytes that a printed word had in memory. It is a plain flag: a call through
+// binary.ByteOrder for each word would cost a tenth of the decoder's throughput.
 type wordOrder struct{ big bool }
 
-func wordOrderOf(order binary.ByteOrder) wordOrder {
+func newWordOrder(order binary.ByteOrder) wordOrder {
 	return wordOrder{big: order.Uint16([]byte{0, 1}) == 1}
 }
 

@@ -7,39 +7,39 @@ import (
 	"strconv"
 )
 
-// Sockstat is how many TCP sockets a network namespace has. Only a count whose line was there is known: see
-// IPv4 and IPv6.
+// Sockstat contains the number of TCP sockets in a network namespace. A count is known only if its line was present:
+// see IPv4 and IPv6.
 type Sockstat struct {
-	// TCP counts the rows of the tcp table that are neither TIME_WAIT nor SYN_RECV. The latter are in no
-	// count, but their listener is.
+	// TCP counts the rows of the tcp table that are neither in TIME_WAIT nor in SYN_RECV. No counter contains the
+	// latter, but their listener is counted.
 	TCP int
-	// TCP6 does the same for the tcp6 table, but zero proves that table empty only where there is no MPTCP socket
-	// over IPv6 (DecodeMPTCP6): kernels whose mptcp_subflow_init (net/mptcp/subflow.c) copies tcpv6_prot before it
-	// is registered count the listeners and connections of those elsewhere.
+	// TCP6 is the same for the tcp6 table. Zero proves that table empty only if no MPTCP socket over IPv6 exists
+	// (DecodeMPTCP6): some kernels count the listeners and connections of MPTCP elsewhere. There mptcp_subflow_init
+	// (net/mptcp/subflow.c) copies tcpv6_prot before it is registered.
 	TCP6 int
-	// TimeWait counts the TIME_WAIT rows of both tables. It stands in the TCP line alone.
+	// TimeWait counts the TIME_WAIT rows of both tables. Only the TCP line contains it.
 	TimeWait int
-	// IPv4 and IPv6 tell which lines were there, IPv4 the one of TCP and TimeWait, IPv6 the one of TCP6.
+	// IPv4 and IPv6 report which lines were present: IPv4 the line of TCP and TimeWait, IPv6 the line of TCP6.
 	IPv4, IPv6 bool
 }
 
 var (
 	errNoTCP    = errors.New("neither a TCP: nor a TCP6: line")
-	errRepeated = errors.New("line is there twice")
+	errRepeated = errors.New("line is repeated")
 )
 
-// maxSockstatRows is many times the eleven lines that the two files have.
+// maxSockstatRows is many times the eleven lines of the two files.
 const maxSockstatRows = 256
 
 // DecodeSockstat decodes /proc/<pid>/net/sockstat (net/ipv4/proc.c, sockstat_seq_show), sockstat6
-// (net/ipv6/proc.c, sockstat6_seq_show), or both one after the other. The lines it reads are, for example,
+// (net/ipv6/proc.c, sockstat6_seq_show), or both in sequence. It reads lines such as
 //
 //	TCP: inuse 12 orphan 0 tw 4 alloc 15 mem 2
 //	TCP6: inuse 3
 //
-// Counts of use are of the network namespace, except orphan, alloc and mem, which are the whole host's. A text
-// without either line, and one in which either is malformed, is an error and never a zero. The kernel adds up
-// one counter a processor without a lock, so sockets that come and go meanwhile can hide one that stays.
+// The counts inuse and tw belong to the network namespace; orphan, alloc and mem belong to the whole host. A text
+// without either line, or with a malformed one, is an error and never a zero. The kernel adds up one counter for
+// each processor without a lock. A socket that stays can therefore be hidden by sockets that come and go meanwhile.
 func DecodeSockstat(r io.Reader) (Sockstat, error) {
 	var s Sockstat
 	err := eachRow(r, maxSockstatRows, s.decode)
@@ -71,10 +71,10 @@ func (s *Sockstat) decodeTCP(counts [][]byte) (err error) {
 		return errRepeated
 	}
 	s.IPv4 = true
-	if s.TCP, err = count(counts, "inuse"); err != nil {
+	if s.TCP, err = parseCount(counts, "inuse"); err != nil {
 		return err
 	}
-	s.TimeWait, err = count(counts, "tw")
+	s.TimeWait, err = parseCount(counts, "tw")
 	return err
 }
 
@@ -83,12 +83,12 @@ func (s *Sockstat) decodeTCP6(counts [][]byte) (err error) {
 		return errRepeated
 	}
 	s.IPv6 = true
-	s.TCP6, err = count(counts, "inuse")
+	s.TCP6, err = parseCount(counts, "inuse")
 	return err
 }
 
-// count returns the number behind name in a list of names and numbers.
-func count(counts [][]byte, name string) (int, error) {
+// parseCount returns the number after name in a list of alternating names and numbers.
+func parseCount(counts [][]byte, name string) (int, error) {
 	for i := 0; i+1 < len(counts); i += 2 {
 		if string(counts[i]) != name {
 			continue

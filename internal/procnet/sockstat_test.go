@@ -49,7 +49,7 @@ func TestDecodeSockstat(t *testing.T) {
 	}
 }
 
-func TestDecodeSockstatRefuses(t *testing.T) {
+func TestDecodeSockstatRejectsMalformedText(t *testing.T) {
 	broken := errors.New("broken")
 	tests := []struct {
 		name string
@@ -67,8 +67,8 @@ func TestDecodeSockstatRefuses(t *testing.T) {
 		{"no number", strings.NewReader("TCP6: inuse none\n"), "inuse is not a count"},
 		{"too large", strings.NewReader("TCP6: inuse 2147483648\n"), "inuse is not a count"},
 		{"one line good, one bad", strings.NewReader(sockstat4 + "TCP6: inuse\n"), "line 5"},
-		{"twice", strings.NewReader(sockstat4 + sockstat4), `line 6 "TCP: inuse 12 orphan 1 tw 4 alloc 15 mem 2": line is there twice`},
-		{"TCP6 twice", strings.NewReader(sockstat6 + sockstat6), "line is there twice"},
+		{"twice", strings.NewReader(sockstat4 + sockstat4), `line 6 "TCP: inuse 12 orphan 1 tw 4 alloc 15 mem 2": line is repeated`},
+		{"TCP6 twice", strings.NewReader(sockstat6 + sockstat6), "line is repeated"},
 		{"cut short in a number", strings.NewReader("TCP6: inuse 1"), "cut short"},
 		{"line without end", strings.NewReader("TCP6: inuse " + strings.Repeat("0", lines.MaxLength)), "longer than 4096 bytes"},
 		{"lines without end", strings.NewReader(sockstat6 + strings.Repeat("\n", maxSockstatRows)), `line 257 "": too many lines`},
@@ -87,8 +87,8 @@ func TestDecodeSockstatRefuses(t *testing.T) {
 	}
 }
 
-// The golden file was printed by a Linux 6.18 host with `cat /proc/net/sockstat /proc/net/sockstat6`. Its tcp table
-// had eight rows and two in TIME_WAIT, its tcp6 table four and one.
+// The golden file comes from a Linux 6.18 host: `cat /proc/net/sockstat /proc/net/sockstat6`. Its tcp table had eight
+// rows and two more in TIME_WAIT, its tcp6 table four and one more.
 func TestDecodeSockstatGolden(t *testing.T) {
 	f, err := os.Open("testdata/sockstat-6.18")
 	if err != nil {
@@ -104,7 +104,7 @@ func TestDecodeSockstatGolden(t *testing.T) {
 	}
 }
 
-// A text that is cut anywhere must say the same of what it still says, or nothing.
+// A truncated text must yield the same counts as the whole text, or an error.
 func FuzzSockstat(f *testing.F) {
 	f.Add(sockstat4+sockstat6, uint(40))
 	f.Add(sockstat6, uint(13))

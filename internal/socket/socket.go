@@ -1,5 +1,4 @@
-// Package socket holds the words in which every source of socket tables speaks: one TCP socket of one
-// network namespace, and its state.
+// Package socket defines the result of every socket table decoder: one TCP socket of one network namespace, and its state.
 package socket
 
 import (
@@ -8,32 +7,31 @@ import (
 	"time"
 )
 
-// Socket is one row of a kernel's TCP table. IPv4-mapped IPv6 addresses are held as IPv4: that is how the
-// other end, which may know nothing of IPv6, sees them.
+// Socket is one row of a kernel's TCP table. IPv4-mapped IPv6 addresses are converted to IPv4, because the other end
+// of the connection sees them so.
 type Socket struct {
 	Local  netip.AddrPort
 	Remote netip.AddrPort // port 0 for a listener
-	// Inode is the socket's number in sockfs, the one that /proc/<pid>/fd shows. Zero means that no
-	// descriptor refers to it: TIME_WAIT, SYN_RECV, a closed orphan, or an established connection that
-	// no process has accepted yet.
+	// Inode is the socket's inode in sockfs, as /proc/<pid>/fd shows it. It is zero if no file descriptor refers to
+	// the socket: TIME_WAIT, SYN_RECV, a closed orphan, or an established connection that no process has accepted yet.
 	Inode uint64
-	// Cgroup is the ID of the cgroup v2 in which the socket was made, the inode of its directory; 0 where the
-	// source of the table does not tell.
+	// CgroupID identifies the cgroup v2 that created the socket by its directory's inode. It is 0 if the source of the
+	// table does not report it.
 	CgroupID uint64
-	// Info is nil unless it was asked for and the source of the table tells.
+	// TCPInfo is nil unless it was requested and the source of the table reports it.
 	TCPInfo *TCPInfo
 	State   State
 }
 
-// Info is what the kernel has measured of a connection (struct tcp_info of include/uapi/linux/tcp.h).
+// TCPInfo contains the kernel's measurements of a connection (struct tcp_info of include/uapi/linux/tcp.h).
 type TCPInfo struct {
-	RTT time.Duration // smoothed
-	// Sent and Received are in bytes, each counted once however often it was sent.
+	RTT time.Duration // smoothed round-trip time
+	// Sent and Received are in bytes, without retransmissions.
 	Sent, Received uint64
 }
 
-// Unaccepted reports whether s is a connection that waits in its listener's queue: it is live and belongs to
-// whoever owns the listener.
+// Unaccepted reports whether s is a connection in its listener's accept queue. It is live and belongs to the
+// listener's owner.
 func (s Socket) Unaccepted() bool { return s.State == Established && s.Inode == 0 }
 
 // State is a TCP state as numbered in include/net/tcp_states.h.
@@ -56,8 +54,7 @@ const (
 	BoundInactive
 )
 
-// String gives the kernel's name of the state without its TCP_ prefix, or the number of a state that this
-// list does not know.
+// String returns the kernel's name of the state without its TCP_ prefix, or the number of an unknown state.
 func (s State) String() string {
 	switch s {
 	case Established:

@@ -1,5 +1,5 @@
-// Package procfsbench measures the decoder of socket tables beside prometheus/procfs, on the same bytes. It
-// is a module of its own, so that procfs is no dependency of Outpost.
+// Package procfsbench compares the decoder of socket tables with prometheus/procfs on the same bytes. It is a separate
+// module, so that Outpost does not depend on procfs.
 package procfsbench
 
 import (
@@ -18,8 +18,8 @@ import (
 
 const rows = 50_000
 
-// writeTable writes rows of established IPv4 connections as tcp4_seq_show prints them, and returns the root
-// of a tree that procfs takes for /proc.
+// writeTable writes rows of established IPv4 connections as tcp4_seq_show prints them. root is a directory that procfs
+// accepts as /proc.
 func writeTable(b *testing.B) (root, path string) {
 	b.Helper()
 	root = b.TempDir()
