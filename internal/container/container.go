@@ -1,4 +1,4 @@
-// Package container holds what the engine says of a container, in Outpost's words.
+// Package container describes containers and their host as the engine reports them, independent of Docker's types.
 package container
 
 import (
@@ -10,18 +10,18 @@ import (
 
 // Errors of the engine on which callers branch.
 var (
-	// ErrNotFound means that the engine knows no such container.
+	// ErrNotFound means that the engine has no such container.
 	ErrNotFound = errors.New("no such container")
-	// ErrUnreachable means that there is no connection to the engine.
+	// ErrUnreachable means that the engine cannot be connected to.
 	ErrUnreachable = errors.New("engine not reachable")
-	// ErrForbidden means that something between Outpost and the engine refused the call.
+	// ErrForbidden means that the engine, or a proxy in front of it, rejected the call.
 	ErrForbidden = errors.New("not permitted")
 )
 
-// State says whether a container's processes can be looked at.
+// State is a container's state. Only the processes of a Running container can be inspected.
 type State string
 
-// The states of a container that is in the engine's list of running ones, and Stopped for all others.
+// The states of a container in the engine's list of running ones, and Stopped for all other containers.
 const (
 	Running    State = "running"
 	Paused     State = "paused"
@@ -29,11 +29,11 @@ const (
 	Stopped    State = "stopped"
 )
 
-// Summary is a container as the engine lists it. Its Image turns into an ID once the tag has moved on.
+// Summary is a container as the engine lists it. Image becomes an ID once its tag refers to another image.
 type Summary struct {
 	ID, Name, Image string
 	NetworkMode     NetworkMode
-	// Mark is another text when the container was started anew, renamed, published or connected otherwise, as far as
+	// Fingerprint differs after the container was restarted, renamed, published or connected differently, as far as
 	// the list shows that.
 	Fingerprint string
 }
@@ -43,66 +43,67 @@ type Container struct {
 	ID string
 	// Name has a leading slash.
 	Name string
-	// Image is what the user typed, not the image's ID.
+	// Image is the reference that the user typed, not the image's ID.
 	Image       string
 	NetworkMode NetworkMode
 	State       State
 	StartedAt   time.Time
-	// PID is its first process as the engine counts; 0 if it has none.
+	// PID is the first process, as the engine numbers it; 0 if no process runs.
 	PID int
-	// Project and Service are Docker Compose's; empty if it did not make the container.
+	// Project and Service are Docker Compose's; both are empty if Compose did not create the container.
 	Project, Service string
-	// Networks are those it is connected to itself, by name.
+	// Networks are the networks of the container's own endpoints, sorted by name.
 	Networks []Network
-	// Sandboxed: its runtime has a network stack of its own in which the sockets are, whatever its network mode.
+	// Sandboxed means that the runtime has a network stack of its own, which contains the sockets in every network
+	// mode.
 	Sandboxed bool
-	// Published are the TCP ports that are bound on the host in fact, one entry for each binding. Empty where
+	// Published are the TCP ports that the engine has bound on the host, one entry for each binding. It is empty if
 	// the container has no network of its own.
 	Published []Binding
-	// Configured are the TCP ports that the configuration names, ascending: exposed ones, and those of
-	// bindings that were asked for.
+	// ConfiguredPorts are the TCP ports in the configuration, ascending: exposed ports, and ports of requested
+	// bindings.
 	ConfiguredPorts []uint16
-	// Invalid are parts of the engine's answer that make no sense and were passed over.
+	// Invalid lists parts of the engine's answer that are invalid and were skipped.
 	Invalid []string
 }
 
-// Network is a container's place in a network.
+// Network is a container's endpoint in a network.
 type Network struct {
 	ID, Name string
-	// Addresses and Gateways are at most one for each family.
+	// Addresses and Gateways have at most one entry for each address family.
 	Addresses, Gateways []netip.Addr
 }
 
-// Event says that something of a container has changed.
+// Event reports that a container has changed.
 type Event struct {
 	ID string
-	// Names are those that it has and had.
+	// Names are the container's current and previous names.
 	Names []string
 }
 
-// Host is the engine and the host that it runs on. What it does not tell is empty.
+// Host describes the engine and its host. A field is empty if the engine does not report it.
 type Host struct {
-	ID, Name   string // of the engine, and of the host
+	ID, Name   string // the engine's ID and the host's name
 	Version    string // of the engine
-	APIVersion string // the version that is spoken with it
-	// Time is what its clock showed while it answered; zero if it does not tell.
+	APIVersion string // the negotiated version of the API
+	// Time is the engine's clock during its answer; zero if the engine does not report it.
 	Time time.Time
 }
 
-// Binding publishes a port of a container at an address and port of its host.
+// Binding publishes a container's port at an address and port of the host.
 type Binding struct {
 	ContainerPort uint16
-	// Host may have the unspecified address: all of the host's addresses of that family.
+	// Host may have the unspecified address, which means all of the host's addresses of that family.
 	Host netip.AddrPort
 }
 
 // NetworkMode is the engine's HostConfig.NetworkMode.
 type NetworkMode string
 
-// Host reports whether the container uses the host's network namespace.
+// IsHost reports whether the container uses the host's network namespace.
 func (m NetworkMode) IsHost() bool { return m == "host" }
 
-// Joined returns the ID or name of the container whose network namespace was joined, if one was.
+// JoinedContainer returns the ID or name of the container that this one shares a network namespace with, if any.
 func (m NetworkMode) JoinedContainer() (container string, ok bool) {
 	return strings.CutPrefix(string(m), "container:")
 }

@@ -8,15 +8,16 @@ import (
 	"sync/atomic"
 )
 
-// maxAnswer is how long an answer of the engine may be, in bytes: a list has some 2 KB for a container. A stream of events
-// that is longer ends, and is followed anew. What a command prints is bounded by those who read it, as it comes.
-const maxAnswer = 32 << 20
+// maxResponseSize bounds a response of the engine, in bytes. A list takes some 2 KB for each container. A longer stream of
+// events ends, and the caller follows it again. The readers of an exec's output bound it themselves.
+const maxResponseSize = 32 << 20
 
-// dialer opens a connection.
-type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+// dialFunc opens a connection.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// bounded returns a dialer of connections that fail where an answer is too long: the client reads one into memory whole.
-func bounded(dial dialer) dialer {
+// withBoundedResponses returns a dialFunc of connections that fail on a response longer than maxResponseSize. Docker's
+// client reads a whole response into memory.
+func withBoundedResponses(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
@@ -26,33 +27,35 @@ func bounded(dial dialer) dialer {
 	}
 }
 
-// boundedConn is a connection on which one request is answered after the other.
+// boundedConn is a connection that carries one request at a time.
 type boundedConn struct {
 	net.Conn
-	read    atomic.Int64 // since something was asked
-	streams atomic.Bool  // what a command prints
+	read      atomic.Int64 // bytes since the last request
+	unbounded atomic.Bool  // the connection carries an exec's output
 }
 
+// Read implements net.Conn.
 func (c *boundedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if c.read.Add(int64(n)) > maxAnswer && !c.streams.Load() {
-		return 0, fmt.Errorf("the engine's answer is longer than %d MiB", maxAnswer>>20)
+	if c.read.Add(int64(n)) > maxResponseSize && !c.unbounded.Load() {
+		return 0, fmt.Errorf("the engine's response is longer than %d MiB", maxResponseSize>>20)
 	}
 	return n, err
 }
 
+// Write implements net.Conn.
 func (c *boundedConn) Write(p []byte) (int, error) {
 	c.read.Store(0)
-	if bytes.Contains(p, []byte("\r\nUpgrade: tcp\r\n")) { // as the client asks for a command's streams
-		c.streams.Store(true)
+	if bytes.Contains(p, []byte("\r\nUpgrade: tcp\r\n")) { // the client's request for an exec's streams
+		c.unbounded.Store(true)
 	}
 	return c.Conn.Write(p)
 }
 
-// CloseWrite is what a command's input is ended by.
+// CloseWrite ends the input of an exec. Docker's client looks for this method.
 func (c *boundedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
+	if conn, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return conn.CloseWrite()
 	}
 	return nil
 }

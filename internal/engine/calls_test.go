@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// calls are all methods of the Docker module's client that are called, each with what it asks of the engine; with nothing
-// those that ask nothing. Every other package is kept from the module by a linter.
+// calls lists all methods of Docker's client that this package may call, each with its requests to the engine. The text
+// is empty for a method without requests. A linter forbids the module in all other packages.
 var calls = map[string]string{
 	"Ping":                 "HEAD /_ping",
 	"ContainerList":        "GET /containers/json",
@@ -30,7 +30,7 @@ var calls = map[string]string{
 	"Close": "", "ClientVersion": "", "DaemonHost": "", "HTTPClient": "", "NegotiateAPIVersionPing": "",
 }
 
-func TestCalls(t *testing.T) {
+func TestOnlyListedCallsAreMade(t *testing.T) {
 	methods := make(map[string]bool)
 	for method := range reflect.TypeFor[*client.Client]().Methods() {
 		methods[method.Name] = true
@@ -53,14 +53,14 @@ func TestCalls(t *testing.T) {
 			if !ok {
 				return true
 			}
-			if of, named := selector.X.(*ast.Ident); methods[selector.Sel.Name] && (!named || of.Name != "net") { // net.Dialer is none
+			if of, named := selector.X.(*ast.Ident); methods[selector.Sel.Name] && (!named || of.Name != "net") { // net.Dialer is not the client
 				called[selector.Sel.Name] = calls[selector.Sel.Name]
 			}
 			return true
 		})
 	}
 	if diff := cmp.Diff(calls, called); diff != "" {
-		t.Errorf("what is called is not what is listed here and in collect/README.md (-listed +called):\n%s", diff)
+		t.Errorf("calls differ from those listed here and in collect/README.md (-listed +called):\n%s", diff)
 	}
 	readme, err := os.ReadFile("../collect/README.md")
 	if err != nil {

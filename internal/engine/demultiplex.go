@@ -10,17 +10,17 @@ import (
 
 // The streams of a multiplexed connection (moby api/types/container, "Stream format" of attach).
 const (
-	streamStdin  = 0 // written on standard output
+	streamStdin  = 0 // written to standard output
 	streamStdout = 1
 	streamStderr = 2
-	streamSystem = 3 // an error of the engine's own, in place of output
+	streamSystem = 3 // an error of the engine itself, in place of output
 )
 
 const frameHeaderSize = 8
 
-// demultiplex copies a multiplexed stream to stdout and stderr until it ends. A frame is 1 byte stream, 3
-// bytes of zeros, 4 bytes length, big-endian, and so many bytes. stdcopy of the Docker module is not used,
-// because it allocates a buffer of the length that a header claims, up to 4 GiB.
+// demultiplex copies a multiplexed stream to stdout and stderr until it ends. A frame consists of 1 byte stream, 3
+// zero bytes, 4 bytes length (big-endian) and that many bytes of data. Docker's stdcopy is unsuitable: it allocates a
+// buffer of the length in the header, up to 4 GiB.
 func demultiplex(src *bufio.Reader, stdout, stderr io.Writer) error {
 	var header [frameHeaderSize]byte
 	for {
@@ -38,7 +38,7 @@ func demultiplex(src *bufio.Reader, stdout, stderr io.Writer) error {
 		case streamStderr:
 			err = copyFrame(stderr, src, length)
 		case streamSystem:
-			err = systemError(src, length)
+			err = readSystemError(src, length)
 		default:
 			err = fmt.Errorf("unknown stream %d", header[0])
 		}
@@ -48,11 +48,11 @@ func demultiplex(src *bufio.Reader, stdout, stderr io.Writer) error {
 	}
 }
 
-// copyFrame writes straight from the reader's buffer.
+// copyFrame writes directly from the reader's buffer.
 func copyFrame(dst io.Writer, src *bufio.Reader, length int64) error {
 	for length > 0 {
 		if _, err := src.Peek(1); err != nil {
-			return fmt.Errorf("frame: %w", noEOF(err))
+			return fmt.Errorf("frame: %w", toUnexpectedEOF(err))
 		}
 		chunk, _ := src.Peek(int(min(length, int64(src.Buffered()))))
 		if _, err := dst.Write(chunk); err != nil {
@@ -64,16 +64,17 @@ func copyFrame(dst io.Writer, src *bufio.Reader, length int64) error {
 	return nil
 }
 
-func systemError(src io.Reader, length int64) error {
-	const longest = 1024 // bytes quoted
-	text, err := io.ReadAll(io.LimitReader(src, min(length, longest)))
+// readSystemError returns the engine's message as an error. It quotes at most maxQuoted bytes.
+func readSystemError(src io.Reader, length int64) error {
+	const maxQuoted = 1024
+	text, err := io.ReadAll(io.LimitReader(src, min(length, maxQuoted)))
 	if err != nil {
 		return fmt.Errorf("frame: %w", err)
 	}
 	return fmt.Errorf("the engine reports: %s", text)
 }
 
-func noEOF(err error) error {
+func toUnexpectedEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}

@@ -10,10 +10,10 @@ import (
 	"github.com/docker/docker/pkg/stdcopy"
 )
 
-// What the engine's own writer sends arrives on the right stream, however it is cut into reads.
-func TestDemultiplexReadsTheEnginesOwnWriter(t *testing.T) {
-	var wire bytes.Buffer
-	out, errs := stdcopy.NewStdWriter(&wire, stdcopy.Stdout), stdcopy.NewStdWriter(&wire, stdcopy.Stderr)
+// Output of the engine's own writer reaches the right stream, for any size of reads.
+func TestDemultiplexReadsMobyWriter(t *testing.T) {
+	var wireEvents bytes.Buffer
+	out, errs := stdcopy.NewStdWriter(&wireEvents, stdcopy.Stdout), stdcopy.NewStdWriter(&wireEvents, stdcopy.Stderr)
 	long := strings.Repeat("0123456789abcdef", 5000)
 	for _, text := range []string{"a", long, "", "z"} {
 		if _, err := out.Write([]byte(text)); err != nil {
@@ -24,7 +24,7 @@ func TestDemultiplexReadsTheEnginesOwnWriter(t *testing.T) {
 		}
 	}
 	var stdout, stderr bytes.Buffer
-	if err := demultiplex(bufio.NewReader(iotest.OneByteReader(&wire)), &stdout, &stderr); err != nil {
+	if err := demultiplex(bufio.NewReader(iotest.OneByteReader(&wireEvents)), &stdout, &stderr); err != nil {
 		t.Fatal(err)
 	}
 	if stdout.String() != "a"+long+"z" || stderr.String() != strings.ToUpper("a"+long+"z") {
@@ -36,16 +36,16 @@ func FuzzDemultiplex(f *testing.F) {
 	f.Add([]byte("\x01\x00\x00\x00\x00\x00\x00\x03one\x02\x00\x00\x00\x00\x00\x00\x03two"))
 	f.Add([]byte("\x01\x00\x00\x00\xff\xff\xff\xffcut"))
 	f.Add([]byte("\x03\x00\x00\x00\x00\x00\x00\x04oops"))
-	f.Fuzz(func(t *testing.T, wire []byte) {
+	f.Fuzz(func(t *testing.T, wireEvents []byte) {
 		var stdout, stderr, want, wantErrors bytes.Buffer
-		err := demultiplex(bufio.NewReader(bytes.NewReader(wire)), &stdout, &stderr)
-		if stdout.Len()+stderr.Len() > len(wire) {
-			t.Errorf("%d bytes from %d", stdout.Len()+stderr.Len(), len(wire))
+		err := demultiplex(bufio.NewReader(bytes.NewReader(wireEvents)), &stdout, &stderr)
+		if stdout.Len()+stderr.Len() > len(wireEvents) {
+			t.Errorf("%d bytes from %d", stdout.Len()+stderr.Len(), len(wireEvents))
 		}
 		if err != nil {
 			return
 		}
-		if _, err := stdcopy.StdCopy(&want, &wantErrors, bytes.NewReader(wire)); err != nil {
+		if _, err := stdcopy.StdCopy(&want, &wantErrors, bytes.NewReader(wireEvents)); err != nil {
 			t.Errorf("stdcopy finds an error: %v", err)
 		}
 		if !bytes.Equal(stdout.Bytes(), want.Bytes()) || !bytes.Equal(stderr.Bytes(), wantErrors.Bytes()) {

@@ -34,9 +34,9 @@ func newEngine(t *testing.T) *engine.Engine {
 	return e
 }
 
-// The answers of API 1.41 were given by Docker Engine 20.10.24; those of 1.44 and 1.51 are the same container in
-// the form of these versions.
-func TestAnswersOfAPIVersions(t *testing.T) {
+// The answers of API 1.41 come from Docker Engine 20.10.24. Those of 1.44 and 1.51 describe the same container in the
+// format of these versions.
+func TestInspectOfAPIVersions(t *testing.T) {
 	const id = "ffdcdd1a911cebda36e24cfef307f623711e2320cbcf5a14561a2cbc8eba1be4"
 	for version, expect := range map[string]struct{ image, network string }{
 		"1.41": {"labbox:1", "default"},
@@ -122,7 +122,7 @@ func TestPublishedPorts(t *testing.T) {
 		name  string
 		ports map[string][]enginetest.Binding
 		want  []string
-		fails bool // it is passed over and said so
+		fails bool // the binding is skipped and listed in Invalid
 	}{
 		{name: "none"},
 		{name: "exposed alone", ports: map[string][]enginetest.Binding{"80/tcp": nil}},
@@ -178,7 +178,7 @@ func TestErrors(t *testing.T) {
 		}
 		fake.FailWith(http.StatusInternalServerError)
 		if err := e.Ready(t.Context()); err == nil {
-			t.Error("Ready although the engine answers 500")
+			t.Error("Ready succeeded although the engine answers 500")
 		}
 		fake.FailWith(http.StatusForbidden)
 		if err := e.Ready(t.Context()); !errors.Is(err, container.ErrForbidden) {
@@ -188,7 +188,7 @@ func TestErrors(t *testing.T) {
 	t.Run("environment", func(t *testing.T) {
 		t.Setenv("DOCKER_HOST", "nonsense")
 		if _, err := engine.New(1, func(string) {}); err == nil {
-			t.Error("no error for a DOCKER_HOST that is no address")
+			t.Error("no error for an invalid DOCKER_HOST")
 		}
 	})
 }
@@ -232,7 +232,7 @@ func TestExec(t *testing.T) {
 	}
 	result = enginetest.Exec{StartStatus: http.StatusInternalServerError, Message: "no"}
 	if _, _, err := run(io.Discard); err == nil {
-		t.Error("no error although the start failed")
+		t.Error("no error after a failed start")
 	}
 	if n := fake.UnstartedExecs(); n != 0 {
 		t.Errorf("%d execs were created and never started", n)
@@ -240,7 +240,7 @@ func TestExec(t *testing.T) {
 }
 
 // A context that ends between creation and start must not leave an exec that never starts.
-func TestExecIsStartedAlsoWhenCancelled(t *testing.T) {
+func TestCancelledExecIsStarted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	fake := enginetest.New(t, &enginetest.Container{Name: "it", Exec: func([]string) enginetest.Exec {
 		return enginetest.Exec{BeforeCreate: cancel}
@@ -257,8 +257,8 @@ type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errWriter }
 
-// While the engine does not answer the one who asks first for its version, nobody else waits longer than they may.
-func TestEngineThatHangsAtFirst(t *testing.T) {
+// While the engine does not answer the first ping, other callers still meet their own deadlines.
+func TestHungNegotiationDoesNotBlockOthers(t *testing.T) {
 	var well atomic.Bool
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !well.Load() {
@@ -292,19 +292,19 @@ func TestEngineThatHangsAtFirst(t *testing.T) {
 	}
 }
 
-// What is made of the answer to the ping: by which version the list is asked for, if it is.
-func TestPings(t *testing.T) {
+// The answer to the ping determines the API version of the list, or fails it.
+func TestPingDeterminesAPIVersion(t *testing.T) {
 	for name, test := range map[string]struct {
 		set    string // DOCKER_API_VERSION
 		status int    // of the ping
 		want   string // version
 	}{
-		"answered":           {"", http.StatusOK, "1.41"},
-		"forbidden":          {"", http.StatusForbidden, api.DefaultVersion},
-		"not let in":         {"", http.StatusUnauthorized, api.DefaultVersion},
-		"in trouble":         {"", http.StatusInternalServerError, ""},
-		"version set":        {"1.30", http.StatusOK, "1.30"},
-		"set, and no answer": {"1.30", http.StatusInternalServerError, "1.30"},
+		"answered":        {"", http.StatusOK, "1.41"},
+		"forbidden":       {"", http.StatusForbidden, api.DefaultVersion},
+		"unauthorized":    {"", http.StatusUnauthorized, api.DefaultVersion},
+		"server error":    {"", http.StatusInternalServerError, ""},
+		"version set":     {"1.30", http.StatusOK, "1.30"},
+		"set, ping fails": {"1.30", http.StatusInternalServerError, "1.30"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ""
@@ -323,7 +323,7 @@ func TestPings(t *testing.T) {
 				t.Setenv("DOCKER_API_VERSION", test.set)
 			}
 			if _, err := newEngine(t).Containers(t.Context()); (err == nil) != (test.want != "") || got != test.want {
-				t.Errorf("asked by %q, %v", got, err)
+				t.Errorf("requested with version %q, %v", got, err)
 			}
 		})
 	}
@@ -334,8 +334,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A mark is the same in whatever order ports are listed, and another after a start.
-func TestMark(t *testing.T) {
+// A fingerprint does not depend on the order of ports, and changes when the container is started again.
+func TestFingerprint(t *testing.T) {
 	body := `[{"Id":"aa","Names":["/web"],"State":"running","Ports":[{"PrivatePort":80,"PublicPort":8080,"Type":"tcp"},{"PrivatePort":81,"Type":"tcp"}],
 		"NetworkSettings":{"Networks":{"bridge":{"EndpointID":"e1","IPAddress":"172.17.0.2"},"broken":null}}}]`
 	mux := http.NewServeMux()
@@ -345,7 +345,7 @@ func TestMark(t *testing.T) {
 	t.Cleanup(server.Close)
 	t.Setenv("DOCKER_HOST", "tcp://"+server.Listener.Addr().String())
 	e := newEngine(t)
-	mark := func() string {
+	fingerprint := func() string {
 		t.Helper()
 		list, err := e.Containers(t.Context())
 		if err != nil {
@@ -353,22 +353,22 @@ func TestMark(t *testing.T) {
 		}
 		return list[0].Fingerprint
 	}
-	first := mark()
+	first := fingerprint()
 	body = strings.Replace(body, `{"PrivatePort":80,"PublicPort":8080,"Type":"tcp"},{"PrivatePort":81,"Type":"tcp"}`, `{"PrivatePort":81,"Type":"tcp"},{"PrivatePort":80,"PublicPort":8080,"Type":"tcp"}`, 1)
-	if mark() != first {
-		t.Error("the order of ports matters")
+	if fingerprint() != first {
+		t.Error("the fingerprint depends on the order of ports")
 	}
 	for _, change := range [][2]string{{`"e1"`, `"e2"`}, {`8080`, `8081`}, {`/web`, `/new`}, {`running`, `paused`}, {`172.17.0.2`, `172.17.0.3`}} {
-		before, was := mark(), body
-		if body = strings.Replace(body, change[0], change[1], 1); mark() == before {
-			t.Errorf("%v does not matter", change)
+		before, original := fingerprint(), body
+		if body = strings.Replace(body, change[0], change[1], 1); fingerprint() == before {
+			t.Errorf("%v does not change the fingerprint", change)
 		}
-		body = was
+		body = original
 	}
 }
 
-// An engine that is replaced by one of other versions, and so ends the stream of events, is spoken to in one of these.
-func TestReplacedEngine(t *testing.T) {
+// After the engine is replaced by another version, Follow negotiates the API version again.
+func TestReplacedEngineIsNegotiatedAgain(t *testing.T) {
 	version := "1.41"
 	mux := http.NewServeMux()
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", version) })
@@ -380,7 +380,7 @@ func TestReplacedEngine(t *testing.T) {
 		switch {
 		case r.PathValue("rest") == "containers/json":
 			_, _ = io.WriteString(w, "[]")
-		case !r.URL.Query().Has("until"): // the stream, which goes on until the test has seen that it began
+		case !r.URL.Query().Has("until"): // the stream stays open until the test has seen it begin
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		}

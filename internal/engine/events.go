@@ -11,44 +11,46 @@ import (
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 
-	words "github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/container"
 )
 
-// changes are the actions after which the list of containers, or what inspect says of one, is another. The engine
-// filters by them: it reports events of every exec and health check too.
-var changes = []events.Action{
+// changeActions are the actions that change the list of containers or the result of inspect. The engine filters by
+// them, because it also reports events of every exec and health check.
+var changeActions = []events.Action{
 	events.ActionStart, events.ActionDie, events.ActionDestroy, events.ActionRename, events.ActionUpdate, events.ActionPause,
 	events.ActionUnPause, events.ActionConnect, events.ActionDisconnect,
 }
 
-// Follow hands each change of a container to changed, from those after since on, as far as the engine still knows
-// them, until ctx or the stream ends. It calls started as soon as the engine has agreed to report. The API's version is
-// settled anew: an engine that was replaced ended the stream before.
-func (e *Engine) Follow(ctx context.Context, since time.Time, started func(), changed func(words.Event)) error {
-	if err := e.renew(); err != nil {
+// Follow calls changed for each change of a container, beginning with those after since that the engine remembers. It
+// calls started once the engine has accepted the request. It returns when ctx or the stream ends. It negotiates the API
+// version again, because a replaced engine ends the previous stream.
+func (e *Engine) Follow(ctx context.Context, since time.Time, started func(), changed func(container.Event)) error {
+	if err := e.reconnect(); err != nil {
 		return err
 	}
-	// Whether a stream is refused the client does not tell in time; a request for what is past by any clock does.
-	asking, cancel := context.WithTimeout(ctx, settleTimeout)
+	// Docker's client reports late that a stream was rejected. A request for past events fails at once. Its period is
+	// past by any clock.
+	checkCtx, cancel := context.WithTimeout(ctx, negotiateTimeout)
 	defer cancel()
-	if _, err := e.EventsBetween(asking, time.Unix(1, 0), time.Unix(2, 0)); err != nil {
+	if _, err := e.EventsBetween(checkCtx, time.Unix(1, 0), time.Unix(2, 0)); err != nil {
 		return err
 	}
-	return e.events(ctx, events.ListOptions{Since: stamp(since)}, started, changed)
+	return e.streamEvents(ctx, events.ListOptions{Since: formatTime(since)}, started, changed)
 }
 
-// Past returns the changes of containers between two moments that are past, by the engine's clock. It knows no more
-// than the last 256 events of all kinds (moby daemon/events/events.go).
-func (e *Engine) EventsBetween(ctx context.Context, since, until time.Time) ([]words.Event, error) {
-	var past []words.Event
-	err := e.events(ctx, events.ListOptions{Since: stamp(since), Until: stamp(until)}, func() {}, func(event words.Event) { past = append(past, event) })
-	if errors.Is(err, io.EOF) && !errors.Is(err, words.ErrUnreachable) { // and not of a connection that was broken off
+// EventsBetween returns the changes of containers between two past moments of the engine's clock. The engine remembers
+// only the last 256 events of all kinds (moby daemon/events/events.go).
+func (e *Engine) EventsBetween(ctx context.Context, since, until time.Time) ([]container.Event, error) {
+	var past []container.Event
+	options := events.ListOptions{Since: formatTime(since), Until: formatTime(until)}
+	err := e.streamEvents(ctx, options, func() {}, func(event container.Event) { past = append(past, event) })
+	if errors.Is(err, io.EOF) && !errors.Is(err, container.ErrUnreachable) { // not EOF of a broken connection
 		err = nil
 	}
 	return past, err
 }
 
-func (e *Engine) events(ctx context.Context, options events.ListOptions, started func(), changed func(words.Event)) error {
+func (e *Engine) streamEvents(ctx context.Context, options events.ListOptions, started func(), changed func(container.Event)) error {
 	c, err := e.client(ctx)
 	if err != nil {
 		return err
@@ -56,33 +58,33 @@ func (e *Engine) events(ctx context.Context, options events.ListOptions, started
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	options.Filters = filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)), filters.Arg("type", string(events.NetworkEventType)))
-	for _, action := range changes {
+	for _, action := range changeActions {
 		options.Filters.Add("event", string(action))
 	}
-	e.called(kindEvents)
+	e.observe(kindEvents)
 	messages, failed := c.Events(ctx, options)
 	select {
-	case err := <-failed: // before anything was agreed to
-		return translate("events", err)
+	case err := <-failed: // the request itself failed
+		return wrapError("events", err)
 	default:
 		started()
 	}
 	for {
 		select {
 		case message := <-messages:
-			changed(eventOf(message))
+			changed(toEvent(message))
 		case err := <-failed:
-			return translate("events", err)
+			return wrapError("events", err)
 		}
 	}
 }
 
-func eventOf(message events.Message) words.Event {
+func toEvent(message events.Message) container.Event {
 	attributes := message.Actor.Attributes
 	if message.Type == events.NetworkEventType {
-		return words.Event{ID: attributes["container"]}
+		return container.Event{ID: attributes["container"]}
 	}
-	event := words.Event{ID: message.Actor.ID}
+	event := container.Event{ID: message.Actor.ID}
 	for _, name := range []string{attributes["name"], attributes["oldName"]} {
 		if name != "" {
 			event.Names = append(event.Names, strings.TrimPrefix(name, "/"))
@@ -91,5 +93,5 @@ func eventOf(message events.Message) words.Event {
 	return event
 }
 
-// stamp writes a moment as the API takes it: seconds and nanoseconds since 1970.
-func stamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
+// formatTime formats a time as the API expects it: seconds and nanoseconds since 1970.
+func formatTime(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }

@@ -14,16 +14,16 @@ import (
 	"github.com/PabloL007/outpost/internal/container"
 )
 
-// As Docker Engine 20.10.24 sends them, one document after the other.
-const wire = `{"status":"start","id":"aa","Type":"container","Action":"start","Actor":{"ID":"aa","Attributes":{"image":"it","name":"web"}},"scope":"local","time":1,"timeNano":1000000001}
+// wireEvents are events in the format of Docker Engine 20.10.24, one document after the other.
+const wireEvents = `{"status":"start","id":"aa","Type":"container","Action":"start","Actor":{"ID":"aa","Attributes":{"image":"it","name":"web"}},"scope":"local","time":1,"timeNano":1000000001}
 {"status":"rename","id":"aa","Type":"container","Action":"rename","Actor":{"ID":"aa","Attributes":{"name":"new","oldName":"/web"}},"scope":"local","time":2,"timeNano":2000000002}
 {"Type":"network","Action":"connect","Actor":{"ID":"ff","Attributes":{"container":"bb","name":"net","type":"bridge"}},"scope":"local","time":3,"timeNano":3000000003}
 `
 
-var changes = []container.Event{{ID: "aa", Names: []string{"web"}}, {ID: "aa", Names: []string{"new", "web"}}, {ID: "bb"}}
+var wantEvents = []container.Event{{ID: "aa", Names: []string{"web"}}, {ID: "aa", Names: []string{"new", "web"}}, {ID: "bb"}}
 
-// eventServer answers /events and keeps what it was asked for.
-func eventServer(t *testing.T, status int, body string) (query *string) {
+// startEventServer answers /events and records the query.
+func startEventServer(t *testing.T, status int, body string) (query *string) {
 	t.Helper()
 	query = new(string)
 	mux := http.NewServeMux()
@@ -41,14 +41,14 @@ func eventServer(t *testing.T, status int, body string) (query *string) {
 }
 
 func TestFollow(t *testing.T) {
-	query := eventServer(t, http.StatusOK, wire)
+	query := startEventServer(t, http.StatusOK, wireEvents)
 	var got []container.Event
 	started := 0
 	err := newEngine(t).Follow(t.Context(), time.Unix(500000, 7), func() { started++ }, func(e container.Event) { got = append(got, e) })
 	if err == nil || started != 1 {
-		t.Errorf("started %d times, end %v", started, err)
+		t.Errorf("started %d times, ended with %v", started, err)
 	}
-	if diff := cmp.Diff(changes, got); diff != "" {
+	if diff := cmp.Diff(wantEvents, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, part := range []string{"since=500000.000000007", "unpause", "disconnect", "network"} {
@@ -61,10 +61,10 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-func TestPast(t *testing.T) {
-	query := eventServer(t, http.StatusOK, wire)
+func TestEventsBetween(t *testing.T) {
+	query := startEventServer(t, http.StatusOK, wireEvents)
 	got, err := newEngine(t).EventsBetween(t.Context(), time.Unix(5, 7), time.Unix(6, 0))
-	if diff := cmp.Diff(changes, got); diff != "" || err != nil {
+	if diff := cmp.Diff(wantEvents, got); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
 	if !strings.Contains(*query, "until=6.000000000") {
@@ -72,7 +72,7 @@ func TestPast(t *testing.T) {
 	}
 }
 
-func TestEventsThatFail(t *testing.T) {
+func TestFailedEventStream(t *testing.T) {
 	for name, test := range map[string]struct {
 		status  int
 		body    string
@@ -80,23 +80,23 @@ func TestEventsThatFail(t *testing.T) {
 	}{
 		"forbidden": {status: http.StatusForbidden},
 		"garbage":   {http.StatusOK, "<html>", true},
-		"cut short": {http.StatusOK, wire[:100], true},
+		"cut short": {http.StatusOK, wireEvents[:100], true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			eventServer(t, test.status, test.body)
+			startEventServer(t, test.status, test.body)
 			started := false
 			err := newEngine(t).Follow(t.Context(), time.Now(), func() { started = true }, func(e container.Event) { t.Errorf("%v", e) })
 			if err == nil || started && !test.started {
 				t.Errorf("started %v, %v", started, err)
 			}
 			if _, err := newEngine(t).EventsBetween(t.Context(), time.Now(), time.Now()); err == nil {
-				t.Error("no error of Past")
+				t.Error("EventsBetween returned no error")
 			}
 		})
 	}
 }
 
-func TestFollowEndsWithItsContext(t *testing.T) {
+func TestFollowEndsWithContext(t *testing.T) {
 	hang := make(chan struct{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })

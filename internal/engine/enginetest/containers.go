@@ -22,13 +22,13 @@ func (e *Engine) list(w http.ResponseWriter, _ *http.Request) {
 			"HostConfig": map[string]any{"NetworkMode": cmp.Or(c.NetworkMode, "default")},
 		})
 	}
-	answer(w, list)
+	writeJSON(w, list)
 }
 
 func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 	c := e.find(r.PathValue("id"))
 	if c == nil {
-		fail(w, http.StatusNotFound, "No such container: "+r.PathValue("id"))
+		writeError(w, http.StatusNotFound, "No such container: "+r.PathValue("id"))
 		return
 	}
 	if c.InspectHangs {
@@ -41,7 +41,7 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	state := cmp.Or(c.State, "running")
-	answer(w, map[string]any{
+	writeJSON(w, map[string]any{
 		"Id":   c.ID,
 		"Name": "/" + c.Name,
 		"State": map[string]any{

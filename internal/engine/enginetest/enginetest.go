@@ -1,5 +1,5 @@
-// Package enginetest is a Docker Engine API over HTTP for tests of faults that a real engine cannot be made to
-// have: the real client talks to it.
+// Package enginetest serves a fake Docker Engine API over HTTP. Tests use it with the real client, for faults that a real
+// engine does not produce on demand.
 package enginetest
 
 import (
@@ -17,10 +17,10 @@ import (
 
 // Container is a container of the fake engine.
 type Container struct {
-	ID    string // 64 digits; made from Name if empty
+	ID    string // 64 digits; derived from Name if empty
 	Name  string // without slash
-	Image string // what the user typed
-	// ListedImage is what the list says of the image, if not the same.
+	Image string // the reference that the user typed
+	// ListedImage is the image in the list, if it differs from Image.
 	ListedImage string
 	NetworkMode string // "default" if empty
 	Runtime     string // "runc" if empty
@@ -31,9 +31,9 @@ type Container struct {
 	// Networks is NetworkSettings.Networks, by name.
 	Networks map[string]Network
 	Labels   map[string]string
-	// Exec answers a command that is run in the container.
+	// Exec returns the result of a command in the container.
 	Exec func(command []string) Exec
-	// InspectHangs makes inspect wait until the engine is closed.
+	// InspectHangs makes inspect hang until the engine is closed.
 	InspectHangs bool
 }
 
@@ -52,29 +52,29 @@ type Network struct {
 	IPv6Gateway       string
 }
 
-// Exec is how a command ends.
+// Exec is the result of a command.
 type Exec struct {
 	Stdout, Stderr string
 	Code           int
-	// CreateStatus and StartStatus, if not 0, are the HTTP statuses with which the calls fail.
+	// CreateStatus and StartStatus, if not 0, are the HTTP statuses of failing calls.
 	CreateStatus, StartStatus int
-	Message                   string // of such a failure
-	// Raw is sent instead of well-formed frames, if not nil.
+	Message                   string // the message of a failing call
+	// Raw, if not nil, is sent in place of well-formed frames.
 	Raw []byte
-	// Hangs, if not nil, keeps the command running until it is closed.
+	// Hangs, if not nil, keeps the command running until the channel is closed.
 	Hangs <-chan struct{}
-	// Before is called before the command is created.
+	// BeforeCreate, if not nil, is called before the command is created.
 	BeforeCreate func()
 }
 
-// Options are what a command is created with.
+// ExecOptions are the options of a created command.
 type ExecOptions struct {
 	Cmd, Env                     []string
 	User                         string
 	Privileged, Tty, AttachStdin bool
 }
 
-// apiVersion is the newest that the engine speaks.
+// apiVersion is the newest version that the engine supports.
 const apiVersion = "1.41"
 
 // Engine is a fake engine.
@@ -87,9 +87,9 @@ type Engine struct {
 	execs      map[string]*exec
 	options    []ExecOptions
 	calls      map[string]int
-	failing    int // HTTP status of every answer, if not 0
+	failStatus int // HTTP status of every response, if not 0
 	running    int
-	mostAtOnce int
+	maxRunning int
 	host       map[string]any // the answer to /info; not found if nil
 }
 
@@ -98,7 +98,7 @@ type exec struct {
 	started bool
 }
 
-// New starts a fake engine that ends with the test, and points the Docker client's environment to it.
+// New starts a fake engine that ends with the test, and sets the Docker client's environment to its address.
 func New(t *testing.T, containers ...*Container) *Engine {
 	t.Helper()
 	e := &Engine{closed: make(chan struct{}), execs: make(map[string]*exec), calls: make(map[string]int)}
@@ -115,7 +115,7 @@ func New(t *testing.T, containers ...*Container) *Engine {
 	return e
 }
 
-// Set replaces the containers.
+// SetContainers replaces the containers.
 func (e *Engine) SetContainers(containers ...*Container) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -130,34 +130,34 @@ func (e *Engine) SetContainers(containers ...*Container) {
 	e.containers = containers
 }
 
-// ID returns the ID of a container for which none is given: hexadecimal digits of its name, filled up to 64.
+// ID returns the ID of a container without a given one: its name in hexadecimal digits, padded with zeros to 64.
 func ID(name string) string {
 	id := fmt.Sprintf("%x", name)
 	return (id + strings.Repeat("0", 64))[:64]
 }
 
-// Fail makes every answer an error of that HTTP status, until it is called with 0.
+// FailWith makes every response an error with the given HTTP status, until it is called with 0.
 func (e *Engine) FailWith(status int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.failing = status
+	e.failStatus = status
 }
 
-// Calls returns how often each kind of call was made: "list", "inspect", "exec create", "exec start", …
+// Calls returns the number of calls of each kind: "list", "inspect", "exec create", "exec start", …
 func (e *Engine) Calls() map[string]int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return maps.Clone(e.calls)
 }
 
-// Execs returns what commands were created with, in their order.
+// Execs returns the options of all created commands, in order of creation.
 func (e *Engine) Execs() []ExecOptions {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.options)
 }
 
-// NeverStarted returns how many execs were created and not started.
+// UnstartedExecs returns the number of execs that were created and never started.
 func (e *Engine) UnstartedExecs() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -170,11 +170,11 @@ func (e *Engine) UnstartedExecs() int {
 	return n
 }
 
-// MostAtOnce returns how many commands ran at the same time at most.
+// MaxConcurrentExecs returns the highest number of commands that ran at the same time.
 func (e *Engine) MaxConcurrentExecs() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.mostAtOnce
+	return e.maxRunning
 }
 
 func (e *Engine) handler() http.Handler {
@@ -193,13 +193,13 @@ func (e *Engine) handle(mux *http.ServeMux, pattern, kind string, handler http.H
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
 		e.calls[kind]++
-		failing := e.failing
+		failStatus := e.failStatus
 		e.mu.Unlock()
 		switch {
-		case failing != 0:
-			fail(w, failing, "the engine is in trouble")
+		case failStatus != 0:
+			writeError(w, failStatus, "server error")
 		case r.PathValue("version") > "v"+apiVersion: // versions of equal length
-			fail(w, http.StatusBadRequest, "client version "+r.PathValue("version")+" is too new. Maximum supported API version is "+apiVersion)
+			writeError(w, http.StatusBadRequest, "client version "+r.PathValue("version")+" is too new. Maximum supported API version is "+apiVersion)
 		default:
 			handler(w, r)
 		}
@@ -211,8 +211,8 @@ func (e *Engine) ping(w http.ResponseWriter, _ *http.Request) {
 	defer e.mu.Unlock()
 	e.calls["ping"]++
 	w.Header().Set("Api-Version", apiVersion)
-	if e.failing != 0 {
-		w.WriteHeader(e.failing)
+	if e.failStatus != 0 {
+		w.WriteHeader(e.failStatus)
 	}
 }
 
@@ -227,12 +227,12 @@ func (e *Engine) find(idOrName string) *Container {
 	return nil
 }
 
-func fail(w http.ResponseWriter, status int, message string) {
+func writeError(w http.ResponseWriter, status int, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	answer(w, map[string]string{"message": message})
+	writeJSON(w, map[string]string{"message": message})
 }
 
-func answer(w http.ResponseWriter, document any) {
-	_ = json.NewEncoder(w).Encode(document) // the client may be gone
+func writeJSON(w http.ResponseWriter, document any) {
+	_ = json.NewEncoder(w).Encode(document) // the client may have disconnected
 }

@@ -12,15 +12,15 @@ func (e *Engine) execCreate(w http.ResponseWriter, r *http.Request) {
 	c := e.find(r.PathValue("id"))
 	var options ExecOptions
 	if err := json.NewDecoder(r.Body).Decode(&options); err != nil {
-		fail(w, http.StatusBadRequest, err.Error())
+		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	switch {
 	case c == nil:
-		fail(w, http.StatusNotFound, "No such container: "+r.PathValue("id"))
+		writeError(w, http.StatusNotFound, "No such container: "+r.PathValue("id"))
 		return
 	case c.State != "" && c.State != "running":
-		fail(w, http.StatusConflict, "Container "+c.ID+" is "+c.State)
+		writeError(w, http.StatusConflict, "Container "+c.ID+" is "+c.State)
 		return
 	}
 	x := &exec{}
@@ -31,7 +31,7 @@ func (e *Engine) execCreate(w http.ResponseWriter, r *http.Request) {
 		x.BeforeCreate()
 	}
 	if x.CreateStatus != 0 {
-		fail(w, x.CreateStatus, x.Message)
+		writeError(w, x.CreateStatus, x.Message)
 		return
 	}
 	e.mu.Lock()
@@ -40,7 +40,7 @@ func (e *Engine) execCreate(w http.ResponseWriter, r *http.Request) {
 	id := fmt.Sprintf("exec%d", len(e.execs))
 	e.execs[id] = x
 	w.WriteHeader(http.StatusCreated)
-	answer(w, map[string]string{"Id": id})
+	writeJSON(w, map[string]string{"Id": id})
 }
 
 func (e *Engine) exec(r *http.Request) *exec {
@@ -52,22 +52,22 @@ func (e *Engine) exec(r *http.Request) *exec {
 func (e *Engine) execInspect(w http.ResponseWriter, r *http.Request) {
 	x := e.exec(r)
 	if x == nil {
-		fail(w, http.StatusNotFound, "No such exec instance")
+		writeError(w, http.StatusNotFound, "No such exec instance")
 		return
 	}
-	answer(w, map[string]any{"ExitCode": x.Code, "Running": false})
+	writeJSON(w, map[string]any{"ExitCode": x.Code, "Running": false})
 }
 
 func (e *Engine) execStart(w http.ResponseWriter, r *http.Request) {
 	x := e.exec(r)
 	if x == nil {
-		fail(w, http.StatusNotFound, "No such exec instance")
+		writeError(w, http.StatusNotFound, "No such exec instance")
 		return
 	}
 	e.mu.Lock()
 	x.started = true
 	e.running++
-	e.mostAtOnce = max(e.mostAtOnce, e.running)
+	e.maxRunning = max(e.maxRunning, e.running)
 	e.mu.Unlock()
 	defer func() {
 		e.mu.Lock()
@@ -75,10 +75,10 @@ func (e *Engine) execStart(w http.ResponseWriter, r *http.Request) {
 		e.running--
 	}()
 	if x.StartStatus != 0 {
-		fail(w, x.StartStatus, x.Message)
+		writeError(w, x.StartStatus, x.Message)
 		return
 	}
-	_, _ = io.Copy(io.Discard, r.Body)                // closing a connection with unread bytes would reset it
+	_, _ = io.Copy(io.Discard, r.Body)                // closing a connection with unread bytes resets it
 	conn, buffered, err := w.(http.Hijacker).Hijack() //nolint:errcheck // the server's own writer
 	if err != nil {
 		return
@@ -95,21 +95,21 @@ func (e *Engine) execStart(w http.ResponseWriter, r *http.Request) {
 	if x.Raw != nil {
 		_, _ = buffered.Write(x.Raw)
 	} else {
-		_, _ = buffered.Write(frames(1, x.Stdout))
-		_, _ = buffered.Write(frames(2, x.Stderr))
+		_, _ = buffered.Write(toFrames(1, x.Stdout))
+		_, _ = buffered.Write(toFrames(2, x.Stderr))
 	}
 	_ = buffered.Flush()
 }
 
-// frames returns text as the engine sends it on a stream (1 output, 2 errors), in frames of at most 32 KiB.
-func frames(stream byte, text string) []byte {
-	var sent []byte
+// toFrames encodes text as the engine sends it on a stream (1 stdout, 2 stderr), in frames of at most 32 KiB.
+func toFrames(stream byte, text string) []byte {
+	var frames []byte
 	for text != "" {
 		chunk := text[:min(len(text), 32<<10)]
 		text = text[len(chunk):]
-		sent = append(sent, stream, 0, 0, 0)
-		sent = binary.BigEndian.AppendUint32(sent, uint32(len(chunk)))
-		sent = append(sent, chunk...)
+		frames = append(frames, stream, 0, 0, 0)
+		frames = binary.BigEndian.AppendUint32(frames, uint32(len(chunk)))
+		frames = append(frames, chunk...)
 	}
-	return sent
+	return frames
 }

@@ -13,8 +13,8 @@ func (e *Engine) info(w http.ResponseWriter, _ *http.Request) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.host == nil {
-		fail(w, http.StatusNotFound, "page not found")
+		writeError(w, http.StatusNotFound, "page not found")
 		return
 	}
-	answer(w, e.host)
+	writeJSON(w, e.host)
 }

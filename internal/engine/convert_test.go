@@ -9,11 +9,11 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// Whatever an engine says of a container is an error or a container.
+// Any answer of an engine is converted to a container or rejected.
 func FuzzInspect(f *testing.F) {
 	paths, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(paths) == 0 {
-		f.Fatalf("%v: no answers", err)
+		f.Fatalf("no recorded answers: %v", err)
 	}
 	for _, path := range paths {
 		answer, err := os.ReadFile(path)
@@ -28,7 +28,7 @@ func FuzzInspect(f *testing.F) {
 		if json.Unmarshal(answer, &inspected) != nil {
 			return
 		}
-		c, err := containerOf(inspected)
+		c, err := toContainer(inspected)
 		if err == nil && c.PID < 0 {
 			t.Errorf("%+v", c)
 		}

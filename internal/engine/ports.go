@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/docker/go-connections/nat"
+
+	"github.com/PabloL007/outpost/internal/container"
+)
+
+// toBindings converts NetworkSettings.Ports, which contains the actual bindings of each port. A port that is only
+// exposed has none. invalid describes the bindings that could not be parsed.
+func toBindings(ports nat.PortMap) (bindings []container.Binding, invalid []string) {
+	for port, hostBindings := range ports {
+		if port.Proto() != "tcp" {
+			continue
+		}
+		for _, hostBinding := range hostBindings {
+			containerPort, portErr := parsePort(port.Port())
+			host, hostErr := parseHostEndpoint(hostBinding)
+			if err := errors.Join(portErr, hostErr); err != nil {
+				invalid = append(invalid, fmt.Sprintf("binding of port %q: %v", port, err))
+				continue
+			}
+			bindings = append(bindings, container.Binding{ContainerPort: containerPort, Host: host})
+		}
+	}
+	return bindings, invalid
+}
+
+// parseHostEndpoint parses the host's address and port of a binding. Engines write the unspecified address as
+// "0.0.0.0", "::" or "".
+func parseHostEndpoint(binding nat.PortBinding) (netip.AddrPort, error) {
+	port, err := parsePort(binding.HostPort)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	addr := netip.IPv4Unspecified()
+	if binding.HostIP != "" {
+		if addr, err = netip.ParseAddr(binding.HostIP); err != nil {
+			return netip.AddrPort{}, err
+		}
+	}
+	return netip.AddrPortFrom(addr.Unmap(), port), nil
+}
+
+func parsePort(text string) (uint16, error) {
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || port == 0 {
+		return 0, fmt.Errorf("%q is not a port", text)
+	}
+	return uint16(port), nil
+}
+
+// toConfiguredPorts returns the exposed TCP ports and those of requested bindings, ascending. A port may be a range
+// here.
+func toConfiguredPorts(exposed nat.PortSet, requested nat.PortMap) []uint16 {
+	var ports []uint16
+	add := func(port nat.Port) {
+		first, last, err := nat.ParsePortRangeToInt(port.Port())
+		if err != nil || port.Proto() != "tcp" {
+			return
+		}
+		for p := max(first, 1); p <= min(last, 65535); p++ {
+			ports = append(ports, uint16(p)) //nolint:gosec // the loop bounds it
+		}
+	}
+	for port := range exposed {
+		add(port)
+	}
+	for port := range requested {
+		add(port)
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}
