@@ -15,20 +15,20 @@ import (
 	"github.com/PabloL007/outpost/internal/container"
 )
 
-// fake is an engine whose containers' names say how often something changed.
+// fake is an engine. The number in a container's name counts the changes so far.
 type fake struct {
 	ahead time.Duration // of the engine's clock
 
-	mu      sync.Mutex
-	version int
-	mark    string // of a
-	another string // container that is listed
-	calls   map[string]int
-	past    []container.Event
-	err     error
-	refused error                // of following alone
-	stream  chan container.Event // closed to end it
-	during  func()               // called while a container is inspected
+	mu          sync.Mutex
+	version     int
+	fingerprint string // of container a
+	extraID     string // an additional container in the list
+	calls       map[string]int
+	past        []container.Event
+	err         error
+	followErr   error                // of Follow only
+	stream      chan container.Event // closed to end it
+	onInspect   func()               // called during Inspect
 }
 
 func newFake() *fake { return &fake{calls: make(map[string]int), stream: make(chan container.Event)} }
@@ -44,17 +44,17 @@ func (f *fake) Containers(context.Context) ([]container.Summary, error) {
 	version, err := f.call("list")
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	list := []container.Summary{{ID: "a", Name: fmt.Sprint("/a", version), Fingerprint: f.mark}}
-	if f.another != "" {
-		list = append(list, container.Summary{ID: f.another, Fingerprint: "another"})
+	list := []container.Summary{{ID: "a", Name: fmt.Sprint("/a", version), Fingerprint: f.fingerprint}}
+	if f.extraID != "" {
+		list = append(list, container.Summary{ID: f.extraID, Fingerprint: "extra"})
 	}
 	return append(list, container.Summary{ID: "b", Name: "/b", NetworkMode: "container:x"}), err
 }
 
 func (f *fake) Inspect(_ context.Context, id string) (container.Container, error) {
 	version, err := f.call("inspect")
-	if f.during != nil {
-		f.during()
+	if f.onInspect != nil {
+		f.onInspect()
 	}
 	return container.Container{ID: id, Name: fmt.Sprint("/", id, version)}, err
 }
@@ -67,7 +67,7 @@ func (f *fake) Host(context.Context) (container.Host, error) {
 func (f *fake) Follow(ctx context.Context, _ time.Time, started func(), changed func(container.Event)) error {
 	f.mu.Lock()
 	f.calls["follow"]++
-	stream, err := f.stream, cmp.Or(f.refused, f.err)
+	stream, err := f.stream, cmp.Or(f.followErr, f.err)
 	f.mu.Unlock()
 	if err != nil {
 		return err
@@ -100,13 +100,13 @@ func (f *fake) EventsBetween(ctx context.Context, _, until time.Time) ([]contain
 	return events, err
 }
 
-func (f *fake) counted() map[string]int {
+func (f *fake) callCounts() map[string]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return maps.Clone(f.calls)
 }
 
-// follow runs an inventory until the test ends, and returns what it reported of the stream.
+// follow runs an inventory until the test ends. The function returns what Run reported.
 func follow(t *testing.T, f *fake) (*Inventory, func() []error) {
 	t.Helper()
 	i := New(f)
@@ -134,8 +134,8 @@ func follow(t *testing.T, f *fake) (*Inventory, func() []error) {
 	}
 }
 
-// poll asks as a collection does, and returns the names.
-func poll(t *testing.T, i *Inventory) string {
+// collect makes the calls of a collection, and returns the containers' names.
+func collect(t *testing.T, i *Inventory) string {
 	t.Helper()
 	time.Sleep(time.Second)
 	listed, err := i.Containers(t.Context())
@@ -156,13 +156,13 @@ func poll(t *testing.T, i *Inventory) string {
 	return fmt.Sprint(names)
 }
 
-// expect polls and holds the names, and the calls that were made, against what is wanted.
+// expect collects, and compares the names and the calls of the engine.
 func expect(t *testing.T, i *Inventory, f *fake, names string, calls map[string]int) {
 	t.Helper()
 	f.mu.Lock()
 	f.calls = make(map[string]int)
 	f.mu.Unlock()
-	if got := poll(t, i); got != names {
+	if got := collect(t, i); got != names {
 		t.Errorf("%s, want %s", got, names)
 	}
 	f.mu.Lock()
@@ -180,123 +180,123 @@ func (f *fake) change(events ...container.Event) {
 }
 
 var (
-	all  = map[string]int{"list": 1, "inspect": 2, "host": 1}
-	none = map[string]int{"past": 1}
+	allCalls   = map[string]int{"list": 1, "inspect": 2, "host": 1}
+	onlyEvents = map[string]int{"past": 1}
 )
 
-func TestKeepsUntilAnEvent(t *testing.T) {
+func TestCacheIsKeptUntilAnEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		i, _ := follow(t, f)
-		expect(t, i, f, "[/a0 /b0]", all)
-		expect(t, i, f, "[/a0 /b0]", none)
+		expect(t, i, f, "[/a0 /b0]", allCalls)
+		expect(t, i, f, "[/a0 /b0]", onlyEvents)
 
 		f.change()
 		f.stream <- container.Event{ID: "a"}
 		synctest.Wait()
 		expect(t, i, f, "[/a1 /b0]", map[string]int{"past": 1, "list": 1, "inspect": 1})
-		expect(t, i, f, "[/a1 /b0]", none)
+		expect(t, i, f, "[/a1 /b0]", onlyEvents)
 
-		f.change(container.Event{ID: "b"}) // which the stream has not brought yet
+		f.change(container.Event{ID: "b"}) // not delivered by the stream yet
 		expect(t, i, f, "[/a1 /b2]", map[string]int{"past": 1, "list": 1, "inspect": 1})
-		expect(t, i, f, "[/a1 /b2]", none)
+		expect(t, i, f, "[/a1 /b2]", onlyEvents)
 
-		time.Sleep(refreshAfter)
+		time.Sleep(maxAge)
 		f.change()
-		expect(t, i, f, "[/a3 /b3]", all)
-		expect(t, i, f, "[/a3 /b3]", none)
+		expect(t, i, f, "[/a3 /b3]", allCalls)
+		expect(t, i, f, "[/a3 /b3]", onlyEvents)
 	})
 }
 
-// What was asked for by a name is forgotten with the container that has or had it.
-func TestNames(t *testing.T) {
+// A container inspected by name is invalidated by an event of a container that has or had that name.
+func TestEventInvalidatesNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		i, _ := follow(t, f)
 		for _, name := range []string{"x", "/y"} {
-			ask := func() string {
+			inspect := func() string {
 				c, err := i.Inspect(t.Context(), name)
 				if err != nil {
 					t.Fatal(err)
 				}
 				return c.Name
 			}
-			before := ask()
+			before := inspect()
 			f.change()
-			if ask() != before {
-				t.Error("not kept")
+			if inspect() != before {
+				t.Error("not cached")
 			}
 			f.stream <- container.Event{ID: "other", Names: []string{"z", "x", "y"}}
 			synctest.Wait()
-			if ask() == before {
-				t.Errorf("%s is kept", name)
+			if inspect() == before {
+				t.Errorf("%s is still cached", name)
 			}
 		}
 	})
 }
 
-// An answer that may be older than an event is not kept.
-func TestEventWhileInspecting(t *testing.T) {
+// An answer that may be older than an event is not cached.
+func TestEventDuringInspect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		i, _ := follow(t, f)
-		f.during = func() {
-			f.during = nil
+		f.onInspect = func() {
+			f.onInspect = nil
 			f.change()
 			f.stream <- container.Event{ID: "a"}
 			synctest.Wait()
 		}
-		if got := poll(t, i); got != "[/a0 /b1]" {
+		if got := collect(t, i); got != "[/a0 /b1]" {
 			t.Errorf("%s", got)
 		}
-		if got := poll(t, i); got != "[/a1 /b1]" {
+		if got := collect(t, i); got != "[/a1 /b1]" {
 			t.Errorf("%s", got)
 		}
 	})
 }
 
-func TestStreamIsCut(t *testing.T) {
+func TestEndOfStreamClearsCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		i, reported := follow(t, f)
-		poll(t, i)
+		collect(t, i)
 		f.mu.Lock()
-		cut := f.stream
-		f.stream, f.err = make(chan container.Event), errors.New("away")
+		previous := f.stream
+		f.stream, f.err = make(chan container.Event), errors.New("unavailable")
 		f.mu.Unlock()
-		close(cut)
+		close(previous)
 		synctest.Wait()
 		f.mu.Lock()
-		f.err = nil // the next try to follow is a second away
+		f.err = nil // the next attempt to follow is one second later
 		f.mu.Unlock()
 		f.change()
 		listed, err := i.Containers(t.Context())
 		if err != nil || listed[0].Name != "/a1" {
-			t.Errorf("%v, %v: kept from before the cut", listed, err)
+			t.Errorf("%v, %v: cached from before the end", listed, err)
 		}
 		f.change()
 		if listed, err = i.Containers(t.Context()); err != nil || listed[0].Name != "/a2" {
-			t.Errorf("%v, %v: kept without following", listed, err)
+			t.Errorf("%v, %v: cached without following", listed, err)
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		expect(t, i, f, "[/a2 /b2]", all)
-		expect(t, i, f, "[/a2 /b2]", none)
+		expect(t, i, f, "[/a2 /b2]", allCalls)
+		expect(t, i, f, "[/a2 /b2]", onlyEvents)
 		if got := fmt.Sprint(reported()); got != "[<nil> cut <nil>]" {
 			t.Errorf("reported %s", got)
 		}
 	})
 }
 
-func TestEventsAreNotPermitted(t *testing.T) {
+func TestWithoutEventsNothingIsCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
-		f.refused = container.ErrForbidden
+		f.followErr = container.ErrForbidden
 		i, reported := follow(t, f)
 		for range 3 {
-			before := f.counted()
-			poll(t, i)
-			after := f.counted()
+			before := f.callCounts()
+			collect(t, i)
+			after := f.callCounts()
 			if after["list"]-before["list"] != 1 || after["inspect"]-before["inspect"] != 2 || after["past"] != 0 {
 				t.Errorf("calls %v, then %v", before, after)
 			}
@@ -307,11 +307,11 @@ func TestEventsAreNotPermitted(t *testing.T) {
 	})
 }
 
-func TestFailingCatchUp(t *testing.T) {
+func TestUnreachableEngineFailsSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		i, _ := follow(t, f)
-		poll(t, i)
+		collect(t, i)
 		f.mu.Lock()
 		f.err = fmt.Errorf("past: %w", container.ErrUnreachable)
 		f.mu.Unlock()
@@ -326,22 +326,22 @@ func TestFailingCatchUp(t *testing.T) {
 	})
 }
 
-// An engine that goes by another clock is asked for its list each time, and what is inspected is kept as long as the
-// list shows that nothing of it has changed.
-func TestAnotherClock(t *testing.T) {
+// If the engine uses another clock, each call requests its list. An inspected container stays cached while its
+// fingerprint in the list is unchanged.
+func TestForeignClockUsesFingerprints(t *testing.T) {
 	for _, ahead := range []time.Duration{time.Hour, -time.Hour, time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake()
 			f.ahead = ahead
 			i, _ := follow(t, f)
-			expect(t, i, f, "[/a0 /b0]", all)
-			listAlone := map[string]int{"list": 1}
-			expect(t, i, f, "[/a0 /b0]", listAlone)
-			f.mark = "started anew"
+			expect(t, i, f, "[/a0 /b0]", allCalls)
+			onlyList := map[string]int{"list": 1}
+			expect(t, i, f, "[/a0 /b0]", onlyList)
+			f.fingerprint = "restarted"
 			f.change()
 			expect(t, i, f, "[/a1 /b0]", map[string]int{"list": 1, "inspect": 1})
-			expect(t, i, f, "[/a1 /b0]", listAlone)
-			// x, whose network b joined, comes, goes and comes again.
+			expect(t, i, f, "[/a1 /b0]", onlyList)
+			// Container b joined the network of x, which starts, stops and starts again.
 			inspect := func(want string) {
 				t.Helper()
 				if c, err := i.Inspect(t.Context(), "x"); err != nil || c.Name != want {
@@ -349,37 +349,37 @@ func TestAnotherClock(t *testing.T) {
 				}
 			}
 			inspect("/x1")
-			f.another = "x"
+			f.extraID = "x"
 			f.change()
-			poll(t, i)
+			collect(t, i)
 			inspect("/x2")
-			f.another = ""
+			f.extraID = ""
 			f.change()
-			poll(t, i)
+			collect(t, i)
 			inspect("/x3")
 		})
 	}
 }
 
-// A clock that is set back under the daemon's eyes lets the engine wait: not for long, and once.
-func TestClockIsSetBack(t *testing.T) {
+// After its clock is set back the engine delays its answer once, for a bounded time.
+func TestClockSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		i, _ := follow(t, f)
-		poll(t, i)
-		expect(t, i, f, "[/a0 /b0]", none)
+		collect(t, i)
+		expect(t, i, f, "[/a0 /b0]", onlyEvents)
 		f.ahead = -time.Hour
 		f.change()
 		began := time.Now()
-		if got := poll(t, i); got != "[/a1 /b1]" || time.Since(began) > 3*time.Second {
+		if got := collect(t, i); got != "[/a1 /b1]" || time.Since(began) > 3*time.Second {
 			t.Errorf("%s after %v", got, time.Since(began))
 		}
 		expect(t, i, f, "[/a1 /b1]", map[string]int{"list": 1})
 	})
 }
 
-// What is neither listed nor joined is forgotten.
-func TestForgetsWhatIsGone(t *testing.T) {
+// A container that is neither listed nor joined is removed from the cache.
+func TestGoneContainersAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		i, _ := follow(t, f)
@@ -388,17 +388,17 @@ func TestForgetsWhatIsGone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		poll(t, i)
+		collect(t, i)
 		i.mu.Lock()
 		defer i.mu.Unlock()
-		if kept := slices.Sorted(maps.Keys(i.inspected)); fmt.Sprint(kept) != "[a b x]" {
-			t.Errorf("kept %v", kept)
+		if cached := slices.Sorted(maps.Keys(i.inspected)); fmt.Sprint(cached) != "[a b x]" {
+			t.Errorf("cached %v", cached)
 		}
 	})
 }
 
-// That there is no such container is kept too, until one of that name is started.
-func TestNotFoundIsKept(t *testing.T) {
+// ErrNotFound is cached too, until a container of that name starts.
+func TestNotFoundIsCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		i, _ := follow(t, f)
@@ -408,7 +408,7 @@ func TestNotFoundIsKept(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		}
-		if n := f.counted()["inspect"]; n != 1 {
+		if n := f.callCounts()["inspect"]; n != 1 {
 			t.Errorf("%d calls", n)
 		}
 		f.err = nil
