@@ -11,7 +11,7 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// linkLabels are what a series of connections is told apart by.
+// linkLabels identify a series of outpost_link_connections.
 type linkLabels struct{ client, server, port, via string }
 
 func (l linkLabels) compare(other linkLabels) int {
@@ -19,84 +19,84 @@ func (l linkLabels) compare(other linkLabels) int {
 		strings.Compare(l.port, other.port), strings.Compare(l.via, other.via))
 }
 
-// links collects from a map.
-type links struct {
-	latest func() graph.Graph
-	most   int
+// mapCollector collects the metrics of a map.
+type mapCollector struct {
+	latest    func() graph.Graph
+	maxSeries int
 
 	connections, omitted, forgotten                   *prometheus.Desc
 	targetUp, targetAnswer, targetState, targetReason *prometheus.Desc
 }
 
-// newLinks returns a collector of the latest map, of at most so many series of connections.
-func newLinks(latest func() graph.Graph, most int) *links {
+// newMapCollector returns a collector of the latest map, with at most maxSeries series of link connections.
+func newMapCollector(latest func() graph.Graph, maxSeries int) *mapCollector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
-	return &links{
-		latest: latest, most: most,
-		connections:  desc("outpost_link_connections", "Established connections between services, when they were looked at last.", "client", "server", "server_port", "via"),
-		omitted:      desc("outpost_link_series_omitted", "Series of outpost_link_connections that are left out, because there would be more than OUTPOST_METRICS_MAX_LINKS."),
-		forgotten:    desc("outpost_links_forgotten_total", "Past links that were dropped before their time to bound memory."),
-		targetUp:     desc("outpost_target_up", "1 if the target answered the last time.", "target"),
-		targetState:  desc("outpost_target_state", "1 for the state that the target is in.", "target", "state"),
-		targetReason: desc("outpost_target_reason", "1, with what is wrong with the target in words, N for each figure; absent if nothing is.", "target", "reason"),
-		targetAnswer: desc("outpost_target_last_answer_timestamp_seconds", "When the target answered last.", "target"),
+	return &mapCollector{
+		latest: latest, maxSeries: maxSeries,
+		connections:  desc("outpost_link_connections", "Established connections between services at the last collection.", "client", "server", "server_port", "via"),
+		omitted:      desc("outpost_link_series_omitted", "Series of outpost_link_connections that are omitted, because their number exceeds OUTPOST_METRICS_MAX_LINKS."),
+		forgotten:    desc("outpost_links_forgotten_total", "Past links that were dropped early to bound memory."),
+		targetUp:     desc("outpost_target_up", "1 if the target answered the last poll.", "target"),
+		targetState:  desc("outpost_target_state", "1 for the current state of the target.", "target", "state"),
+		targetReason: desc("outpost_target_reason", "1, labelled by why the target fails, with N in place of numbers; absent if it does not fail.", "target", "reason"),
+		targetAnswer: desc("outpost_target_last_answer_timestamp_seconds", "Time of the target's last answer.", "target"),
 	}
 }
 
 // Describe implements prometheus.Collector.
-func (l *links) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{l.connections, l.omitted, l.forgotten, l.targetUp, l.targetState, l.targetReason, l.targetAnswer} {
+func (c *mapCollector) Describe(descs chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{c.connections, c.omitted, c.forgotten, c.targetUp, c.targetState, c.targetReason, c.targetAnswer} {
 		descs <- desc
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (l *links) Collect(figures chan<- prometheus.Metric) {
+func (c *mapCollector) Collect(metrics chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
-		figures <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
-	latest := l.latest()
-	series := seriesOf(latest)
+	latest := c.latest()
+	series := sumConnections(latest)
 	keys := make([]linkLabels, 0, len(series))
 	for key := range series {
 		keys = append(keys, key)
 	}
-	// The busiest are kept, and among equals always the same.
+	// Keep the busiest series; the order of labels makes the choice among equals deterministic.
 	slices.SortFunc(keys, func(a, b linkLabels) int { return cmp.Or(cmp.Compare(series[b], series[a]), a.compare(b)) })
-	for _, key := range keys[:min(l.most, len(keys))] {
-		gauge(l.connections, float64(series[key]), key.client, key.server, key.port, key.via)
+	for _, key := range keys[:min(c.maxSeries, len(keys))] {
+		gauge(c.connections, float64(series[key]), key.client, key.server, key.port, key.via)
 	}
-	gauge(l.omitted, float64(max(0, len(keys)-l.most)))
-	figures <- prometheus.MustNewConstMetric(l.forgotten, prometheus.CounterValue, float64(latest.Forgotten))
+	gauge(c.omitted, float64(max(0, len(keys)-c.maxSeries)))
+	metrics <- prometheus.MustNewConstMetric(c.forgotten, prometheus.CounterValue, float64(latest.Forgotten))
 	for _, target := range latest.Targets {
 		name := strings.ToValidUTF8(target.Target, "?")
-		gauge(l.targetUp, boolean(target.State == graph.StateOK), name)
+		gauge(c.targetUp, toFloat(target.State == graph.StateOK), name)
 		for _, state := range graph.States() {
-			gauge(l.targetState, boolean(target.State == state), name, string(state))
+			gauge(c.targetState, toFloat(target.State == state), name, string(state))
 		}
 		if target.Reason != "" {
-			gauge(l.targetReason, 1, name, strings.ToValidUTF8(graph.ReasonKey(target.Reason), "?"))
+			gauge(c.targetReason, 1, name, strings.ToValidUTF8(graph.ReasonKey(target.Reason), "?"))
 		}
 		if !target.LastAnswer.IsZero() {
-			gauge(l.targetAnswer, float64(target.LastAnswer.UnixMilli())/1000, name)
+			gauge(c.targetAnswer, float64(target.LastAnswer.UnixMilli())/1000, name)
 		}
 	}
 }
 
-func boolean(is bool) float64 {
-	if is {
+func toFloat(b bool) float64 {
+	if b {
 		return 1
 	}
 	return 0
 }
 
-// seriesOf sums the connections between services.
-func seriesOf(g graph.Graph) map[linkLabels]int {
+// sumConnections returns the number of connections of each series.
+func sumConnections(g graph.Graph) map[linkLabels]int {
 	names := make(map[string]string, len(g.Nodes))
 	for _, n := range g.Nodes {
-		names[n.ID] = strings.ToValidUTF8(nameOf(n), "?")
+		names[n.ID] = strings.ToValidUTF8(nodeLabel(n), "?")
 	}
 	series := make(map[linkLabels]int)
 	for _, link := range g.Links {
@@ -106,8 +106,9 @@ func seriesOf(g graph.Graph) map[linkLabels]int {
 	return series
 }
 
-// nameOf is what a node is called in a label: no address, and nothing that is another each time a container is made.
-func nameOf(n graph.Node) string {
+// nodeLabel returns a node's name in a label. It contains no address, and nothing that changes when a container is
+// created again.
+func nodeLabel(n graph.Node) string {
 	switch {
 	case n.Unnamed():
 		return "external"

@@ -12,8 +12,9 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// drawn is a map with two containers of a service, each of which calls another host's database and two addresses outside.
-func drawn() graph.Graph {
+// sampleMap returns a map with two containers of a service. They call a database on another host and have external
+// clients.
+func sampleMap() graph.Graph {
 	g := graph.Graph{
 		Nodes: []graph.Node{
 			{ID: "w1", Kind: graph.KindContainer, Name: "shop-web-1", Project: "shop", Service: "web"},
@@ -43,15 +44,15 @@ func drawn() graph.Graph {
 	return g
 }
 
-func scraped(t *testing.T, most int) string {
+func scrape(t *testing.T, maxSeries int) string {
 	t.Helper()
 	recorder := httptest.NewRecorder()
-	NewMapperHandler("1.2.3", drawn, most).ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	NewMapperHandler("1.2.3", sampleMap, maxSeries).ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
 	return recorder.Body.String()
 }
 
-func TestLinks(t *testing.T) {
-	body := scraped(t, 2000)
+func TestMapMetrics(t *testing.T) {
+	body := scrape(t, 2000)
 	for _, line := range []string{
 		`outpost_link_connections{client="shop/web",server="d?b",server_port="5432",via="published"} 5`,
 		`outpost_link_connections{client="external",server="shop/web",server_port="80",via="published"} 2`,
@@ -69,29 +70,29 @@ func TestLinks(t *testing.T) {
 	}
 	for _, wrong := range []string{"192.0.2.1", "10.0.0.1", "shop-web-1", `reason="",`, `last_answer_timestamp_seconds{target="b`} {
 		if strings.Contains(body, wrong) {
-			t.Errorf("%s is in the metrics", wrong)
+			t.Errorf("the metrics contain %s", wrong)
 		}
 	}
 }
 
-// Of too many series the busiest are kept, and how many are not is told.
+// Above the limit the busiest series are kept, and the number of omitted ones is reported.
 func TestLinkSeriesAreLimited(t *testing.T) {
-	for most, omitted := range map[int]int{0: 4, 2: 2, 4: 0} {
-		body := scraped(t, most)
-		if got := strings.Count(body, "\noutpost_link_connections{"); got != most {
-			t.Errorf("%d series, want %d", got, most)
+	for maxSeries, omitted := range map[int]int{0: 4, 2: 2, 4: 0} {
+		body := scrape(t, maxSeries)
+		if got := strings.Count(body, "\noutpost_link_connections{"); got != maxSeries {
+			t.Errorf("%d series, want %d", got, maxSeries)
 		}
 		if want := fmt.Sprintf("outpost_link_series_omitted %d\n", omitted); !strings.Contains(body, want) {
 			t.Errorf("no %s", want)
 		}
-		if most == 2 && (strings.Contains(body, "payments") || !strings.Contains(body, `server="d?b"`)) {
-			t.Error("not the busiest are kept")
+		if maxSeries == 2 && (strings.Contains(body, "payments") || !strings.Contains(body, `server="d?b"`)) {
+			t.Error("the busiest series is missing")
 		}
 	}
 }
 
-func TestLinksLinter(t *testing.T) {
-	problems, err := testutil.CollectAndLint(newLinks(drawn, 2000))
+func TestMapMetricsPassLinter(t *testing.T) {
+	problems, err := testutil.CollectAndLint(newMapCollector(sampleMap, 2000))
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
 	}

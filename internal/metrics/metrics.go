@@ -1,4 +1,4 @@
-// Package metrics counts what a daemon or a mapper does, for Prometheus. No label grows with connections.
+// Package metrics exposes Prometheus metrics of a daemon or a mapper. No label's cardinality grows with connections.
 package metrics
 
 import (
@@ -17,10 +17,10 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// Metrics is told what happens. It may be used by several goroutines at once.
+// Metrics records the events of a daemon. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
-	mu       sync.Mutex // a scrape sees all of a collection or nothing of it
+	mu       sync.Mutex // a scrape must not see half of a collection
 
 	duration   prometheus.Histogram
 	failed     prometheus.Counter
@@ -31,44 +31,44 @@ type Metrics struct {
 	calls      *prometheus.CounterVec
 }
 
-// New returns metrics of an Outpost of that version. kinds are all kinds of calls that Called will be told.
-func New(version string, kinds []string) *Metrics {
+// New returns the metrics of an Outpost with the given version. callKinds are all kinds that EngineCalled will receive.
+func New(version string, callKinds []string) *Metrics {
 	m := &Metrics{
-		registry: registryOf(version),
+		registry: newRegistry(version),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "outpost_collection_duration_seconds", Help: "Time that reading all containers took.",
+			Name: "outpost_collection_duration_seconds", Help: "Duration of a collection of all containers.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}),
 		failed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "outpost_collection_failures_total", Help: "Collections for which the engine could not be asked.",
+			Name: "outpost_collection_failures_total", Help: "Collections that failed because the engine could not be queried.",
 		}),
 		coalesced: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "outpost_coalesced_requests_total", Help: "Requests that shared a collection with an earlier one.",
+			Name: "outpost_coalesced_requests_total", Help: "Requests that shared a collection with an earlier request.",
 		}),
 		containers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "outpost_containers", Help: "Running containers of the last collection, by how they were read and how much of them.",
+			Name: "outpost_containers", Help: "Running containers in the last collection, by method and completeness.",
 		}, []string{"method", "status"}),
 		sockets: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "outpost_sockets", Help: "TCP sockets of containers in the last collection, by state.",
 		}, []string{"state"}),
 		problems: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "outpost_read_failures_total", Help: "Containers of which something could not be read, each time, by reason.",
+			Name: "outpost_read_failures_total", Help: "Failures to read something of a container, by reason.",
 		}, []string{"reason"}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "outpost_engine_calls_total", Help: "Calls to the container engine, by kind.",
 		}, []string{"kind"}),
 	}
 	m.registry.MustRegister(m.duration, m.failed, m.coalesced, m.containers, m.sockets, m.problems, m.calls)
-	for _, kind := range kinds {
+	for _, kind := range callKinds {
 		m.calls.WithLabelValues(kind)
 	}
 	return m
 }
 
-// registryOf returns a registry with what every Outpost of that version has.
-func registryOf(version string) *prometheus.Registry {
+// newRegistry returns a registry with the metrics common to daemons and mappers.
+func newRegistry(version string) *prometheus.Registry {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "outpost_build_info", Help: "1, with what Outpost was built from.",
+		Name: "outpost_build_info", Help: "1, labelled by Outpost's version and the Go version of its build.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
@@ -77,53 +77,54 @@ func registryOf(version string) *prometheus.Registry {
 	return registry
 }
 
-// Map adds the links of a map, in at most so many series.
-func (m *Metrics) RegisterMap(latest func() graph.Graph, most int) {
-	m.registry.MustRegister(newLinks(latest, most))
+// RegisterMap adds the metrics of a map, with at most maxSeries series of link connections.
+func (m *Metrics) RegisterMap(latest func() graph.Graph, maxSeries int) {
+	m.registry.MustRegister(newMapCollector(latest, maxSeries))
 }
 
-// OfMapper serves the metrics of a mapper of that version.
-func NewMapperHandler(version string, latest func() graph.Graph, most int) http.Handler {
-	registry := registryOf(version)
-	registry.MustRegister(newLinks(latest, most))
-	return handlerOf(registry)
+// NewMapperHandler returns a handler that serves the metrics of a mapper with the given version. It serves at most
+// maxSeries series of link connections.
+func NewMapperHandler(version string, latest func() graph.Graph, maxSeries int) http.Handler {
+	registry := newRegistry(version)
+	registry.MustRegister(newMapCollector(latest, maxSeries))
+	return newHandler(registry)
 }
 
-// Handler serves the metrics.
+// Handler returns a handler that serves the metrics.
 func (m *Metrics) Handler() http.Handler {
-	whole := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+	atomicGather := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		return m.registry.Gather()
 	})
-	return handlerOf(whole)
+	return newHandler(atomicGather)
 }
 
-func handlerOf(gatherer prometheus.Gatherer) http.Handler {
-	return promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{DisableCompression: true}) // the router compresses
+func newHandler(gatherer prometheus.Gatherer) http.Handler {
+	return promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{DisableCompression: true}) // the HTTP router compresses
 }
 
-// Called counts a call to the engine.
+// EngineCalled counts a call to the engine.
 func (m *Metrics) EngineCalled(kind string) { m.calls.WithLabelValues(kind).Inc() }
 
-// Failed counts a collection that the engine did not permit.
+// Failed counts a collection that failed because the engine could not be queried.
 func (m *Metrics) Failed() { m.failed.Inc() }
 
-// Coalesced counts a request that shared a collection.
+// Coalesced counts a request that shared another request's collection.
 func (m *Metrics) Coalesced() { m.coalesced.Inc() }
 
-// Collected takes note of a collection.
-func (m *Metrics) Collected(taken snapshot.Snapshot) {
+// Collected records a finished collection.
+func (m *Metrics) Collected(s snapshot.Snapshot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.duration.Observe(taken.Duration.Seconds())
+	m.duration.Observe(s.Duration.Seconds())
 	states := map[socket.State]int{socket.Listen: 0, socket.Established: 0, socket.TimeWait: 0}
 	type key struct {
 		method collect.Method
 		status string
 	}
 	containers := make(map[key]int)
-	for _, c := range taken.Containers {
+	for _, c := range s.Containers {
 		containers[key{c.Method, c.Status()}]++
 		states[socket.Listen] += len(c.Listeners)
 		for _, connection := range c.Connections {

@@ -13,7 +13,7 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-func some() snapshot.Snapshot {
+func sampleSnapshot() snapshot.Snapshot {
 	return snapshot.Snapshot{Duration: 20 * time.Millisecond, Containers: []snapshot.Container{
 		{Method: collect.Sockdiag, Listeners: make([]snapshot.Listener, 2), Connections: []snapshot.Connection{{State: socket.Established}, {State: socket.TimeWait}}},
 		{Method: collect.Exec, Problems: []collect.Problem{{Reason: "paused", Detail: "1"}}},
@@ -21,9 +21,9 @@ func some() snapshot.Snapshot {
 	}}
 }
 
-func TestPrometheusLinter(t *testing.T) {
+func TestMetricsPassLinter(t *testing.T) {
 	m := New("1.2.3", []string{"list"})
-	m.Collected(some())
+	m.Collected(sampleSnapshot())
 	m.Failed()
 	m.Coalesced()
 	problems, err := testutil.GatherAndLint(m.registry)
@@ -32,10 +32,10 @@ func TestPrometheusLinter(t *testing.T) {
 	}
 }
 
-func TestValues(t *testing.T) {
+func TestCollectionMetrics(t *testing.T) {
 	m := New("1.2.3", []string{"list", "inspect"})
 	m.Collected(snapshot.Snapshot{Containers: []snapshot.Container{{Method: collect.None, Problems: make([]collect.Problem, 1)}}})
-	m.Collected(some()) // what is not there any more is gone
+	m.Collected(sampleSnapshot()) // replaces the gauges of the previous collection
 	m.EngineCalled("list")
 	m.Coalesced()
 	recorder := httptest.NewRecorder()
@@ -55,6 +55,6 @@ func TestValues(t *testing.T) {
 		}
 	}
 	if strings.Contains(body, `method="none"`) {
-		t.Error("a container that is gone is counted")
+		t.Error("a container of an earlier collection is counted")
 	}
 }
