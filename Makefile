@@ -8,6 +8,9 @@ FUZZTIME ?= 30s
 BUILD ?= .build
 SOAK ?= 10m
 DAGRE := 3.1.3
+ESBUILD := 0.28.2
+D3_ZOOM := 3.0.0
+D3_ZOOM_REQUIRES := d3-color@3.1.1 d3-dispatch@3.0.2 d3-drag@3.0.1 d3-ease@3.0.2 d3-interpolate@3.0.2 d3-selection@3.0.1 d3-timer@3.0.2 d3-transition@3.0.2
 
 .PHONY: help setup build run demo demo-down test lint prose bench bench-web fuzz soak vuln sbom web-vendor image dist engine clean
 
@@ -84,6 +87,10 @@ web-vendor: ## download the page's libraries with npm and check their checksums
 	cd .build/vendor && npm pack --silent @dagrejs/dagre@$(DAGRE) && tar xzf *.tgz
 	cp .build/vendor/package/dist/dagre.esm.js internal/web/static/vendor/dagre-$(DAGRE).esm.js
 	cp .build/vendor/package/LICENSE internal/web/static/vendor/dagre-$(DAGRE).LICENSE.txt
+	cd .build/vendor && npm install --silent --no-save --ignore-scripts --prefix . d3-zoom@$(D3_ZOOM) $(D3_ZOOM_REQUIRES) esbuild@$(ESBUILD)
+	cd .build/vendor && echo 'export { zoom, zoomIdentity } from "d3-zoom"; export { select } from "d3-selection";' | \
+		node_modules/.bin/esbuild --bundle --format=esm --minify --log-level=warning --outfile=../../internal/web/static/vendor/d3-zoom-$(D3_ZOOM).esm.js
+	cd .build/vendor/node_modules && for package in d3-*; do echo "$$package"; cat $$package/LICENSE; echo; done > ../../../internal/web/static/vendor/d3-zoom-$(D3_ZOOM).LICENSE.txt
 	cd internal/web/static/vendor && sha256sum -c ../../vendor.sha256
 
 image: engine ## build the image without an image registry

@@ -1,218 +1,200 @@
-// Moving and scaling the drawing with pointer, wheel and fingers. It is a layer of its own that the compositor moves as a whole;
-// only after it was scaled it is drawn anew, to be sharp.
+// Zoom and pan of the drawing, with d3-zoom. The drawing is a compositor layer that moves as a whole; it is rasterized again only
+// after its scale has changed.
+import { select, zoom, zoomIdentity } from "./vendor/d3-zoom-3.0.0.esm.js";
 
-const least = 0.04, most = 3;
-const narrow = 600, legible = 0.75;
-const steady = 200; // ms without a move, after which the drawing stands still
+const minScale = 0.04, maxScale = 3;
+const narrowWidth = 600, minLegibleScale = 0.75;
+const clickDistance = 4; // px: a shorter drag is a click
+const restDelay = 200; // ms without a move until the drawing counts as still
+const minVisible = 60; // px of the drawing that always stay in the frame
+
+const clamp = (value, min, max) => Math.min(max, Math.max(min, value));
 
 export class Viewport {
-  #x = 0;
-  #y = 0;
-  #scale = 1;
+  #transform = zoomIdentity;
   #size = { w: 1, h: 1 };
   #frameSize = { w: 0, h: 0 };
-  #pointers = new Map();
-  #moved = false;
-  #fitted = false; // all of it is shown, and nobody has moved it since
-  #rest = 0;
-  #sharp = 0; // the scale for which the layer was drawn
+  #isFitted = false; // the whole drawing is shown, and the user has not moved it since
+  #dragStart = null; // the position of a pressed pointer until it has moved by clickDistance
+  #pointer = 0;
+  #restTimer = 0;
+  #rasterScale = 0; // the scale of the last rasterization
   #waiting = null;
 
-  /** frame shows a part of drawing, which lies in it. onMove is called after each move, onRest when it was moved from where fit has it. */
+  /** frame shows a part of the drawing inside it. onMove is called after each move, onRest when the user has moved the drawing. */
   constructor(frame, drawing, onMove, onRest) {
     Object.assign(this, { frame, drawing, onMove, onRest });
+    this.selection = select(frame);
     this.#frameSize = { w: frame.clientWidth, h: frame.clientHeight };
-    frame.addEventListener("wheel", (e) => this.#wheel(e), { passive: false });
-    frame.addEventListener("pointerdown", (e) => this.#down(e));
-    frame.addEventListener("pointermove", (e) => this.#move(e));
-    for (const type of ["pointerup", "pointercancel"]) frame.addEventListener(type, (e) => this.#up(e));
-    frame.addEventListener("click", (e) => this.#moved && e.stopImmediatePropagation(), { capture: true });
+    this.behavior = zoom().scaleExtent([minScale, maxScale]).clickDistance(clickDistance).constrain((t) => this.#constrain(t))
+      .filter((e) => !e.button && !(e.type === "wheel" && e.shiftKey)).wheelDelta(wheelDelta)
+      .on("start", (e) => this.#onStart(e)).on("zoom", (e) => this.#onZoom(e)).on("end", () => this.#onEnd());
+    this.selection.call(this.behavior).on("dblclick.zoom", null);
+    frame.addEventListener("wheel", (e) => this.#onWheel(e), { passive: false });
+    frame.addEventListener("pointerdown", (e) => (this.#pointer = e.pointerId));
     new ResizeObserver(() => this.#resized()).observe(frame);
   }
 
-  /** #resized keeps what is in the middle of the frame there, or all in sight. */
+  /** #resized keeps the middle of the frame in place, or the whole drawing visible. */
   #resized() {
     const { clientWidth: w, clientHeight: h } = this.frame;
-    if (this.#fitted) return this.fit();
-    this.#x += (w - this.#frameSize.w) / 2;
-    this.#y += (h - this.#frameSize.h) / 2;
+    if (this.#isFitted) return this.fit();
+    const { x, y, k } = this.#transform;
+    const { w: oldWidth, h: oldHeight } = this.#frameSize;
     this.#frameSize = { w, h };
-    this.#apply();
+    this.#setTransform(x + (w - oldWidth) / 2, y + (h - oldHeight) / 2, k);
   }
 
-  get scale() { return this.#scale; }
+  get scale() { return this.#transform.k; }
 
-  /** look is what of the drawing is in the middle and how large, as a text that look takes back. */
+  /** look is the point of the drawing in the middle of the frame and the scale, as a text. */
   get look() {
     const { x, y } = this.middle;
-    return [Math.round(x), Math.round(y), this.#scale.toFixed(3)].join(",");
+    return [Math.round(x), Math.round(y), this.scale.toFixed(3)].join(",");
   }
 
   set look(text) {
-    this.#fitted = false;
+    this.#isFitted = false;
     const [x, y, scale] = text.split(",").map(Number);
-    this.#scale = Math.min(most, Math.max(least, scale));
-    this.#center(x, y);
+    this.#center(x, y, clamp(scale, minScale, maxScale));
   }
 
-  /** middle is the point of the drawing that is in the middle of the frame. */
+  /** middle is the point of the drawing in the middle of the frame. */
   get middle() {
     const { clientWidth: w, clientHeight: h } = this.frame;
-    return { x: (w / 2 - this.#x) / this.#scale, y: (h / 2 - this.#y) / this.#scale };
+    const [x, y] = this.#transform.invert([w / 2, h / 2]);
+    return { x, y };
   }
 
   /**
-   * follow moves the drawing so that what was moved within it stays where it is to be seen; where nobody has moved it, all of it
-   * stays in sight.
+   * follow compensates a shift of the content within the drawing, so that it stays in place on the screen. If the user has not moved
+   * the drawing, all of it stays visible instead.
    */
-  follow({ x, y }) {
-    const { w, h } = this.#frameSize;
-    if (this.#fitted) {
-      const isWhole = this.#x >= -1 && this.#y >= -1 && this.#x + this.#size.w * this.#scale <= w + 1 && this.#y + this.#size.h * this.#scale <= h + 1;
+  follow({ x: dx, y: dy }) {
+    const { x, y, k } = this.#transform, { w, h } = this.#frameSize;
+    if (this.#isFitted) {
+      const isWhole = x >= -1 && y >= -1 && x + this.#size.w * k <= w + 1 && y + this.#size.h * k <= h + 1;
       if (!isWhole) this.fit();
-    } else if (x || y) {
-      this.#x -= x * this.#scale;
-      this.#y -= y * this.#scale;
-      this.#apply();
-    }
+    } else if (dx || dy) this.#setTransform(x - dx * k, y - dy * k, k);
   }
 
-  /** resize takes note of how large the drawing is, at the scale 1. */
+  /** resize sets the size of the drawing at scale 1. */
   resize(size) {
     this.#size = size;
     this.drawing.setAttribute("width", size.w);
     this.drawing.setAttribute("height", size.h);
   }
 
-  /** fit shows all of it, and makes little larger only as far as the frame is large. It is not a move. */
+  /** fit shows the whole drawing. It enlarges a small one only as far as the frame is large. */
   fit() {
     const { clientWidth: w, clientHeight: h } = this.frame;
-    const largest = Math.min(2.2, Math.max(1.25, w / 1100));
-    this.#scale = Math.max(least, Math.min(largest, w / this.#size.w, h / this.#size.h));
-    this.#center(this.#size.w / 2, this.#size.h / 2);
-    this.#fitted = true;
+    const maxFit = clamp(w / 1100, 1.25, 2.2);
+    this.#center(this.#size.w / 2, this.#size.h / 2, Math.max(minScale, Math.min(maxFit, w / this.#size.w, h / this.#size.h)));
+    this.#isFitted = true;
   }
 
-  /** #center brings a point of the drawing into the middle of the frame. */
-  #center(x, y) {
-    this.#frameSize = { w: this.frame.clientWidth, h: this.frame.clientHeight };
-    this.#x = this.#frameSize.w / 2 - x * this.#scale;
-    this.#y = this.#frameSize.h / 2 - y * this.#scale;
-    this.#apply();
-    this.#settle();
-  }
-
-  /** begin shows all of it or, on a screen as narrow as a telephone's, so much from the left as can be read. */
+  /** begin shows the whole drawing or, on a phone, its left part at a legible scale. */
   begin() {
     this.fit();
     const { clientWidth: w } = this.frame;
-    if (w > narrow || this.#scale > legible) return;
-    this.#scale = legible;
-    this.#fitted = false;
-    this.#center(w / 2 / legible, this.#size.h / 2);
+    if (w > narrowWidth || this.scale > minLegibleScale) return;
+    this.#isFitted = false;
+    this.#center(w / 2 / minLegibleScale, this.#size.h / 2, minLegibleScale);
   }
 
-  /** show brings a place into the middle, large enough to be read. */
+  /** show centres a place at a legible scale. */
   show(place) {
-    this.#fitted = false;
-    this.#scale = Math.max(this.#scale, 0.8);
-    this.#center(place.x + place.w / 2, place.y + place.h / 2);
+    this.#isFitted = false;
+    this.#center(place.x + place.w / 2, place.y + place.h / 2, Math.max(this.scale, 0.8));
     this.onRest();
   }
 
-  /** reveal moves as little as it takes to have a place in sight. */
+  /** reveal pans as little as needed to show a place. */
   reveal(place) {
     const { clientWidth: w, clientHeight: h } = this.frame;
-    const [left, top] = [place.x * this.#scale + this.#x, place.y * this.#scale + this.#y];
-    const [right, bottom] = [left + place.w * this.#scale, top + place.h * this.#scale];
+    const [left, top] = this.#transform.apply([place.x, place.y]);
+    const [right, bottom] = this.#transform.apply([place.x + place.w, place.y + place.h]);
     const dx = left < 0 ? 20 - left : right > w ? w - 20 - right : 0, dy = top < 0 ? 20 - top : bottom > h ? h - 20 - bottom : 0;
     if (dx || dy) this.pan(dx, dy);
   }
 
   pan(dx, dy) {
-    this.#x += dx;
-    this.#y += dy;
-    this.#moving();
+    this.behavior.translateBy(this.selection, dx / this.scale, dy / this.scale);
+    this.#userMoved();
   }
 
-  /** zoom scales around a point of the frame, the middle if none is given. */
-  zoom(factor, at = { x: this.frame.clientWidth / 2, y: this.frame.clientHeight / 2 }) {
-    const scale = Math.min(most, Math.max(least, this.#scale * factor));
-    this.#x = at.x - ((at.x - this.#x) * scale) / this.#scale;
-    this.#y = at.y - ((at.y - this.#y) * scale) / this.#scale;
-    this.#scale = scale;
-    this.#moving();
+  /** zoom scales around the middle of the frame. */
+  zoom(factor) {
+    this.behavior.scaleBy(this.selection, factor);
+    this.#userMoved();
   }
 
-  #wheel(e) {
+  /** #onWheel pans with Shift; d3-zoom handles the other wheel events. */
+  #onWheel(e) {
     e.preventDefault();
-    const step = e.deltaMode === 1 ? 30 : 1; // lines
-    if (e.shiftKey) this.pan(-(e.deltaX || e.deltaY) * step, 0);
-    else this.zoom(Math.exp(-e.deltaY * step * (e.ctrlKey ? 0.01 : 0.0015)), this.#at(e));
+    if (e.shiftKey) this.pan(-(e.deltaX || e.deltaY) * wheelStep(e), 0);
   }
 
-  #at(e) {
-    const frame = this.frame.getBoundingClientRect();
-    return { x: e.clientX - frame.left, y: e.clientY - frame.top };
+  #onStart({ sourceEvent }) {
+    this.#dragStart = sourceEvent?.type === "mousedown" ? { x: sourceEvent.clientX, y: sourceEvent.clientY } : null;
   }
 
-  #down(e) {
-    if (e.button !== 0) return;
-    if (!this.#pointers.size) this.#moved = false;
-    this.#pointers.set(e.pointerId, { ...this.#at(e), start: this.#at(e) });
-  }
-
-  #up(e) {
-    this.#pointers.delete(e.pointerId);
-    setTimeout(() => (this.#moved = false)); // after the click that may follow
-  }
-
-  #move(e) {
-    const before = this.#pointers.get(e.pointerId);
-    if (!before) return;
-    if (!e.buttons) return this.#up(e); // it was released where the page does not see it
-    const now = this.#at(e);
-    if (!this.#moved && Math.hypot(now.x - before.start.x, now.y - before.start.y) < 4) return;
-    if (!this.#moved) this.frame.setPointerCapture(e.pointerId); // not before it is more than a click
-    this.#moved = true;
-    const other = [...this.#pointers].find(([id]) => id !== e.pointerId)?.[1];
-    if (other) {
-      const distance = (p) => Math.max(1, Math.hypot(p.x - other.x, p.y - other.y));
-      this.zoom(distance(now) / distance(before), { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 });
+  #onZoom({ transform, sourceEvent }) {
+    if (sourceEvent?.type === "mousemove" && this.#dragStart) {
+      const { x, y } = this.#dragStart;
+      if (Math.hypot(sourceEvent.clientX - x, sourceEvent.clientY - y) <= clickDistance) return;
+      this.#dragStart = null;
+      this.frame.setPointerCapture(this.#pointer); // no hover effects during a drag
     }
-    const share = other ? 0.5 : 1;
-    this.pan((now.x - before.x) * share, (now.y - before.y) * share);
-    Object.assign(before, now);
+    this.#transform = transform;
+    this.#apply();
+    if (sourceEvent) this.#userMoved();
   }
 
-  /** whenStill does something when the drawing does not move; of several things only the last. */
+  /** #onEnd drops the movement of a click. */
+  #onEnd() {
+    this.selection.property("__zoom", this.#transform);
+  }
+
+  /** whenStill calls a function when the drawing does not move; of several calls only the last one counts. */
   whenStill(action) {
-    if (this.#rest) this.#waiting = action;
+    if (this.#restTimer) this.#waiting = action;
     else action();
   }
 
+  /** #center shows a point of the drawing in the middle of the frame. */
+  #center(x, y, scale) {
+    const { clientWidth: w, clientHeight: h } = this.frame;
+    this.#frameSize = { w, h };
+    this.#setTransform(w / 2 - x * scale, h / 2 - y * scale, scale);
+    this.#rest();
+  }
+
+  #setTransform(x, y, scale) {
+    this.behavior.transform(this.selection, this.#constrain(zoomIdentity.translate(x, y).scale(scale)));
+  }
+
   #apply() {
-    this.#keepInSight();
-    this.drawing.style.transform = `translate(${this.#x}px, ${this.#y}px) scale(${this.#scale})`;
+    const { x, y, k } = this.#transform;
+    this.drawing.style.transform = `translate(${x}px, ${y}px) scale(${k})`;
     this.onMove();
   }
 
-  #moving() {
-    this.#fitted = false;
-    this.#apply();
-    clearTimeout(this.#rest);
-    this.#rest = setTimeout(() => {
-      this.#settle();
+  #userMoved() {
+    this.#isFitted = false;
+    clearTimeout(this.#restTimer);
+    this.#restTimer = setTimeout(() => {
+      this.#rest();
       this.onRest();
-    }, steady);
+    }, restDelay);
   }
 
-  #settle() {
-    clearTimeout(this.#rest);
-    this.#rest = 0;
+  #rest() {
+    clearTimeout(this.#restTimer);
+    this.#restTimer = 0;
     const { style } = this.drawing;
-    if (this.#sharp !== this.#scale) {
-      this.#sharp = this.#scale;
+    if (this.#rasterScale !== this.scale) {
+      this.#rasterScale = this.scale;
       style.willChange = "";
       requestAnimationFrame(() => (style.willChange = "transform"));
     }
@@ -221,10 +203,15 @@ export class Viewport {
     action?.();
   }
 
-  /** #keepInSight leaves some of the drawing in the frame, whatever is done. */
-  #keepInSight() {
-    const keep = 60, { clientWidth: w, clientHeight: h } = this.frame;
-    this.#x = Math.min(w - keep, Math.max(keep - this.#size.w * this.#scale, this.#x));
-    this.#y = Math.min(h - keep, Math.max(keep - this.#size.h * this.#scale, this.#y));
+  /** #constrain keeps a part of the drawing in the frame. */
+  #constrain({ x, y, k }) {
+    const { clientWidth: w, clientHeight: h } = this.frame;
+    const keep = (value, frame, size) => Math.min(frame - minVisible, Math.max(minVisible - size * k, value));
+    return zoomIdentity.translate(keep(x, w, this.#size.w), keep(y, h, this.#size.h)).scale(k);
   }
 }
+
+const wheelStep = (e) => (e.deltaMode === 1 ? 30 : 1); // px of a line
+
+/** wheelDelta returns the binary logarithm of the zoom factor of a wheel event. Browsers set ctrlKey for a pinch on a touchpad. */
+const wheelDelta = (e) => -e.deltaY * wheelStep(e) * (e.ctrlKey ? 0.01 : 0.0015) * Math.LOG2E;
