@@ -47,7 +47,16 @@ var linkForms = []struct {
 // viewFlags describes the flags of links that are parameters of /v1/graph too.
 var viewFlags = map[string]string{
 	"container": "only the container with this `NAME|ID`, and what it is linked with",
-	"depth":     "with --container, --project or --host: how many links away to go, `N` from 1 to 100; by default 1",
+	"image":     "only the containers of the image `NAME`, and what they are linked with",
+	"node":      "only the node or group with this `ID`, and what it is linked with",
+	"depth":     "with --container, --project, --host, --image or --node: how many links away to go, `N` from 1 to 100; by default 1",
+	"port":      "only the links to port `N`",
+	"state":     "only `live|past` links",
+	"unlinked":  "`show|hide` containers without links",
+	"at":        "the links of an earlier `TIME`, such as 2026-01-02T15:04:05Z",
+	"newSince":  "mark the links first seen since a `DURATION|TIME`: new in JSON, green in DOT",
+	"open":      "show the members of the group with this `ID`; may be repeated",
+	"closed":    "show the group with this `ID` although --group is another; may be repeated",
 	"project":   "only the containers of the Compose project `NAME`, and what they are linked with",
 	"host":      "only the host `NAME`, and what it is linked with",
 	"since":     "only the links seen since a `DURATION|TIME`, such as 10m or 2026-01-02T15:04:05Z",
@@ -87,7 +96,7 @@ If nothing listens there, Outpost reads this host itself.`,
 	addFromFlag(flags, &o.from, "ask the daemon or mapper at `URL`, such as http://localhost:9057")
 	for _, name := range graph.Options() {
 		flags.Func(name, cmp.Or(viewFlags[name], "see /v1/graph"), func(value string) error {
-			o.query.Set(name, value)
+			o.query.Add(name, value)
 			return o.view.Set(name, value)
 		})
 	}

@@ -69,10 +69,13 @@ func (h *handler) grafanaFields(w http.ResponseWriter, _ *http.Request) {
 // grafanaData serves GET /api/graph/data. It ignores unknown parameters, because Grafana adds its own.
 func (h *handler) grafanaData(w http.ResponseWriter, r *http.Request) {
 	var view graph.View
+	query := r.URL.Query()
 	for _, name := range graph.Options() {
-		if err := view.Set(name, r.URL.Query().Get(name)); err != nil {
-			h.writeError(w, badRequestError{err})
-			return
+		for _, value := range query[name] {
+			if err := view.Set(name, value); err != nil {
+				h.writeError(w, badRequestError{err})
+				return
+			}
 		}
 	}
 	h.writeGraph(w, r, typeJSON, view, func(w io.Writer, g graph.Graph) error { return json.NewEncoder(w).Encode(graph.ForGrafana(g)) })

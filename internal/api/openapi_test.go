@@ -129,7 +129,8 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 		}, {ID: "ambiguous/10.0.0.1", Kind: graph.KindAmbiguous, Name: "10.0.0.1", Candidates: []string{"h"}}}
 		g.Links = []graph.Link{{
 			Client: "container/h/a", Server: "ambiguous/10.0.0.1", Port: 80, Via: graph.ViaHost, Evidence: graph.EvidenceClient, Connections: 2, Closed: 1,
-			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1}, Live: true, FirstSeen: noon, LastSeen: time.Now().UTC(),
+			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1}, Live: true, New: true, CountsUnknown: true,
+			FirstSeen: noon, LastSeen: time.Now().UTC(),
 		}}
 		g.Targets = []graph.Target{{
 			Target: "h:9057", Host: "h", State: graph.StateStale, Reason: "nothing listens there", Format: "snapshot", LastAnswer: noon, Unattributed: 1,
@@ -376,6 +377,8 @@ func TestResponsesMatchTheDescription(t *testing.T) {
 		{name: "wrong", fakeDaemon: everything(), paths: wrong, status: 400},
 		{name: "views", fakeDaemon: everything(), status: 200, paths: []string{
 			"/v1/graph?group=service&external=group&since=1h", "/v1/graph?container=web&depth=2&host=a&project=b", "/v1/graph.csv?external=hide",
+			"/v1/graph?image=web:1&node=container/h/a&port=80&state=live&since=1h&newSince=2026-01-02T15:04:05Z&unlinked=hide",
+			"/v1/graph.dot?at=2026-01-02T15:04:05Z&open=host/h&open=host/i&closed=project/shop&group=host&newSince=1h",
 		}},
 		{name: "filters", fakeDaemon: everything(), status: 200, paths: []string{
 			"/v1/snapshot?container=web", "/v1/snapshot?container=bbb&project=", "/v1/snapshot?project=shop", "/v1/snapshot?container=none&project=none",
@@ -430,7 +433,7 @@ func TestOtherPathsAndMethodsGetTheDescribedError(t *testing.T) {
 // optional has the optional fields.
 var optional = []string{
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
-	"lastAnswer", "displayName", "details",
+	"lastAnswer", "displayName", "details", "new", "countsUnknown",
 }
 
 // required has the required fields with the name of an optional one.

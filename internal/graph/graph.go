@@ -181,6 +181,10 @@ type Link struct {
 	Measured *Measured `json:"measured,omitempty"`
 	// Live: there are connections now.
 	Live bool `json:"live"`
+	// New marks a link first seen since View.NewSince.
+	New bool `json:"new,omitempty"`
+	// CountsUnknown: this is the link of an earlier time (View.At), and Connections and Closed are unknown.
+	CountsUnknown bool `json:"countsUnknown,omitempty"`
 	// FirstSeen and LastSeen are by the clock of whoever answers.
 	FirstSeen time.Time `json:"firstSeen"`
 	LastSeen  time.Time `json:"lastSeen"`

@@ -82,8 +82,11 @@ func WriteDOT(w io.Writer, g Graph) error {
 	index := indexes(g.Nodes)
 	for _, l := range g.Links {
 		style := ""
-		if !l.Live {
+		switch {
+		case !l.Live:
 			style = ", color=gray"
+		case l.New:
+			style = ", color=green"
 		}
 		if l.Evidence != EvidenceBoth {
 			style += ", style=dashed"
@@ -175,11 +178,19 @@ func WriteCSV(w io.Writer, g Graph) error {
 		rows = append(rows, []string{
 			string(client.Kind), cell(client.Host), cell(client.Name), string(server.Kind), cell(server.Host), cell(server.Name),
 			strconv.Itoa(int(l.Port)), l.Via.String(), l.Evidence.String(),
-			strconv.Itoa(l.Connections), strconv.Itoa(l.Closed), strconv.FormatBool(l.Live),
+			l.count(l.Connections), l.count(l.Closed), strconv.FormatBool(l.Live),
 			l.FirstSeen.Format(time.RFC3339), l.LastSeen.Format(time.RFC3339),
 		})
 	}
 	return table.WriteAll(rows)
+}
+
+// count writes a number of connections, and nothing if it is unknown.
+func (l Link) count(n int) string {
+	if l.CountsUnknown {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 // cell keeps a spreadsheet from taking foreign text for a formula.

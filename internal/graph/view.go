@@ -1,272 +1,151 @@
 package graph
 
 import (
-	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// View is what somebody wants to see of a graph. The zero value shows all.
+// View selects and groups parts of a graph. The zero value shows all. Its fields are the parameters of /v1/graph and of the map page.
 type View struct {
-	Project string
-	Host    string
-	// Container is a name, with or without its slash, or the beginning of an ID.
+	// Container, Host, Project, Image and Node select nodes; all of them must match. Their neighbours are shown too.
+	// Container is a name, with or without its slash, or the start of an ID.
 	Container string
-	// Depth is how many links away from what is picked is shown; 0 counts as 1.
+	Host      string
+	Project   string
+	Image     string
+	// Node is the ID of a node or of a group.
+	Node string
+	// Depth is the number of links between a selected node and the farthest neighbour shown; 0 means 1.
 	Depth int
-	// Since drops the links that were seen last before it; Within those that were seen last longer ago than that.
-	Since  time.Time
-	Within time.Duration
-	// External is what becomes of external addresses without a name: "hide", "group", or else they are shown.
+	// Port selects the links to one port; 0 selects all.
+	Port uint16
+	// State selects live or past links: "live", "past" or empty for both.
+	State string
+	// Since drops the links last seen before it. NewSince marks the links first seen since it as new.
+	Since, NewSince Moment
+	// At shows the links of an earlier time. Their numbers of connections are unknown.
+	At time.Time
+	// Unlinked is "show", "hide" or empty. "show" drops external, ambiguous and past nodes without links, "hide" all nodes
+	// without links. Empty keeps them, except where Port or State "past" selects links: then unlinked nodes are always dropped.
+	Unlinked string
+	// External is the treatment of external addresses without a name: "hide", "group", or "show" (the default).
 	External string
-	// Group is what containers are put together by: "service", "project", "host" or "image".
+	// Group is the level at which nodes are grouped: "service", "project", "host", "image", or "container" (the default).
 	Group string
+	// Open are the IDs of groups that are shown opened. An opened group with more than 60 nodes divides into smaller groups.
+	Open []string
+	// Closed are the IDs of groups that are shown although Group is another level.
+	Closed []string
 }
 
-// Options are the names that Set knows.
+// Moment is a point in time, or a duration before now.
+type Moment struct {
+	Time time.Time
+	Ago  time.Duration
+}
+
+func (m Moment) isZero() bool { return m.Time.IsZero() && m.Ago == 0 }
+
+func (m Moment) before(now time.Time) time.Time {
+	if m.Ago > 0 {
+		return now.Add(-m.Ago)
+	}
+	return m.Time
+}
+
+// Options returns the parameter names that Set accepts.
 func Options() []string {
-	return []string{"container", "depth", "external", "group", "host", "project", "since"}
+	return []string{
+		"at", "closed", "container", "depth", "external", "group", "host", "image", "newSince", "node", "open", "port", "project", "since", "state",
+		"unlinked",
+	}
 }
 
-const deepest = 100
+const maxDepth = 100
 
-// Set sets one thing by its name; an empty value means nothing. The error says what is accepted.
-func (v *View) Set(name, value string) error {
+// Set sets one parameter by its name; an empty value changes nothing. "open" and "closed" may be set repeatedly. The error lists the
+// accepted values.
+func (v *View) Set(name, value string) (err error) {
 	if value == "" {
 		return nil
 	}
 	switch name {
-	case "project":
-		v.Project = value
-	case "host":
-		v.Host = value
 	case "container":
 		v.Container = value
-	case "depth":
-		depth, err := strconv.Atoi(value)
-		if err != nil || depth < 1 || depth > deepest {
-			return fmt.Errorf("depth=%q: want a whole number from 1 to %d", value, deepest)
-		}
-		v.Depth = depth
-	case "since":
-		return v.setSince(value)
-	case "external":
-		return choose(name, value, &v.External, "group", "hide", "show")
-	case "group":
-		return choose(name, value, &v.Group, "container", "service", "project", "host", "image")
+	case "host":
+		v.Host = value
+	case "project":
+		v.Project = value
+	case "image":
+		v.Image = value
+	case "node":
+		v.Node = value
+	case "open":
+		v.Open = append(v.Open, value)
+	case "closed":
+		v.Closed = append(v.Closed, value)
 	default:
-		return fmt.Errorf("unknown parameter %q: want one of %s", name, strings.Join(Options(), ", "))
+		return v.setParsed(name, value)
 	}
 	return nil
 }
 
-func (v *View) setSince(value string) (err error) {
-	if v.Within, err = time.ParseDuration(value); err == nil && v.Within > 0 {
-		return nil
-	}
-	if v.Since, err = time.Parse(time.RFC3339, value); err != nil {
-		return fmt.Errorf("since=%q: want a duration such as 10m, or a time such as 2026-01-02T15:04:05Z", value)
-	}
-	return nil
-}
-
-func choose(name, value string, set *string, from ...string) error {
-	if !slices.Contains(from, value) {
-		return fmt.Errorf("%s=%q: want %s or %s", name, value, strings.Join(from[:len(from)-1], ", "), from[len(from)-1])
-	}
-	*set = value
-	return nil
-}
-
-// Apply returns what the view shows of g, at a time.
-func (v View) Apply(g Graph, now time.Time) Graph {
-	if v.Within > 0 {
-		v.Since = now.Add(-v.Within)
-	}
-	g.Links = slices.DeleteFunc(slices.Clone(g.Links), func(l Link) bool { return l.LastSeen.Before(v.Since) })
-	if v.External == "hide" {
-		g = withoutExternals(g)
-	}
-	if v.Project != "" || v.Host != "" || v.Container != "" {
-		g = v.around(g)
-	}
-	return v.grouped(g)
-}
-
-func withoutExternals(g Graph) Graph {
-	hidden := make(map[string]bool)
-	g.Nodes = slices.DeleteFunc(slices.Clone(g.Nodes), func(n Node) bool {
-		hidden[n.ID] = n.Unnamed()
-		return n.Unnamed()
-	})
-	g.Links = slices.DeleteFunc(g.Links, func(l Link) bool { return hidden[l.Client] || hidden[l.Server] })
-	return g
-}
-
-// Unnamed reports whether a node is an external address to which nobody gave a name.
-func (n Node) Unnamed() bool {
-	if n.Kind != KindExternal {
-		return false
-	}
-	_, err := netip.ParseAddr(n.Name)
-	return err == nil
-}
-
-// around returns what is picked and what is linked with it, over so many links.
-func (v View) around(g Graph) Graph {
-	distance := v.picked(g.Nodes)
-	for depth := range cmp.Or(v.Depth, 1) {
-		reached := make(map[string]int)
-		for _, l := range g.Links {
-			for _, ends := range [][2]string{{l.Client, l.Server}, {l.Server, l.Client}} {
-				if at, ok := distance[ends[0]]; ok && at == depth {
-					reached[ends[1]] = depth + 1
-				}
-			}
+// setParsed sets the parameters that are not free text.
+func (v *View) setParsed(name, value string) (err error) {
+	switch name {
+	case "depth":
+		v.Depth, err = parseNumber(name, value, maxDepth)
+	case "port":
+		var port int
+		port, err = parseNumber(name, value, 1<<16-1)
+		v.Port = uint16(port) //nolint:gosec // parseNumber limits it
+	case "since":
+		v.Since, err = parseMoment(name, value)
+	case "newSince":
+		v.NewSince, err = parseMoment(name, value)
+	case "at":
+		if v.At, err = time.Parse(time.RFC3339, value); err != nil {
+			err = fmt.Errorf("at=%q: want a time such as 2026-01-02T15:04:05Z", value)
 		}
-		for id, at := range reached {
-			if _, ok := distance[id]; !ok {
-				distance[id] = at
-			}
-		}
+	case "state":
+		v.State, err = parseEnum(name, value, "live", "past")
+	case "unlinked":
+		v.Unlinked, err = parseEnum(name, value, "hide", "show")
+	case "external":
+		v.External, err = parseEnum(name, value, "group", "hide", "show")
+	case "group":
+		v.Group, err = parseEnum(name, value, "container", "service", "project", "host", "image")
+	default:
+		err = fmt.Errorf("unknown parameter %q: want one of %s", name, strings.Join(Options(), ", "))
 	}
-	near := func(id string) bool {
-		at, ok := distance[id]
-		return ok && at < cmp.Or(v.Depth, 1)
-	}
-	g.Links = slices.DeleteFunc(g.Links, func(l Link) bool { return !near(l.Client) && !near(l.Server) })
-	g.Nodes = slices.DeleteFunc(slices.Clone(g.Nodes), func(n Node) bool {
-		_, ok := distance[n.ID]
-		return !ok
-	})
-	return g
+	return err
 }
 
-// picked returns the nodes that are picked themselves, at distance 0. A name goes before the beginning of an ID, which may
-// look like one.
-func (v View) picked(nodes []Node) map[string]int {
-	name := strings.TrimPrefix(v.Container, "/")
-	named := func(n Node) bool { return n.Kind == KindContainer && n.Name == name }
-	exists := slices.ContainsFunc(nodes, named)
-	picked := make(map[string]int)
-	for _, n := range nodes {
-		byContainer := v.Container == "" || named(n) || !exists && n.Container != "" && strings.HasPrefix(n.Container, name)
-		if byContainer && (v.Project == "" || n.Project == v.Project) && (v.Host == "" || n.Host == v.Host) {
-			picked[n.ID] = 0
-		}
+func parseNumber(name, value string, maximum int) (int, error) {
+	number, err := strconv.Atoi(value)
+	if err != nil || number < 1 || number > maximum {
+		return 0, fmt.Errorf("%s=%q: want a whole number from 1 to %d", name, value, maximum)
 	}
-	return picked
+	return number, nil
 }
 
-// grouped puts nodes together, and the links between them.
-func (v View) grouped(g Graph) Graph {
-	if (v.Group == "" || v.Group == "container") && v.External != "group" {
-		return g
+func parseMoment(name, value string) (m Moment, err error) {
+	if m.Ago, err = time.ParseDuration(value); err == nil && m.Ago > 0 {
+		return m, nil
 	}
-	into := make(map[string]string)
-	groups := make(map[string]Node)
-	for _, n := range g.Nodes {
-		group := v.groupOf(n)
-		into[n.ID] = group.ID
-		if other, ok := groups[group.ID]; ok {
-			group = other.with(group)
-		}
-		groups[group.ID] = group
+	if m.Time, err = time.Parse(time.RFC3339, value); err != nil {
+		return Moment{}, fmt.Errorf("%s=%q: want a duration such as 10m, or a time such as 2026-01-02T15:04:05Z", name, value)
 	}
-	g.Nodes = make([]Node, 0, len(groups))
-	for _, group := range groups {
-		g.Nodes = append(g.Nodes, group)
-	}
-	slices.SortFunc(g.Nodes, CompareNodes)
-	links := slices.Clone(g.Links)
-	for i, l := range links {
-		links[i].Client, links[i].Server = into[l.Client], into[l.Server]
-	}
-	slices.SortStableFunc(links, func(a, b Link) int { return a.Compare(&b) })
-	merged := links[:0]
-	for _, l := range links {
-		if last := len(merged) - 1; last >= 0 && merged[last].Compare(&l) == 0 {
-			merged[last] = merged[last].with(l)
-			continue
-		}
-		merged = append(merged, l)
-	}
-	g.Links = merged
-	return g
+	return Moment{Time: m.Time}, nil
 }
 
-// groupOf returns the group of a node, or the node itself where it is in none.
-func (v View) groupOf(n Node) Node {
-	if v.External == "group" && n.Unnamed() {
-		return Node{ID: NodeID(KindExternal), Kind: KindExternal, Name: "external"}
+func parseEnum(name, value string, accepted ...string) (string, error) {
+	if !slices.Contains(accepted, value) {
+		last := len(accepted) - 1
+		return "", fmt.Errorf("%s=%q: want %s or %s", name, value, strings.Join(accepted[:last], ", "), accepted[last])
 	}
-	switch isContainer := n.Kind == KindContainer; {
-	case v.Group == "service" && n.Service != "":
-		return Node{ID: NodeID(KindService, n.Project, n.Service), Kind: KindService, Name: n.Service, Project: n.Project, Service: n.Service, Image: n.Image, Host: n.Host}
-	case v.Group == "project" && n.Project != "":
-		return Node{ID: NodeID(KindProject, n.Project), Kind: KindProject, Name: n.Project, Project: n.Project, Host: n.Host}
-	case v.Group == "image" && isContainer:
-		return Node{ID: NodeID(KindImage, n.Image), Kind: KindImage, Name: n.Image, Image: n.Image, Host: n.Host}
-	case v.Group == "host" && n.Host != "" && n.Kind != KindAmbiguous:
-		return Node{ID: NodeID(KindHost, n.Host), Kind: KindHost, Name: n.Host, Host: n.Host, Stale: n.Stale}
-	}
-	return n
+	return value, nil
 }
-
-// with returns a group with one more member: what all have in common.
-func (n Node) with(other Node) Node {
-	if n.Host != other.Host {
-		n.Host = ""
-	}
-	if n.Image != other.Image {
-		n.Image = ""
-	}
-	n.Stale = n.Stale || other.Stale
-	return n
-}
-
-// Compare orders links by what tells them apart.
-func (l *Link) Compare(other *Link) int {
-	return cmp.Or(strings.Compare(l.Client, other.Client), strings.Compare(l.Server, other.Server),
-		cmp.Compare(l.Port, other.Port), cmp.Compare(l.Via, other.Via))
-}
-
-// with returns the connections of two links as those of one.
-func (l Link) with(other Link) Link {
-	if l.Evidence != other.Evidence {
-		l.Evidence = EvidenceBoth
-	}
-	l.Measured = l.Measured.with(l.Connections, other.Measured, other.Connections)
-	l.Connections += other.Connections
-	l.Closed += other.Closed
-	l.Live = l.Live || other.Live
-	if other.FirstSeen.Before(l.FirstSeen) {
-		l.FirstSeen = other.FirstSeen
-	}
-	if other.LastSeen.After(l.LastSeen) {
-		l.LastSeen = other.LastSeen
-	}
-	return l
-}
-
-func (m *Measured) with(connections int, other *Measured, others int) *Measured {
-	switch {
-	case m == nil:
-		return other
-	case other == nil:
-		return m
-	}
-	weight, total := int64(connections), max(int64(connections)+int64(others), 1)
-	return &Measured{
-		RTTMicroseconds: (m.RTTMicroseconds*weight + other.RTTMicroseconds*int64(others)) / total,
-		BytesSent:       m.BytesSent + other.BytesSent,
-		BytesReceived:   m.BytesReceived + other.BytesReceived,
-	}
-}
-
-// CompareNodes orders nodes.
-func CompareNodes(a, b Node) int { return strings.Compare(a.ID, b.ID) }

@@ -55,6 +55,26 @@ func TestViews(t *testing.T) {
 		{"since=2026-01-02T12:00:00Z", web1 + web2 + pay + worker + seven + eight}, // the server's half was seen then
 		{"since=2026-01-02T12:00:01Z", ""},
 		{"since=1m", ""},
+		{"since=1m newSince=1h", ""},
+		{"newSince=2026-01-02T12:00:00Z", web1 + web2 + pay + worker + seven + eight}, // marks, and filters nothing
+		{"image=db:1", web1 + web2 + worker},
+		{"port=5432", web1 + web2 + worker},
+		{"port=80 external=hide", ""},
+		{"state=live", web1 + web2 + pay + worker + seven + eight},
+		{"state=past", ""},
+		{"unlinked=hide", web1 + web2 + pay + worker + seven + eight},
+		{"node=external/192.0.2.7", seven},
+		{"node=external/192.0.2.7 depth=2", web1 + seven + eight},
+		{"node=project/shop", web1 + web2 + pay + worker + seven + eight},
+		{"node=image/it", worker},
+		{"at=2026-01-02T11:59:59Z", ""},
+		{"at=2026-01-02T12:00:00Z", uncounted(web1 + web2 + pay + worker + seven + eight)},
+		{"at=2030-01-02T12:00:00Z", web1 + web2 + pay + worker + seven + eight}, // not in the past
+		{"group=host open=host/a external=hide", web1 + web2 + pay + "b > a/db:5432 published both 1\n"},
+		{"group=host open=host/a open=host/b external=hide", web1 + web2 + pay + worker},
+		{"closed=host/b", web1 + web2 + pay + "b > a/db:5432 published both 1\n" + seven + eight},
+		{"closed=host/a open=host/a external=hide", "a > a:5432 direct both 2\na > external payments:443 direct client 1\nb/worker > a:5432 published both 1\n"},
+		{"closed=external group=project open=project/shop", web1 + web2 + pay + worker + "external external > a/web-1:80 published server 2\n"},
 		{"group=service external=hide", "b/worker > service db:5432 published both 1\nservice web > external payments:443 direct client 1\nservice web > service db:5432 direct both 2\n"},
 		{"group=project external=group", "b/worker > project shop:5432 published both 1\nexternal external > project shop:80 published server 2\nproject shop > external payments:443 direct client 1\nproject shop > project shop:5432 direct both 2\n"},
 		{"group=image external=hide", "image it > image db:1:5432 published both 1\nimage web:1 > external payments:443 direct client 1\nimage web:1 > image db:1:5432 direct both 2\n"},
@@ -90,8 +110,106 @@ func TestViews(t *testing.T) {
 	}
 }
 
+// uncounted returns lines without numbers of connections.
+func uncounted(lines string) string { return strings.ReplaceAll(lines, " 1\n", " 0\n") }
+
+func TestUnlinkedNodesAreDropped(t *testing.T) {
+	nodes := func(words string) string {
+		var view graph.View
+		for word := range strings.FieldsSeq(words) {
+			name, value, _ := strings.Cut(word, "=")
+			if err := view.Set(name, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g := shop()
+		g.Nodes = append(g.Nodes, graph.Node{ID: "container/a/idle", Kind: graph.KindContainer, Name: "idle"}, graph.Node{ID: "container/a/old", Kind: graph.KindContainer, Name: "old", Past: true})
+		var names []string
+		for _, n := range view.Apply(g, noon.Add(2*time.Minute)).Nodes {
+			names = append(names, n.Name)
+		}
+		slices.Sort(names)
+		return strings.Join(names, " ")
+	}
+	for query, want := range map[string]string{
+		"":                         "192.0.2.7 192.0.2.8 db idle old payments web-1 web-2 worker",
+		"unlinked=show":            "192.0.2.7 192.0.2.8 db idle payments web-1 web-2 worker",
+		"unlinked=hide":            "192.0.2.7 192.0.2.8 db payments web-1 web-2 worker",
+		"since=1m":                 "192.0.2.7 192.0.2.8 db idle old payments web-1 web-2 worker",
+		"since=1m unlinked=show":   "db idle web-1 web-2 worker",
+		"since=1m unlinked=hide":   "",
+		"port=443":                 "payments web-2",
+		"port=443 unlinked=show":   "payments web-2",
+		"state=past unlinked=show": "",
+		"state=live unlinked=show": "192.0.2.7 192.0.2.8 db idle payments web-1 web-2 worker",
+	} {
+		if got := nodes(query); got != want {
+			t.Errorf("%q: %q, want %q", query, got, want)
+		}
+	}
+}
+
+func TestNewLinksAreMarked(t *testing.T) {
+	g := shop()
+	g.Links[0].FirstSeen = noon.Add(time.Hour)
+	view := graph.View{NewSince: graph.Moment{Ago: time.Hour}, Group: "service"}
+	got := view.Apply(g, noon.Add(90*time.Minute))
+	isNew := 0
+	for _, l := range got.Links {
+		if l.New {
+			isNew++
+		}
+	}
+	var dot, csv bytes.Buffer
+	if err := graph.WriteDOT(&dot, got); err != nil {
+		t.Fatal(err)
+	}
+	if err := graph.WriteCSV(&csv, graph.View{At: noon}.Apply(g, noon.Add(90*time.Minute))); err != nil {
+		t.Fatal(err)
+	}
+	if isNew != 1 || strings.Count(dot.String(), "color=green") != 1 || g.Links[0].New {
+		t.Errorf("%d links are new, %s", isNew, dot.String())
+	}
+	if n := strings.Count(csv.String(), ",,,true,"); n != len(g.Links)-1 {
+		t.Errorf("%d rows without counts in %s", n, csv.String())
+	}
+}
+
+// TestOpenedGroupsDivide opens groups: those of more than 60 nodes divide into smaller groups.
+func TestOpenedGroupsDivide(t *testing.T) {
+	var g graph.Graph
+	for i := range 100 {
+		n := graph.Node{Kind: graph.KindContainer, Host: "h", Name: fmt.Sprint("c", i), Image: "it:1", ID: graph.NodeID(graph.KindContainer, "h", fmt.Sprint(i))}
+		if i < 70 {
+			n.Project, n.Service = "large", fmt.Sprint("s", i%2)
+		}
+		if i == 99 {
+			n.Image = "single:1"
+		}
+		g.Nodes = append(g.Nodes, n)
+	}
+	for _, test := range []struct {
+		open []string
+		want map[graph.Kind]int
+	}{
+		{nil, map[graph.Kind]int{graph.KindHost: 1}},
+		{[]string{"host/h"}, map[graph.Kind]int{graph.KindProject: 1, graph.KindImage: 1, graph.KindContainer: 1}},
+		{[]string{"host/h", "project/large"}, map[graph.Kind]int{graph.KindService: 2, graph.KindImage: 1, graph.KindContainer: 1}},
+		{[]string{"host/h", "project/large", "service/large/s0"}, map[graph.Kind]int{graph.KindService: 1, graph.KindImage: 1, graph.KindContainer: 36}},
+		{[]string{"host/h", "image/it:1"}, map[graph.Kind]int{graph.KindProject: 1, graph.KindContainer: 30}},
+	} {
+		got := make(map[graph.Kind]int)
+		for _, n := range (graph.View{Group: "host", Open: test.open}).Apply(g, noon).Nodes {
+			got[n.Kind]++
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", test.open, diff)
+		}
+	}
+}
+
 func TestWrongViews(t *testing.T) {
-	for _, word := range []string{"depth=0", "depth=101", "depth=x", "since=yesterday", "since=-1m", "external=yes", "group=planet", "color=red"} {
+	for _, word := range []string{"depth=0", "depth=101", "depth=x", "since=yesterday", "since=-1m", "external=yes", "group=planet", "color=red", "port=0", "port=65536", "port=http", "state=alive", "unlinked=maybe", "newSince=1", "at=10m"} {
 		var view graph.View
 		name, value, _ := strings.Cut(word, "=")
 		if err := view.Set(name, value); err == nil {

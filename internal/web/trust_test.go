@@ -17,6 +17,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -167,28 +168,40 @@ func TestCharactersThatNoPictureMayHave(t *testing.T) {
 	expect(t, "CSV", string(saved["csv"]), `"'=HYPERLINK`)
 }
 
-// TestPageShowsWhatTheServerAnswers holds the page's views and forms against the server's, where both have them.
+// TestPageShowsWhatTheServerAnswers compares the views of the page with those of the server, in each format.
 func TestPageShowsWhatTheServerAnswers(t *testing.T) {
 	t.Parallel()
 	g := shop()
 	g.Nodes[0].Name = `=1+1 "quoted", \back` + "\tslash"
-	g.Nodes = append(g.Nodes, fleet(40).Nodes...)
-	g.Links = append(g.Links, fleet(40).Links...)
+	g.Nodes = append(g.Nodes, fleet(100).Nodes...)
+	g.Links = append(g.Links, fleet(100).Links...)
 	g = mapOf(g.Nodes, g.Links)
 	p, _ := open(t, g, "?group=container")
 	for _, query := range []string{
 		"", "external=hide", "external=group", "project=shop", "project=shop&depth=2", "host=two", "host=one&project=shop", "project=shop1&depth=3",
 		"group=service", "group=project", "group=host", "group=image", "group=project&external=group", "host=one&group=service",
+		"image=shop/web:1", "port=8080", "state=past", "state=live&unlinked=hide", "unlinked=hide", "node=container/one/shop-api&depth=2", "node=project/shop",
+		"container=shop-api", "container=/batch-job&depth=100", "since=5m", "since=2m30s&external=group", "newSince=5m", "newSince=5m&group=project",
+		"at=" + time.Now().UTC().Add(-15*time.Minute).Format(time.RFC3339), "group=host&open=host/host0", "group=host&open=host/host0&open=project/shop3",
+		"group=service&open=service/shop/api", "closed=project/shop&closed=external", "group=image&host=one&closed=host/two&port=8080",
 	} {
 		for form, path := range map[string]string{"json": "graph", "dot": "graph.dot", "mermaid": "graph.mmd", "csv": "graph.csv"} {
 			difference := webtest.Eval[string](p, fmt.Sprintf(`(async () => {
-				const { applyView, parseView } = await import("./view.js"), { writers } = await import("./save.js");
+				const { applyView, exportQuery, parseView } = await import("./view.js"), { exportJSON, fetchExport } = await import("./save.js");
 				const all = await (await fetch("../v1/graph")).json();
-				const answer = await (await fetch("../v1/%s?%s")).text();
-				const sorted = (v) => v && typeof v === "object" && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort().map(([k, w]) => [k, sorted(w)])) : Array.isArray(v) ? v.map(sorted) : v;
-				const plain = (text) => %q === "json" ? JSON.stringify(sorted(JSON.parse(text)), null, 1) : text;
 				const view = { ...parseView(%[2]q), group: new URLSearchParams(%[2]q).get("group") || "container" };
-				const got = plain(writers[%[3]q](applyView(all, view, Date.now()), all)).split("\n"), want = plain(answer).split("\n");
+				const shown = applyView(all, view, Date.now());
+				const isText = %[3]q !== "json";
+				const answer = await (await fetch("../v1/%[1]s?" + (isText ? %[2]q + "&unlinked=" + view.unlinked : exportQuery(view, shown)))).text();
+				const sorted = (v) => v && typeof v === "object" && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort().map(([k, w]) => [k, sorted(w)])) : Array.isArray(v) ? v.map(sorted) : v;
+				const comparable = (text) => {
+					if (isText) return text;
+					const g = JSON.parse(text);
+					for (const l of g.links) if (view.at) [l.connections, l.closed, l.countsUnknown] = [];
+					return JSON.stringify(sorted(g), null, 1);
+				};
+				const saved = isText ? await fetchExport(%[3]q, location.href, view, shown) : exportJSON(shown, all);
+				const got = comparable(saved).split("\n"), want = comparable(answer).split("\n");
 				const at = got.findIndex((line, i) => line !== want[i]);
 				return at < 0 && got.length === want.length ? "" : "line " + at + ": " + got[at] + " — server: " + want[at];
 			})()`, path, query, form))
@@ -196,6 +209,55 @@ func TestPageShowsWhatTheServerAnswers(t *testing.T) {
 				t.Errorf("%s of ?%s: %s", form, query, difference)
 			}
 		}
+	}
+}
+
+// TestSavedFilesHaveWhatIsDrawn compares the files that the server writes with the map and the table.
+func TestSavedFilesHaveWhatIsDrawn(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, mapOf(append(shop().Nodes, fleet(100).Nodes...), append(shop().Links, fleet(100).Links...)), "?newSince=5m")
+	label := regexp.MustCompile(`(?m)^ +n\d+.*?"(.*)"`)
+	for _, step := range []func(){
+		func() {},
+		func() { p.ClickText(".node .name", "shop3") },
+		func() { p.Choose("[name=port]", "8080") },
+		func() { p.Choose("[name=state]", "live") },
+		func() { p.Choose("[name=unlinked]", "hide") },
+		func() { p.Choose("[name=host]", "host0") },
+		func() { p.Choose("[name=since]", "1h") },
+	} {
+		step()
+		saved := make(map[string][]byte)
+		for form, end := range map[string]string{"dot": ".dot", "mermaid": ".mmd", "csv": ".csv"} {
+			saved[form] = p.Downloaded(end, func() {
+				p.Click("#save summary")
+				p.Click("[data-form=" + form + "]")
+			})
+		}
+		drawn := names(p)
+		for _, form := range []string{"dot", "mermaid"} {
+			var labels []string
+			for _, found := range label.FindAllSubmatch(saved[form], -1) {
+				if !bytes.Contains(found[0], []byte("-> n")) && !bytes.Contains(found[0], []byte("|")) {
+					labels = append(labels, string(found[1]))
+				}
+			}
+			slices.Sort(labels)
+			same(t, form, labels, drawn...)
+		}
+		rows, err := csv.NewReader(bytes.NewReader(saved["csv"])).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var links []string
+		for _, row := range rows[1:] {
+			links = append(links, strings.Join([]string{row[6], row[9], row[7], row[8]}, " "))
+		}
+		table := webtest.Eval[[]string](p, `[...document.querySelectorAll("#table tbody tr")].map((r) => [...r.cells].slice(2, 6).map((c) => c.textContent).join(" "))`)
+		if n := webtest.Eval[string](p, `document.querySelector("#more").hidden ? "" : document.querySelector("#more").textContent`); n != "" {
+			t.Fatal("the table does not show all links: ", n)
+		}
+		same(t, "CSV", links, table...)
 	}
 }
 

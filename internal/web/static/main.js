@@ -4,12 +4,12 @@ import { MapDrawing } from "./map.js";
 import { capitalize, describeLink, displayName, formatCount, formatNumber, formatTime, qualifiedName } from "./format.js";
 import { linePanel, nodePanel, targetsPanel, unreadPanel } from "./panel.js";
 import { buildScene, describe } from "./scene.js";
-import { download, exportPNG, exportSVG, types, writers } from "./save.js";
+import { download, exportJSON, exportPNG, exportSVG, fetchExport, types } from "./save.js";
 import { Search } from "./search.js";
 import { Poller } from "./poller.js";
 import { buildWarnings, emptyHint, emptyState, formatCounts, freshness } from "./status.js";
 import { LinkTable } from "./table.js";
-import { applyView, exportQuery, filterNames, formatQuery, groupIDs, initial, linkKey, parseView } from "./view.js";
+import { applyView, filterNames, formatQuery, groupIDs, initial, linkKey, parseView } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("filters");
@@ -261,13 +261,28 @@ function pause(paused = !poller.paused) {
 async function save(kind) {
   $("save").open = false;
   if (kind === "address") return copied(new URL(address(), base).href);
-  const [type, end] = types[kind];
-  let content;
-  if (kind === "png") content = await exportPNG(map.withLabels(exportSVG)).catch(() => null);
-  else if (kind === "svg") content = map.withLabels(exportSVG);
-  else content = writers[kind](shown, graph, view.at);
-  if (!content) return say("The map is too large for a PNG: save it as SVG", true);
-  download(new Blob([content], { type }), `outpost-${new Date(view.at || time).toISOString().slice(0, 19).replaceAll(":", "")}.${end}`);
+  const at = view.at || time;
+  try {
+    const content = await exportAs(kind);
+    const [type, extension] = types[kind];
+    download(new Blob([content], { type }), `outpost-${new Date(at).toISOString().slice(0, 19).replaceAll(":", "")}.${extension}`);
+  } catch (error) {
+    say(`Not saved: ${error instanceof TypeError ? "connection lost" : error.message}`, true);
+  }
+}
+
+/** exportAs returns the content of a file. */
+async function exportAs(kind) {
+  switch (kind) {
+    case "svg": return map.withLabels(exportSVG);
+    case "json": return exportJSON(shown, graph, view.at);
+    case "png": {
+      const picture = await exportPNG(map.withLabels(exportSVG)).catch(() => null);
+      if (!picture) throw new Error("the map is too large for a PNG, save it as SVG");
+      return picture;
+    }
+    default: return fetchExport(kind, base, view, shown);
+  }
 }
 
 /** setTheme sets the light or dark theme; without one the system's applies. */

@@ -1,72 +1,27 @@
-// Saving the shown map.
-import { displayName, escapeFormula, isGroup } from "./format.js";
+// Saving the shown map: pictures and the shown data are made here, the other formats by the server.
+import { isGroup } from "./format.js";
 import { svg as element } from "./svg.js";
+import { exportQuery } from "./view.js";
 
-/**
- * Each writer returns a text of {nodes, links}; those of DOT, Mermaid and CSV write what /v1/graph.dot and its like do. How many
- * connections there were at a time that is past is not known, and left out.
- */
-export const writers = { dot, mermaid, csv, json };
-
-/** types are the content types and ends of names of files. */
+/** types are the content types and file extensions of the formats. */
 export const types = {
   dot: ["text/vnd.graphviz", "dot"], mermaid: ["text/vnd.mermaid", "mmd"], csv: ["text/csv", "csv"], json: ["application/json", "json"],
   svg: ["image/svg+xml", "svg"], png: ["image/png", "png"],
 };
 
-const indexes = (nodes) => new Map(nodes.map((n, i) => [n.id, i]));
-const label = (l) => l.port + (l.connections > 1 ? ` ×${l.connections}` : "");
-
-/** byHost writes a line for each node, those of a host between what begins and what ends its group. */
-function byHost(nodes, begin, line, end) {
-  const hosts = Map.groupBy(nodes.map((n, i) => [n, i]), ([n]) => n.host || "");
-  return [...hosts].flatMap(([host, members], i) => host
-    ? [`  ${begin(i, host)}`, ...members.map(([n, j]) => `    ${line(j, n)}`), `  ${end}`]
-    : members.map(([n, j]) => `  ${line(j, n)}`));
+/** fetchExport returns the shown view as the server writes it: as of now, also while the page is paused. */
+export async function fetchExport(kind, base, view, shown) {
+  const response = await fetch(new URL(`../v1/graph.${types[kind][1]}?${exportQuery(view, shown)}`, base), { cache: "no-store" });
+  if (response.ok) return response.text();
+  const answer = await response.json().catch(() => null);
+  throw new Error(answer?.error || `status ${response.status}`);
 }
 
-function dot({ nodes, links }) {
-  const quoted = (text) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replace(/[\n\r\0]/g, " ")}"`;
-  const shape = { external: ", shape=ellipse", ambiguous: ", shape=diamond" };
-  const at = indexes(nodes);
-  return ["digraph outpost {", "  rankdir=LR;", "  node [shape=box];",
-    ...byHost(nodes, (i, host) => `subgraph cluster_${i} {\n    label=${quoted(host)};`, (i, n) => `n${i} [label=${quoted(displayName(n))}${shape[n.kind] || ""}];`, "}"),
-    ...links.map((l) => `  n${at.get(l.client)} -> n${at.get(l.server)} [label=${quoted(label(l))}${l.live ? "" : ", color=gray"}${l.evidence === "both" ? "" : ", style=dashed"}];`),
-    "}", ""].join("\n");
-}
-
-function mermaid({ nodes, links }) {
-  // What Mermaid or a browser might read as markup is written as its character's number.
-  const quoted = (text) => `"${[...text].map((c) => (c < " " ? " " : "\"<>&#;`\\[]{}|".includes(c) ? `#${c.codePointAt(0)};` : c)).join("")}"`;
-  const shapes = { external: ["([", "])"], ambiguous: ["{", "}"] };
-  const at = indexes(nodes);
-  const line = (i, n) => {
-    const [left, right] = shapes[n.kind] || ["[", "]"];
-    return `n${i}${left}${quoted(displayName(n))}${right}`;
-  };
-  return ["flowchart LR", ...byHost(nodes, (i, host) => `subgraph h${i}[${quoted(host)}]`, line, "end"),
-    ...links.map((l) => `  n${at.get(l.client)} ${l.evidence === "both" && l.live ? "-->" : "-.->"}|${quoted(label(l))}| n${at.get(l.server)}`), ""].join("\n");
-}
-
-function csv({ nodes, links }) {
-  const quoted = (text) => (/^\s|["\n\r,]/.test(text) || text === "\\." ? `"${text.replaceAll('"', '""')}"` : text);
-  const byID = new Map(nodes.map((n) => [n.id, n]));
-  const second = (time) => time.replace(/\.\d+Z$/, "Z");
-  const rows = links.map((l) => {
-    const client = byID.get(l.client), server = byID.get(l.server);
-    const counts = l.countsUnknown ? ["", ""] : [l.connections, l.closed];
-    return [client.kind, escapeFormula(client.host), escapeFormula(client.name), server.kind, escapeFormula(server.host), escapeFormula(server.name),
-      l.port, l.via, l.evidence, ...counts, l.live, second(l.firstSeen), second(l.lastSeen)];
-  });
-  const head = "client_kind client_host client server_kind server_host server port via evidence connections closed live first_seen last_seen".split(" ");
-  return [head, ...rows].map((row) => row.map((cell) => quoted(String(cell))).join(",") + "\n").join("");
-}
-
-/** json writes the shown graph in the format of /v1/graph. at is its time, empty for now. */
-function json({ nodes, links }, graph, at) {
+/** exportJSON writes the shown graph in the format of /v1/graph. at is its time, empty for now. */
+export function exportJSON({ nodes, links }, graph, at) {
   const pageOnly = ["members", "inside", "unread", "level", "past", "publishes"];
   const clean = nodes.map((n) => (isGroup(n) ? Object.fromEntries(Object.entries(n).filter(([name]) => !pageOnly.includes(name))) : n));
-  const counted = links.map(({ newLinks, countsUnknown, ...l }) => (countsUnknown ? { ...l, connections: undefined, closed: undefined } : l));
+  const counted = links.map(({ newLinks, countsUnknown, ...l }) => ({ ...l, ...(newLinks && { new: true }), ...(countsUnknown && { connections: undefined, closed: undefined }) }));
   return JSON.stringify({ ...graph, at: at || undefined, nodes: clean, links: counted }, null, 2) + "\n";
 }
 

@@ -1,0 +1,123 @@
+package graph
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Apply returns the part of g that the view shows at a time. It does not change g.
+func (v View) Apply(g Graph, now time.Time) Graph {
+	g.Links = v.filterLinks(g.Links, now)
+	if v.External == "hide" {
+		g = dropExternals(g)
+	}
+	if v.Container != "" || v.Host != "" || v.Project != "" || v.Image != "" || v.Node != "" {
+		g = v.neighbourhood(g)
+	}
+	if v.Unlinked != "" || v.Port != 0 || v.State == "past" {
+		g = v.dropUnlinked(g)
+	}
+	return v.group(g)
+}
+
+// filterLinks returns a copy of the links that the view selects by themselves.
+func (v View) filterLinks(links []Link, now time.Time) []Link {
+	links = slices.Clone(links)
+	since, newSince := v.Since.before(now), v.NewSince.before(now)
+	isPastView := !v.At.IsZero() && v.At.Before(now)
+	for i := range links {
+		l := &links[i]
+		l.New = l.New || !v.NewSince.isZero() && !l.FirstSeen.Before(newSince)
+		if isPastView {
+			l.Live = l.Live || !l.LastSeen.Before(v.At)
+			l.Connections, l.Closed, l.Measured, l.CountsUnknown = 0, 0, nil, true
+		}
+	}
+	return slices.DeleteFunc(links, func(l Link) bool {
+		return isPastView && l.FirstSeen.After(v.At) || l.LastSeen.Before(since) || v.Port != 0 && l.Port != v.Port ||
+			v.State != "" && l.Live != (v.State == "live")
+	})
+}
+
+func dropExternals(g Graph) Graph {
+	hidden := make(map[string]bool)
+	g.Nodes = slices.DeleteFunc(slices.Clone(g.Nodes), func(n Node) bool {
+		hidden[n.ID] = n.Unnamed()
+		return n.Unnamed()
+	})
+	g.Links = slices.DeleteFunc(g.Links, func(l Link) bool { return hidden[l.Client] || hidden[l.Server] })
+	return g
+}
+
+// Unnamed reports whether a node is an external address without a configured name.
+func (n Node) Unnamed() bool {
+	if n.Kind != KindExternal {
+		return false
+	}
+	_, err := netip.ParseAddr(n.Name)
+	return err == nil
+}
+
+// neighbourhood keeps the selected nodes and the nodes within v.Depth links of them.
+func (v View) neighbourhood(g Graph) Graph {
+	distance := v.selectNodes(g.Nodes)
+	maxDistance := cmp.Or(v.Depth, 1)
+	for depth := range maxDistance {
+		reached := make(map[string]int)
+		for _, l := range g.Links {
+			for _, ends := range [][2]string{{l.Client, l.Server}, {l.Server, l.Client}} {
+				if at, ok := distance[ends[0]]; ok && at == depth {
+					reached[ends[1]] = depth + 1
+				}
+			}
+		}
+		for id, at := range reached {
+			if _, ok := distance[id]; !ok {
+				distance[id] = at
+			}
+		}
+	}
+	isNear := func(id string) bool {
+		at, ok := distance[id]
+		return ok && at < maxDistance
+	}
+	g.Links = slices.DeleteFunc(g.Links, func(l Link) bool { return !isNear(l.Client) && !isNear(l.Server) })
+	g.Nodes = slices.DeleteFunc(slices.Clone(g.Nodes), func(n Node) bool {
+		_, ok := distance[n.ID]
+		return !ok
+	})
+	return g
+}
+
+// selectNodes returns the IDs of the selected nodes at distance 0. A container name takes precedence over the start of an ID,
+// because a name may look like one.
+func (v View) selectNodes(nodes []Node) map[string]int {
+	name := strings.TrimPrefix(v.Container, "/")
+	isNamed := func(n Node) bool { return n.Kind == KindContainer && n.Name == name }
+	nameExists := slices.ContainsFunc(nodes, isNamed)
+	selected := make(map[string]int)
+	for _, n := range nodes {
+		byContainer := v.Container == "" || isNamed(n) || !nameExists && n.Container != "" && strings.HasPrefix(n.Container, name)
+		if byContainer && (v.Project == "" || n.Project == v.Project) && (v.Host == "" || n.Host == v.Host) &&
+			(v.Image == "" || n.Image == v.Image) && (v.Node == "" || n.ID == v.Node || n.isIn(v.Node)) {
+			selected[n.ID] = 0
+		}
+	}
+	return selected
+}
+
+// dropUnlinked drops nodes without links, as Unlinked describes.
+func (v View) dropUnlinked(g Graph) Graph {
+	linked := make(map[string]bool, len(g.Nodes))
+	for _, l := range g.Links {
+		linked[l.Client], linked[l.Server] = true, true
+	}
+	dropAll := v.Unlinked == "hide" || v.Port != 0 || v.State == "past"
+	g.Nodes = slices.DeleteFunc(slices.Clone(g.Nodes), func(n Node) bool {
+		return !linked[n.ID] && (dropAll || n.Past || n.Kind == KindExternal || n.Kind == KindAmbiguous)
+	})
+	return g
+}
