@@ -278,6 +278,9 @@ function mergeLinks(links) {
   return all;
 }
 
+/** isEarlier compares UTC times in nanoseconds. The zone goes, because the fractions of a second differ in length. */
+const isEarlier = (a, b) => a.slice(0, -1) < b.slice(0, -1);
+
 function mergePair(a, b) {
   return {
     ...a,
@@ -285,8 +288,8 @@ function mergePair(a, b) {
     measured: mergeMeasured(a, b),
     newLinks: (a.newLinks || 0) + (b.newLinks || 0) || undefined,
     connections: a.connections + b.connections, closed: a.closed + b.closed, live: a.live || b.live,
-    firstSeen: a.firstSeen < b.firstSeen ? a.firstSeen : b.firstSeen,
-    lastSeen: a.lastSeen > b.lastSeen ? a.lastSeen : b.lastSeen,
+    firstSeen: isEarlier(a.firstSeen, b.firstSeen) ? a.firstSeen : b.firstSeen,
+    lastSeen: isEarlier(b.lastSeen, a.lastSeen) ? a.lastSeen : b.lastSeen,
   };
 }
 
