@@ -7,12 +7,12 @@ import (
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
-// Details are what a daemon tells of one container, for whoever looks at it closely.
+// Details are the details of a container as its daemon reports them.
 type Details struct {
-	// Method is the way by which its sockets were read, and Unused are the better ones and what each lacks.
+	// Method is how its sockets were read. Unused are the preferred methods and why each was not used.
 	Method collect.Method            `json:"method"`
 	Unused []snapshotv1.UnusedMethod `json:"unused"`
-	// Status says how much of it is known.
+	// Status is how complete the reading is.
 	Status    string                `json:"status"`
 	Networks  []snapshotv1.Network  `json:"networks"`
 	Listening []snapshotv1.Listener `json:"listening"`
@@ -32,22 +32,22 @@ func NewDetails(c snapshotv1.Container) *Details {
 		d.Unused[i] = snapshotv1.UnusedMethod{Method: collect.Method(Truncate(string(u.Method))), Reason: Truncate(u.Reason)}
 	}
 	for i, n := range c.Networks {
-		d.Networks[i] = snapshotv1.Network{ID: Truncate(n.ID), Name: Truncate(n.Name), Addresses: listed(n.Addresses), Gateways: listed(n.Gateways)}
+		d.Networks[i] = snapshotv1.Network{ID: Truncate(n.ID), Name: Truncate(n.Name), Addresses: copyList(n.Addresses), Gateways: copyList(n.Gateways)}
 	}
 	for i, l := range c.Listening {
-		d.Listening[i] = snapshotv1.Listener{Endpoint: clipped(l.Endpoint), Published: listed(l.Published), Process: Truncate(l.Process)}
+		d.Listening[i] = snapshotv1.Listener{Endpoint: truncateEndpoint(l.Endpoint), Published: copyList(l.Published), Process: Truncate(l.Process)}
 		for j, at := range d.Listening[i].Published {
-			d.Listening[i].Published[j] = clipped(at)
+			d.Listening[i].Published[j] = truncateEndpoint(at)
 		}
 	}
 	return d
 }
 
-func clipped(at snapshotv1.Endpoint) snapshotv1.Endpoint {
+func truncateEndpoint(at snapshotv1.Endpoint) snapshotv1.Endpoint {
 	return snapshotv1.Endpoint{Address: Truncate(at.Address), Port: at.Port}
 }
 
-// listed returns a copy that is never nil.
-func listed[T netip.Addr | snapshotv1.Endpoint](list []T) []T {
+// copyList returns a copy that is never nil.
+func copyList[T netip.Addr | snapshotv1.Endpoint](list []T) []T {
 	return append(make([]T, 0, len(list)), list...)
 }

@@ -6,31 +6,30 @@ import (
 	"strings"
 )
 
-// Difference is what is not the same in two graphs.
+// Difference is the difference between two graphs.
 type Difference struct {
 	Gone, New []Edge
 	Changed   []Change
 }
 
-// Edge is a link by names, as it is found again in another graph after its containers were made anew.
+// Edge is a link by the names of its ends. Names identify recreated containers, IDs do not.
 type Edge struct {
-	Client, Server string // host and name
+	Client, Server string // host/name of a container, or kind and name
 	Port           uint16
 }
 
-// Change is an edge that goes another way, or whose end has another image.
+// Change is an edge with another via or another image at an end.
 type Change struct {
 	Edge
 	Was, Is string
 }
 
-// Empty reports whether there is none.
+// Empty reports whether there is no difference.
 func (d Difference) Empty() bool { return len(d.Gone)+len(d.New)+len(d.Changed) == 0 }
 
-// Compare returns what is different in b from a. How many connections there are, when, and which halves of them were
-// seen makes no difference.
+// Compare returns the changes from a to b. It ignores the numbers and times of connections and the evidence.
 func Compare(a, b Graph) Difference {
-	before, after := edgesOf(a), edgesOf(b)
+	before, after := describeEdges(a), describeEdges(b)
 	var d Difference
 	for edge, was := range before {
 		is, ok := after[edge]
@@ -56,10 +55,10 @@ func (e Edge) compare(other Edge) int {
 	return cmp.Or(strings.Compare(e.Client, other.Client), strings.Compare(e.Server, other.Server), cmp.Compare(e.Port, other.Port))
 }
 
-// edgesOf returns the edges of a graph and how each is: its ways, and the images of its ends.
-func edgesOf(g Graph) map[Edge]string {
+// describeEdges returns a description of each edge of a graph: its vias and the images of its ends.
+func describeEdges(g Graph) map[Edge]string {
 	index := indexes(g.Nodes)
-	ways := make(map[Edge][]string)
+	vias := make(map[Edge][]string)
 	images := make(map[Edge][]string)
 	for _, l := range g.Links {
 		client, clientKnown := index[l.Client]
@@ -69,15 +68,15 @@ func edgesOf(g Graph) map[Edge]string {
 		}
 		from, to := g.Nodes[client], g.Nodes[server]
 		edge := Edge{from.path(), to.path(), l.Port}
-		if !slices.Contains(ways[edge], l.Via.String()) {
-			ways[edge] = append(ways[edge], l.Via.String())
+		if !slices.Contains(vias[edge], l.Via.String()) {
+			vias[edge] = append(vias[edge], l.Via.String())
 		}
-		if pair := described(from.Image) + " to " + described(to.Image); !slices.Contains(images[edge], pair) {
+		if pair := describeImage(from.Image) + " to " + describeImage(to.Image); !slices.Contains(images[edge], pair) {
 			images[edge] = append(images[edge], pair)
 		}
 	}
-	edges := make(map[Edge]string, len(ways))
-	for edge, via := range ways {
+	edges := make(map[Edge]string, len(vias))
+	for edge, via := range vias {
 		slices.Sort(via)
 		slices.Sort(images[edge])
 		edges[edge] = strings.Join(via, " and ") + ", " + strings.Join(images[edge], " and ")
@@ -85,14 +84,14 @@ func edgesOf(g Graph) map[Edge]string {
 	return edges
 }
 
-func described(image string) string {
+func describeImage(image string) string {
 	if image == "" {
 		return "no image"
 	}
 	return image
 }
 
-// path is a node's host and name.
+// path returns the host and name of a node.
 func (n Node) path() string {
 	switch n.Kind {
 	case KindContainer:

@@ -2,13 +2,13 @@ package graph
 
 import "strconv"
 
-// Grafana is a graph as the node graph API data source of Grafana expects it (hamedkarbasi93-nodegraphapi-datasource).
+// Grafana is a graph in the format of Grafana's node graph API data source (hamedkarbasi93-nodegraphapi-datasource).
 type Grafana struct {
 	Nodes []GrafanaNode `json:"nodes"`
 	Edges []GrafanaEdge `json:"edges"`
 }
 
-// GrafanaNode is a node; the names of its fields are Grafana's.
+// GrafanaNode is a node. Grafana defines the field names.
 type GrafanaNode struct {
 	ID            string `json:"id"`
 	Title         string `json:"title"`
@@ -22,7 +22,7 @@ type GrafanaNode struct {
 	Service       string `json:"detail__service"`
 }
 
-// GrafanaEdge is a link; the names of its fields are Grafana's.
+// GrafanaEdge is a link. Grafana defines the field names.
 type GrafanaEdge struct {
 	ID            string `json:"id"`
 	Source        string `json:"source"`
@@ -46,7 +46,7 @@ type GrafanaFields struct {
 	Edges []GrafanaField `json:"edges_fields"`
 }
 
-// FieldsForGrafana returns the description of what ForGrafana returns.
+// FieldsForGrafana describes the fields that ForGrafana returns.
 func FieldsForGrafana() GrafanaFields {
 	text := func(name, display string) GrafanaField { return GrafanaField{name, "string", display} }
 	return GrafanaFields{
@@ -62,7 +62,7 @@ func FieldsForGrafana() GrafanaFields {
 	}
 }
 
-// ForGrafana returns a graph as Grafana expects it.
+// ForGrafana converts a graph to Grafana's format.
 func ForGrafana(g Graph) Grafana {
 	in, out := make(map[string]int), make(map[string]int)
 	grafana := Grafana{Nodes: make([]GrafanaNode, len(g.Nodes)), Edges: make([]GrafanaEdge, len(g.Links))}

@@ -12,43 +12,43 @@ import (
 	"time"
 )
 
-// Version is that of Graph's format.
+// Version is the version of the format of Graph.
 const Version = 1
 
-// Graph is who talks to whom, as GET /v1/graph answers it.
+// Graph is the document of GET /v1/graph: nodes and the links between them.
 type Graph struct {
 	Version int      `json:"version"`
 	Nodes   []Node   `json:"nodes"`   // ascending by ID
 	Links   []Link   `json:"links"`   // ascending by client, server, port and via
-	Targets []Target `json:"targets"` // ascending by name; none from a daemon, which maps its own host
-	// Forgotten is how many past links were dropped before their time to bound memory.
+	Targets []Target `json:"targets"` // ascending by name; empty for a daemon, which maps its own host
+	// Forgotten is the number of past links that were dropped before the end of the window to bound memory.
 	Forgotten int `json:"forgotten"`
-	// Role is whose map this is.
+	// Role is the role of the process that built the map.
 	Role Role `json:"role"`
-	// WindowSeconds is how long a link that is past stays in the map.
+	// WindowSeconds is the time that a past link stays in the map, in seconds.
 	WindowSeconds int `json:"windowSeconds"`
 
 	polledAddresses map[netip.Addr]bool
 }
 
-// Role is that of whoever draws a map.
+// Role is the role of an Outpost process.
 type Role string
 
 // The roles.
 const (
-	RoleDaemon Role = "daemon" // it maps its own host, and has no targets
-	RoleMapper Role = "mapper"
+	RoleDaemon Role = "daemon" // maps its own host and has no targets
+	RoleMapper Role = "mapper" // maps the hosts that it polls
 )
 
 // WithPolledAddresses returns g with the addresses of all polled hosts and of their containers, which Supersedes needs.
-// The addresses are shared, and no part of the document.
+// The map is shared and not part of the document.
 func (g Graph) WithPolledAddresses(addresses map[netip.Addr]bool) Graph {
 	g.polledAddresses = addresses
 	return g
 }
 
-// Supersedes reports whether an end of a link that was drawn as an external address before is a host's or container's
-// now: it was drawn without knowing of that.
+// Supersedes reports whether a link of an earlier graph has an external end that is now the address of a polled host or
+// container. The link was correlated before the host was polled.
 func (g Graph) Supersedes(link Link) bool {
 	for _, id := range []string{link.Client, link.Server} {
 		if text, ok := strings.CutPrefix(id, string(KindExternal)+"/"); ok {
@@ -60,42 +60,42 @@ func (g Graph) Supersedes(link Link) bool {
 	return false
 }
 
-// Kind is what a node stands for.
+// Kind is the kind of a node.
 type Kind string
 
 // The kinds of nodes. The last three are groups of containers.
 const (
 	KindContainer Kind = "container"
-	KindHost      Kind = "host"      // the host's own processes; grouped by host, its containers too
-	KindExternal  Kind = "external"  // an address that is nobody's who was polled, or a name given to such
-	KindAmbiguous Kind = "ambiguous" // one of Candidates, and it is not known which
+	KindHost      Kind = "host"      // the host's own processes; grouped by host, also its containers
+	KindExternal  Kind = "external"  // an address outside all polled hosts, or its configured name
+	KindAmbiguous Kind = "ambiguous" // an address that all Candidates have
 	KindService   Kind = "service"
 	KindProject   Kind = "project"
 	KindImage     Kind = "image"
 )
 
-// Node is one end of links.
+// Node is an end of links.
 type Node struct {
 	ID   string `json:"id"`
 	Kind Kind   `json:"kind"`
-	// Host is the one it is on, as it calls itself, or as it was asked for if that is not known or is another's name too.
+	// Host is the name that the host reports. It is the target's name if the host reports none or another host has the same.
 	Host string `json:"host,omitempty"`
-	// Name is a container's without its slash, a host's, an address or the name given to it.
+	// Name is the name of a container without its slash, of a host or of a group, or an address or its configured name.
 	Name string `json:"name"`
-	// Container is its ID.
+	// Container is the ID of the container.
 	Container string `json:"container,omitempty"`
 	Image     string `json:"image,omitempty"`
 	Project   string `json:"project,omitempty"`
 	Service   string `json:"service,omitempty"`
-	// Reason says why something of the container is not known.
+	// Reason is why something about the container is missing.
 	Reason string `json:"reason,omitempty"`
-	// Candidates are the IDs of the nodes, or the names of the hosts, that an ambiguous one may be.
+	// Candidates are the IDs of nodes, or the names of hosts, that have an ambiguous address.
 	Candidates []string `json:"candidates,omitempty"`
-	// Stale: its host did not answer of late, and this is what it said last.
+	// Stale: the host stopped responding, and this is its last data.
 	Stale bool `json:"stale,omitempty"`
-	// Details are a container's; nil if its daemon tells none, or if it is past.
+	// Details are the details of a container; nil if its daemon reports none or the container is past.
 	Details *Details `json:"details,omitempty"`
-	// Past: it is not there any more.
+	// Past: the container no longer exists.
 	Past bool `json:"past,omitempty"`
 }
 
@@ -112,32 +112,32 @@ func NodeID(kind Kind, parts ...string) string {
 
 var idPart = strings.NewReplacer("%", "%25", "/", "%2F")
 
-// Via is the way by which a client reaches a server.
+// Via is how a client reaches a server.
 type Via uint16
 
-// The ways, in the order in which links have them.
+// The values of Via, in the order of links.
 const (
-	ViaDirect    Via = iota + 1 // at the server's own address
-	ViaPublished                // at a port that its host publishes
-	ViaHost                     // at its host's address, on whose network it is
-	ViaLoopback                 // in the network namespace that both share
+	ViaDirect    Via = iota + 1 // the server's own address
+	ViaPublished                // a published port of its host
+	ViaHost                     // its host's address: the server is in the host's network namespace
+	ViaLoopback                 // inside the network namespace that both share
 )
 
 var viaNames = map[Via]string{ViaDirect: "direct", ViaPublished: "published", ViaHost: "host", ViaLoopback: "loopback"}
 
-// String returns the way's name.
+// String returns the name of the value.
 func (v Via) String() string { return viaNames[v] }
 
-// MarshalText writes the way's name.
+// MarshalText writes the name of the value.
 func (v Via) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
-// UnmarshalText reads the way's name.
-func (v *Via) UnmarshalText(text []byte) error { return named(text, viaNames, v) }
+// UnmarshalText parses the name of the value.
+func (v *Via) UnmarshalText(text []byte) error { return parseName(text, viaNames, v) }
 
-// Evidence says which half of a link was seen.
+// Evidence is which connection ends of a link were observed.
 type Evidence uint16
 
-// The halves.
+// The values of Evidence.
 const (
 	EvidenceBoth Evidence = iota + 1
 	EvidenceClient
@@ -146,17 +146,17 @@ const (
 
 var evidenceNames = map[Evidence]string{EvidenceBoth: "both", EvidenceClient: "client", EvidenceServer: "server"}
 
-// String returns the evidence's name.
+// String returns the name of the value.
 func (e Evidence) String() string { return evidenceNames[e] }
 
-// MarshalText writes the evidence's name.
+// MarshalText writes the name of the value.
 func (e Evidence) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
-// UnmarshalText reads the evidence's name.
-func (e *Evidence) UnmarshalText(text []byte) error { return named(text, evidenceNames, e) }
+// UnmarshalText parses the name of the value.
+func (e *Evidence) UnmarshalText(text []byte) error { return parseName(text, evidenceNames, e) }
 
-// named finds the value that has a name.
-func named[T comparable](name []byte, names map[T]string, value *T) error {
+// parseName sets value to the value with the name.
+func parseName[T comparable](name []byte, names map[T]string, value *T) error {
 	for v, n := range names {
 		if n == string(name) {
 			*value = v
@@ -166,50 +166,50 @@ func named[T comparable](name []byte, names map[T]string, value *T) error {
 	return fmt.Errorf("%q is none of %v", name, slices.Sorted(maps.Values(names)))
 }
 
-// Link is the connections of one client to one port of one server, by one way.
+// Link is all connections from one client node to one port of one server node by one via.
 type Link struct {
 	Client string `json:"client"` // ID of a node
 	Server string `json:"server"` // ID of a node
-	// Port is the one at which the server listens, whatever it is published as; that of the address if it is not known.
+	// Port is the port at which the server listens, not a published port. If the listener is unknown it is the dialled port.
 	Port     uint16   `json:"port"`
 	Via      Via      `json:"via"`
 	Evidence Evidence `json:"evidence"`
-	// Connections are those established now, and Closed those that ended within the last minute.
+	// Connections is the number of established connections, Closed the number of those that ended within the last minute.
 	Connections int `json:"connections"`
 	Closed      int `json:"closed"`
-	// Measured is nil where no kernel told of any of the connections.
+	// Measured is nil if no kernel reported figures of the connections.
 	Measured *Measured `json:"measured,omitempty"`
-	// Live: there are connections now.
+	// Live: the link has connections now.
 	Live bool `json:"live"`
 	// New marks a link first seen since View.NewSince.
 	New bool `json:"new,omitempty"`
 	// CountsUnknown: this is the link of an earlier time (View.At), and Connections and Closed are unknown.
 	CountsUnknown bool `json:"countsUnknown,omitempty"`
-	// FirstSeen and LastSeen are by the clock of whoever answers.
+	// FirstSeen and LastSeen are times of the clock of the process that built the map.
 	FirstSeen time.Time `json:"firstSeen"`
 	LastSeen  time.Time `json:"lastSeen"`
 }
 
-// Measured is what kernels have measured of a link's established connections.
+// Measured is what kernels measured of the established connections of a link.
 type Measured struct {
-	RTTMicroseconds int64  `json:"rttMicroseconds"` // smoothed, the mean of the connections
+	RTTMicroseconds int64  `json:"rttMicroseconds"` // smoothed, mean over the connections
 	BytesSent       uint64 `json:"bytesSent"`       // by the client
 	BytesReceived   uint64 `json:"bytesReceived"`   // by the client
 }
 
-// State is how a target fares.
+// State is the state of a target.
 type State string
 
 // The states of targets.
 const (
 	StateOK        State = "ok"
-	StatePending   State = "pending"   // not asked yet
-	StateStale     State = "stale"     // it does not answer, and what it said last is in the graph
-	StateFailed    State = "failed"    // nothing of it is in the graph
-	StateDuplicate State = "duplicate" // it is a host that another target answers for
+	StatePending   State = "pending"   // not polled yet
+	StateStale     State = "stale"     // stopped responding; its last data is in the graph
+	StateFailed    State = "failed"    // no data of it is in the graph
+	StateDuplicate State = "duplicate" // answers as a host that another target already serves
 )
 
-// States are all of them.
+// States returns all states.
 func States() []State {
 	return []State{StateOK, StatePending, StateStale, StateFailed, StateDuplicate}
 }
@@ -219,23 +219,23 @@ type Target struct {
 	Target string `json:"target"`
 	Host   string `json:"host,omitempty"`
 	State  State  `json:"state"`
-	// Reason says why it is not in the state ok, or what else is wrong with it.
+	// Reason is why the state is not ok, or another problem of the target.
 	Reason string `json:"reason,omitempty"`
-	// Format is what it answers: "snapshot", or "connections" of an older daemon.
+	// Format is the format of its answers: "snapshot", or "connections" from an older daemon.
 	Format string `json:"format,omitempty"`
-	// LastAnswer is when it answered last, by the mapper's clock.
+	// LastAnswer is the time of its last answer by the mapper's clock.
 	LastAnswer time.Time `json:"lastAnswer,omitzero"`
-	// Unattributed is how many of its connections are in no link, because it does not tell which end is the client's.
+	// Unattributed is the number of its connections in no link, because it does not report which end is the client.
 	Unattributed int `json:"unattributed"`
 }
 
-// figures are what may be another at each poll.
-var figures = regexp.MustCompile(`[0-9]+`)
+// digits may differ at each poll.
+var digits = regexp.MustCompile(`[0-9]+`)
 
-// ReasonKey returns what of a target's reason is the same each time it has the same cause, and that nobody else said: of its words
-// those before a quotation or a colon, and no figures.
+// ReasonKey strips numbers, quotes and detail from a reason, so that equal causes compare equal and foreign text never becomes a
+// label.
 func ReasonKey(reason string) string {
 	reason, _, _ = strings.Cut(reason, ": ")
 	reason, _, _ = strings.Cut(reason, ` "`)
-	return figures.ReplaceAllString(reason, "N")
+	return digits.ReplaceAllString(reason, "N")
 }

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Names are those of external addresses, by the networks they are in.
+// Names are the configured names of external networks.
 type Names struct {
-	lengths []int // of prefixes that occur, the longest first
+	lengths []int // of the prefixes, descending
 	names   map[netip.Prefix]string
 }
 
@@ -31,7 +31,7 @@ func (n *Names) NameOf(addr netip.Addr) string {
 	return ""
 }
 
-// ReadNames reads lines of a network or address, blanks, and the name. Empty lines, and what is behind #, count for nothing.
+// ReadNames parses lines of a network or address, blanks, and a name. A # starts a comment. The error names the line.
 func ReadNames(r io.Reader) (*Names, error) {
 	names := &Names{names: make(map[netip.Prefix]string)}
 	lines := bufio.NewScanner(r)
@@ -45,7 +45,7 @@ func ReadNames(r io.Reader) (*Names, error) {
 			network, name = before, after
 		}
 		name = Truncate(strings.TrimSpace(name))
-		prefix, err := prefixOf(network)
+		prefix, err := parsePrefix(network)
 		if err != nil || name == "" {
 			return nil, fmt.Errorf("line %d: %q: want a network and a name, such as 192.0.2.0/24 payments", number, Truncate(text))
 		}
@@ -62,7 +62,7 @@ func ReadNames(r io.Reader) (*Names, error) {
 	return names, nil
 }
 
-func prefixOf(text string) (netip.Prefix, error) {
+func parsePrefix(text string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
 		return addr.Unmap().Prefix(addr.Unmap().BitLen())
 	}

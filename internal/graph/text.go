@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// label is what a node is called in a picture.
+// label returns the label of a node.
 func (n Node) label() string {
 	switch n.Kind {
 	case KindContainer, KindExternal, KindService, KindProject, KindImage:
@@ -20,7 +20,7 @@ func (n Node) label() string {
 	return string(n.Kind) + " " + n.Name
 }
 
-// label is what stands beside a link in a picture.
+// label returns the label of a link: its port, and the number of connections if there are several.
 func (l Link) label() string {
 	text := strconv.Itoa(int(l.Port))
 	if l.Connections > 1 {
@@ -29,8 +29,8 @@ func (l Link) label() string {
 	return text
 }
 
-// byHost returns the hosts of nodes and the nodes of each, by their indexes; those of none under "".
-func byHost(nodes []Node) (hosts []string, members map[string][]int) {
+// groupByHost returns the hosts in order of appearance, and the indexes of the nodes of each host. Nodes without a host have "".
+func groupByHost(nodes []Node) (hosts []string, members map[string][]int) {
 	members = make(map[string][]int)
 	for i, n := range nodes {
 		if members[n.Host] == nil {
@@ -41,9 +41,9 @@ func byHost(nodes []Node) (hosts []string, members map[string][]int) {
 	return hosts, members
 }
 
-// writeNodes writes a line for each node, those of a host between what begins and what ends its group.
+// writeNodes writes a line for each node. The nodes of a host stand between the lines begin and end.
 func writeNodes(text *strings.Builder, nodes []Node, begin func(i int, host string) string, line func(i int, n Node) string, end string) {
-	hosts, members := byHost(nodes)
+	hosts, members := groupByHost(nodes)
 	for i, host := range hosts {
 		indent := "  "
 		if host != "" {
@@ -59,6 +59,7 @@ func writeNodes(text *strings.Builder, nodes []Node, begin func(i int, host stri
 	}
 }
 
+// indexes returns the index of each node by ID.
 func indexes(nodes []Node) map[string]int {
 	index := make(map[string]int, len(nodes))
 	for i, n := range nodes {
@@ -67,10 +68,10 @@ func indexes(nodes []Node) map[string]int {
 	return index
 }
 
-// WriteJSON writes a graph as GET /v1/graph answers it.
+// WriteJSON writes a graph as JSON.
 func WriteJSON(w io.Writer, g Graph) error { return json.NewEncoder(w).Encode(g) }
 
-// WriteDOT writes a graph for Graphviz.
+// WriteDOT writes a graph in the DOT language of Graphviz.
 func WriteDOT(w io.Writer, g Graph) error {
 	var text strings.Builder
 	text.WriteString("digraph outpost {\n  rankdir=LR;\n  node [shape=box];\n")
@@ -109,12 +110,12 @@ func dotShape(n Node) string {
 	return ""
 }
 
-// dotQuoted quotes a text as Graphviz reads it, in which a backslash would begin something of its own.
+// dotQuoted quotes a text for DOT, where a backslash starts an escape sequence.
 func dotQuoted(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ", "\r", " ", "\x00", " ").Replace(text) + `"`
 }
 
-// WriteMermaid writes a graph as a flowchart of Mermaid.
+// WriteMermaid writes a graph as a Mermaid flowchart.
 func WriteMermaid(w io.Writer, g Graph) error {
 	var text strings.Builder
 	text.WriteString("flowchart LR\n")
@@ -147,7 +148,7 @@ func mermaidShape(n Node) (left, right string) {
 	return "[", "]"
 }
 
-// mermaidQuoted quotes a text; what Mermaid or a browser might read as markup is written as its character's number.
+// mermaidQuoted quotes a text for Mermaid. Characters that Mermaid or a browser may read as markup become numeric entities.
 func mermaidQuoted(text string) string {
 	var quoted strings.Builder
 	quoted.WriteByte('"')
@@ -165,7 +166,7 @@ func mermaidQuoted(text string) string {
 	return quoted.String()
 }
 
-// WriteCSV writes a line for each link, below one with the columns' names.
+// WriteCSV writes a row for each link below a header row.
 func WriteCSV(w io.Writer, g Graph) error {
 	table := csv.NewWriter(w)
 	rows := [][]string{{
@@ -176,7 +177,7 @@ func WriteCSV(w io.Writer, g Graph) error {
 	for _, l := range g.Links {
 		client, server := g.Nodes[index[l.Client]], g.Nodes[index[l.Server]]
 		rows = append(rows, []string{
-			string(client.Kind), cell(client.Host), cell(client.Name), string(server.Kind), cell(server.Host), cell(server.Name),
+			string(client.Kind), escapeFormula(client.Host), escapeFormula(client.Name), string(server.Kind), escapeFormula(server.Host), escapeFormula(server.Name),
 			strconv.Itoa(int(l.Port)), l.Via.String(), l.Evidence.String(),
 			l.count(l.Connections), l.count(l.Closed), strconv.FormatBool(l.Live),
 			l.FirstSeen.Format(time.RFC3339), l.LastSeen.Format(time.RFC3339),
@@ -193,8 +194,8 @@ func (l Link) count(n int) string {
 	return strconv.Itoa(n)
 }
 
-// cell keeps a spreadsheet from taking foreign text for a formula.
-func cell(text string) string {
+// escapeFormula returns text that no spreadsheet reads as a formula.
+func escapeFormula(text string) string {
 	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
 		return "'" + text
 	}
