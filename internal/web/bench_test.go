@@ -7,15 +7,14 @@ import (
 	"github.com/PabloL007/outpost/internal/web/webtest"
 )
 
-// watch takes the time at which the first node, or what stands in place of nodes, was on the screen, by the clock of the page,
-// which begins with the navigation.
+// watch records when the first node, or the text of an empty map, is on the screen, in ms since the navigation.
 const watch = `new MutationObserver((_, observer) => {
 	if (!document.querySelector(".node, #empty:not([hidden]) pre")) return;
 	observer.disconnect();
 	requestAnimationFrame(() => requestAnimationFrame(() => { window.seen = performance.now(); }));
 }).observe(document, { subtree: true, childList: true, attributes: true });`
 
-// frames counts frames until it is told to end, and returns how many there are a second and the longest in milliseconds.
+// frames counts frames until counted() is called. That returns the frames per second and the longest frame in ms.
 const frames = `(() => {
 	const times = [];
 	let on = true;
@@ -29,10 +28,10 @@ const frames = `(() => {
 	return true;
 })()`
 
-// BenchmarkPage measures how long it takes until a map is on the screen, from the navigation on, and how smoothly it is moved
-// with the pointer. The page of no container at all is the floor.
+// BenchmarkPage measures the time from the navigation until a map is on the screen, and the frame rate during drags. The page
+// without containers is the baseline.
 func BenchmarkPage(b *testing.B) {
-	none := mapOf([]graph.Node{}, []graph.Link{}, []graph.Target{}...)
+	none := newMap([]graph.Node{}, []graph.Link{}, []graph.Target{}...)
 	none.Role = graph.RoleDaemon
 	for _, test := range []struct {
 		name, query string

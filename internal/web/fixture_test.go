@@ -19,7 +19,7 @@ import (
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
-// drawn is a map that a test may change while a page shows it.
+// drawn is a map source that a test changes while a page shows it.
 type drawn struct {
 	mu    sync.Mutex
 	graph graph.Graph
@@ -38,25 +38,25 @@ func (d *drawn) set(g graph.Graph, err error) {
 	d.graph, d.err = g, err
 }
 
-// serve serves a map as Outpost does, and returns it and the page's address.
+// serve serves a map through the API. It returns the map and the address of the page.
 func serve(t testing.TB, g graph.Graph) (served *drawn, address string) {
 	t.Helper()
-	served, handler := handlerOf(g)
+	served, handler := newHandler(g)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return served, server.URL + "/map/"
 }
 
-// handlerOf returns a map, and what serves it as Outpost does.
-func handlerOf(g graph.Graph) (*drawn, http.Handler) {
+// newHandler returns a map and the API that serves it.
+func newHandler(g graph.Graph) (*drawn, http.Handler) {
 	served := &drawn{graph: g}
 	return served, api.New(api.Options{Map: served, Metrics: http.NotFoundHandler(), Version: "test", Log: zerolog.Nop()})
 }
 
-// began is when what is served began.
+// began is the time at which the served links were first seen.
 func began() time.Time { return time.Now().UTC().Truncate(time.Second).Add(-30 * time.Minute) }
 
-// container returns one of a host and project.
+// container returns a container of a host and project.
 func container(host, project, name string) graph.Node {
 	full := name
 	if project != "" {
@@ -72,7 +72,7 @@ func container(host, project, name string) graph.Node {
 	}
 }
 
-// published returns a container that is reached at a port of its host.
+// published returns the container with a published port.
 func published(n graph.Node, port uint16) graph.Node {
 	details := *n.Details
 	details.Listening = []snapshotv1.Listener{{
@@ -94,8 +94,8 @@ func link(client, server graph.Node, port uint16, connections int) graph.Link {
 	}
 }
 
-// mapOf returns a mapper's map.
-func mapOf(nodes []graph.Node, links []graph.Link, targets ...graph.Target) graph.Graph {
+// newMap returns the map of a mapper.
+func newMap(nodes []graph.Node, links []graph.Link, targets ...graph.Target) graph.Graph {
 	slices.SortFunc(nodes, graph.CompareNodes)
 	slices.SortFunc(links, func(a, b graph.Link) int { return a.Compare(&b) })
 	if targets == nil {
@@ -104,7 +104,7 @@ func mapOf(nodes []graph.Node, links []graph.Link, targets ...graph.Target) grap
 	return graph.Graph{Version: graph.Version, Role: graph.RoleMapper, WindowSeconds: 3600, Nodes: nodes, Links: append([]graph.Link{}, links...), Targets: targets}
 }
 
-// shop is a small map in which there is one of everything.
+// shop returns a small map with one of each kind of node and link.
 func shop() graph.Graph {
 	web, api, db, cache := published(container("one", "shop", "web"), 8000), container("one", "shop", "api"), container("one", "shop", "db"), container("one", "shop", "cache")
 	job, idle := container("two", "batch", "job"), container("two", "", "idle")
@@ -122,15 +122,15 @@ func shop() graph.Graph {
 	measured.Measured = &graph.Measured{RTTMicroseconds: 420, BytesSent: 1234567, BytesReceived: 89}
 	outside := link(someone, web, 8080, 1)
 	outside.Via = graph.ViaPublished
-	return mapOf([]graph.Node{web, api, db, cache, job, idle, unread, someone, bank},
+	return newMap([]graph.Node{web, api, db, cache, job, idle, unread, someone, bank},
 		[]graph.Link{measured, link(api, db, 5432, 4), past, half, fresh, outside},
 		graph.Target{Target: "one:9057", Host: "one", State: graph.StateOK, Format: "snapshot", LastAnswer: time.Now().UTC()},
 		graph.Target{Target: "two:9057", Host: "two", State: graph.StateOK, Format: "snapshot", LastAnswer: time.Now().UTC()},
 		graph.Target{Target: "three:9057", State: graph.StateFailed, Reason: "nothing listens there"})
 }
 
-// fleet is a map of so many containers, ten in each project and ten projects on each host, with three links for each; one of each
-// project is published.
+// fleet returns a map of containers with three links each: ten containers in each project, ten projects on each host, and one
+// published port in each project.
 func fleet(containers int) graph.Graph {
 	names := []string{"web", "api", "db", "cache", "queue", "worker", "auth", "mail", "search", "proxy"}
 	var nodes []graph.Node
@@ -152,5 +152,5 @@ func fleet(containers int) graph.Graph {
 			}
 		}
 	}
-	return mapOf(nodes, links)
+	return newMap(nodes, links)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/PabloL007/outpost/internal/web/webtest"
 )
 
-// open opens the page of a map, as wide as most screens, and waits until it is drawn.
+// open opens the page of a map in the size of a common screen and waits until it is drawn.
 func open(t *testing.T, g graph.Graph, query string) (*webtest.Page, *drawn) {
 	t.Helper()
 	served, address := serve(t, g)
@@ -24,7 +24,7 @@ func open(t *testing.T, g graph.Graph, query string) (*webtest.Page, *drawn) {
 	return p, served
 }
 
-// names returns what the nodes of the map are called, in order.
+// names returns the names of the nodes on the map in order.
 func names(p *webtest.Page) []string {
 	found := p.Texts(".node .name")
 	slices.Sort(found)
@@ -35,7 +35,7 @@ func counts(p *webtest.Page) string {
 	return webtest.Eval[string](p, `document.querySelector("#counts").textContent`)
 }
 
-// expect complains if a text lacks another one.
+// expect fails the test for each part that text lacks.
 func expect(t *testing.T, what, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
@@ -64,24 +64,24 @@ func TestMap(t *testing.T) {
 	labels := p.Texts(".labels .label text")
 	slices.Sort(labels)
 	same(t, "labels", labels, "443 ×2", "5432 ×4", "6379", "8080", "8080 ×12", "8080 ×3")
-	same(t, "plates", p.Texts(".port-badge"), ":8000")
+	same(t, "badges", p.Texts(".port-badge"), ":8000")
 	expect(t, "counts", counts(p), "9 nodes, 6 links", "nothing is hidden")
 	for what, expression := range map[string]string{
-		"clients are to the left":      `x("shop-web") < x("shop-api") && x("shop-api") < x("shop-db")`,
-		"who calls from outside":       `x("203.0.113.7") < x("shop-web")`,
-		"who is called outside":        `x("payments") > x("shop-db")`,
-		"the plate is at the wall":     `Math.abs(document.querySelector(".port-badge").getBoundingClientRect().right - box("one").left) < 8`,
-		"one half dashed":              `style("8080 ×3", ".one-sided .stroke").strokeDasharray !== "none"`,
-		"both halves solid":            `style("8080 ×12", ".stroke").strokeDasharray === "none"`,
-		"past faded":                   `style("6379", ".past .stroke").stroke !== style("8080 ×12", ".stroke").stroke`,
-		"more is thicker":              `width("8080 ×12") > width("8080 ×3") && width("8080 ×3") > width("8080")`,
-		"boxes hold their containers":  `["shop-web", "shop-api", "shop-db", "shop-cache"].every((n) => within(rect(n), box("shop")) && within(rect(n), box("one")))`,
-		"boxes hold nobody else":       `!["batch-job", "idle", "payments", "203.0.113.7"].some((n) => within(rect(n), box("one")))`,
-		"nothing lies upon another":    `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
-		"plates are beside nodes":      `plates.every((p) => nodes.every((n) => apart(p, n)))`,
-		"labels are beside nodes":      `labels.every((l) => nodes.every((n) => apart(l, n)))`,
-		"labels are beside each other": `labels.every((a, i) => labels.slice(i + 1).every((b) => apart(a, b)))`,
-		"all is in sight":              `[...nodes, ...labels, ...plates].every((r) => within(r, document.querySelector("#map").getBoundingClientRect()))`,
+		"clients are to the left":        `x("shop-web") < x("shop-api") && x("shop-api") < x("shop-db")`,
+		"external client":                `x("203.0.113.7") < x("shop-web")`,
+		"external server":                `x("payments") > x("shop-db")`,
+		"the port badge is at the wall":  `Math.abs(document.querySelector(".port-badge").getBoundingClientRect().right - box("one").left) < 8`,
+		"one end dashed":                 `style("8080 ×3", ".one-sided .stroke").strokeDasharray !== "none"`,
+		"both ends solid":                `style("8080 ×12", ".stroke").strokeDasharray === "none"`,
+		"past faded":                     `style("6379", ".past .stroke").stroke !== style("8080 ×12", ".stroke").stroke`,
+		"more is thicker":                `width("8080 ×12") > width("8080 ×3") && width("8080 ×3") > width("8080")`,
+		"boxes contain their containers": `["shop-web", "shop-api", "shop-db", "shop-cache"].every((n) => within(rect(n), box("shop")) && within(rect(n), box("one")))`,
+		"boxes contain no other nodes":   `!["batch-job", "idle", "payments", "203.0.113.7"].some((n) => within(rect(n), box("one")))`,
+		"nothing overlaps":               `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
+		"port badges are beside nodes":   `badges.every((p) => nodes.every((n) => apart(p, n)))`,
+		"labels are beside nodes":        `labels.every((l) => nodes.every((n) => apart(l, n)))`,
+		"labels are beside each other":   `labels.every((a, i) => labels.slice(i + 1).every((b) => apart(a, b)))`,
+		"all is in view":                 `[...nodes, ...labels, ...badges].every((r) => within(r, document.querySelector("#map").getBoundingClientRect()))`,
 	} {
 		if !webtest.Eval[bool](p, geometry+expression+"})()") {
 			t.Errorf("%s: not true", what)
@@ -90,7 +90,7 @@ func TestMap(t *testing.T) {
 	p.Shot("map")
 }
 
-// geometry are words for where things are.
+// geometry is the start of a script with helpers for the positions of things. The script ends with an expression and })().
 const geometry = `(() => {
 	const named = (selector, text) => [...document.querySelectorAll(selector)].find((e) => e.textContent === text);
 	const rect = (name) => named(".node .name", name).closest(".node").querySelector(".body").getBoundingClientRect();
@@ -103,10 +103,10 @@ const geometry = `(() => {
 	const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
 	const nodes = [...document.querySelectorAll(".node .body")].map((e) => e.getBoundingClientRect());
 	const labels = [...document.querySelectorAll(".labels .label:not(.crowded) text")].map((e) => e.getBoundingClientRect());
-	const plates = [...document.querySelectorAll(".port-badge rect")].map((e) => e.getBoundingClientRect());
+	const badges = [...document.querySelectorAll(".port-badge rect")].map((e) => e.getBoundingClientRect());
 	return `
 
-func TestPointingAndSelecting(t *testing.T) {
+func TestHoverAndSelection(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
 	p.Point(".node .name", "shop-web")
@@ -205,7 +205,7 @@ func TestSearch(t *testing.T) {
 		const at = document.querySelector(".node.selected").getBoundingClientRect(), map = document.querySelector("#map").getBoundingClientRect();
 		return at.left >= map.left && at.right <= map.right && at.top >= map.top && at.bottom <= map.bottom;
 	})()`) {
-		t.Error("what was found is not in sight")
+		t.Error("the found node is not in view")
 	}
 	expect(t, "panel", panelText(p), "shop77-db", "host7")
 	p.Press("/")
@@ -224,7 +224,7 @@ func TestTable(t *testing.T) {
 	same(t, "ascending", column(3), "0", "1", "2", "3", "4", "12")
 	p.ClickText("#table th button", "Conn.")
 	same(t, "descending", column(3), "12", "4", "3", "2", "1", "0")
-	same(t, "said", webtest.Eval[[]string](p, `[document.querySelector("[aria-sort]").ariaSort]`), "descending")
+	same(t, "announced", webtest.Eval[[]string](p, `[document.querySelector("[aria-sort]").ariaSort]`), "descending")
 	p.Click("#columns")
 	expect(t, "all columns", strings.Join(p.Texts("#table th"), " "), "Round trip", "Sent", "Received", "First seen", "Last seen")
 	p.Click("#columns")
@@ -239,8 +239,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestAddress opens the address of a view elsewhere.
-func TestAddress(t *testing.T) {
+// TestAddressRestoresTheView opens the address of a view in another tab.
+func TestAddressRestoresTheView(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t, fleet(300))
 	b := webtest.Start(t)
@@ -270,12 +270,12 @@ func TestAddress(t *testing.T) {
 		return webtest.Eval[struct{ X, Y, Width float64 }](p, `(() => { const r = document.querySelector(".node.selected .body").getBoundingClientRect(); return { X: r.x, Y: r.y, Width: r.width }; })()`)
 	}
 	if a, b := place(p), place(other); math.Abs(a.X-b.X) > 3 || math.Abs(a.Y-b.Y) > 3 || math.Abs(a.Width-b.Width) > 1 {
-		t.Errorf("what is selected is at %v, there at %v", a, b)
+		t.Errorf("the selected node is at %v, in the other tab at %v", a, b)
 	}
 }
 
-// TestAddressAfterMoving goes to something else after the map was moved by hand, and to all of it: the address follows.
-func TestAddressAfterMoving(t *testing.T) {
+// TestAddressFollowsMoves jumps to a node after a drag and then fits the map: the address follows both.
+func TestAddressFollowsMoves(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t, fleet(300))
 	b := webtest.Start(t)
@@ -289,7 +289,7 @@ func TestAddressAfterMoving(t *testing.T) {
 	p.Press(kb.Enter)
 	p.Until(`location.search.includes("select=") && location.search.includes("look=")`)
 	if got := webtest.Eval[string](p, "location.search"); strings.Contains(got, dragged[strings.Index(dragged, "look="):]) {
-		t.Errorf("the address leads to where it was dragged: %s", got)
+		t.Errorf("the address still has the dragged position: %s", got)
 	}
 	other := b.Open(webtest.Eval[string](p, "location.href"), 1400, 850)
 	other.Until(`document.querySelector(".node.selected")`)
@@ -297,9 +297,9 @@ func TestAddressAfterMoving(t *testing.T) {
 		const at = document.querySelector(".node.selected").getBoundingClientRect(), map = document.querySelector("#map").getBoundingClientRect();
 		return at.left >= map.left && at.right <= map.right && at.top >= map.top && at.bottom <= map.bottom;
 	})()`) {
-		t.Error("what is selected is not in sight for others")
+		t.Error("the selected node is not in view in the other tab")
 	}
-	p.Press(kb.Escape, kb.Escape) // out of the search, and of the selection
+	p.Press(kb.Escape, kb.Escape) // leaves the search, then clears the selection
 	p.Press("0")
 	p.Until(`location.search === "?group=container"`)
 }
@@ -346,8 +346,8 @@ func TestKeyboard(t *testing.T) {
 	p.Until(`document.querySelector("#panel").hidden`)
 }
 
-// TestAddressesThatMakeNoSense must not keep the page from its map.
-func TestAddressesThatMakeNoSense(t *testing.T) {
+// TestInvalidParametersAreIgnored opens addresses with invalid parameters: the map appears all the same.
+func TestInvalidParametersAreIgnored(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t, shop())
 	b := webtest.Start(t)
@@ -360,8 +360,8 @@ func TestAddressesThatMakeNoSense(t *testing.T) {
 	}
 }
 
-// TestGroupsByThemselves tells when nodes are put together without being asked for.
-func TestGroupsByThemselves(t *testing.T) {
+// TestAutomaticGrouping changes the number of nodes: the map is grouped above a limit, with hysteresis.
+func TestAutomaticGrouping(t *testing.T) {
 	t.Parallel()
 	project := func(containers, externals int) graph.Graph {
 		var nodes []graph.Node
@@ -373,7 +373,7 @@ func TestGroupsByThemselves(t *testing.T) {
 			nodes = append(nodes, external(fmt.Sprintf("203.0.113.%d", i)))
 			links = append(links, link(nodes[containers+i], nodes[0], 8080, 1))
 		}
-		return mapOf(nodes, links)
+		return newMap(nodes, links)
 	}
 	p, served := open(t, project(20, 60), "")
 	expect(t, "many external addresses are one", counts(p), "20 nodes and 1 group of 60 nodes")
@@ -385,35 +385,35 @@ func TestGroupsByThemselves(t *testing.T) {
 	p.Press(kb.Escape)
 	served.set(project(75, 0), nil)
 	p.Until(`document.querySelector("#counts").textContent.startsWith("1 group of 75")`)
-	served.set(project(58, 0), nil) // a few fewer do not change it
+	served.set(project(58, 0), nil) // hysteresis keeps it grouped
 	p.Until(`document.querySelector("#counts").textContent.startsWith("1 group of 58")`)
 	served.set(project(50, 0), nil)
 	p.Until(`document.querySelector("#counts").textContent.startsWith("50 nodes")`)
 	served.set(project(64, 0), nil)
 	p.Until(`document.querySelector("#counts").textContent.startsWith("64 nodes")`)
 	p.Choose("#table-filter", "web")
-	p.Until(`location.search.includes("level=container")`) // whoever opens it sees the same
+	p.Until(`location.search.includes("level=container")`) // another tab shows the same
 	other := webtest.Start(t).Open(webtest.Eval[string](p, "location.href"), 1400, 850)
 	other.Until(`document.querySelector("#counts").textContent.startsWith("64 nodes")`)
 }
 
-// TestNamesWithColons are no addresses.
-func TestNamesWithColons(t *testing.T) {
+// TestNamesWithColonsAreNotAddresses hides unnamed external addresses: a name with a colon stays.
+func TestNamesWithColonsAreNotAddresses(t *testing.T) {
 	t.Parallel()
 	named, unnamed := external("db: payments"), external("2001:db8::7")
 	web := container("one", "", "web")
-	p, _ := open(t, mapOf([]graph.Node{named, unnamed, web}, []graph.Link{link(web, named, 1, 1), link(web, unnamed, 1, 1)}), "?external=hide")
+	p, _ := open(t, newMap([]graph.Node{named, unnamed, web}, []graph.Link{link(web, named, 1, 1), link(web, unnamed, 1, 1)}), "?external=hide")
 	same(t, "names", names(p), "db: payments", "web")
 }
 
-// TestNewInGroups looks for what is new behind a group.
-func TestNewInGroups(t *testing.T) {
+// TestNewLinksAreMarkedInGroups has one new link between two groups.
+func TestNewLinksAreMarkedInGroups(t *testing.T) {
 	t.Parallel()
 	g := fleet(100)
 	fresh := link(g.Nodes[0], g.Nodes[55], 9999, 1)
 	old := link(g.Nodes[1], g.Nodes[56], 9999, 1)
 	fresh.FirstSeen = time.Now().UTC().Add(-20 * time.Second)
-	p, _ := open(t, mapOf(g.Nodes, append(g.Links, fresh, old)), "?newSince=5m&group=project")
+	p, _ := open(t, newMap(g.Nodes, append(g.Links, fresh, old)), "?newSince=5m&group=project")
 	expect(t, "counts", counts(p), "1 new")
 	if len(p.Texts(".line.new")) != 1 || len(p.Texts("tr.new")) != 1 {
 		t.Errorf("%d lines and %d rows are new", len(p.Texts(".line.new")), len(p.Texts("tr.new")))

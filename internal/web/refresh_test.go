@@ -10,7 +10,7 @@ import (
 	"github.com/PabloL007/outpost/internal/web/webtest"
 )
 
-func TestTime(t *testing.T) {
+func TestTimeAndPause(t *testing.T) {
 	t.Parallel()
 	p, served := open(t, shop(), "")
 	p.Choose("#new-since", "5m")
@@ -20,7 +20,7 @@ func TestTime(t *testing.T) {
 	p.Shot("new")
 	p.Choose("#new-since", "")
 
-	p.Choose("#at", "-900") // a quarter of an hour ago: the new link was not there, and the past one was
+	p.Choose("#at", "-900") // 15 minutes ago: without the new link, with the past one live
 	expect(t, "counts", counts(p), "5 links", "1 link (not seen yet at that time)")
 	if past := p.Texts("#table tr.past td:first-child"); len(past) != 0 {
 		t.Errorf("past at that time: %q", past)
@@ -33,16 +33,16 @@ func TestTime(t *testing.T) {
 	g := shop()
 	g.Nodes = append(g.Nodes, container("two", "", "late"))
 	served.set(g, nil)
-	time.Sleep(6 * time.Second) // longer than between two answers
+	time.Sleep(6 * time.Second) // longer than the polling interval
 	if slices.Contains(names(p), "late") {
-		t.Error("the map went on while it was paused")
+		t.Error("the map changed while it was paused")
 	}
 	p.Click("#pause")
 	p.Until(`[...document.querySelectorAll(".node .name")].some((n) => n.textContent === "late")`)
 }
 
-// TestRefresh adds and removes containers while the page is open: what stays does not move.
-func TestRefresh(t *testing.T) {
+// TestRefreshMovesNoExistingNode adds and removes containers while the page is open.
+func TestRefreshMovesNoExistingNode(t *testing.T) {
 	t.Parallel()
 	g := shop()
 	p, served := open(t, g, "")
@@ -51,7 +51,7 @@ func TestRefresh(t *testing.T) {
 	}
 	before := places()
 	late, client := container("one", "shop", "late"), container("three", "other", "client")
-	more := mapOf(append(slices.Clone(g.Nodes), late, client), append(slices.Clone(g.Links), link(container("one", "shop", "web"), late, 9000, 1), link(client, late, 9000, 2)), g.Targets...)
+	more := newMap(append(slices.Clone(g.Nodes), late, client), append(slices.Clone(g.Links), link(container("one", "shop", "web"), late, 9000, 1), link(client, late, 9000, 2)), g.Targets...)
 	served.set(more, nil)
 	p.Until(`document.querySelectorAll(".node").length === 11`)
 	after := places()
@@ -61,12 +61,12 @@ func TestRefresh(t *testing.T) {
 		}
 	}
 	for what, expression := range map[string]string{
-		"the new one is in its boxes":   `within(rect("shop-late"), box("shop")) && within(rect("shop-late"), box("one"))`,
-		"a new host has a box":          `within(rect("other-client"), box("three")) && !within(rect("other-client"), box("one"))`,
-		"nothing lies upon another":     `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
-		"boxes of hosts are apart":      `apart(box("one"), box("two")) && apart(box("one"), box("three")) && apart(box("two"), box("three"))`,
-		"boxes keep what they held":     `["shop-web", "shop-api", "shop-db", "shop-cache"].every((n) => within(rect(n), box("shop")))`,
-		"nobody else is in the project": `!["idle", "sealed", "batch-job", "other-client"].some((n) => within(rect(n), box("shop")))`,
+		"the new one is in its boxes":     `within(rect("shop-late"), box("shop")) && within(rect("shop-late"), box("one"))`,
+		"a new host has a box":            `within(rect("other-client"), box("three")) && !within(rect("other-client"), box("one"))`,
+		"nothing overlaps":                `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
+		"boxes of hosts are apart":        `apart(box("one"), box("two")) && apart(box("one"), box("three")) && apart(box("two"), box("three"))`,
+		"boxes keep their containers":     `["shop-web", "shop-api", "shop-db", "shop-cache"].every((n) => within(rect(n), box("shop")))`,
+		"no other node is in the project": `!["idle", "sealed", "batch-job", "other-client"].some((n) => within(rect(n), box("shop")))`,
 	} {
 		if !webtest.Eval[bool](p, geometry+expression+"})()") {
 			t.Errorf("%s: not true", what)
@@ -80,9 +80,9 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// TestPlaces lays out maps of many kinds and adds to them: nothing ever lies upon another, and boxes hold what is theirs and
-// nothing else.
-func TestPlaces(t *testing.T) {
+// TestPlacesNeverOverlap lays out many random maps and adds nodes to them. Nodes and boxes never overlap, and each box contains
+// exactly its nodes.
+func TestPlacesNeverOverlap(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
 	wrong := webtest.Eval[[]string](p, `(async () => {
@@ -95,12 +95,12 @@ func TestPlaces(t *testing.T) {
 			const boxes = [...new Set(items.flatMap((i) => i.boxes))];
 			items.forEach((i, n) => {
 				const at = places.get(i.id);
-				if (!at || ![at.x, at.y, at.w, at.h].every(Number.isFinite) || at.x < 0 || at.y < 0) wrong.push(what + ": " + i.id + " is nowhere");
-				for (const j of items.slice(n + 1)) if (overlaps(at, places.get(j.id))) wrong.push(what + ": " + i.id + " lies upon " + j.id);
+				if (!at || ![at.x, at.y, at.w, at.h].every(Number.isFinite) || at.x < 0 || at.y < 0) wrong.push(what + ": " + i.id + " has no place");
+				for (const j of items.slice(n + 1)) if (overlaps(at, places.get(j.id))) wrong.push(what + ": " + i.id + " overlaps " + j.id);
 				for (const box of boxes) if (i.boxes.includes(box) ? !inside(at, places.get(box)) : overlaps(at, places.get(box))) wrong.push(what + ": " + i.id + " and " + box);
 			});
 			for (const a of boxes) for (const b of boxes) {
-				if (a < b && !b.startsWith(a + " ") && overlaps(places.get(a), places.get(b))) wrong.push(what + ": " + a + " lies upon " + b);
+				if (a < b && !b.startsWith(a + " ") && overlaps(places.get(a), places.get(b))) wrong.push(what + ": " + a + " overlaps " + b);
 			}
 		};
 		const item = (n, hosts, projects) => {
@@ -129,8 +129,8 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestRefreshDisturbsNobody looks at what somebody is at while the map is refreshed.
-func TestRefreshDisturbsNobody(t *testing.T) {
+// TestRefreshKeepsFocusAndPosition refreshes the map while a button has the focus and while a filter is in use.
+func TestRefreshKeepsFocusAndPosition(t *testing.T) {
 	t.Parallel()
 	p, served := open(t, shop(), "")
 	p.ClickText(".node .name", "shop-web")
@@ -141,7 +141,7 @@ func TestRefreshDisturbsNobody(t *testing.T) {
 	g := shop()
 	g.Nodes = append(g.Nodes, container("one", "shop", "late"), container("two", "", "later"))
 	g.Links[0].Connections = 77
-	served.set(mapOf(g.Nodes, g.Links, g.Targets...), nil)
+	served.set(newMap(g.Nodes, g.Links, g.Targets...), nil)
 	p.Until(`document.querySelectorAll(".node").length === 11`)
 	if focused := webtest.Eval[string](p, `document.activeElement.textContent`); focused != "batch-job" {
 		t.Errorf("the focus went to %q", focused)
@@ -152,22 +152,22 @@ func TestRefreshDisturbsNobody(t *testing.T) {
 	p.Choose("[name=host]", "two")
 	webtest.Eval[bool](p, `(document.querySelector("[name=host]").focus(), true)`)
 	g.Nodes = append(g.Nodes, container("three", "", "new-host"))
-	served.set(mapOf(g.Nodes, g.Links, g.Targets...), nil)
+	served.set(newMap(g.Nodes, g.Links, g.Targets...), nil)
 	p.Until(`[...document.querySelectorAll("[name=host] option")].some((o) => o.value === "three")`)
 	same(t, "the filter", []string{webtest.Eval[string](p, `document.querySelector("[name=host]").value`)}, "two")
 }
 
-// TestAnswersOfOthers has something else than Outpost answer for a while, as a proxy does.
-func TestAnswersOfOthers(t *testing.T) {
+// TestForeignAnswersKeepTheLastMap gets answers that are not from Outpost for a while, as from a proxy.
+func TestForeignAnswersKeepTheLastMap(t *testing.T) {
 	t.Parallel()
 	g := shop()
 	p, served := open(t, g, "")
-	served.set(graph.Graph{}, nil) // null where there are lists
+	served.set(graph.Graph{}, nil) // null in place of lists
 	p.Until(`document.querySelector("#freshness").textContent.includes("The answer is not from Outpost")`)
-	same(t, "what was said last stays", []string{fmt.Sprint(len(names(p)))}, "9")
+	same(t, "the last data stays", []string{fmt.Sprint(len(names(p)))}, "9")
 	served.set(g, nil)
 	p.Until(`document.querySelector("#freshness").textContent.startsWith("live")`)
-	renamed := shop() // as when another host of the same name appears: the box is another one, the nodes are not
+	renamed := shop() // as if another host of the same name appears: the box changes, the nodes do not
 	for i := range renamed.Nodes {
 		if renamed.Nodes[i].Host == "one" {
 			renamed.Nodes[i].Host = "one@192.0.2.1"

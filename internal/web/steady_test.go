@@ -13,8 +13,8 @@ import (
 	"github.com/PabloL007/outpost/internal/web/webtest"
 )
 
-// TestReplaced replaces containers by others that do the same, as jobs are, again and again: the map does not grow with them.
-func TestReplaced(t *testing.T) {
+// TestReplacedContainersDoNotGrowTheMap replaces a container 300 times, as jobs do.
+func TestReplacedContainersDoNotGrowTheMap(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
 	grown := webtest.Eval[map[string][]float64](p, `(async () => {
@@ -43,20 +43,20 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-// TestNewcomers adds who calls what stands at the left: they stand to the left of it, who calls from outside at the edge. As
-// long as nobody has moved the map all of it is in sight; then what is looked at stays where it is.
-func TestNewcomers(t *testing.T) {
+// TestNewNodesKeepLeftToRightOrder adds clients of the leftmost node: they get places to its left, external ones at the edge. Until
+// a user moves the map all of it stays in view. After that the nodes in view stay in place.
+func TestNewNodesKeepLeftToRightOrder(t *testing.T) {
 	for name, isMoved := range map[string]bool{"moved by hand": true, "not moved": false} {
-		t.Run(name, func(t *testing.T) { testNewcomers(t, isMoved) })
+		t.Run(name, func(t *testing.T) { testNewNodes(t, isMoved) })
 	}
 }
 
-func testNewcomers(t *testing.T, isMoved bool) {
+func testNewNodes(t *testing.T, isMoved bool) {
 	t.Parallel()
 	web, db := published(container("one", "shop", "web"), 8000), container("one", "shop", "db")
 	client, outside := container("one", "shop", "client"), external("203.0.113.9")
 	nodes, links := []graph.Node{web, db}, []graph.Link{link(web, db, 5432, 1)}
-	p, served := open(t, mapOf(slices.Clone(nodes), slices.Clone(links)), "")
+	p, served := open(t, newMap(slices.Clone(nodes), slices.Clone(links)), "")
 	if isMoved {
 		p.Drag("#map", 40, 30, 5)
 	}
@@ -64,29 +64,29 @@ func testNewcomers(t *testing.T, isMoved bool) {
 	before := webtest.Eval[[]float64](p, at)
 	for _, newcomer := range []graph.Node{outside, client} {
 		nodes, links = append(nodes, newcomer), append(links, link(newcomer, web, 8080, 1))
-		served.set(mapOf(slices.Clone(nodes), slices.Clone(links)), nil)
+		served.set(newMap(slices.Clone(nodes), slices.Clone(links)), nil)
 		p.Until(fmt.Sprintf(`document.querySelectorAll(".node").length === %d`, len(nodes)))
 		for what, expression := range map[string]string{
-			"who calls is to the left": fmt.Sprintf(`rect(%q).right < rect("shop-web").left`, newcomer.Name),
-			"who is outside":           `rect("203.0.113.9").right < box("one").left`,
-			"nothing upon another":     `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
-			"the box holds its own":    `["shop-web", "shop-db"].every((n) => within(rect(n), box("shop")) && within(rect(n), box("one")))`,
+			"the client is to the left":      fmt.Sprintf(`rect(%q).right < rect("shop-web").left`, newcomer.Name),
+			"the external client is outside": `rect("203.0.113.9").right < box("one").left`,
+			"nothing overlaps":               `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
+			"the box contains its nodes":     `["shop-web", "shop-db"].every((n) => within(rect(n), box("shop")) && within(rect(n), box("one")))`,
 		} {
 			if !webtest.Eval[bool](p, geometry+expression+"})()") {
-				t.Errorf("%s comes: %s: not true", newcomer.Name, what)
+				t.Errorf("%s is added: %s: not true", newcomer.Name, what)
 			}
 		}
 		if after := webtest.Eval[[]float64](p, at); isMoved && newcomer.Kind == graph.KindExternal && !slices.Equal(before, after) {
-			t.Errorf("%s comes: what is looked at moved from %v to %v", newcomer.Name, before, after)
+			t.Errorf("%s is added: the nodes in view moved from %v to %v", newcomer.Name, before, after)
 		}
-		if !isMoved && !webtest.Eval[bool](p, geometry+`[...nodes, ...labels, ...plates].every((r) => within(r, document.querySelector("#map").getBoundingClientRect()))})()`) {
-			t.Errorf("%s comes: not all is in sight", newcomer.Name)
+		if !isMoved && !webtest.Eval[bool](p, geometry+`[...nodes, ...labels, ...badges].every((r) => within(r, document.querySelector("#map").getBoundingClientRect()))})()`) {
+			t.Errorf("%s is added: not all nodes are in view", newcomer.Name)
 		}
 	}
 	p.Shot("newcomers")
 }
 
-// onScreen tells where each node is to be seen.
+// onScreen returns the screen position of each node.
 func onScreen(p *webtest.Page) string {
 	return webtest.Eval[string](p, `JSON.stringify([...document.querySelectorAll(".node .body")].map((b) => {
 		const { x, y } = b.getBoundingClientRect();
@@ -94,8 +94,8 @@ func onScreen(p *webtest.Page) string {
 	}).sort())`)
 }
 
-// TestComesBack hides what is alone in its project for a while: it comes back to where it was, and nothing else moves.
-func TestComesBack(t *testing.T) {
+// TestHiddenNodeReturnsToItsPlace hides the only node of a project for a while: it returns to its place, and no other node moves.
+func TestHiddenNodeReturnsToItsPlace(t *testing.T) {
 	t.Parallel()
 	g := shop()
 	p, served := open(t, g, "?state=live&unlinked=hide")
@@ -111,8 +111,8 @@ func TestComesBack(t *testing.T) {
 	}
 }
 
-// TestEqualNames has containers of one name on two hosts, and looks at the same link on either.
-func TestEqualNames(t *testing.T) {
+// TestEqualNamesShowTheirHosts has containers with the same names and links on two hosts.
+func TestEqualNamesShowTheirHosts(t *testing.T) {
 	t.Parallel()
 	var nodes []graph.Node
 	var links []graph.Link
@@ -120,7 +120,7 @@ func TestEqualNames(t *testing.T) {
 		web, db := container(host, "shop", "web"), container(host, "shop", "db")
 		nodes, links = append(nodes, web, db), append(links, link(web, db, 5432, 1))
 	}
-	p, _ := open(t, mapOf(nodes, links), "")
+	p, _ := open(t, newMap(nodes, links), "")
 	same(t, "clients", p.Texts("#table td:first-child"), "shop-web on one", "shop-web on two")
 	p.Click("#columns")
 	expect(t, "columns", strings.Join(p.Texts("#table td"), "|"), "shop-web on one|shop-db on one|5432", "|one|one|", "|two|two|")
@@ -133,8 +133,8 @@ func TestEqualNames(t *testing.T) {
 	same(t, "selected", webtest.Eval[[]string](p, `[...document.querySelectorAll(".node.selected")].map((n) => n.dataset.id)`), "container/two/shop-web")
 }
 
-// TestReadersAreNotDisturbed refreshes the map while somebody reads the table and the panel: the rows and paragraphs are the same.
-func TestReadersAreNotDisturbed(t *testing.T) {
+// TestRefreshKeepsRowsAndParagraphs refreshes the map: the table keeps the focused row, the panel keeps the selected text.
+func TestRefreshKeepsRowsAndParagraphs(t *testing.T) {
 	t.Parallel()
 	g := shop()
 	p, served := open(t, g, "?sort=Server")
@@ -153,18 +153,18 @@ func TestReadersAreNotDisturbed(t *testing.T) {
 		g.Links[i].Connections += 50
 		g.Links[i].LastSeen = g.Links[i].LastSeen.Add(time.Second)
 	}
-	served.set(mapOf(g.Nodes, g.Links, g.Targets...), nil)
+	served.set(newMap(g.Nodes, g.Links, g.Targets...), nil)
 	p.Until(`document.querySelectorAll("#table tbody tr").length === 7`)
 	if !webtest.Eval[bool](p, `window.row.isConnected && document.activeElement === window.row && window.row.textContent.includes("54")`) {
-		t.Error("the row that has the focus is another one, or says what it said before")
+		t.Error("the focused row was replaced or not updated")
 	}
 	if !webtest.Eval[bool](p, `window.paragraph.isConnected && getSelection().toString() === window.paragraph.textContent && window.paragraph.textContent === "53"`) {
-		t.Error("what was selected in the panel is not any more, or says what it said before")
+		t.Error("the selected text in the panel was replaced or not updated")
 	}
 }
 
-// TestFocusIsKept closes and opens what has the focus: it goes to the map, not nowhere.
-func TestFocusIsKept(t *testing.T) {
+// TestFocusNeverGetsLost closes and opens the focused element: the focus moves to the map.
+func TestFocusNeverGetsLost(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, fleet(100), "?group=project")
 	focused := func() string {
@@ -183,12 +183,12 @@ func TestFocusIsKept(t *testing.T) {
 	enter("Collapse project shop3")
 	p.Until(`document.querySelectorAll(".node:not(.group)").length === 0`)
 	if f := focused(); f == "BODY" {
-		t.Errorf("the focus is nowhere: %s", f)
+		t.Errorf("the focus is lost: %s", f)
 	}
 	p.Choose("[name=port]", "1")
 	enter("Show all")
 	if f := focused(); f == "BODY" {
-		t.Errorf("the focus is nowhere: %s", f)
+		t.Errorf("the focus is lost: %s", f)
 	}
 	p.Click("#save summary")
 	p.Press(kb.Escape)
@@ -199,8 +199,8 @@ func TestFocusIsKept(t *testing.T) {
 	p.Until(`!document.querySelector("#save").open`)
 }
 
-// TestGone looks for what is removed meanwhile.
-func TestGone(t *testing.T) {
+// TestRemovedNodeIsNoSearchResult removes a node while the search lists it.
+func TestRemovedNodeIsNoSearchResult(t *testing.T) {
 	t.Parallel()
 	p, served := open(t, shop(), "?project=shop")
 	p.Press("/")
@@ -208,7 +208,7 @@ func TestGone(t *testing.T) {
 	p.Until(`document.querySelectorAll("#found [role=option]").length === 1`)
 	g := shop()
 	g.Nodes = slices.DeleteFunc(g.Nodes, func(n graph.Node) bool { return n.Name == "idle" })
-	served.set(mapOf(g.Nodes, g.Links, g.Targets...), nil)
+	served.set(newMap(g.Nodes, g.Links, g.Targets...), nil)
 	p.Until(`document.querySelector("#found").textContent === "No match"`)
 	p.Press(kb.Enter)
 	if search := webtest.Eval[string](p, "location.search"); search != "?project=shop" {
@@ -216,17 +216,17 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// TestPortsOfGroups looks for published ports of what is in groups.
-func TestPortsOfGroups(t *testing.T) {
+// TestGroupsShareAPortBadge has groups with one and with many published ports.
+func TestGroupsShareAPortBadge(t *testing.T) {
 	t.Parallel()
 	var nodes []graph.Node
 	for i := range 40 {
 		nodes = append(nodes, published(container(fmt.Sprint("host", i%2), fmt.Sprint("shop", i/20), fmt.Sprint("web", i)), uint16(8000+i)))
 	}
-	p, _ := open(t, mapOf(nodes, nil), "?group=service&host=host0&closed=project/shop0")
-	plates := p.Texts(".port-badge")
-	if !slices.Contains(plates, ":8000 +9") || !slices.Contains(plates, ":8020") {
-		t.Errorf("plates %q", plates)
+	p, _ := open(t, newMap(nodes, nil), "?group=service&host=host0&closed=project/shop0")
+	badges := p.Texts(".port-badge")
+	if !slices.Contains(badges, ":8000 +9") || !slices.Contains(badges, ":8020") {
+		t.Errorf("badges %q", badges)
 	}
 	expect(t, "counts", counts(p), "11 groups of 20 nodes, 0 links")
 	p.Choose("[name=host]", "")
@@ -234,17 +234,17 @@ func TestPortsOfGroups(t *testing.T) {
 	expect(t, "counts", counts(p), "hidden: 40 published ports (of groups)")
 }
 
-// TestLongNames are shown so that they can be told apart, and read out and copied in full.
-func TestLongNames(t *testing.T) {
+// TestLongNamesAreTruncatedInTheMiddle has names that differ at their ends. Screen readers and copies get the full names.
+func TestLongNamesAreTruncatedInTheMiddle(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a-very-long-name-", 10)
 	one, other := container("one", "", long+"one"), container("one", "", long+"other")
-	p, _ := open(t, mapOf([]graph.Node{one, other}, []graph.Link{link(one, other, 80, 1)}), "")
+	p, _ := open(t, newMap([]graph.Node{one, other}, []graph.Link{link(one, other, 80, 1)}), "")
 	shown := p.Texts("#table td span[aria-hidden]")
 	if len(shown) != 2 || !strings.HasSuffix(shown[0], "-one") || !strings.HasSuffix(shown[1], "-other") || len(shown[0]) > 40 {
 		t.Errorf("shown %q", shown)
 	}
-	same(t, "read out", p.Texts("#table td .visually-hidden"), long+"one", long+"other")
+	same(t, "for screen readers", p.Texts("#table td .visually-hidden"), long+"one", long+"other")
 	if height := webtest.Eval[float64](p, `document.querySelector("#table tbody tr").offsetHeight`); height > 100 {
 		t.Errorf("a row is %.0f pixels high", height)
 	}
@@ -254,9 +254,9 @@ func TestLongNames(t *testing.T) {
 	expect(t, "copied", webtest.Eval[string](p, `window.copied`), long+"one\t"+long+"other\t80\t")
 }
 
-// TestMovesToAnotherBox has one group leave its host's box, as when a replica of a service starts on another host: nothing else
-// moves.
-func TestMovesToAnotherBox(t *testing.T) {
+// TestNodeThatChangesItsBoxMovesAlone has one group leave the box of its host, as if a replica of a service starts on another
+// host.
+func TestNodeThatChangesItsBoxMovesAlone(t *testing.T) {
 	t.Parallel()
 	var nodes []graph.Node
 	var links []graph.Link
@@ -269,7 +269,7 @@ func TestMovesToAnotherBox(t *testing.T) {
 	for i := range nodes {
 		nodes[i].Service, nodes[i].Project = nodes[i].Name, "shop"
 	}
-	p, served := open(t, mapOf(slices.Clone(nodes), slices.Clone(links)), "?group=service")
+	p, served := open(t, newMap(slices.Clone(nodes), slices.Clone(links)), "?group=service")
 	places := func() map[string]string {
 		return webtest.Eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll(".node")].map((n) => [n.dataset.id, n.querySelector(".body").getAttribute("x") + " " + n.querySelector(".body").getAttribute("y")]))`)
 	}
@@ -278,12 +278,12 @@ func TestMovesToAnotherBox(t *testing.T) {
 		const map = document.querySelector("#map").getBoundingClientRect();
 		return [map.x + map.width / 2 - at.x - at.width / 2, map.y + map.height / 2 - at.y - at.height / 2];
 	})()`)
-	p.Drag("#map", away[0], away[1], 10) // it is in the middle of what is looked at
+	p.Drag("#map", away[0], away[1], 10) // to the middle of the view
 	screen := `JSON.stringify([...document.querySelectorAll(".node")].filter((n) => !n.textContent.includes("s6")).map((n) => [n.dataset.id, Math.round(n.querySelector(".body").getBoundingClientRect().x), Math.round(n.querySelector(".body").getBoundingClientRect().y)]).sort())`
 	before, seen := places(), webtest.Eval[string](p, screen)
 	replica := container("two", "", "another")
 	replica.Service, replica.Project = "s6", "shop"
-	served.set(mapOf(append(nodes, replica), links), nil)
+	served.set(newMap(append(nodes, replica), links), nil)
 	p.Until(`[...document.querySelectorAll(".node .small")].some((s) => s.textContent.startsWith("service: 2 nodes"))`)
 	moved := 0
 	for id, at := range places() {
@@ -299,8 +299,8 @@ func TestMovesToAnotherBox(t *testing.T) {
 	}
 }
 
-// TestNothingForAWhile filters all away and back: the map and what was in sight of it are as they were.
-func TestNothingForAWhile(t *testing.T) {
+// TestEmptyMapKeepsPlaces hides all nodes and shows them again: places and view are the same.
+func TestEmptyMapKeepsPlaces(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
 	p.Drag("#map", 50, 40, 5)
@@ -315,8 +315,8 @@ func TestNothingForAWhile(t *testing.T) {
 	}
 }
 
-// TestLinksComeAndGoInThePanel inserts and removes links above and below the button that has the focus.
-func TestLinksComeAndGoInThePanel(t *testing.T) {
+// TestPanelKeepsTheFocusedButton inserts and removes links above and below the focused button.
+func TestPanelKeepsTheFocusedButton(t *testing.T) {
 	t.Parallel()
 	db := container("one", "shop", "db")
 	callers := []graph.Node{container("one", "shop", "a"), container("one", "shop", "b"), container("one", "shop", "c"), container("one", "shop", "d")}
@@ -325,7 +325,7 @@ func TestLinksComeAndGoInThePanel(t *testing.T) {
 		for _, i := range which {
 			links = append(links, link(callers[i], db, 5432, 1))
 		}
-		return mapOf(append(slices.Clone(callers), db), links)
+		return newMap(append(slices.Clone(callers), db), links)
 	}
 	p, served := open(t, with(1, 2), "?select=container/one/shop-db")
 	p.Until(`document.querySelectorAll("#panel li button").length === 2`)
@@ -337,35 +337,35 @@ func TestLinksComeAndGoInThePanel(t *testing.T) {
 	served.set(with(0, 1, 3), nil)
 	p.Until(`[...document.querySelectorAll("#panel li button")].map((b) => b.textContent).join(" ") === "shop-a shop-b shop-d"`)
 	if !webtest.Eval[bool](p, `window.button.isConnected && document.activeElement === window.button && window.button.textContent === "shop-b"`) {
-		t.Error("the button that has the focus is another one")
+		t.Error("the focused button was replaced")
 	}
 	webtest.Eval[bool](p, `(getSelection().selectAllChildren(window.button), true)`)
 	served.set(with(1, 3), nil)
 	p.Until(`document.querySelectorAll("#panel li button").length === 2`)
 	if !webtest.Eval[bool](p, `document.activeElement === window.button && getSelection().toString() === "shop-b"`) {
-		t.Error("the button below one that went was moved")
+		t.Error("the button below a removed one was moved")
 	}
 	served.set(with(0, 3), nil)
 	p.Until(`[...document.querySelectorAll("#panel li button")].map((b) => b.textContent).join(" ") === "shop-a shop-d"`)
-	same(t, "the focus, when its link is gone", []string{webtest.Eval[string](p, `document.activeElement.id`)}, "panel")
+	same(t, "the focus after its link is removed", []string{webtest.Eval[string](p, `document.activeElement.id`)}, "panel")
 }
 
-// TestWider gives nodes that stand beside and above each other the sign of what could not be read: none covers another.
-func TestWider(t *testing.T) {
+// TestWiderNodesDoNotOverlap widens neighbouring nodes by the sign of unreadable containers.
+func TestWiderNodesDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	var nodes []graph.Node
 	for i := range 12 {
 		nodes = append(nodes, container("one", "shop", fmt.Sprint("container-with-a-name-", i)))
 	}
-	p, served := open(t, mapOf(slices.Clone(nodes), []graph.Link{link(nodes[0], nodes[1], 80, 1), link(nodes[1], nodes[2], 80, 1)}), "")
+	p, served := open(t, newMap(slices.Clone(nodes), []graph.Link{link(nodes[0], nodes[1], 80, 1), link(nodes[1], nodes[2], 80, 1)}), "")
 	for i := range nodes {
 		nodes[i].Reason = "the image has no cat"
 	}
-	served.set(mapOf(slices.Clone(nodes), []graph.Link{link(nodes[0], nodes[1], 80, 1), link(nodes[1], nodes[2], 80, 1)}), nil)
+	served.set(newMap(slices.Clone(nodes), []graph.Link{link(nodes[0], nodes[1], 80, 1), link(nodes[1], nodes[2], 80, 1)}), nil)
 	p.Until(`document.querySelectorAll(".sign").length === 12`)
 	for what, expression := range map[string]string{
-		"nothing upon another": `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
-		"all in their box":     `nodes.every((n) => within(n, box("shop")) && within(n, box("one")))`,
+		"nothing overlaps": `nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))`,
+		"all in their box": `nodes.every((n) => within(n, box("shop")) && within(n, box("one")))`,
 	} {
 		if !webtest.Eval[bool](p, geometry+expression+"})()") {
 			t.Errorf("%s: not true", what)

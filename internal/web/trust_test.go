@@ -35,15 +35,14 @@ import (
 
 const hostile = `<img src=x onerror="window.broken = 1">`
 
-// TestForeignTextIsText has markup in each name that comes from elsewhere. The browser complains of an image that it looks
-// for and of a script that it is kept from running.
-func TestForeignTextIsText(t *testing.T) {
+// TestForeignTextIsNeverMarkup has markup in each name from outside. The browser reports requests for images and blocked scripts.
+func TestForeignTextIsNeverMarkup(t *testing.T) {
 	t.Parallel()
 	evil := container(hostile+"host", hostile, hostile)
 	evil.Image, evil.Service, evil.Reason = hostile+":1", hostile, hostile
 	evil.Details.Networks[0].Name, evil.Details.Listening[0].Process, evil.Details.Method = hostile, hostile, hostile
 	other := graph.Node{ID: "external/" + hostile, Kind: graph.KindExternal, Name: hostile + `"]; -->`}
-	g := mapOf([]graph.Node{evil, other}, []graph.Link{link(other, evil, 80, 1)},
+	g := newMap([]graph.Node{evil, other}, []graph.Link{link(other, evil, 80, 1)},
 		graph.Target{Target: hostile, Host: hostile, State: graph.StateStale, Reason: hostile})
 	p, _ := open(t, g, "?newSince=1h&select="+strings.ReplaceAll("container/"+hostile+"host/"+hostile+"-"+hostile, " ", "%20"))
 	for what, text := range map[string]string{
@@ -68,11 +67,11 @@ func TestForeignTextIsText(t *testing.T) {
 		}
 	}
 	if webtest.Eval[bool](p, "window.broken === 1") {
-		t.Error("markup was run")
+		t.Error("markup was executed")
 	}
 }
 
-// saveAll saves what is shown in each form.
+// saveAll saves the shown map in each format.
 func saveAll(t *testing.T, p *webtest.Page) map[string][]byte {
 	t.Helper()
 	saved := make(map[string][]byte)
@@ -122,8 +121,8 @@ func TestSaving(t *testing.T) {
 	expect(t, "JSON", string(saved["json"]), `"id": "container/two/batch-job"`, `"port": 8080`)
 }
 
-// TestSavingThePast saves what is shown of a time that is past: how many connections there were then is not known, nor said.
-func TestSavingThePast(t *testing.T) {
+// TestSavedPastHasNoCounts saves the map of an earlier time: its numbers of connections are unknown.
+func TestSavedPastHasNoCounts(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
 	p.Choose("#at", "-900")
@@ -144,12 +143,12 @@ func TestSavingThePast(t *testing.T) {
 	}
 }
 
-// TestCharactersThatNoPictureMayHave saves names with characters that XML forbids, and with what a spreadsheet takes for a formula.
-func TestCharactersThatNoPictureMayHave(t *testing.T) {
+// TestInvalidCharactersAreReplaced saves names with characters that XML forbids, and a name that a spreadsheet reads as a formula.
+func TestInvalidCharactersAreReplaced(t *testing.T) {
 	t.Parallel()
 	odd := container("one", "a\x01\ufffeb", "c\x1b")
 	formula := container("one", "", `=HYPERLINK("http://evil.example","x")`)
-	p, _ := open(t, mapOf([]graph.Node{odd, formula}, []graph.Link{link(odd, formula, 80, 1)}), "")
+	p, _ := open(t, newMap([]graph.Node{odd, formula}, []graph.Link{link(odd, formula, 80, 1)}), "")
 	saved := saveAll(t, p)
 	for decoder := xml.NewDecoder(bytes.NewReader(saved["svg"])); ; {
 		if _, err := decoder.Token(); errors.Is(err, io.EOF) {
@@ -168,14 +167,14 @@ func TestCharactersThatNoPictureMayHave(t *testing.T) {
 	expect(t, "CSV", string(saved["csv"]), `"'=HYPERLINK`)
 }
 
-// TestPageShowsWhatTheServerAnswers compares the views of the page with those of the server, in each format.
-func TestPageShowsWhatTheServerAnswers(t *testing.T) {
+// TestPageAndServerShowTheSameView compares the views of the page with those of the server, in each format.
+func TestPageAndServerShowTheSameView(t *testing.T) {
 	t.Parallel()
 	g := shop()
 	g.Nodes[0].Name = `=1+1 "quoted", \back` + "\tslash"
 	g.Nodes = append(g.Nodes, fleet(100).Nodes...)
 	g.Links = append(g.Links, fleet(100).Links...)
-	g = mapOf(g.Nodes, g.Links)
+	g = newMap(g.Nodes, g.Links)
 	p, _ := open(t, g, "?group=container")
 	for _, query := range []string{
 		"", "external=hide", "external=group", "project=shop", "project=shop&depth=2", "host=two", "host=one&project=shop", "project=shop1&depth=3",
@@ -215,7 +214,7 @@ func TestPageShowsWhatTheServerAnswers(t *testing.T) {
 // TestSavedFilesHaveWhatIsDrawn compares the files that the server writes with the map and the table.
 func TestSavedFilesHaveWhatIsDrawn(t *testing.T) {
 	t.Parallel()
-	p, _ := open(t, mapOf(append(shop().Nodes, fleet(100).Nodes...), append(shop().Links, fleet(100).Links...)), "?newSince=5m")
+	p, _ := open(t, newMap(append(shop().Nodes, fleet(100).Nodes...), append(shop().Links, fleet(100).Links...)), "?newSince=5m")
 	label := regexp.MustCompile(`(?m)^ +n\d+.*?"(.*)"`)
 	for _, step := range []func(){
 		func() {},
@@ -261,8 +260,8 @@ func TestSavedFilesHaveWhatIsDrawn(t *testing.T) {
 	}
 }
 
-// TestPolicy shows that the browser is told to keep foreign script out, and that these tests would notice some.
-func TestPolicy(t *testing.T) {
+// TestPolicyBlocksForeignScript shows that the browser blocks foreign scripts, and that these tests would notice them.
+func TestPolicyBlocksForeignScript(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
 	webtest.Eval[bool](p, `(() => {
@@ -282,8 +281,8 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// A page for which a password is wanted is opened with it as any other, asks with it again and again, and does not pass it on.
-func TestPassword(t *testing.T) {
+// TestPasswordIsNotPassedOn opens a page that requires a password: it polls with the password, and a copied link lacks it.
+func TestPasswordIsNotPassedOn(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "tokens")
 	if err := os.WriteFile(path, []byte("a-token-that-is-long"), 0o600); err != nil {
@@ -293,7 +292,7 @@ func TestPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served, handler := handlerOf(shop())
+	served, handler := newHandler(shop())
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -305,7 +304,7 @@ func TestPassword(t *testing.T) {
 
 	p := webtest.Start(t).Open(fmt.Sprintf("http://me:a-token-that-is-long@%s/map/", listener.Addr()), 1200, 800)
 	p.Until(`document.querySelectorAll(".node").length === 9`)
-	served.set(mapOf([]graph.Node{container("one", "", "alone")}, nil), nil)
+	served.set(newMap([]graph.Node{container("one", "", "alone")}, nil), nil)
 	p.Until(`document.querySelectorAll(".node").length === 1`)
 	webtest.Eval[bool](p, `(navigator.clipboard.writeText = async (text) => { window.copied = text; }, true)`)
 	p.Click("#save summary")
@@ -316,14 +315,14 @@ func TestPassword(t *testing.T) {
 	}
 }
 
-func TestTroubles(t *testing.T) {
+func TestProblemsAndRemedies(t *testing.T) {
 	t.Parallel()
 	g := shop()
 	stale := container("four", "", "gone")
 	stale.Stale = true
 	g.Nodes = append(g.Nodes, stale)
 	g.Targets = append(g.Targets, graph.Target{Target: "four:9057", Host: "four", State: graph.StateStale, Reason: "no answer within 30s", LastAnswer: began()})
-	p, _ := open(t, mapOf(g.Nodes, g.Links, g.Targets...), "")
+	p, _ := open(t, newMap(g.Nodes, g.Links, g.Targets...), "")
 	same(t, "warnings", p.Texts(".warning"), "2 of 4 targets not responding", "1 container partly readable")
 	p.ClickText(".warning", "2 of 4 targets not responding")
 	expect(t, "targets", panelText(p), "three:9057: failed", "nothing listens there", "can this host reach it?", "four:9057: stale", "no answer within 30s", "OUTPOST_STALE_AFTER", "one:9057 (one)")
@@ -338,13 +337,13 @@ func TestTroubles(t *testing.T) {
 func TestEmptyStates(t *testing.T) {
 	t.Parallel()
 	daemon := func(nodes ...graph.Node) graph.Graph {
-		g := mapOf(append([]graph.Node{}, nodes...), []graph.Link{})
+		g := newMap(append([]graph.Node{}, nodes...), []graph.Link{})
 		g.Role, g.Targets = graph.RoleDaemon, []graph.Target{}
 		return g
 	}
-	noTargets := mapOf([]graph.Node{}, []graph.Link{})
+	noTargets := newMap([]graph.Node{}, []graph.Link{})
 	noTargets.Targets = []graph.Target{}
-	noneAnswers := mapOf([]graph.Node{}, []graph.Link{}, graph.Target{Target: "one:9057", State: graph.StateFailed, Reason: "nothing listens there"})
+	noneAnswers := newMap([]graph.Node{}, []graph.Link{}, graph.Target{Target: "one:9057", State: graph.StateFailed, Reason: "nothing listens there"})
 	served, address := serve(t, daemon())
 	p := webtest.Start(t).Open(address, 1000, 700)
 	for _, test := range []struct {
@@ -372,9 +371,9 @@ func TestEmptyStates(t *testing.T) {
 
 	served.set(graph.Graph{}, engine.ErrUnreachable)
 	p.Until(`document.querySelector("#freshness").textContent.includes("The container engine cannot be reached; data from ")`)
-	same(t, "what was said last stays", []string{fmt.Sprint(len(names(p)))}, "9")
+	same(t, "the last data stays", []string{fmt.Sprint(len(names(p)))}, "9")
 	for _, complaint := range p.Complaints() {
-		if !strings.Contains(complaint, "503") { // which the browser always says
+		if !strings.Contains(complaint, "503") { // which the browser always reports
 			t.Error(complaint)
 		}
 	}
@@ -383,7 +382,7 @@ func TestEmptyStates(t *testing.T) {
 	_ = p.Complaints()
 }
 
-// TestSizesAndThemes looks at the page in the sizes of a telephone to a wall: nothing is wider than the page, and all can be reached.
+// TestSizesAndThemes opens the page in sizes from a phone to a wall display: nothing is outside the page.
 func TestSizesAndThemes(t *testing.T) {
 	t.Parallel()
 	g := shop()
@@ -394,7 +393,7 @@ func TestSizesAndThemes(t *testing.T) {
 	for i := range g.Nodes {
 		g.Nodes[i].Stale = g.Nodes[i].Host == "two"
 	}
-	_, address := serve(t, mapOf(append(g.Nodes, gone), append(g.Links, ended), g.Targets...))
+	_, address := serve(t, newMap(append(g.Nodes, gone), append(g.Links, ended), g.Targets...))
 	browser := webtest.Start(t)
 	var p *webtest.Page
 	for _, scheme := range []string{"light", "dark"} {
@@ -403,7 +402,7 @@ func TestSizesAndThemes(t *testing.T) {
 			p.Prefer(scheme)
 			p.Until(`document.querySelector(".node")`)
 			if small := webtest.Eval[[]string](p, `["#map", ".links"].filter((s) => document.querySelector(s).offsetHeight < 150)`); len(small) > 0 {
-				t.Errorf("%s at %d: too low to be of use: %q", scheme, size[0], small)
+				t.Errorf("%s at %d: too low: %q", scheme, size[0], small)
 			}
 			if outside := webtest.Eval[[]string](p, `[...document.querySelectorAll("header *, .status *, .tools *, .zoom *, #map, .scroll, #filters-fold summary")].filter((e) => {
 				const r = e.getBoundingClientRect();
@@ -430,10 +429,10 @@ func TestSizesAndThemes(t *testing.T) {
 	}
 }
 
-// contrast is the ratio of WCAG 2 between the colour of a text and that behind it.
+// contrast is the contrast ratio of WCAG 2 between a text and its background.
 const contrast = `(() => {
 	const text = document.querySelector(%q);
-	for (let e = text; e; e = e.parentElement) if (getComputedStyle(e).opacity !== "1") return 0; // what shines through is not looked at
+	for (let e = text; e; e = e.parentElement) if (getComputedStyle(e).opacity !== "1") return 0; // translucent text is not measured
 	const behind = text.closest(".node")?.querySelector(".body") || text.closest(".port-badge")?.querySelector("rect") || text;
 	const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
 	const light = (colour) => {
@@ -448,8 +447,8 @@ const contrast = `(() => {
 	return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 })()`
 
-// TestReadersOfScreens looks for names of what can be used.
-func TestReadersOfScreens(t *testing.T) {
+// TestAccessibleNames checks that all controls have names.
+func TestAccessibleNames(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
 	if nameless := webtest.Eval[[]string](p, `[...document.querySelectorAll("button, input, select, [role=button], [tabindex='0']:not(tr)")].filter((e) =>
@@ -466,8 +465,8 @@ func TestReadersOfScreens(t *testing.T) {
 	}
 }
 
-// TestVendored holds the libraries against their checksums, which are those of the published files.
-func TestVendored(t *testing.T) {
+// TestVendoredFilesMatchChecksums compares the vendored libraries with their checksums.
+func TestVendoredFilesMatchChecksums(t *testing.T) {
 	list, err := os.ReadFile("vendor.sha256")
 	if err != nil {
 		t.Fatal(err)

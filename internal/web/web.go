@@ -1,4 +1,4 @@
-// Package web is the map page: plain HTML, CSS and ES modules, which ask the server that they come from for /v1/graph.
+// Package web contains the map page: HTML, CSS and ES modules that poll /v1/graph of their own server.
 package web
 
 import (
@@ -6,15 +6,15 @@ import (
 	"path"
 )
 
-// Policy is the Content-Security-Policy of the page: it gets its own server's files and answers and nothing else, and has
-// no script or style within its markup. The picture that is saved as PNG is drawn from a blob of the page's own.
+// Policy is the Content-Security-Policy of the page. It allows only files and answers of its own server and forbids inline scripts
+// and styles. The PNG export needs images from blobs of the page.
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 //go:embed static
 var files embed.FS
 
-// types are those of files by the ends of their names; what a machine has for them may differ.
+// types are the content types by file extension. The table of the machine may differ.
 var types = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
@@ -23,8 +23,8 @@ var types = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-// File returns a file of the page by its path below the page's, and its content type; the page itself is "". It reports
-// whether there is such a file.
+// File returns a file of the page and its content type by its path below the page; the page itself is "". ok reports whether the
+// file exists.
 func File(name string) (body []byte, contentType string, ok bool) {
 	if name == "" {
 		name = "index.html"

@@ -1,5 +1,5 @@
-// Package webtest drives the map page in a real Chromium, as people do: with pointer and keys. Whatever the browser complains
-// of meanwhile fails the test.
+// Package webtest drives the map page in a real Chromium with pointer and keys. Each warning or error of the browser fails the
+// test.
 package webtest
 
 import (
@@ -25,17 +25,17 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long the browser may take for one step: much longer than it does, on a machine that does much else.
-const patience = time.Minute
+// stepTimeout bounds one step of the browser. It allows for a machine under heavy load.
+const stepTimeout = time.Minute
 
-// Browser is a Chromium without a window.
+// Browser is a headless Chromium.
 type Browser struct {
 	t         testing.TB
 	ctx       context.Context
 	downloads string
 }
 
-// Start starts a browser, which ends with the test. Without Chromium the test ends here.
+// Start starts a browser that ends with the test. It skips the test if there is no Chromium, and fails it in CI.
 func Start(t testing.TB) *Browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
@@ -46,7 +46,7 @@ func Start(t testing.TB) *Browser {
 		t.Skip("no chromium: ", err)
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(patience),
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(stepTimeout),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
 	allocator, end := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	ctx, shut := chromedp.NewContext(allocator, chromedp.WithErrorf(t.Logf))
@@ -66,8 +66,8 @@ func Start(t testing.TB) *Browser {
 type Page struct {
 	t      testing.TB
 	ctx    context.Context
-	origin string // of its own requests
-	opened string // of those made as it is opened, which name the user that its address does
+	origin string // of the page's requests
+	opened string // of the requests that carry the credentials of the opened address
 
 	downloads string
 
@@ -81,7 +81,7 @@ func (b *Browser) Open(address string, width, height int64) *Page {
 	return b.OpenWith("", address, width, height)
 }
 
-// OpenWith is Open with a script that is run before any of the page's own.
+// OpenWith is Open with a script that runs before the scripts of the page.
 func (b *Browser) OpenWith(script, address string, width, height int64) *Page {
 	b.t.Helper()
 	at, err := url.Parse(address)
@@ -98,10 +98,10 @@ func (b *Browser) OpenWith(script, address string, width, height int64) *Page {
 	b.t.Cleanup(func() {
 		shut()
 		for _, complaint := range p.Complaints() {
-			b.t.Error("the browser complains: ", complaint)
+			b.t.Error("browser: ", complaint)
 		}
 	})
-	if err := chromedp.Do(ctx); err != nil { // the tab lasts as long as the context that it is opened with
+	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context that opens it
 		b.t.Fatal(err)
 	}
 	if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
@@ -111,8 +111,7 @@ func (b *Browser) OpenWith(script, address string, width, height int64) *Page {
 	return p
 }
 
-// listen keeps what is wrong: messages on the console, exceptions, what the Content-Security-Policy forbade, dialogs, and
-// requests to elsewhere.
+// listen records console messages, exceptions, violations of the Content-Security-Policy, dialogs, and requests to other servers.
 func (p *Page) listen(event any) {
 	switch e := event.(type) {
 	case *runtime.EventConsoleAPICalled:
@@ -145,7 +144,7 @@ func (p *Page) complain(what string) {
 	p.complaints = append(p.complaints, what)
 }
 
-// Complaints returns what the browser complained of since it was asked last.
+// Complaints returns and clears the recorded complaints of the browser.
 func (p *Page) Complaints() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -154,20 +153,20 @@ func (p *Page) Complaints() []string {
 	return complaints
 }
 
-// do takes steps, in order.
+// do performs steps in order.
 func (p *Page) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, stepTimeout)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-// get takes a step and returns what it comes to.
+// get performs a step and returns its result.
 func get[T any](p *Page, step chromedp.Action[T]) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, stepTimeout)
 	defer cancel()
 	value, err := chromedp.Run(ctx, step)
 	if err != nil {
@@ -176,13 +175,13 @@ func get[T any](p *Page, step chromedp.Action[T]) T {
 	return value
 }
 
-// Eval returns what an expression, or the promise that it is, comes to.
+// Eval returns the value of an expression. It awaits a promise.
 func Eval[T any](p *Page, expression string) T {
 	p.t.Helper()
 	return get(p, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
-// Prefer tells the page that its reader prefers "light" or "dark".
+// Prefer sets the preferred colour scheme: "light" or "dark".
 func (p *Page) Prefer(scheme string) {
 	p.t.Helper()
 	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
@@ -191,10 +190,10 @@ func (p *Page) Prefer(scheme string) {
 	}
 }
 
-// Until waits until an expression is true.
+// Until waits until an expression is true. It fails the test after stepTimeout.
 func (p *Page) Until(expression string) {
 	p.t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(stepTimeout); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if Eval[bool](p, "Boolean("+expression+")") {
 			return
 		}
@@ -203,30 +202,30 @@ func (p *Page) Until(expression string) {
 	p.t.Fatalf("never true: %s\n%.3000s\n%q", expression, Eval[string](p, "document.body.innerText"), p.Complaints())
 }
 
-// Click clicks what a selector finds.
+// Click clicks the element of a selector.
 func (p *Page) Click(selector string) {
 	p.t.Helper()
 	p.do(chromedp.Click(chromedp.CSS(selector)))
 }
 
-// ClickText clicks the element of a selector, an SVG one too, that has exactly a text, in its middle and with the pointer.
+// ClickText clicks the middle of the element of a selector with exactly the text. It works for SVG elements too.
 func (p *Page) ClickText(selector, text string) {
 	p.t.Helper()
 	x, y := p.middle(selector, text)
 	p.do(chromedp.MouseClickXY(x, y))
 }
 
-// middle returns where the middle of the element of a selector that has exactly a text is on the page.
+// middle returns the middle of the element of a selector with exactly the text.
 func (p *Page) middle(selector, text string) (x, y float64) {
 	p.t.Helper()
 	x, y, ok := p.middleOf(fmt.Sprintf(`[...document.querySelectorAll(%q)].map((e) => e.textContent.trim() === %q && (e.closest(".node") || e)).find(Boolean)`, selector, text))
 	if !ok {
-		p.t.Fatalf("no %s is called %q", selector, text)
+		p.t.Fatalf("no %s has the text %q", selector, text)
 	}
 	return x, y
 }
 
-// middleOf returns where the middle of an element is, and whether there is such an element.
+// middleOf returns the middle of an element, and whether it exists.
 func (p *Page) middleOf(element string) (x, y float64, ok bool) {
 	p.t.Helper()
 	at := Eval[struct {
@@ -239,7 +238,7 @@ func (p *Page) middleOf(element string) (x, y float64, ok bool) {
 	return at.X, at.Y, at.OK
 }
 
-// Press presses keys: letters of a text one after the other, or one of chromedp's kb.
+// Press presses keys: the letters of a text, or a key of chromedp's package kb.
 func (p *Page) Press(keys ...string) {
 	p.t.Helper()
 	for _, key := range keys {
@@ -253,7 +252,7 @@ func (p *Page) Press(keys ...string) {
 	}
 }
 
-// key presses the key of a letter as a keyboard does: where the page wants the key for itself, nothing is typed.
+// key presses the key of a letter. Nothing is typed if the page handles the key.
 func (p *Page) key(letter string) {
 	p.t.Helper()
 	down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: letter, Text: letter, UnmodifiedText: letter}
@@ -265,7 +264,7 @@ func (p *Page) key(letter string) {
 	}
 }
 
-// Choose sets a field to a value, as somebody who types or picks it.
+// Choose sets a field to a value and sends its input event.
 func (p *Page) Choose(selector, value string) {
 	p.t.Helper()
 	if !Eval[bool](p, fmt.Sprintf(`(() => {
@@ -278,18 +277,18 @@ func (p *Page) Choose(selector, value string) {
 	}
 }
 
-// Texts returns the texts of all elements that a selector finds.
+// Texts returns the texts of all elements of a selector.
 func (p *Page) Texts(selector string) []string {
 	p.t.Helper()
 	return Eval[[]string](p, fmt.Sprintf(`[...document.querySelectorAll(%q)].map((e) => e.textContent)`, selector))
 }
 
-// Downloaded returns the file that do makes the browser save, whose name ends so. It is not empty.
+// Downloaded returns the content of the file that do saves, with a name that ends with end. It waits until the file is not empty.
 func (p *Page) Downloaded(end string, do func()) []byte {
 	p.t.Helper()
 	pattern := filepath.Join(p.downloads, "*"+end)
 	do()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(stepTimeout); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		found, _ := filepath.Glob(pattern)
 		if len(found) == 0 {
 			continue
@@ -298,7 +297,7 @@ func (p *Page) Downloaded(end string, do func()) []byte {
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		if len(content) == 0 { // the browser holds the name for what it writes elsewhere first
+		if len(content) == 0 { // the browser reserves the name before it writes the content
 			continue
 		}
 		if err := os.Remove(found[0]); err != nil {
@@ -310,7 +309,7 @@ func (p *Page) Downloaded(end string, do func()) []byte {
 	return nil
 }
 
-// Shot writes a picture of the page to .build/screens of the module, for people to look at.
+// Shot writes a screenshot to .build/screens of the module for review.
 func (p *Page) Shot(name string) {
 	p.t.Helper()
 	output, err := exec.CommandContext(p.ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
@@ -324,14 +323,14 @@ func (p *Page) Shot(name string) {
 	}
 }
 
-// Point moves the pointer to the element of a selector that has exactly a text.
+// Point moves the pointer to the element of a selector with exactly the text.
 func (p *Page) Point(selector, text string) {
 	p.t.Helper()
 	x, y := p.middle(selector, text)
 	p.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, x, y))
 }
 
-// ClickLine clicks a line of the map near its client, by its ID.
+// ClickLine clicks a line of the map near its client.
 func (p *Page) ClickLine(id string) {
 	p.t.Helper()
 	at := Eval[struct{ X, Y float64 }](p, fmt.Sprintf(`(() => {
@@ -342,7 +341,7 @@ func (p *Page) ClickLine(id string) {
 	p.do(chromedp.MouseClickXY(at.X, at.Y))
 }
 
-// Drag moves the pointer from the middle of what a selector finds by so much, in steps, with its button held down.
+// Drag drags from the middle of the element of a selector by dx and dy in steps.
 func (p *Page) Drag(selector string, dx, dy float64, steps int) {
 	p.t.Helper()
 	x, y, ok := p.middleOf(fmt.Sprintf("document.querySelector(%q)", selector))
