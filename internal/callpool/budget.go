@@ -8,8 +8,8 @@ import (
 // Budget bounds the time that one pass spends on calls that time out. Each timeout shortens the following deadlines, so
 // any number of hung calls costs about two timeouts.
 //
-// A slow engine must not count as hung. A call may therefore always take 4 times as long as the slowest answer so far,
-// but at least 1/32 and at most 1/8 of the timeout.
+// A slow engine must not count as hung. Even if the budget is spent, a call may take 4 times as long as the slowest
+// answer so far, but at least 1/32 and at most 1/8 of the timeout.
 type Budget struct {
 	pool    *Pool
 	timeout time.Duration // of a single call

@@ -73,10 +73,14 @@ type Collector struct {
 // New returns a collector. Calls that outlast a request are cancelled when lifetime ends. The caller must call Close.
 func New(lifetime context.Context, inventory Inventory, engine Engine, options Options) *Collector {
 	decoders := &sync.Pool{New: func() any {
-		// Outpost shares the kernel with the engine, so its own byte order is the tables'.
+		// The tables come from the engine's kernel. It is assumed to have Outpost's own byte order.
 		return procnet.NewDecoder(binary.NativeEndian)
 	}}
 	pool := callpool.New(lifetime, options.Workers)
+	sources := allSources
+	if len(options.Methods) > 0 {
+		sources = sourcesFor(options.Methods)
+	}
 	c := &Collector{
 		Options:   options,
 		inventory: inventory,
@@ -84,18 +88,18 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 		runner:    &runner{engine: engine, failures: pool.Failures, decoders: decoders},
 		decoders:  decoders,
 	}
-	return c.setMethods(options.Methods)
+	return c.setSources(sources)
 }
 
 // WithMethods returns a collector restricted to methods. It shares calls in flight, known failures and lifetime with c,
 // and is closed with it.
 func (c *Collector) WithMethods(methods ...Method) *Collector {
 	restricted := &Collector{Options: c.Options, inventory: c.inventory, pool: c.pool, runner: c.runner, decoders: c.decoders}
-	return restricted.setMethods(methods)
+	return restricted.setSources(sourcesFor(methods))
 }
 
-func (c *Collector) setMethods(methods []Method) *Collector {
-	c.sources = sourcesFor(methods)
+func (c *Collector) setSources(sources []source) *Collector {
+	c.sources = sources
 	c.Methods = make([]Method, len(c.sources))
 	for i, s := range c.sources {
 		c.Methods[i] = s.Method()

@@ -43,7 +43,7 @@ func toProblem(err error) Problem {
 // reasonError is an error with a reason for people.
 type reasonError struct {
 	Problem
-	permanent bool // the operation fails again as long as the container lives
+	permanent bool // the operation fails until the container starts again
 	invisible bool // the container's processes may exist, but Outpost cannot see them
 	hostWide  bool // the cause is in Outpost's rights or the host, not in the container
 }

@@ -22,8 +22,8 @@ var (
 	ownersCommand = []string{"sh", "-c", procfd.Script}
 )
 
-// Commands returns the commands that run in containers: the one that prints socket tables, and the one that lists the
-// sockets of processes.
+// Commands returns the commands that run in containers: first the command that prints socket tables, then the
+// command that lists the sockets of processes.
 func Commands() [][]string {
 	return [][]string{slices.Clone(tablesCommand), slices.Clone(ownersCommand)}
 }

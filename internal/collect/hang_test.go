@@ -71,7 +71,8 @@ func TestManyHungContainersCostTwoTimeouts(t *testing.T) {
 	}
 }
 
-// The same bound holds if each hung container shares its network namespace with one that answers or has no cat.
+// The same bound holds if each hung container shares its network namespace with a container that answers or
+// has no cat.
 func TestManyHungContainersInSharedNamespaces(t *testing.T) {
 	for name, fails := range map[string]bool{"the other has no cat": true, "the other answers": false} {
 		t.Run(name, func(t *testing.T) {

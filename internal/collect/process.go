@@ -106,7 +106,8 @@ func (p *pass) withProcess(ctx context.Context, t *target, do func(*hostproc.Pro
 	return p.explain(do(t.process.process))
 }
 
-// explain tells a process that is not visible, with what a user can do about it, from one that has exited.
+// explain replaces the error of a process that is gone. Either the process has exited, or Outpost cannot see it; then the
+// reason says what the user can do.
 func (p *pass) explain(err error) error {
 	if err == nil || isExited(err) || isInvisible(err) || !isGone(err) {
 		return err

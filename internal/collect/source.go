@@ -32,11 +32,8 @@ var allSources = []source{sockdiagSource{}, procfsSource{}, execSource{}}
 // its own /proc shows the same tables.
 var selfSources = []source{procfsSource{}, execSource{}}
 
-// sourcesFor returns the sources of methods in their order, or all sources if methods is empty.
+// sourcesFor returns the sources of methods in their order.
 func sourcesFor(methods []Method) []source {
-	if len(methods) == 0 {
-		return allSources
-	}
 	var sources []source
 	for _, method := range methods {
 		for _, s := range allSources {

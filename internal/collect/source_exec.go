@@ -52,7 +52,7 @@ func (p *pass) ownersByExec(ctx context.Context, t *target) (procfd.OwnedSockets
 	})
 }
 
-// execKey is the same for all commands in a container: none starts beside one that hangs.
+// execKey is the same for all commands in a container: none starts beside a hung command.
 func execKey(t *target) callpool.Key { return callpool.Key{Kind: "exec", ID: t.Container.ID} }
 
 // checkExecutable returns why no command can run in a container.

@@ -1,0 +1,133 @@
+package collect
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/PabloL007/outpost/internal/hostproc"
+)
+
+// The test program also stands in for the first process of a container. It joins the network namespace of the process in
+// joinVariable, if any, listens on the addresses in listenVariable, and waits for the end of its input.
+const (
+	joinVariable   = "COLLECT_TEST_JOIN"
+	listenVariable = "COLLECT_TEST_LISTEN"
+)
+
+// /proc/<pid>/ns/net shows the network namespace of the main thread, so main must run on it.
+func init() { runtime.LockOSThread() }
+
+func TestMain(m *testing.M) {
+	if addresses := os.Getenv(listenVariable); addresses != "" {
+		if err := listenAndWait(addresses); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func listenAndWait(addresses string) error {
+	if pid := os.Getenv(joinVariable); pid != "" {
+		netns, err := os.Open(filepath.Join("/proc", pid, "ns", "net"))
+		if err != nil {
+			return err
+		}
+		if err := unix.Setns(int(netns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+	}
+	var held []any
+	for address := range strings.FieldsSeq(addresses) {
+		var config net.ListenConfig
+		listener, err := config.Listen(context.Background(), "tcp4", address)
+		if err != nil {
+			return err
+		}
+		held = append(held, listener)
+	}
+	fmt.Println("ready")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	runtime.KeepAlive(held)
+	return nil
+}
+
+// id returns a container ID that begins with text in hexadecimal digits.
+func id(text string) string { return (fmt.Sprintf("%x", text) + strings.Repeat("0", 64))[:64] }
+
+// startProcess starts the first process of a container, listening on addresses. It joins the network namespace of process
+// join, or gets a new one if join is 0.
+func startProcess(t *testing.T, name string, join int, addresses string) (pid int) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("requires root to create cgroups")
+	}
+	child := exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = append(os.Environ(), listenVariable+"="+addresses)
+	if join != 0 {
+		child.Env = append(child.Env, fmt.Sprint(joinVariable, "=", join))
+	} else {
+		child.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	}
+	child.Stderr = os.Stderr
+	stdin, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	cgroup := newCgroup(t, id(name))
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = child.Wait()
+	})
+	if err := os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte(fmt.Sprint(child.Process.Pid)), 0); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	return child.Process.Pid
+}
+
+// newCgroup makes a cgroup, of version 2 or of version 1's controller pids, and removes it after the test.
+func newCgroup(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join(hostproc.DefaultCgroupMount, name)
+	if _, err := os.Stat(filepath.Join(hostproc.DefaultCgroupMount, "cgroup.procs")); err != nil {
+		path = filepath.Join(hostproc.DefaultCgroupMount, "pids", name)
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// Since Linux 6.18, a process may leave its cgroup only after Wait has returned (cgroup_task_dead in
+		// kernel/cgroup/cgroup.c).
+		err := os.Remove(path)
+		for deadline := time.Now().Add(10 * time.Second); errors.Is(err, unix.EBUSY) && time.Now().Before(deadline); err = os.Remove(path) {
+			time.Sleep(time.Millisecond)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	return path
+}
