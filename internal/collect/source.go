@@ -70,49 +70,6 @@ func newTables(decoded procnet.Table) tables {
 	return read
 }
 
-// read reads a network namespace and, if it is shared, the owners of its sockets. The tables come first: a socket in
-// them without an owner was closed meanwhile. In the other order, a new connection would seem to have no owner.
-func (p *pass) read(ctx context.Context, n *netnsRead) {
-	p.readTables(ctx, n)
-	if n.Shared {
-		inParallel(n.targets, func(t *target) { p.readOwners(ctx, t) })
-	}
-}
-
-// readTables reads the tables by the best method that works through any target.
-func (p *pass) readTables(ctx context.Context, n *netnsRead) {
-	n.err = errNoProcess
-	for _, s := range p.sourcesOf(n) {
-		method := s.Method()
-		read, err := s.Read(ctx, p, n.targets)
-		if n.keepBest(method, read, err); err == nil {
-			return
-		}
-		if p.uses(method) && !isExited(err) {
-			n.skipped = append(n.skipped, Skipped{Method: method, Problem: toProblem(err)})
-		}
-	}
-	n.skipped = slices.DeleteFunc(n.skipped, func(s Skipped) bool { return s.Method == n.method }) // its tables are used, if partial
-}
-
-// keepBest keeps what was read, unless an earlier method read more.
-func (n *netnsRead) keepBest(method Method, read tables, err error) {
-	n.err = err
-	if err == nil || len(read.sockets) > len(n.Sockets) {
-		n.method, n.Sockets, n.problems = method, read.sockets, read.problems
-	}
-}
-
-// sourcesOf returns the sources to try on a network namespace.
-func (p *pass) sourcesOf(n *netnsRead) []source {
-	for _, t := range n.targets {
-		if t.process.self && t.process.visible() && !p.usesProcesses() {
-			return selfSources
-		}
-	}
-	return p.sources
-}
-
 // readThroughProcess reads by s through one target after another until one succeeds.
 func readThroughProcess(ctx context.Context, p *pass, s processSource, targets []*target) (best tables, firstErr error) {
 	for _, t := range targets {
