@@ -258,8 +258,8 @@ func TestEngineOutageIsReported(t *testing.T) {
 	}
 }
 
-// Containers start and end while the daemon is polled. Every answer lists the one that stays.
-func TestAnswersAreWholeWhileContainersChange(t *testing.T) {
+// Containers start and end while the daemon is polled. Every answer lists the container that stays.
+func TestAnswersAreCompleteWhileContainersChange(t *testing.T) {
 	l := newLab(t)
 	l.peer("stays", []string{"-p", l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
 	o := start(t, interfaces)
@@ -293,7 +293,7 @@ func TestAnswersAreWholeWhileContainersChange(t *testing.T) {
 	}
 }
 
-// The image name is the one that the user typed, even after its tag moved to another image.
+// The image name is what the user typed, even after its tag moved to another image.
 func TestImageNameIsTheTypedOne(t *testing.T) {
 	l := newLab(t)
 	name := l.imported("moving", l.toolFiles())

@@ -37,7 +37,7 @@ func TestBuildIsReproducible(t *testing.T) {
 }
 
 // The database has two vulnerabilities in functions that Outpost calls, one of them accepted, and one in another function. The
-// check fails for the called one that is not accepted.
+// check fails for GO-2026-0002, which is called and not accepted.
 func TestUnacceptedVulnerabilitiesFail(t *testing.T) {
 	database := t.TempDir()
 	entry := func(id, path, symbol string) {
