@@ -62,7 +62,7 @@ func TestTokenAndCertificateAreRequired(t *testing.T) {
 	}{
 		"all credentials": {url, credentials, graph.StateOK, ""},
 		"a user":          {user, credentials[1:], graph.StateOK, ""},
-		"no token":        {url, credentials[1:], graph.StateFailed, "it answers 401 Unauthorized"},
+		"no token":        {url, credentials[1:], graph.StateFailed, "responds 401 Unauthorized"},
 		"no certificate":  {url, credentials[:2], graph.StateFailed, "certificate required"},
 		"no authority":    {url, credentials[:1], graph.StateFailed, "x509: certificate signed by unknown authority"},
 	} {

@@ -253,7 +253,7 @@ func TestEngineOutageIsReported(t *testing.T) {
 	unavailable()
 	newRelay(t, path)
 	available()
-	if down, up := o.countLogLines("does not answer"), o.countLogLines("answers again"); down != 2 || up != 2 {
+	if down, up := o.countLogLines("does not respond"), o.countLogLines("responds again"); down != 2 || up != 2 {
 		t.Errorf("logged %d outages and %d recoveries, want 2 each:\n%s", down, up, o.logged())
 	}
 }

@@ -180,7 +180,7 @@ func TestForcedMethodIsTriedWhenTheEngineAnswers(t *testing.T) {
 	l.peer("it", nil)
 	path := filepath.Join(t.TempDir(), "engine.sock")
 	o := start(t, "OUTPOST_COLLECTOR=exec", "DOCKER_HOST=unix://"+path)
-	eventually(t, func() bool { return o.countLogLines("does not answer") == 1 })
+	eventually(t, func() bool { return o.countLogLines("does not respond") == 1 })
 	serveSocket(t, path, newAPIFilter(t, isRead))
 	o.expectUnworkable("OUTPOST_COLLECTOR=exec does not work: exec not permitted")
 }
