@@ -43,7 +43,7 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// fakeDaemon is a fakeDaemon that answers what it is fakeDaemon.
+// fakeDaemon returns a fixed snapshot or error.
 type fakeDaemon struct {
 	taken  snapshot.Snapshot
 	err    error

@@ -52,7 +52,7 @@ func (c *ChangeLog) methods(containers []snapshot.Container) {
 func (c *ChangeLog) isNew(key string) bool {
 	previous, known := c.unused[key]
 	if known && (previous.active || time.Since(previous.loggedAt) < repeatAfter) {
-		return false // active stays as it is, so that the end of an unlogged problem is not logged either
+		return false // active stays unchanged, so that the end of an unlogged problem is not logged either
 	}
 	c.unused[key] = &unusedMethod{active: true, loggedAt: time.Now()}
 	return true

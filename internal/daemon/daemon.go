@@ -53,7 +53,7 @@ type Daemon struct {
 
 	collectSem chan struct{} // held during a collection or sample; guards all below
 	engineInfo container.Host
-	hostRetry  time.Time // when the engine may be asked for engineInfo again
+	hostRetry  time.Time // the earliest time of the next attempt to update engineInfo
 	conns      *connCache
 }
 
@@ -147,7 +147,7 @@ func (d *Daemon) Ready(ctx context.Context) error {
 	pinging, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	err := d.engine.Ready(pinging)
-	if ctx.Err() == nil { // a cancelled request says nothing about the engine
+	if ctx.Err() == nil { // a cancelled request is no sign of an engine problem
 		d.changes.engine(err)
 	}
 	return err
@@ -180,47 +180,4 @@ func (d *Daemon) newSnapshot(ctx context.Context, result collect.Result, started
 	}
 	taken.Duration = time.Since(started)
 	return taken
-}
-
-// detectInterfaces returns the visible addresses of the host, or 0.0.0.0 if there are none.
-func (d *Daemon) detectInterfaces(result collect.Result) snapshot.Interfaces {
-	reachable := snapshot.ReachableAddresses(result)
-	d.changes.interfaces(reachable, result.AddressesErr)
-	if len(reachable) == 0 {
-		return snapshot.Interfaces{Addresses: []netip.Addr{netip.IPv4Unspecified()}}
-	}
-	return snapshot.Interfaces{Addresses: reachable, Detected: true}
-}
-
-func (d *Daemon) newHost(ctx context.Context, result collect.Result) snapshot.Host {
-	host := snapshot.Host{Host: d.describeEngine(ctx), Addresses: snapshot.HostAddresses(result)}
-	host.AllAddresses = len(host.Addresses) > 0
-	if !host.AllAddresses {
-		host.Addresses = d.interfaces
-	}
-	return host
-}
-
-const (
-	// hostTimeout bounds the wait for the engine's description of itself. A snapshot is useful without it.
-	hostTimeout = 2 * time.Second
-	// hostPause is how long the engine is not asked again after it failed to describe itself.
-	hostPause = 10 * time.Second
-)
-
-// describeEngine returns the engine's description of itself, or the last known one if the engine does not respond.
-func (d *Daemon) describeEngine(ctx context.Context) container.Host {
-	if time.Now().Before(d.hostRetry) {
-		return d.engineInfo
-	}
-	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
-	defer cancel()
-	host, err := d.engine.Host(ctx)
-	d.changes.host(err)
-	if err != nil {
-		d.hostRetry = time.Now().Add(hostPause)
-		return d.engineInfo
-	}
-	d.engineInfo = host
-	return host
 }

@@ -324,7 +324,7 @@ func TestInterfacesAreDetected(t *testing.T) {
 	}
 }
 
-// One collection runs at a time. An engine that does not describe itself is not asked again at once.
+// One collection runs at a time. An engine that fails to describe itself is not called again at once.
 func TestOneCollectionAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running, peak, calls atomic.Int32

@@ -29,7 +29,7 @@ type pollResult struct {
 	from      netip.Addr // of the daemon
 	etag      string
 	format    string
-	warning   string // a problem besides; empty if there is none
+	warning   string // a problem besides; empty without one
 	unchanged bool   // since the previous poll; then snapshot is empty
 }
 

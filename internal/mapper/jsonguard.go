@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// objectLists are the JSON keys of a response whose lists have objects, and addressLists those whose lists have addresses. Any
-// other JSON value in such a list decodes into an element of the same size.
+// objectLists are the JSON keys of lists of objects in a response, and addressLists those of lists of addresses. Any other JSON
+// value in such a list decodes into an element of the same size.
 var objectLists = [][]byte{
 	[]byte("containers"), []byte("networks"), []byte("listening"), []byte("published"), []byte("connections"), []byte("unused"), []byte("established"),
 }
