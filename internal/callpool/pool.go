@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/PabloL007/outpost/internal/wait"
 )
 
 // Pool runs calls to the engine, at most one per Key at a time.
@@ -59,17 +61,10 @@ func (p *Pool) Close(ctx context.Context) error {
 	p.closed = true
 	p.mu.Unlock()
 	p.cancel()
-	ended := make(chan struct{})
-	go func() {
-		p.running.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait for calls to the engine: %w", ctx.Err())
+	if err := wait.Group(ctx, &p.running); err != nil {
+		return fmt.Errorf("wait for calls to the engine: %w", err)
 	}
+	return nil
 }
 
 // Acquire waits for a free slot. The caller must call release once. The error is that of ctx.
