@@ -112,15 +112,15 @@ func (o *outpost) start(ctx context.Context, c config.Config, localMap *daemon.L
 	var running sync.WaitGroup
 	running.Go(func() { o.inventory.Run(ctx, o.changes.EventsFollowed) })
 	running.Go(func() {
-		findings, err := o.probeUntilTried(ctx, c.IsMethodForced())
+		result, err := o.probeUntilTried(ctx, c.IsMethodForced())
 		if err != nil {
 			return
 		}
-		if err := unworkableMethod(findings); c.IsMethodForced() && err != nil {
+		if err := unworkableMethod(result); c.IsMethodForced() && err != nil {
 			reasons <- err
 			return
 		}
-		if interval := sampleInterval(c, findings); interval > 0 {
+		if interval := sampleInterval(c, result); interval > 0 {
 			localMap.Run(ctx, interval)
 		}
 	})

@@ -76,28 +76,28 @@ func examine(ctx context.Context, here *outpost, c config.Config, row printRow) 
 	}
 	document := taken.ToV1()
 	row("engine", "%s, API %s, answers at %s; running containers: %d", document.Host.EngineVersion, document.Host.APIVersion, here.engine.Address(), len(document.Containers))
-	findings, err := here.collector.Probe(ctx)
+	result, err := here.collector.Probe(ctx)
 	if err != nil {
 		row("methods", "cannot be tried: %v", err)
 		return errIncomplete
 	}
-	examineMethods(findings, row)
+	examineMethods(result, row)
 	row("addresses", "%s", describeAddresses(document.Host))
 	row("access", "%s", describeAccess(c))
 	return examineContainers(document, row)
 }
 
-func examineMethods(findings collect.ProbeResult, row printRow) {
-	for _, report := range findings.Methods {
-		row(string(report.Method), "%s", report)
-		if report.Works < report.Tried || report.Tried == 0 && report.Problem != (collect.Problem{}) {
-			row("", "it would add %s", methodBenefits[report.Method])
+func examineMethods(result collect.ProbeResult, row printRow) {
+	for _, method := range result.Methods {
+		row(string(method.Method), "%s", method)
+		if method.Works < method.Tried || method.Tried == 0 && method.Problem != (collect.Problem{}) {
+			row("", "it would add %s", methodBenefits[method.Method])
 		}
 	}
-	if findings.CgroupProblem == "" {
+	if result.CgroupProblem == "" {
 		row("owners", "cgroups show which container on a shared network owns a socket")
 	} else {
-		row("owners", "cgroups do not show which container on a shared network owns a socket: %s", findings.CgroupProblem)
+		row("owners", "cgroups do not show which container on a shared network owns a socket: %s", result.CgroupProblem)
 	}
 }
 

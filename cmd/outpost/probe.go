@@ -27,25 +27,25 @@ func (o *outpost) probe(ctx context.Context) (collect.ProbeResult, error) {
 	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0))
 }
 
-var errUntried = errors.New("there is no container to try a method on")
+var errUntried = errors.New("no container to try a method on")
 
 // probeUntilTried probes until each method was tried on a container. If a method is forced, a probe that shows that it
 // cannot work suffices. It fails only if ctx ends.
 func (o *outpost) probeUntilTried(ctx context.Context, forced bool) (collect.ProbeResult, error) {
 	logged := false
 	return backoff.Retry(ctx, func() (collect.ProbeResult, error) {
-		findings, err := o.probe(ctx)
+		result, err := o.probe(ctx)
 		if err != nil {
-			return findings, backoff.Permanent(err)
+			return result, backoff.Permanent(err)
 		}
 		if !logged {
 			logged = true
-			o.changes.Probed(findings)
+			o.changes.Probed(result)
 		}
-		if findings.Tried() || forced && unworkableMethod(findings) != nil {
-			return findings, nil
+		if result.Tried() || forced && unworkableMethod(result) != nil {
+			return result, nil
 		}
-		return findings, errUntried
+		return result, errUntried
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(maxProbePause)), backoff.WithMaxElapsedTime(0))
 }
 
@@ -57,13 +57,13 @@ const (
 )
 
 // sampleInterval returns the interval of samples; 0 means never.
-func sampleInterval(c config.Config, findings collect.ProbeResult) time.Duration {
+func sampleInterval(c config.Config, result collect.ProbeResult) time.Duration {
 	if c.SampleInterval != config.SampleByMethod {
 		return max(0, c.SampleInterval)
 	}
 	works := make(map[collect.Method]bool)
-	for _, report := range findings.Methods {
-		works[report.Method] = report.Works > 0
+	for _, method := range result.Methods {
+		works[method.Method] = method.Works > 0
 	}
 	switch {
 	case works[collect.Sockdiag]:
@@ -76,18 +76,18 @@ func sampleInterval(c config.Config, findings collect.ProbeResult) time.Duration
 
 // checkForcedMethod returns why the forced method cannot work.
 func (o *outpost) checkForcedMethod(ctx context.Context) error {
-	findings, err := o.collector.Probe(ctx)
+	result, err := o.collector.Probe(ctx)
 	if err != nil {
 		return err
 	}
-	return unworkableMethod(findings)
+	return unworkableMethod(result)
 }
 
 // unworkableMethod returns why a method cannot work on this host, or nil if only some containers prevent it.
-func unworkableMethod(findings collect.ProbeResult) error {
-	for _, report := range findings.Methods {
-		if report.Works == 0 && report.HostWide {
-			return fmt.Errorf("OUTPOST_COLLECTOR=%s %s", report.Method, report)
+func unworkableMethod(result collect.ProbeResult) error {
+	for _, method := range result.Methods {
+		if method.Works == 0 && method.HostWide {
+			return fmt.Errorf("OUTPOST_COLLECTOR=%s %s", method.Method, method)
 		}
 	}
 	return nil

@@ -53,7 +53,7 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	life := context.WithoutCancel(ctx) // what runs when ctx ends is drained, not cut off
+	life := context.WithoutCancel(ctx) // requests in flight when ctx ends are drained, not cut off
 	o, err := assemble(life, c, log)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ func countingChecker() (*passwordChecker, *int) {
 
 func TestRightPasswordsAreComparedOnce(t *testing.T) {
 	checker, count := countingChecker()
-	users := map[string]config.Secret{"a": config.Secret(hashOf(t, "right"))}
+	users := map[string]config.Secret{"a": config.Secret(newHash(t, "right"))}
 	check := func(name, password string, want bool, comparisons int) {
 		t.Helper()
 		before := *count
@@ -41,7 +41,7 @@ func TestRightPasswordsAreComparedOnce(t *testing.T) {
 	check("a", "right", true, 0)
 	check("unknown", "fakepassword", false, 1) // takes as long as a known user
 	check("unknown", "fakepassword", false, 1)
-	users["a"] = config.Secret(hashOf(t, "new"))
+	users["a"] = config.Secret(newHash(t, "new"))
 	check("a", "right", false, 1)
 	check("a", "new", true, 1)
 	delete(users, "a")
@@ -50,7 +50,7 @@ func TestRightPasswordsAreComparedOnce(t *testing.T) {
 
 func TestRememberedPasswordsAreBounded(t *testing.T) {
 	checker, _ := countingChecker()
-	hash := config.Secret(hashOf(t, "right"))
+	hash := config.Secret(newHash(t, "right"))
 	users := make(map[string]config.Secret)
 	for i := range 2 * maxVerified {
 		name := fmt.Sprint(i)
@@ -66,7 +66,7 @@ func TestRememberedPasswordsAreBounded(t *testing.T) {
 
 func TestPasswordChecksAtOnceAreBounded(t *testing.T) {
 	checker, _ := countingChecker()
-	users := map[string]config.Secret{"a": config.Secret(hashOf(t, "right"))}
+	users := map[string]config.Secret{"a": config.Secret(newHash(t, "right"))}
 	if _, err := checker.check(t.Context(), users, "a", "right"); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-func hashOf(t *testing.T, password string) string {
+func newHash(t *testing.T, password string) string {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	if err != nil {
@@ -29,7 +29,7 @@ func writeFile(t *testing.T, path, text string) {
 func TestWebConfigIsParsedOncePerChange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "web.yaml")
 	file := &webConfigFile{path: path}
-	a, b := "basic_auth_users: {a: "+hashOf(t, "x")+"}", "basic_auth_users: {b: "+hashOf(t, "x")+"}"
+	a, b := "basic_auth_users: {a: "+newHash(t, "x")+"}", "basic_auth_users: {b: "+newHash(t, "x")+"}"
 	writeFile(t, path, a)
 	first, err := file.current()
 	if err != nil || first.Users["a"] == "" || first.demands != (demands{user: true}) {
@@ -55,7 +55,7 @@ func TestWebConfigIsParsedOncePerChange(t *testing.T) {
 func TestInvalidWebConfigIsAnErrorUntilItIsMended(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "web.yaml")
 	file := &webConfigFile{path: path}
-	valid := "basic_auth_users: {a: " + hashOf(t, "x") + "}"
+	valid := "basic_auth_users: {a: " + newHash(t, "x") + "}"
 	for name, text := range map[string]string{
 		"not YAML":         "nonsense",
 		"unknown field":    "users: {}",

@@ -55,9 +55,9 @@ func duration(low, high time.Duration) parser[time.Duration] {
 	}
 }
 
-// listOf accepts a comma-separated list. Empty entries are skipped, equal ones are kept once.
-func listOf(parse parser[string]) parser[[]string] {
-	return func(value string) (list []string, ok bool) {
+// list accepts a comma-separated list. Empty entries are skipped, equal ones are kept once.
+func list(parse parser[string]) parser[[]string] {
+	return func(value string) (entries []string, ok bool) {
 		for text := range strings.SplitSeq(value, ",") {
 			if text = strings.TrimSpace(text); text == "" {
 				continue
@@ -66,11 +66,11 @@ func listOf(parse parser[string]) parser[[]string] {
 			if !ok {
 				return nil, false
 			}
-			if !slices.Contains(list, entry) {
-				list = append(list, entry)
+			if !slices.Contains(entries, entry) {
+				entries = append(entries, entry)
 			}
 		}
-		return list, true
+		return entries, true
 	}
 }
 
