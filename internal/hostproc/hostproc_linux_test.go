@@ -11,10 +11,8 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -65,68 +63,6 @@ func TestOpenAcceptsOnlyProc(t *testing.T) {
 	}
 }
 
-const id = "4f5c000000000000000000000000000000000000000000000000000000000a1b"
-
-func TestContainerIDs(t *testing.T) {
-	const inner = "9999000000000000000000000000000000000000000000000000000000000a1b"
-	for cgroups, want := range map[string][]string{
-		"0::/docker/" + id + "\n":                                         {id},
-		"0::/system.slice/docker-" + id + ".scope\n":                      {id},
-		"12:memory:/docker/" + id + "\n11:cpu:/docker/" + id + "\n0::/\n": {id},
-		"4:memory:/../" + id + "\n":                                       {id},
-		"0::/docker/" + id + "/init.scope\n":                              {id},
-		"0::/docker/" + id + "/docker/" + inner:                           {id, inner},
-		"0::/docker/" + id[:63] + "\n":                                    nil,
-		"0::/docker/" + id + "0\n":                                        nil,
-		"0::/docker/0" + id + "\n":                                        nil,
-		"0::/docker/" + strings.ToUpper(id) + "\n":                        nil,
-		"0::/docker/x" + id + "\n":                                        nil,
-		"0::/docker/" + id + ".scope.d\n":                                 nil,
-		"0::/user.slice\n":                                                nil,
-		"":                                                                nil,
-	} {
-		if got := containerIDs(cgroups); !slices.Equal(got, want) {
-			t.Errorf("%q: %v, want %v", cgroups, got, want)
-		}
-	}
-}
-
-func FuzzIDsIn(f *testing.F) {
-	f.Add("0::/docker/" + id + "\n")
-	f.Add("4:memory:/../" + id + "/system.slice/docker-" + id + ".scope")
-	f.Fuzz(func(t *testing.T, cgroups string) {
-		for _, got := range containerIDs(cgroups) {
-			if len(got) != 64 || !strings.Contains(cgroups, got) {
-				t.Errorf("%q", got)
-			}
-		}
-		if path, err := (&Process{cgroups: cgroups}).cgroupPath(id); err == nil && !strings.Contains(path, id) {
-			t.Errorf("%q", path)
-		}
-	})
-}
-
-func TestCgroupPath(t *testing.T) {
-	for cgroups, want := range map[string]struct {
-		path string
-		err  error
-	}{
-		"0::/docker/" + id + "\n":                    {"/docker/" + id, nil},
-		"0::/docker/" + id + "/init.scope\n":         {"/docker/" + id, nil},
-		"0::/system.slice/docker-" + id + ".scope\n": {"/system.slice/docker-" + id + ".scope", nil},
-		"0::/system.slice/docker-" + id + ".scope/a": {"/system.slice/docker-" + id + ".scope", nil},
-		"0::/../" + id + "\n":                        {"", ErrCgroupNamespace},
-		"1:cpu:/docker/" + id + "\n0::/\n":           {"", ErrCgroupV1},
-		"0::/\n":                                     {"", ErrCgroupNamespace}, // Outpost's own
-		"":                                           {"", ErrCgroupV1},
-	} {
-		path, err := (&Process{cgroups: cgroups}).cgroupPath(id)
-		if path != want.path || !errors.Is(err, want.err) {
-			t.Errorf("%q: %q, %v", cgroups, path, err)
-		}
-	}
-}
-
 func TestForeignProcessIsRejected(t *testing.T) {
 	proc := openProc(t)
 	if _, err := proc.Process(os.Getpid(), id); !errors.Is(err, ErrForeignProcess) {
@@ -138,6 +74,7 @@ func TestForeignProcessIsRejected(t *testing.T) {
 }
 
 // Outpost's own process shows a listener in its tables and the same inode among its descriptors.
+
 func TestSelfShowsItsListener(t *testing.T) {
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -178,6 +115,7 @@ func TestNetNSIDIdentifiesNamespace(t *testing.T) {
 }
 
 // startInNetNS starts a process in a separate network namespace.
+
 func startInNetNS(t *testing.T) *Process {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), "sleep", "1000")
@@ -201,6 +139,7 @@ func startInNetNS(t *testing.T) *Process {
 }
 
 // sockstat shows that a namespace has no sockets, so not even the header of a table is read.
+
 func TestEmptyTablesAreNotRead(t *testing.T) {
 	var text bytes.Buffer
 	if err := startInNetNS(t).CopyTables(&text); err != nil || text.Len() != 0 {
@@ -209,6 +148,7 @@ func TestEmptyTablesAreNotRead(t *testing.T) {
 }
 
 // A Process never reads from another process that got the same PID later.
+
 func TestReusedPIDIsNotRead(t *testing.T) {
 	pid, end := start(t)
 	p, err := openProc(t).unverified(fmt.Sprint(pid))
@@ -230,6 +170,7 @@ func TestReusedPIDIsNotRead(t *testing.T) {
 }
 
 // start starts a process. end ends it; so does the end of the test.
+
 func start(t *testing.T) (pid int, end func()) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), "sleep", "1000")
@@ -245,6 +186,7 @@ func start(t *testing.T) (pid int, end func()) {
 }
 
 // reusePID ends a process and starts others until one gets its PID. Other programs may have the PID meanwhile.
+
 func reusePID(t *testing.T, pid int, end func()) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -265,70 +207,8 @@ func reusePID(t *testing.T, pid int, end func()) {
 	t.Fatalf("no process got the PID %d", pid)
 }
 
-func TestCgroupIDsBelow(t *testing.T) {
-	directory := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(directory, "a", "b"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(directory, "cgroup.procs"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if ids, err := cgroupIDsBelow(directory); err != nil || len(ids) != 3 {
-		t.Errorf("%v, %v", ids, err)
-	}
-}
-
-func TestParseCapabilities(t *testing.T) {
-	got, err := parseCapabilities("Name:\tit\nCapPrm:\t0000000000000000\nCapEff:\t0000000000280000\nCapBnd:\t000001ffffffffff\n")
-	if err != nil || !got.Has(SysPtrace) || !got.Has(SysAdmin) || got.Has(DACReadSearch) {
-		t.Errorf("%x, %v", got, err)
-	}
-	for _, text := range []string{"", "CapEff:\n", "CapEff:\tx\n", "CapEff:\t10000000000000000\n", "CapPrm:\t0\n"} {
-		if got, err := parseCapabilities(text); err == nil || got != 0 {
-			t.Errorf("%q: %x, %v", text, got, err)
-		}
-	}
-}
-
-func TestExplainDenialNamesMissingCapabilities(t *testing.T) {
-	for want, got := range map[string]string{
-		"CAP_SYS_PTRACE is missing":                          Capabilities(0).ExplainDenial(SysPtrace),
-		"CAP_SYS_PTRACE and CAP_SYS_ADMIN are missing":       Capabilities(0).ExplainDenial(SysPtrace, SysAdmin),
-		"CAP_SYS_ADMIN is missing":                           Capabilities(1<<SysPtrace).ExplainDenial(SysPtrace, SysAdmin),
-		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE are missing": Capabilities(1<<SysAdmin).ExplainDenial(DACReadSearch, SysPtrace),
-	} {
-		if got != want {
-			t.Errorf("%s, want %s", got, want)
-		}
-	}
-	if text := Capabilities(1 << SysPtrace).ExplainDenial(SysPtrace); strings.Contains(text, "missing") || !strings.Contains(text, "AppArmor") {
-		t.Errorf("nothing is missing: %s", text)
-	}
-}
-
-func TestHidepidOptions(t *testing.T) {
-	for options, want := range map[string]bool{
-		"rw": false, "rw,hidepid=0": false, "rw,hidepid=off": false, "rw,hidepid=1": true, "rw,hidepid=invisible": true, "rw,hidepid=ptraceable": true,
-		"rw,gid=5,hidepid=2": true, "rw,gid=7,hidepid=2": false, "rw,hidepid=2,gid=8": false, "": false, "rw,gid=x,hidepid=2": true,
-	} {
-		if got := optionsHide(strings.Split(options, ","), 7, []int{8, 9}); got != want {
-			t.Errorf("%s: %v", options, got)
-		}
-	}
-	const mounts = `21 26 0:20 / /proc rw,relatime - proc proc rw
-not a mount
-22 26 0:21 / /host/proc ro,relatime shared:9 - proc proc rw,gid=5,hidepid=invisible
-23 26 0:22 / /a\040b rw - proc proc rw,hidepid=1
-24 26 0:22 / /cut rw -
-`
-	for path, want := range map[string]string{"/proc": "rw", "/host/proc/": "rw,gid=5,hidepid=invisible", "/a b": "rw,hidepid=1", "/cut": "", "/else": ""} {
-		if got := strings.Join(mountOptions(mounts, path), ","); got != want {
-			t.Errorf("%s: %s, want %s", path, got, want)
-		}
-	}
-}
-
 // Reading descriptors and processes stops when the context ends or a limit is reached.
+
 func TestReadingDescriptorsIsBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -344,6 +224,7 @@ func TestReadingDescriptorsIsBounded(t *testing.T) {
 }
 
 // A process is in Outpost's own container if it has Outpost's cgroups and they name no container. A child has them.
+
 func TestSelfContainerProcess(t *testing.T) {
 	proc := openProc(t)
 	child, _ := start(t)
@@ -362,6 +243,7 @@ func TestSelfContainerProcess(t *testing.T) {
 }
 
 // tcp6 is not read if the namespace has only an IPv4 listener. It is read for an IPv6 listener, also with MPTCP.
+
 func TestTCP6IsReadOnlyIfNeeded(t *testing.T) {
 	for _, test := range []struct {
 		network, address string
@@ -378,6 +260,7 @@ func TestTCP6IsReadOnlyIfNeeded(t *testing.T) {
 }
 
 // listenInNewNetNS listens in a network namespace that only this thread uses and that ends with it.
+
 func listenInNewNetNS(ctx context.Context, network, address string, mptcp, wantTCP6 bool) error {
 	runtime.LockOSThread() // never unlocked, so that the thread ends with its goroutine
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
@@ -410,16 +293,4 @@ func listenInNewNetNS(ctx context.Context, network, address string, mptcp, wantT
 		return fmt.Errorf("tcp6 read: %v, %v", table.IPv6, table.Sockets)
 	}
 	return nil
-}
-
-func FuzzStatus(f *testing.F) {
-	f.Add("Name:\toutpost\nCapEff:\t00000000a80425fb\n")
-	f.Add("CapEff:\tffffffffffffffffffff\n")
-	f.Add("CapEff:")
-	f.Fuzz(func(t *testing.T, status string) {
-		if capabilities, err := parseCapabilities(status); err == nil && capabilities != 0 && !strings.Contains(status, "CapEff:") {
-			t.Errorf("%x of %q", capabilities, status)
-		}
-		optionsHide(strings.Split(status, ","), 1, []int{2})
-	})
 }
