@@ -343,8 +343,8 @@ func FuzzAddresses(f *testing.F) {
 		}
 		checkAddresses(t, whole, fibTrie, route, ifInet6)
 		bare, _ := DecodeAddresses(strings.NewReader(fibTrie), nil, strings.NewReader(ifInet6), order)
-		if diff := cmp.Diff(justAddrs(whole), justAddrs(bare), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
-			t.Errorf("route changes which addresses there are:\n%s", diff)
+		if diff := cmp.Diff(withoutInterfaces(whole), withoutInterfaces(bare), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+			t.Errorf("route changes the addresses:\n%s", diff)
 		}
 	})
 }
@@ -371,7 +371,7 @@ func checkAddresses(t *testing.T, addresses []Address, fibTrie, route, ifInet6 s
 	}
 }
 
-func justAddrs(addresses []Address) []netip.Addr {
+func withoutInterfaces(addresses []Address) []netip.Addr {
 	var addrs []netip.Addr
 	for _, a := range addresses {
 		addrs = append(addrs, a.Addr)

@@ -31,7 +31,7 @@ func row6(local, remote, state string, inode int) string {
 	return fmt.Sprintf("   0: %s %s %s 00000000:00000000 00:00000000 00000000     0        0 %d 1 0000000000000000 100 0 0 10 0\n", local, remote, state, inode)
 }
 
-func at(t *testing.T, s string) netip.AddrPort {
+func addrPort(t *testing.T, s string) netip.AddrPort {
 	t.Helper()
 	addr, err := netip.ParseAddrPort(s)
 	if err != nil {
@@ -51,7 +51,7 @@ func decode(t *testing.T, order binary.ByteOrder, text string) Table {
 
 func TestDecoder(t *testing.T) {
 	sock := func(local, remote string, state socket.State, inode uint64) socket.Socket {
-		return socket.Socket{Local: at(t, local), Remote: at(t, remote), State: state, Inode: inode}
+		return socket.Socket{Local: addrPort(t, local), Remote: addrPort(t, remote), State: state, Inode: inode}
 	}
 	listener := row4("00000000:1F90", "00000000:0000", "0A", 45231)
 	listening := sock("0.0.0.0:8080", "0.0.0.0:0", socket.Listen, 45231)
