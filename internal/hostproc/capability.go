@@ -36,7 +36,8 @@ type Capabilities uint64
 func (cs Capabilities) Has(c Capability) bool { return cs>>c&1 == 1 }
 
 // ExplainDenial explains why the kernel denied an operation that requires all of the given capabilities. It names the
-// missing ones or, if the set contains all, what else may forbid the operation.
+// missing ones or, if the set contains all, what else may forbid the operation. The caller appends the operation, such
+// as "to enter a network namespace".
 func (cs Capabilities) ExplainDenial(required ...Capability) string {
 	var missing []string
 	for _, c := range required {
@@ -46,7 +47,7 @@ func (cs Capabilities) ExplainDenial(required ...Capability) string {
 	}
 	switch len(missing) {
 	case 0:
-		return "the capabilities do not help here, AppArmor, another security module or a user namespace forbids it,"
+		return "despite its capabilities, AppArmor, another security module or a user namespace forbids Outpost"
 	case 1:
 		return missing[0] + " is missing"
 	}
