@@ -13,8 +13,8 @@ import (
 // would store each row a second time. The hash is seeded: a remote peer chooses addresses and ports, and must not
 // be able to choose collisions.
 type rowIndex struct {
-	// slots hold a row's position in the slice + 1 in the lower half and its hash in the upper half, which avoids
-	// most look-ups of rows. 0 marks a free slot. The length is a power of two.
+	// slots hold a row's position in the slice + 1 in the lower half and its hash in the upper half. Comparing hashes
+	// avoids most look-ups of rows. 0 marks a free slot. The length is a power of two.
 	slots []uint64
 	seed  uint64
 	used  int
