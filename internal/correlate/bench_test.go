@@ -10,9 +10,9 @@ import (
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
-// hostOf returns the snapshot of one of so many hosts. It has 50 containers, and each of these 20 connections: ten within
-// the host, six with containers of other hosts and four with addresses outside, half of each dialled, and each of these to another server.
-func hostOf(h, hosts int) snapshotv1.Snapshot {
+// newBenchHost returns the snapshot of host h. It has 50 containers with 20 connection ends each: ten within the host, six with
+// containers of other hosts and four with external addresses. Half of each are outbound, each to another server.
+func newBenchHost(h, hosts int) snapshotv1.Snapshot {
 	const containers = 50
 	lan := func(host int) string { return netip.AddrFrom4([4]byte{10, 77, byte(host >> 8), byte(host)}).String() }
 	bridge := func(container int) string { return netip.AddrFrom4([4]byte{172, 17, 0, byte(container + 2)}).String() }
@@ -53,43 +53,43 @@ func hostOf(h, hosts int) snapshotv1.Snapshot {
 	return d
 }
 
-func digested(i int, d snapshotv1.Snapshot) Source {
+func newBenchSource(i int, d snapshotv1.Snapshot) Source {
 	return Source{Target: fmt.Sprint(i), Host: NewHost(d, netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon}
 }
 
-// BenchmarkFleet digests and links all hosts, as when each has just been read, and links them alone, as when none has
-// changed since. The memory is the process's: all hosts and all links, and what the collector has not found yet.
+// BenchmarkFleet measures the two phases for a fleet of hosts. The cross-host phase alone runs when no host has changed. The
+// memory is the process's: all hosts, all links, and garbage that is not collected yet.
 func BenchmarkFleet(b *testing.B) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, hosts := range []int{10, 30, 100, 300, 1000} {
 		report := func(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*hosts*1000), "ns/socket")
 		}
-		b.Run(fmt.Sprintf("linked/hosts=%d", hosts), func(b *testing.B) {
+		b.Run(fmt.Sprintf("crosshost/hosts=%d", hosts), func(b *testing.B) {
 			sources := make([]Source, hosts)
 			for i := range sources {
-				sources[i] = digested(i, hostOf(i, hosts))
+				sources[i] = newBenchSource(i, newBenchHost(i, hosts))
 			}
 			runtime.GC()
 			highest := uint64(0)
 			for b.Loop() {
 				Build(sources, nil)
 				b.StopTimer()
-				highest = max(highest, held())
+				highest = max(highest, heldMemory())
 				b.StartTimer()
 			}
 			report(b)
 			b.ReportMetric(float64(highest)/(1<<20), "MiB")
 		})
-		b.Run(fmt.Sprintf("digested/hosts=%d", hosts), func(b *testing.B) {
-			documents := make([]snapshotv1.Snapshot, min(hosts, 30)) // by turns, so that they take no memory to speak of
+		b.Run(fmt.Sprintf("local/hosts=%d", hosts), func(b *testing.B) {
+			documents := make([]snapshotv1.Snapshot, min(hosts, 30)) // used in turn, to save memory
 			for i := range documents {
-				documents[i] = hostOf(i, hosts)
+				documents[i] = newBenchHost(i, hosts)
 			}
 			sources := make([]Source, hosts)
 			for b.Loop() {
 				for i := range sources {
-					sources[i] = digested(i, documents[i%len(documents)])
+					sources[i] = newBenchSource(i, documents[i%len(documents)])
 				}
 			}
 			report(b)
@@ -97,8 +97,8 @@ func BenchmarkFleet(b *testing.B) {
 	}
 }
 
-// held returns the memory that the process has from the system, in bytes.
-func held() uint64 {
+// heldMemory returns the memory that the process holds from the system, in bytes.
+func heldMemory() uint64 {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	return memory.Sys - memory.HeapReleased

@@ -2,7 +2,7 @@ package correlate
 
 import "github.com/PabloL007/outpost/internal/graph"
 
-// pairLink returns the link of a pair. The inbound end tells the way if the server was unknown.
+// pairLink returns the link of a pair. If the server was unknown, the inbound end decides the way.
 func (c *correlator) pairLink(out *outboundEnd, in inboundEnd) *linkStats {
 	via := out.via
 	if out.server.host == unknownHost {

@@ -39,7 +39,8 @@ func (c *correlator) addInboundEnd(in inboundEnd) {
 	c.addServerOnly(c.nodes.externalNode(source), in, host.inferVia(in.connEnd, false))
 }
 
-// matchOnNetworks pairs an inbound end with one that was dialled on a network of the server, to an address of no container.
+// matchOnNetworks pairs an inbound end with an outbound end that has the same source on a network of the server. The client
+// dialled an address of no container.
 func (c *correlator) matchOnNetworks(in inboundEnd) bool {
 	if len(c.networkIndex) == 0 {
 		return false
@@ -53,7 +54,8 @@ func (c *correlator) matchOnNetworks(in inboundEnd) bool {
 }
 
 // addFromHost finds the client of an inbound end with a host's address as its source. Masquerading puts the host's address
-// in the place of a container's. If several hosts have the address, the outbound end tells which one it is.
+// in the place of a container's. If several hosts have the address, a pending outbound end identifies the
+// client's host.
 func (c *correlator) addFromHost(owner addrOwner, in inboundEnd) {
 	for _, at := range append([]netnsRef{owner.netnsRef}, owner.others...) {
 		if c.matchInbound(c.byHost(), keyByHost(in.remote, at.host, in.netnsRef(), in.local.Port()), in) {

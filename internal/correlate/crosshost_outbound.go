@@ -20,13 +20,13 @@ func (c *correlator) preparePending(outbound int) {
 	c.candidates = make([]candidate, 0, outbound)
 	c.bySource = sync.OnceValue(func() pending { return c.pendingCandidates(keyBySource) })
 	c.byHost = sync.OnceValue(func() pending { return c.pendingCandidates(keyByHost) })
-	c.byNetwork = newPending(0)
+	c.byNetwork = newPending()
 	c.networkIndex = make(map[string]int32)
 }
 
 // pendingCandidates returns the candidates by a key of the outbound end.
 func (c *correlator) pendingCandidates(key func(source netip.AddrPort, host int32, server netnsRef, port uint16) connKey) pending {
-	p := newPending(len(c.candidates))
+	p := newPendingQueues(len(c.candidates))
 	for _, candidate := range c.candidates {
 		out := &c.outbound[candidate.outbound]
 		p.add(key(out.local, out.host, candidate.server, candidate.port), candidate.outbound)
@@ -101,8 +101,8 @@ func (c *correlator) resolveOutbound(i int32) {
 	}
 }
 
-// addCandidates adds the owners of an address as candidates. With several the server is ambiguous until an inbound end tells
-// which one it is.
+// addCandidates adds the owners of an address as candidates. With several the server is ambiguous until an inbound end
+// identifies it.
 func (c *correlator) addCandidates(i int32, owner addrOwner, via graph.Via) {
 	c.addCandidate(i, owner.netnsRef)
 	if len(owner.others) == 0 {

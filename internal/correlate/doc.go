@@ -13,8 +13,8 @@
 // with the evidence "both". An end without a partner makes a link with the evidence "client" or "server".
 //
 // An address means something in its scope only: loopback in one network namespace, a bridge network's address on one host,
-// an overlay network's address on all hosts of that network. If several hosts have an address and no second end tells
-// which one is meant, the node is ambiguous.
+// an overlay network's address on all hosts of that network. If several hosts have an address and no second end
+// identifies the host, the node is ambiguous.
 //
 // The package uses neither the engine nor HTTP. Equal input gives equal output, in the same order.
 package correlate

@@ -12,26 +12,26 @@ import (
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
-// Whatever a daemon answers, linking it with a well one ends, and shows the well one's links.
+// FuzzLink checks that no answer of a daemon stops Build, or changes the links of another host.
 func FuzzLink(f *testing.F) {
-	seed, err := json.Marshal(a(server("in 172.17.0.106:8080 172.17.0.107:43614"), client("out 172.17.0.107:43614 172.17.0.106:8080"), onHost("agent", []string{"[::]:1"})).document())
+	seed, err := json.Marshal(hostA(server("in 172.17.0.106:8080 172.17.0.107:43614"), client("out 172.17.0.107:43614 172.17.0.106:8080"), onHost("agent", []string{"[::]:1"})).document())
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(seed)
 	f.Add([]byte(`{"version":1,"containers":[{"id":"a","networkMode":"container:a","listening":[{"address":"x","port":0}],"connections":[{}]},{"id":"a"},{"id":"b","networkMode":"container:c"},{"id":"c","networkMode":"container:b"}]}`))
-	well := NewHost(b(server("in 172.17.0.106:8080 172.17.0.107:43614"), client("out 172.17.0.107:43614 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
+	valid := NewHost(hostB(server("in 172.17.0.106:8080 172.17.0.107:43614"), client("out 172.17.0.107:43614 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var d snapshotv1.Snapshot
 		if json.Unmarshal(data, &d) != nil {
 			return
 		}
-		g := Build([]Source{{Target: "well", Host: well, State: graph.StateOK}, {Target: "foreign", Host: NewHost(d, netip.Addr{}, nil, noon), State: graph.StateOK}}, nil)
+		g := Build([]Source{{Target: "valid", Host: valid, State: graph.StateOK}, {Target: "foreign", Host: NewHost(d, netip.Addr{}, nil, noon), State: graph.StateOK}}, nil)
 		found := slices.ContainsFunc(g.Links, func(l graph.Link) bool {
 			return strings.HasSuffix(l.Client, "id-b-client") && strings.HasSuffix(l.Server, "id-b-server") && l.Evidence == graph.EvidenceBoth
 		})
 		if !found {
-			t.Errorf("the well host's link is gone: %+v", g.Links)
+			t.Errorf("the valid host's link is missing: %+v", g.Links)
 		}
 		for _, write := range []func() error{
 			func() error { return graph.WriteJSON(&bytes.Buffer{}, g) }, func() error { return graph.WriteDOT(&bytes.Buffer{}, g) },
@@ -42,7 +42,7 @@ func FuzzLink(f *testing.F) {
 			}
 		}
 		if !slices.IsSortedFunc(g.Links, func(a, b graph.Link) int { return a.Compare(&b) }) {
-			t.Error("the links are not in order")
+			t.Error("the links are not sorted")
 		}
 	})
 }

@@ -9,8 +9,8 @@ import (
 
 // duplicates returns, by target, the other target that serves the same host. Two targets serve the same host if they have a
 // container in common: cloned hosts have the same engine ID, but not the same containers. Targets that answer come before
-// stale ones, and of those the one that has answered for the host for longest. So no other machine can take over a host's
-// place by claiming to be that host.
+// stale ones, then the target with the earliest first answer. So no other machine can take over a host's place by claiming to
+// be that host.
 func duplicates(sources []Source) map[string]string {
 	ranked := make([]int, 0, len(sources)) // the best first
 	for i, source := range sources {

@@ -23,7 +23,7 @@ type localCorrelator struct {
 func (h *Host) correlateLocally(containers []snapshotv1.Container, namespaces []int32) {
 	ends := h.parseEnds(containers, namespaces)
 	c := &localCorrelator{
-		Host: h, bySource: newPending(0), byClient: newPending(0),
+		Host: h, bySource: newPending(), byClient: newPending(),
 		matcher: matcher{
 			outbound:    make([]outboundEnd, 0, len(ends)),
 			hostSourced: make(map[hostPortKey]*bySourceHost),

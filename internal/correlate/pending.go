@@ -28,10 +28,14 @@ func toEndpointKey(at netip.AddrPort) endpointKey { return endpointKey{at.Addr()
 // pending holds outbound ends, by their indexes in the matcher, until their inbound ends come.
 type pending struct {
 	first map[connKey]int32
-	more  map[connKey][]int32 // in the order in which they were added
+	more  map[connKey][]int32 // in the order in which they were added; nil if a key has one end only
 }
 
-func newPending(size int) pending {
+// newPending returns a table for keys with one end each, filled by set.
+func newPending() pending { return pending{first: make(map[connKey]int32)} }
+
+// newPendingQueues returns a table for keys with many ends, filled by add. size is the number of ends.
+func newPendingQueues(size int) pending {
 	return pending{first: make(map[connKey]int32, size), more: make(map[connKey][]int32)}
 }
 

@@ -63,7 +63,7 @@ func (h *Host) resolveLoopback(netns int32, at netip.AddrPort) destination {
 	return d
 }
 
-// inferVia returns how an inbound end came if its outbound end does not tell. Containers reach each other directly. Other
+// inferVia returns the way of a connection by its inbound end alone. Containers reach each other directly. Other
 // clients reach a published port by the host's address.
 func (h *Host) inferVia(in *connEnd, fromContainer bool) graph.Via {
 	switch {

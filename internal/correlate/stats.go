@@ -81,7 +81,7 @@ type linkTable struct {
 	index map[linkKey]int32
 }
 
-// at returns the link of key, a new one if there is none. The pointer is valid until the next call.
+// at returns the link of key, and adds it if it is missing. The pointer is valid until the next call.
 func (t *linkTable) at(key linkKey) *link {
 	i, ok := t.index[key]
 	if !ok {

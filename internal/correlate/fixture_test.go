@@ -1,0 +1,129 @@
+package correlate
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/graph/graphtest"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+)
+
+// hostSpec describes a host in short texts.
+type hostSpec struct {
+	name       string
+	addresses  string // separated by blanks
+	containers []containerSpec
+}
+
+// containerSpec describes a container. A network is "id address gateway", a listener is "address:port" and the host's
+// bindings, and a connection is "in|out local remote" and "TIME_WAIT" if it is closed.
+type containerSpec struct {
+	name        string
+	networkMode string
+	networks    []string
+	listeners   []string
+	connections []string
+}
+
+func (h hostSpec) document() snapshotv1.Snapshot {
+	d := snapshotv1.Snapshot{Version: 1, Host: snapshotv1.Host{ID: "engine of " + h.name, Name: h.name, AllAddresses: h.addresses != ""}}
+	for addr := range strings.FieldsSeq(h.addresses) {
+		d.Host.Addresses = append(d.Host.Addresses, netip.MustParseAddr(addr))
+	}
+	for _, c := range h.containers {
+		d.Containers = append(d.Containers, c.document(h.name))
+	}
+	return d
+}
+
+func (c containerSpec) document(host string) snapshotv1.Container {
+	d := snapshotv1.Container{ID: "id-" + host + "-" + c.name, Name: "/" + c.name, Image: "it", NetworkMode: c.networkMode}
+	for _, text := range c.networks {
+		words := strings.Fields(text)
+		n := snapshotv1.Network{ID: words[0], Name: words[0], Addresses: []netip.Addr{netip.MustParseAddr(words[1])}}
+		if len(words) > 2 {
+			n.Gateways = []netip.Addr{netip.MustParseAddr(words[2])}
+		}
+		d.Networks = append(d.Networks, n)
+	}
+	for _, text := range c.listeners {
+		words := strings.Fields(text)
+		l := snapshotv1.Listener{Endpoint: endpoint(words[0])}
+		for _, published := range words[1:] {
+			l.Published = append(l.Published, endpoint(published))
+		}
+		d.Listening = append(d.Listening, l)
+	}
+	for _, text := range c.connections {
+		words := strings.Fields(text)
+		connection := snapshotv1.Connection{Direction: words[0], Local: endpoint(words[1]), Remote: endpoint(words[2]), State: "ESTABLISHED"}
+		if len(words) > 3 {
+			connection.State = words[3]
+		}
+		d.Connections = append(d.Connections, connection)
+	}
+	return d
+}
+
+// endpoint parses "address:port".
+func endpoint(text string) snapshotv1.Endpoint {
+	at := netip.MustParseAddrPort(text)
+	return snapshotv1.Endpoint{Address: at.Addr().String(), Port: at.Port()}
+}
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// buildAll returns the graph of hosts.
+func buildAll(hosts ...hostSpec) graph.Graph {
+	var sources []Source
+	for _, h := range hosts {
+		sources = append(sources, Source{Target: h.name + ":9057", Host: NewHost(h.document(), netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon})
+	}
+	return Build(sources, nil)
+}
+
+// server is a container on the default bridge with port 8080 published as 18090.
+func server(connections ...string) containerSpec {
+	return containerSpec{name: "server", networks: []string{"br0 172.17.0.106 172.17.0.1"}, listeners: []string{"0.0.0.0:8080 0.0.0.0:18090"}, connections: connections}
+}
+
+// client is another container on the same bridge.
+func client(connections ...string) containerSpec {
+	return containerSpec{name: "client", networks: []string{"br0 172.17.0.107 172.17.0.1"}, connections: connections}
+}
+
+// onHost is a container on the host's network.
+func onHost(name string, listeners []string, connections ...string) containerSpec {
+	return containerSpec{name: name, networkMode: "host", listeners: listeners, connections: connections}
+}
+
+// hostA and hostB are two hosts with the same bridges and different addresses.
+func hostA(containers ...containerSpec) hostSpec {
+	return hostSpec{name: "a", addresses: "10.77.0.11 172.17.0.1 172.18.0.1", containers: containers}
+}
+
+func hostB(containers ...containerSpec) hostSpec {
+	return hostSpec{name: "b", addresses: "10.77.0.12 172.17.0.1 172.18.0.1", containers: containers}
+}
+
+// linkTest is hosts and the lines of their links.
+type linkTest struct {
+	name  string
+	hosts []hostSpec
+	want  string
+}
+
+func testLinks(t *testing.T, tests []linkTest) {
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, graphtest.Lines(buildAll(test.hosts...))); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
