@@ -32,7 +32,7 @@ func shop() graph.Graph {
 	return g
 }
 
-func TestViews(t *testing.T) {
+func TestViewsFilterAndGroup(t *testing.T) {
 	const (
 		web1   = "a/web-1 > a/db:5432 direct both 1\n"
 		web2   = "a/web-2 > a/db:5432 direct both 1\n"
@@ -52,7 +52,7 @@ func TestViews(t *testing.T) {
 		{"container=nothing", ""},
 		{"host=b", worker},
 		{"host=a project=shop", web1 + web2 + pay + worker + seven + eight},
-		{"since=2026-01-02T12:00:00Z", web1 + web2 + pay + worker + seven + eight}, // the server's half was seen then
+		{"since=2026-01-02T12:00:00Z", web1 + web2 + pay + worker + seven + eight}, // the server's end was observed then
 		{"since=2026-01-02T12:00:01Z", ""},
 		{"since=1m", ""},
 		{"since=1m newSince=1h", ""},
@@ -95,7 +95,7 @@ func TestViews(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if fmt.Sprint(g) != before {
-				t.Error("the map that was looked at has changed")
+				t.Error("Apply changed its graph")
 			}
 			ids := make(map[string]bool)
 			for _, n := range got.Nodes {
@@ -103,7 +103,7 @@ func TestViews(t *testing.T) {
 			}
 			for _, l := range got.Links {
 				if !ids[l.Client] || !ids[l.Server] {
-					t.Errorf("%s or %s is no node", l.Client, l.Server)
+					t.Errorf("%s or %s is not a node", l.Client, l.Server)
 				}
 			}
 		})
@@ -208,17 +208,17 @@ func TestOpenedGroupsDivide(t *testing.T) {
 	}
 }
 
-func TestWrongViews(t *testing.T) {
+func TestInvalidParametersAreRejected(t *testing.T) {
 	for _, word := range []string{"depth=0", "depth=101", "depth=x", "since=yesterday", "since=-1m", "external=yes", "group=planet", "color=red", "port=0", "port=65536", "port=http", "state=alive", "unlinked=maybe", "newSince=1", "at=10m"} {
 		var view graph.View
 		name, value, _ := strings.Cut(word, "=")
 		if err := view.Set(name, value); err == nil {
-			t.Errorf("%s is taken: %+v", word, view)
+			t.Errorf("%s is accepted: %+v", word, view)
 		}
 	}
 }
 
-func TestNames(t *testing.T) {
+func TestNamesOfNetworks(t *testing.T) {
 	names, err := graph.ReadNames(strings.NewReader("# ours\n10.0.0.0/8 office # all of it\n10.1.0.0/16\tdata centre\n192.0.2.7 the one\n2001:db8::/32 six\n\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestNames(t *testing.T) {
 	}
 	for _, wrong := range []string{"10.0.0.0/8", "10.0.0.0/33 x", "office 10.0.0.0/8", "10.0.0.1%eth0 x", strings.Repeat("x", 1<<17)} {
 		if _, err := graph.ReadNames(strings.NewReader(wrong)); err == nil {
-			t.Errorf("%.30q is taken", wrong)
+			t.Errorf("%.30q is accepted", wrong)
 		}
 	}
 }
@@ -300,8 +300,8 @@ func TestCSV(t *testing.T) {
 	}
 }
 
-// Foreign texts are texts, in every form.
-func TestForeignTextsAreNoMarkup(t *testing.T) {
+// TestForeignTextIsNeverMarkup writes names with markup in each format.
+func TestForeignTextIsNeverMarkup(t *testing.T) {
 	evil := "\"];a->b;//\n<img src=x onerror=alert(1)>\\\r=1+1`|{"
 	g := graph.Graph{
 		Nodes: []graph.Node{
@@ -338,7 +338,7 @@ func TestGrafana(t *testing.T) {
 	if len(g.Nodes) != 2 || len(g.Edges) != 1 || g.Nodes[0].MainStat != "1 in" || g.Nodes[1].SecondaryStat != "1 out" || g.Edges[0].MainStat != "5432" {
 		t.Errorf("%+v", g)
 	}
-	// The data source takes the fields that are described, and no others.
+	// The data source reads only the described fields.
 	described := make(map[string]bool)
 	fields := graph.FieldsForGrafana()
 	for _, field := range slices.Concat(fields.Nodes, fields.Edges) {

@@ -114,8 +114,8 @@ func shop() graph.Graph {
 	unread.Details.Listening = []snapshotv1.Listener{}
 	past := link(api, cache, 6379, 0)
 	past.Live, past.LastSeen = false, time.Now().UTC().Add(-10*time.Minute)
-	half := link(job, web, 8080, 3)
-	half.Evidence, half.Via = graph.EvidenceClient, graph.ViaPublished
+	oneSided := link(job, web, 8080, 3)
+	oneSided.Evidence, oneSided.Via = graph.EvidenceClient, graph.ViaPublished
 	fresh := link(api, bank, 443, 2)
 	fresh.FirstSeen = time.Now().UTC().Add(-2 * time.Minute)
 	measured := link(web, api, 8080, 12)
@@ -123,7 +123,7 @@ func shop() graph.Graph {
 	outside := link(someone, web, 8080, 1)
 	outside.Via = graph.ViaPublished
 	return newMap([]graph.Node{web, api, db, cache, job, idle, unread, someone, bank},
-		[]graph.Link{measured, link(api, db, 5432, 4), past, half, fresh, outside},
+		[]graph.Link{measured, link(api, db, 5432, 4), past, oneSided, fresh, outside},
 		graph.Target{Target: "one:9057", Host: "one", State: graph.StateOK, Format: "snapshot", LastAnswer: time.Now().UTC()},
 		graph.Target{Target: "two:9057", Host: "two", State: graph.StateOK, Format: "snapshot", LastAnswer: time.Now().UTC()},
 		graph.Target{Target: "three:9057", State: graph.StateFailed, Reason: "nothing listens there"})

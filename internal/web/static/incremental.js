@@ -9,7 +9,7 @@ const maxNeighbours = 8;
 
 /**
  * insertNodes adds new items to the places of an earlier layout. It returns false, and leaves the rest undone, if too many are new.
- * isAlive reports whether the item or box with an ID still exists, shown or not; the place of one that is gone is free for others.
+ * isAlive reports whether the item or box with an ID still exists, shown or hidden. Places of removed items are free for others.
  * previous are the items as they were placed last, by their IDs, including those that are hidden now. badges is as in layout.
  */
 export function insertNodes(items, lines, places, { isAlive = () => true, previous = new Map(), badges = () => 0 } = {}) {
