@@ -35,19 +35,19 @@ func NewChangeLog(log zerolog.Logger) *ChangeLog {
 }
 
 // Probed logs which methods work, and what is missing for the others.
-func (c *ChangeLog) Probed(findings collect.ProbeResult) {
+func (c *ChangeLog) Probed(result collect.ProbeResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	line := c.log.Info()
-	for _, report := range findings.Methods {
-		line.Stringer(string(report.Method), report)
-		if report.Works < report.Tried && report.Method != collect.Exec {
-			c.unused[methodKey(report.Method, report.Problem.Reason)] = &unusedMethod{active: true, loggedAt: time.Now()}
+	for _, status := range result.Methods {
+		line.Stringer(string(status.Method), status)
+		if status.Works < status.Tried && status.Method != collect.Exec {
+			c.unused[methodKey(status.Method, status.Problem.Reason)] = &unusedMethod{active: true, loggedAt: time.Now()}
 		}
 	}
 	owners := "works"
-	if findings.CgroupProblem != "" {
-		owners = "does not work: " + findings.CgroupProblem
+	if result.CgroupProblem != "" {
+		owners = "does not work: " + result.CgroupProblem
 	}
 	line.Str("owners_by_cgroup", owners).Msg("Probed the methods of reading socket tables; exec is used where no better one works")
 }

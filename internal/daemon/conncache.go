@@ -20,7 +20,7 @@ const (
 )
 
 // connCache remembers connections and listeners between collections. The kernel forgets a connection at once on the side that
-// did not close it first, and an accepted connection looks dialled once its listener closes.
+// did not close it first. An accepted connection looks dialled once its listener closes.
 type connCache struct {
 	containers map[string]*containerConns // by container ID
 	size       int                        // number of connections

@@ -13,7 +13,7 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// polledTarget is a daemon that is polled.
+// polledTarget is the state of one polled daemon.
 type polledTarget struct {
 	address
 	pollResult    // the latest one, without the snapshot
