@@ -28,7 +28,7 @@ const (
 	minShare, maxShare = 32, 8
 )
 
-// NewBudget returns a budget for the calls of one pass, each of which takes at most timeout.
+// NewBudget returns a budget for the calls of one pass. Each call takes at most timeout.
 func (p *Pool) NewBudget(timeout time.Duration) *Budget { return &Budget{pool: p, timeout: timeout} }
 
 // do runs fn with the next deadline, and charges its duration to the budget if fn reports that a call hung.
