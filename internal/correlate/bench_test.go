@@ -53,8 +53,8 @@ func newBenchHost(h, hosts int) snapshotv1.Snapshot {
 	return d
 }
 
-func newBenchSource(i int, d snapshotv1.Snapshot) Source {
-	return Source{Target: fmt.Sprint(i), Host: NewHost(d, netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon}
+func newBenchPolledHost(i int, d snapshotv1.Snapshot) PolledHost {
+	return PolledHost{Target: fmt.Sprint(i), Host: NewHost(d, netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon}
 }
 
 // BenchmarkFleet measures the two phases for a fleet of hosts. The cross-host phase alone runs when no host has changed. The
@@ -66,14 +66,14 @@ func BenchmarkFleet(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*hosts*1000), "ns/socket")
 		}
 		b.Run(fmt.Sprintf("crosshost/hosts=%d", hosts), func(b *testing.B) {
-			sources := make([]Source, hosts)
-			for i := range sources {
-				sources[i] = newBenchSource(i, newBenchHost(i, hosts))
+			polled := make([]PolledHost, hosts)
+			for i := range polled {
+				polled[i] = newBenchPolledHost(i, newBenchHost(i, hosts))
 			}
 			runtime.GC()
 			highest := uint64(0)
 			for b.Loop() {
-				Build(sources, nil)
+				Build(polled, nil)
 				b.StopTimer()
 				highest = max(highest, heldMemory())
 				b.StartTimer()
@@ -86,10 +86,10 @@ func BenchmarkFleet(b *testing.B) {
 			for i := range documents {
 				documents[i] = newBenchHost(i, hosts)
 			}
-			sources := make([]Source, hosts)
+			polled := make([]PolledHost, hosts)
 			for b.Loop() {
-				for i := range sources {
-					sources[i] = newBenchSource(i, documents[i%len(documents)])
+				for i := range polled {
+					polled[i] = newBenchPolledHost(i, documents[i%len(documents)])
 				}
 			}
 			report(b)

@@ -4,25 +4,25 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// Build runs the cross-host phase on sources and returns the graph of all links. Of several targets with the same host only
-// one counts; the others are reported as duplicates. names names external addresses; it may be nil.
-func Build(sources []Source, names *graph.Names) graph.Graph {
-	c := newCorrelator(sources, names)
-	for i := range c.sources {
+// Build runs the cross-host phase on polled hosts and returns the graph of all links. Of several targets with the same host
+// only one counts; the others are reported as duplicates. names names external addresses; it may be nil.
+func Build(polled []PolledHost, names *graph.Names) graph.Graph {
+	c := newCorrelator(polled, names)
+	for i := range c.polled {
 		c.addLocalLinks(toIndex(i))
 	}
 	c.addOutboundEnds()
 	c.addInboundEnds()
 	c.flushUnmatched()
 	g := c.graph()
-	g.Targets = c.targets(sources)
+	g.Targets = c.targets(polled)
 	return g
 }
 
 // correlator is the cross-host phase. Hosts and nodes are known by their indexes.
 type correlator struct {
 	matcher
-	sources      []Source // with a host, each host once
+	polled       []PolledHost // with a host, each host once
 	nodes        nodeTable
 	addrs        addrIndex
 	duplicates   map[string]string // target by duplicate target
@@ -35,19 +35,19 @@ type correlator struct {
 	networkIndex map[string]int32 // by ID, of the networks in byNetwork
 }
 
-func newCorrelator(sources []Source, names *graph.Names) *correlator {
-	c := &correlator{duplicates: duplicates(sources)}
-	for _, source := range sources {
-		if source.Host != nil && c.duplicates[source.Target] == "" {
-			c.sources = append(c.sources, source)
+func newCorrelator(polled []PolledHost, names *graph.Names) *correlator {
+	c := &correlator{duplicates: duplicates(polled)}
+	for _, p := range polled {
+		if p.Host != nil && c.duplicates[p.Target] == "" {
+			c.polled = append(c.polled, p)
 		}
 	}
 	c.phase = c
-	c.unattributed = make([]int, len(c.sources))
+	c.unattributed = make([]int, len(c.polled))
 	c.prepare(names)
-	for i, source := range c.sources {
+	for i, p := range c.polled {
 		c.nodes.addContainers(toIndex(i))
-		c.addrs.addHost(toIndex(i), source.Host)
+		c.addrs.addHost(toIndex(i), p.Host)
 	}
 	return c
 }
@@ -55,14 +55,14 @@ func newCorrelator(sources []Source, names *graph.Names) *correlator {
 // prepare allocates tables in their final size: growing them bit by bit costs several times as much.
 func (c *correlator) prepare(names *graph.Names) {
 	containers, local, outbound, inbound := 0, 0, 0, 0
-	for _, source := range c.sources {
-		h := source.Host
+	for _, p := range c.polled {
+		h := p.Host
 		containers += len(h.containers)
 		local += len(h.localLinks)
 		outbound += len(h.unmatchedOutbound)
 		inbound += len(h.unmatchedInbound)
 	}
-	c.nodes = newNodeTable(c.sources, names, containers+containers/8)
+	c.nodes = newNodeTable(c.polled, names, containers+containers/8)
 	c.addrs = newAddrIndex()
 	c.links = linkTable{
 		links: make([]link, 0, local+outbound+inbound),
@@ -75,11 +75,11 @@ func (c *correlator) prepare(names *graph.Names) {
 
 // addLocalLinks adds the links of a host's local phase.
 func (c *correlator) addLocalLinks(host int32) {
-	source := c.sources[host]
-	for _, l := range source.Host.localLinks {
+	p := c.polled[host]
+	for _, l := range p.Host.localLinks {
 		l.client = c.nodes.ownerNode(host, ownerID(l.client))
 		l.server = c.nodes.ownerNode(host, ownerID(l.server))
-		l.lastSeen = source.LastAnswer.UnixNano()
+		l.lastSeen = p.LastAnswer.UnixNano()
 		c.links.links = append(c.links.links, l)
 	}
 }

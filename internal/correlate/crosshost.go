@@ -6,7 +6,7 @@ import "github.com/PabloL007/outpost/internal/graph"
 func (c *correlator) pairLink(out *outboundEnd, in inboundEnd) *linkStats {
 	via := out.via
 	if out.server.host == unknownHost {
-		via = c.sources[in.host].Host.inferVia(in.connEnd, via == graph.ViaDirect)
+		via = c.polled[in.host].Host.inferVia(in.connEnd, via == graph.ViaDirect)
 	}
 	l := c.links.at(linkKey{c.nodes.ownerNode(out.host, out.owner), c.nodes.ownerNode(in.host, in.owner), in.local.Port(), via})
 	return c.seenBy(l, out.host, in.host)
@@ -30,7 +30,7 @@ func (c *correlator) inboundLink(client int32, in inboundEnd, via graph.Via) *li
 // seenBy updates when a link was seen last: when the hosts answered.
 func (c *correlator) seenBy(l *link, hosts ...int32) *linkStats {
 	for _, host := range hosts {
-		l.lastSeen = max(l.lastSeen, c.sources[host].LastAnswer.UnixNano())
+		l.lastSeen = max(l.lastSeen, c.polled[host].LastAnswer.UnixNano())
 	}
 	return &l.linkStats
 }
@@ -39,5 +39,5 @@ func (c *correlator) seenBy(l *link, hosts ...int32) *linkStats {
 func (c *correlator) sourceRewritten(*outboundEnd) bool { return true }
 
 func (c *correlator) addHostProcesses(host int32, in inboundEnd) {
-	c.addServerOnly(c.nodes.ownerNode(host, hostProcesses), in, c.sources[in.host].Host.inferVia(in.connEnd, false))
+	c.addServerOnly(c.nodes.ownerNode(host, hostProcesses), in, c.polled[in.host].Host.inferVia(in.connEnd, false))
 }

@@ -2,9 +2,9 @@ package correlate
 
 // addInboundEnds adds the ends that the local phases left.
 func (c *correlator) addInboundEnds() {
-	for i, source := range c.sources {
-		for j := range source.Host.unmatchedInbound {
-			c.addInboundEnd(inboundEnd{&source.Host.unmatchedInbound[j], toIndex(i)})
+	for i, p := range c.polled {
+		for j := range p.Host.unmatchedInbound {
+			c.addInboundEnd(inboundEnd{&p.Host.unmatchedInbound[j], toIndex(i)})
 		}
 	}
 }
@@ -15,7 +15,7 @@ func (c *correlator) addInboundEnd(in inboundEnd) {
 	if c.addrs.containers[source] && (c.matchInbound(c.bySource(), keyBySource(in.remote, in.host, in.netnsRef(), in.local.Port()), in) || c.matchOnNetworks(in)) {
 		return
 	}
-	host := c.sources[in.host].Host
+	host := c.polled[in.host].Host
 	if at, ok := c.onNetworksOf(in.netnsRef(), source); ok {
 		c.addServerOnly(c.nodes.clientNode(at), in, host.inferVia(in.connEnd, true))
 		return
@@ -63,7 +63,7 @@ func (c *correlator) addFromHost(owner addrOwner, in inboundEnd) {
 		}
 	}
 	if len(owner.others) > 0 {
-		c.addServerOnly(c.nodes.ambiguousNode(in.remote.Addr(), owner), in, c.sources[in.host].Host.inferVia(in.connEnd, false))
+		c.addServerOnly(c.nodes.ambiguousNode(in.remote.Addr(), owner), in, c.polled[in.host].Host.inferVia(in.connEnd, false))
 		return
 	}
 	c.addHostSourced(owner.host, in)

@@ -62,9 +62,9 @@ func (c *correlator) internNetwork(id string) int32 {
 
 // addOutboundEnds adds the ends that the local phases left.
 func (c *correlator) addOutboundEnds() {
-	for i, source := range c.sources {
-		for j := range source.Host.unmatchedOutbound {
-			end := &source.Host.unmatchedOutbound[j]
+	for i, p := range c.polled {
+		for j := range p.Host.unmatchedOutbound {
+			end := &p.Host.unmatchedOutbound[j]
 			c.resolveOutbound(c.addOutbound(outboundEnd{
 				connEnd: end, host: toIndex(i), server: netnsRef{host: unknownHost}, port: end.remote.Port(), via: graph.ViaDirect,
 			}))
@@ -80,7 +80,7 @@ func (c *correlator) resolveOutbound(i int32) {
 		c.addCandidate(i, at)
 		return
 	}
-	if ns, ok := c.sources[out.host].Host.netnsByAddr[addr]; ok { // on a network that the client is not on
+	if ns, ok := c.polled[out.host].Host.netnsByAddr[addr]; ok { // on a network that the client is not on
 		c.addCandidate(i, netnsRef{out.host, ns})
 		return
 	}
@@ -119,7 +119,7 @@ func (c *correlator) addCandidates(i int32, owner addrOwner, via graph.Via) {
 // must listen, else the end may be inbound.
 func (c *correlator) addCandidate(i int32, at netnsRef) {
 	out := &c.outbound[i]
-	d, listens := c.sources[at.host].Host.resolve(at.netns, out.remote)
+	d, listens := c.polled[at.host].Host.resolve(at.netns, out.remote)
 	if out.directionUnknown && !listens {
 		return
 	}
@@ -131,7 +131,7 @@ func (c *correlator) addCandidate(i int32, at netnsRef) {
 
 // networksOf returns the IDs of the networks of a network namespace.
 func (c *correlator) networksOf(at netnsRef) []string {
-	return c.sources[at.host].Host.namespaces[at.netns].networkIDs
+	return c.polled[at.host].Host.namespaces[at.netns].networkIDs
 }
 
 // onNetworksOf returns the network namespace with an address on a network of from, on any host.

@@ -21,7 +21,7 @@ func TestExitedContainerKeepsItsAddressesForAWhile(t *testing.T) {
 		want  string
 	}{{time.Minute, known}, {addrGrace, known}, {addrGrace + time.Second, strings.ReplaceAll(known, "a/client > a/server:8080 direct", "external 172.17.0.107 > a/server:8080 published")}} {
 		host := NewHost(rest, netip.Addr{}, NewHost(hostA(server()).document(), netip.Addr{}, before, noon.Add(time.Second)), noon.Add(test.after))
-		g := Build([]Source{{Target: "a", Host: host, State: graph.StateOK, LastAnswer: noon}}, nil)
+		g := Build([]PolledHost{{Target: "a", Host: host, State: graph.StateOK, LastAnswer: noon}}, nil)
 		if diff := cmp.Diff(test.want, graphtest.Lines(g)); diff != "" {
 			t.Errorf("after %s (-want +got):\n%s", test.after, diff)
 		}
@@ -36,7 +36,7 @@ func TestExitedContainerKeepsItsAddressesForAWhile(t *testing.T) {
 func TestNewContainerTakesAddressOfExitedOne(t *testing.T) {
 	before := NewHost(hostA(server(), client("out 172.17.0.107:1 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
 	host := NewHost(hostA(server("in 172.17.0.106:8080 172.17.0.107:1"), containerSpec{name: "new", networks: []string{"br0 172.17.0.107"}}).document(), netip.Addr{}, before, noon)
-	if got := graphtest.Lines(Build([]Source{{Target: "a", Host: host, State: graph.StateOK}}, nil)); got != "a/new > a/server:8080 direct server 1\n" {
+	if got := graphtest.Lines(Build([]PolledHost{{Target: "a", Host: host, State: graph.StateOK}}, nil)); got != "a/new > a/server:8080 direct server 1\n" {
 		t.Error(got)
 	}
 }
@@ -44,7 +44,7 @@ func TestNewContainerTakesAddressOfExitedOne(t *testing.T) {
 func TestExitedContainerWithoutLinksIsOmitted(t *testing.T) {
 	before := NewHost(hostA(server(), client("out 172.17.0.107:1 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
 	host := NewHost(hostA(server()).document(), netip.Addr{}, before, noon)
-	if g := Build([]Source{{Target: "a", Host: host, State: graph.StateOK}}, nil); len(g.Nodes) != 1 {
+	if g := Build([]PolledHost{{Target: "a", Host: host, State: graph.StateOK}}, nil); len(g.Nodes) != 1 {
 		t.Errorf("%+v", g.Nodes)
 	}
 }

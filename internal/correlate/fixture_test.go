@@ -80,11 +80,11 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // buildAll returns the graph of hosts.
 func buildAll(hosts ...hostSpec) graph.Graph {
-	var sources []Source
+	var polled []PolledHost
 	for _, h := range hosts {
-		sources = append(sources, Source{Target: h.name + ":9057", Host: NewHost(h.document(), netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon})
+		polled = append(polled, PolledHost{Target: h.name + ":9057", Host: NewHost(h.document(), netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon})
 	}
-	return Build(sources, nil)
+	return Build(polled, nil)
 }
 
 // server is a container on the default bridge with port 8080 published as 18090.

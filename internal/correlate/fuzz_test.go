@@ -26,7 +26,7 @@ func FuzzLink(f *testing.F) {
 		if json.Unmarshal(data, &d) != nil {
 			return
 		}
-		g := Build([]Source{{Target: "valid", Host: valid, State: graph.StateOK}, {Target: "foreign", Host: NewHost(d, netip.Addr{}, nil, noon), State: graph.StateOK}}, nil)
+		g := Build([]PolledHost{{Target: "valid", Host: valid, State: graph.StateOK}, {Target: "foreign", Host: NewHost(d, netip.Addr{}, nil, noon), State: graph.StateOK}}, nil)
 		found := slices.ContainsFunc(g.Links, func(l graph.Link) bool {
 			return strings.HasSuffix(l.Client, "id-b-client") && strings.HasSuffix(l.Server, "id-b-server") && l.Evidence == graph.EvidenceBoth
 		})

@@ -11,31 +11,31 @@ import (
 // container in common: cloned hosts have the same engine ID, but not the same containers. Targets that answer come before
 // stale ones, then the target with the earliest first answer. So no other machine can take over a host's place by claiming to
 // be that host.
-func duplicates(sources []Source) map[string]string {
-	ranked := make([]int, 0, len(sources)) // the best first
-	for i, source := range sources {
-		if source.Host != nil {
+func duplicates(polled []PolledHost) map[string]string {
+	ranked := make([]int, 0, len(polled)) // the best first
+	for i, p := range polled {
+		if p.Host != nil {
 			ranked = append(ranked, i)
 		}
 	}
 	slices.SortStableFunc(ranked, func(a, b int) int {
-		x, y := sources[a], sources[b]
+		x, y := polled[a], polled[b]
 		return cmp.Or(stateRank(x.State)-stateRank(y.State), x.FirstAnswer.Compare(y.FirstAnswer), y.LastAnswer.Compare(x.LastAnswer))
 	})
 	found := make(map[string]string)
 	served := make(map[string]string) // target by container
 	for _, i := range ranked {
-		source := sources[i]
-		for _, c := range source.Host.containers[:source.Host.live] {
-			if !isFullID(c.ID) && source.Host.id == "" { // other hosts may have a container with this name
+		p := polled[i]
+		for _, c := range p.Host.containers[:p.Host.live] {
+			if !isFullID(c.ID) && p.Host.id == "" { // other hosts may have a container with this name
 				continue
 			}
-			key := source.Host.id + "/" + c.ID
-			if target, ok := served[key]; ok && target != source.Target {
-				found[source.Target] = target
+			key := p.Host.id + "/" + c.ID
+			if target, ok := served[key]; ok && target != p.Target {
+				found[p.Target] = target
 				break
 			}
-			served[key] = source.Target
+			served[key] = p.Target
 		}
 	}
 	return found
@@ -60,32 +60,32 @@ type hostNames struct {
 	node    string // in the ID of its own node; unique
 }
 
-// newHostNames returns the names of sources. IDs come from the engine, so that they stay the same when other hosts are added
-// or removed. A name that several hosts have is followed by the target.
-func newHostNames(sources []Source) []hostNames {
+// newHostNames returns the names of the polled hosts. IDs come from the engine, so that they stay the same when other hosts
+// are added or removed. A name that several hosts have is followed by the target.
+func newHostNames(polled []PolledHost) []hostNames {
 	named, identified := make(map[string]int), make(map[string]int)
-	for _, source := range sources {
-		named[source.Host.name]++
-		identified[engineName(source)]++
+	for _, p := range polled {
+		named[p.Host.name]++
+		identified[engineName(p)]++
 	}
-	names := make([]hostNames, len(sources))
-	for i, source := range sources {
-		name, engine := source.Host.name, engineName(source)
+	names := make([]hostNames, len(polled))
+	for i, p := range polled {
+		name, engine := p.Host.name, engineName(p)
 		names[i] = hostNames{display: name, engine: engine, node: engine}
 		switch {
 		case name == "":
-			names[i].display = cmp.Or(source.Target, "localhost")
+			names[i].display = cmp.Or(p.Target, "localhost")
 		case named[name] > 1:
-			names[i].display = name + "@" + source.Target
+			names[i].display = name + "@" + p.Target
 		}
 		if identified[engine] > 1 {
-			names[i].node = engine + "@" + source.Target
+			names[i].node = engine + "@" + p.Target
 		}
 	}
 	return names
 }
 
 // engineName returns the best identity of a host: its engine's ID, else its name, else its target.
-func engineName(source Source) string {
-	return cmp.Or(source.Host.id, source.Host.name, source.Target)
+func engineName(p PolledHost) string {
+	return cmp.Or(p.Host.id, p.Host.name, p.Target)
 }

@@ -11,9 +11,9 @@ import (
 
 // nodeTable holds the nodes of a graph.
 type nodeTable struct {
-	sources []Source // with a host, each host once
-	names   *graph.Names
-	hosts   []hostNames // by host
+	polled []PolledHost // with a host, each host once
+	names  *graph.Names
+	hosts  []hostNames // by host
 
 	nodes          []graph.Node
 	firstContainer []int32          // by host
@@ -21,11 +21,11 @@ type nodeTable struct {
 	external       map[netip.Addr]int32
 }
 
-func newNodeTable(sources []Source, names *graph.Names, size int) nodeTable {
+func newNodeTable(polled []PolledHost, names *graph.Names, size int) nodeTable {
 	return nodeTable{
-		sources:  sources,
+		polled:   polled,
 		names:    names,
-		hosts:    newHostNames(sources),
+		hosts:    newHostNames(polled),
 		nodes:    make([]graph.Node, 0, size),
 		interned: make(map[string]int32),
 		external: make(map[netip.Addr]int32),
@@ -34,20 +34,20 @@ func newNodeTable(sources []Source, names *graph.Names, size int) nodeTable {
 
 // addContainers adds the nodes of a host's containers. Hosts must be added in order.
 func (t *nodeTable) addContainers(host int32) {
-	source, names := t.sources[host], t.hosts[host]
+	p, names := t.polled[host], t.hosts[host]
 	t.firstContainer = append(t.firstContainer, toIndex(len(t.nodes)))
-	for i, c := range source.Host.containers {
+	for i, c := range p.Host.containers {
 		t.nodes = append(t.nodes, graph.Node{
 			ID: graph.NodeID(graph.KindContainer, names.engine, c.ID), Kind: graph.KindContainer,
 			Host: names.display, Name: cmp.Or(c.Name, c.ID), Container: c.ID, Image: c.Image, Project: c.Project, Service: c.Service,
-			Reason: c.Reason, Details: c.details, Stale: source.State == graph.StateStale, Past: i >= source.Host.live,
+			Reason: c.Reason, Details: c.details, Stale: p.State == graph.StateStale, Past: i >= p.Host.live,
 		})
 	}
 }
 
 // ownerNode returns the node of an owner on a host.
 func (t *nodeTable) ownerNode(host int32, owner ownerID) int32 {
-	h := t.sources[host].Host
+	h := t.polled[host].Host
 	switch {
 	case owner == hostProcesses:
 		return t.hostNode(host)
@@ -72,13 +72,13 @@ func (t *nodeTable) hostNode(host int32) int32 {
 	names := t.hosts[host]
 	return t.intern(graph.Node{
 		ID: graph.NodeID(graph.KindHost, names.node), Kind: graph.KindHost, Host: names.display, Name: names.display,
-		Stale: t.sources[host].State == graph.StateStale,
+		Stale: t.polled[host].State == graph.StateStale,
 	})
 }
 
 // clientNode returns the node of a connection's client by the network namespace that it was dialled from.
 func (t *nodeTable) clientNode(at netnsRef) int32 {
-	return t.ownerNode(at.host, t.sources[at.host].Host.clientIn(at.netns))
+	return t.ownerNode(at.host, t.polled[at.host].Host.clientIn(at.netns))
 }
 
 // externalNode returns the node of an address outside all hosts. Addresses with the same name share a node.

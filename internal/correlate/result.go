@@ -93,16 +93,16 @@ func (s *linkStats) evidence() graph.Evidence {
 }
 
 // targets returns the states of all targets, ascending by name. A daemon's own host is no target.
-func (c *correlator) targets(sources []Source) []graph.Target {
+func (c *correlator) targets(polled []PolledHost) []graph.Target {
 	targets := []graph.Target{}
-	host := 0 // the index of the next source in c.sources
-	for _, source := range sources {
-		target := graph.Target{Target: source.Target, State: source.State, Reason: source.Reason, Format: source.Format, LastAnswer: source.LastAnswer.UTC()}
-		if other := c.duplicates[source.Target]; other != "" {
+	host := 0 // the index of the next host in c.polled
+	for _, p := range polled {
+		target := graph.Target{Target: p.Target, State: p.State, Reason: p.Reason, Format: p.Format, LastAnswer: p.LastAnswer.UTC()}
+		if other := c.duplicates[p.Target]; other != "" {
 			target.State, target.Reason = graph.StateDuplicate, "it answers for the same host as "+other
-		} else if source.Host != nil {
+		} else if p.Host != nil {
 			target.Host = c.nodes.hosts[host].display
-			target.Unattributed = source.Host.invalid + c.unattributed[host]
+			target.Unattributed = p.Host.invalid + c.unattributed[host]
 			host++
 		}
 		if target.Target != "" {

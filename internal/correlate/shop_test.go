@@ -42,7 +42,7 @@ func shop() graph.Graph {
 	if err != nil {
 		panic(err)
 	}
-	return Build([]Source{
+	return Build([]PolledHost{
 		{Target: "a", Host: NewHost(one, netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon},
 		{Target: "b", Host: NewHost(two, netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon.Add(-time.Hour)},
 	}, names)

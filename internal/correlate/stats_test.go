@@ -20,7 +20,7 @@ func TestMeasurementsOfTheClientComeFirst(t *testing.T) {
 	measure(0, 0, 900, 99, 99)
 	measure(0, 1, 300, 2, 1) // only the server's end of the second
 	measure(0, 2, 50, 7, 8)
-	g := Build([]Source{{Target: "a", Host: NewHost(d, netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon}}, nil)
+	g := Build([]PolledHost{{Target: "a", Host: NewHost(d, netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon}}, nil)
 	got := make(map[string]graph.Measured)
 	for _, l := range g.Links {
 		got[l.Client] = *l.Measured

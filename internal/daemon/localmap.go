@@ -74,7 +74,7 @@ func (m *LocalMap) update(taken snapshot.Snapshot) graph.Graph {
 	m.takenAt = taken.TakenAt
 	now := time.Now()
 	m.host = correlate.NewHost(taken.ToV1(), netip.Addr{}, m.host, now)
-	built := correlate.Build([]correlate.Source{{Host: m.host, State: graph.StateOK, LastAnswer: now}}, m.names)
+	built := correlate.Build([]correlate.PolledHost{{Host: m.host, State: graph.StateOK, LastAnswer: now}}, m.names)
 	built.Role = graph.RoleDaemon
 	return m.history.Update(built, now)
 }

@@ -37,7 +37,7 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		host := correlate.NewHost(document, netip.Addr{}, nil, time.Now())
-		if err := graph.WriteJSON(&bytes.Buffer{}, correlate.Build([]correlate.Source{{Target: "foreign", Host: host, State: graph.StateOK}}, nil)); err != nil {
+		if err := graph.WriteJSON(&bytes.Buffer{}, correlate.Build([]correlate.PolledHost{{Target: "foreign", Host: host, State: graph.StateOK}}, nil)); err != nil {
 			t.Error(err)
 		}
 	})

@@ -139,14 +139,14 @@ func (m *Mapper) Latest() graph.Graph {
 // rebuild correlates the latest snapshots of all targets. Until each target has been polled once, the history keeps nothing: an
 // address of a host that is not yet polled looks external. The caller holds buildSem.
 func (m *Mapper) rebuild(now time.Time) {
-	sources := m.sources(now)
-	built := correlate.Build(sources, m.Names)
+	hosts := m.polledHosts(now)
+	built := correlate.Build(hosts, m.Names)
 	built.Role = graph.RoleMapper
 	if m.primed {
 		m.history.Update(built, now)
 	} else {
 		m.history.Reset(built)
-		m.primed = !slices.ContainsFunc(sources, func(s correlate.Source) bool { return s.State == graph.StatePending })
+		m.primed = !slices.ContainsFunc(hosts, func(s correlate.PolledHost) bool { return s.State == graph.StatePending })
 	}
 	m.builtAt = now
 }

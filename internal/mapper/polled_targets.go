@@ -84,12 +84,12 @@ func (m *Mapper) resolve(ctx context.Context) (resolved map[string]address, unre
 	return resolved, unresolved
 }
 
-// sources returns the latest state of all targets, sorted by name, and drops data older than StaleAfter.
-func (m *Mapper) sources(now time.Time) []correlate.Source {
+// polledHosts returns the latest state of all targets, sorted by name, and drops data older than StaleAfter.
+func (m *Mapper) polledHosts(now time.Time) []correlate.PolledHost {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.changed = false
-	sources := make([]correlate.Source, 0, len(m.targets)+len(m.unresolved))
+	hosts := make([]correlate.PolledHost, 0, len(m.targets)+len(m.unresolved))
 	for _, name := range slices.Sorted(maps.Keys(m.targets)) {
 		t := m.targets[name]
 		if t.reason != "" && now.Sub(t.lastResponse) > m.StaleAfter {
@@ -99,16 +99,16 @@ func (m *Mapper) sources(now time.Time) []correlate.Source {
 				continue
 			}
 		}
-		sources = append(sources, t.source())
+		hosts = append(hosts, t.polledHost())
 	}
 	for _, text := range slices.Sorted(maps.Keys(m.unresolved)) {
-		sources = append(sources, correlate.Source{Target: text, State: graph.StateFailed, Reason: m.unresolved[text]})
+		hosts = append(hosts, correlate.PolledHost{Target: text, State: graph.StateFailed, Reason: m.unresolved[text]})
 	}
-	return sources
+	return hosts
 }
 
-func (t *polledTarget) source() correlate.Source {
-	s := correlate.Source{
+func (t *polledTarget) polledHost() correlate.PolledHost {
+	s := correlate.PolledHost{
 		Target: t.name, Host: t.host, Format: t.format, LastAnswer: t.lastResponse, FirstAnswer: t.firstResponse,
 		State: graph.StateOK, Reason: t.warning,
 	}

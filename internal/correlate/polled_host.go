@@ -6,8 +6,8 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// Source is a host that is polled, and its state.
-type Source struct {
+// PolledHost is a host that is polled, and its state.
+type PolledHost struct {
 	// Target is the daemon address that is polled. It is empty for a daemon's own host.
 	Target string
 	// Host is the last answer; nil if there was none, or if it is too old.
