@@ -6,16 +6,16 @@ import (
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
-// addrIndex finds the owners of addresses that mean something outside of their host.
+// addrIndex finds the holders of addresses that mean something outside of their host.
 type addrIndex struct {
-	hosts      map[netip.Addr]addrOwner // hosts' own addresses
-	routable   map[netip.Addr]addrOwner // containers' routable addresses
-	networks   map[networkAddr]netnsRef // containers' addresses on a network, on any host
-	containers map[netip.Addr]bool      // all containers' addresses, in whatever scope
+	hosts      map[netip.Addr]addrHolder // hosts' own addresses
+	routable   map[netip.Addr]addrHolder // containers' routable addresses
+	networks   map[networkAddr]netnsRef  // containers' addresses on a network, on any host
+	containers map[netip.Addr]bool       // all containers' addresses, in whatever scope
 }
 
-// addrOwner is the network namespace with an address. With others the address is ambiguous.
-type addrOwner struct {
+// addrHolder is the network namespace with an address. With others the address is ambiguous.
+type addrHolder struct {
 	netnsRef
 	others []netnsRef
 }
@@ -27,8 +27,8 @@ type networkAddr struct {
 
 func newAddrIndex() addrIndex {
 	return addrIndex{
-		hosts:      make(map[netip.Addr]addrOwner),
-		routable:   make(map[netip.Addr]addrOwner),
+		hosts:      make(map[netip.Addr]addrHolder),
+		routable:   make(map[netip.Addr]addrHolder),
 		networks:   make(map[networkAddr]netnsRef),
 		containers: make(map[netip.Addr]bool),
 	}
@@ -39,7 +39,7 @@ func newAddrIndex() addrIndex {
 func (x *addrIndex) addHost(host int32, h *Host) {
 	for addr := range h.addrs {
 		if !h.gateways[addr] {
-			addAddrOwner(x.hosts, addr, netnsRef{host, hostNetns})
+			addAddrHolder(x.hosts, addr, netnsRef{host, hostNetns})
 		}
 	}
 	for i, n := range h.namespaces {
@@ -51,7 +51,7 @@ func (x *addrIndex) addHost(host int32, h *Host) {
 	}
 }
 
-// addContainerAddr adds an address of a container. An exited container has it only if no live one does.
+// addContainerAddr adds an address of a container. A gone container has it only if no live one does.
 func (x *addrIndex) addContainerAddr(h *Host, at netnsRef, network snapshotv1.Network, addr netip.Addr) {
 	x.containers[addr] = true
 	live := int(h.namespaces[at.netns].primary) < h.live
@@ -60,14 +60,14 @@ func (x *addrIndex) addContainerAddr(h *Host, at netnsRef, network snapshotv1.Ne
 		x.networks[key] = at
 	}
 	if live && h.isRoutable(addr, network.Gateways) {
-		addAddrOwner(x.routable, addr, at)
+		addAddrHolder(x.routable, addr, at)
 	}
 }
 
-// addAddrOwner adds an owner of an address. All calls for one owner must follow each other. Of more than maxCandidates
+// addAddrHolder adds a holder of an address. All calls for one holder must follow each other. Of more than maxCandidates
 // others the first ones stand for all, because each connection to the address may lead to each of them.
-func addAddrOwner(owners map[netip.Addr]addrOwner, addr netip.Addr, at netnsRef) {
-	o, taken := owners[addr]
+func addAddrHolder(holders map[netip.Addr]addrHolder, addr netip.Addr, at netnsRef) {
+	o, taken := holders[addr]
 	switch {
 	case !taken:
 		o.netnsRef = at
@@ -76,7 +76,7 @@ func addAddrOwner(owners map[netip.Addr]addrOwner, addr netip.Addr, at netnsRef)
 	default:
 		o.others = append(o.others, at)
 	}
-	owners[addr] = o
+	holders[addr] = o
 }
 
 // all returns the addresses of all hosts and containers.

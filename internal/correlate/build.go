@@ -31,7 +31,7 @@ type correlator struct {
 	candidates   []candidate
 	bySource     func() pending   // by the client's own address; built when first needed
 	byHost       func() pending   // by the client's host, for masqueraded connections; built when first needed
-	byNetwork    pending          // by a network of the client, for ends to the virtual address of a Swarm service
+	byNetwork    pending          // by a network of the client, for ends to a Swarm virtual IP (VIP)
 	networkIndex map[string]int32 // by ID, of the networks in byNetwork
 }
 
@@ -69,7 +69,7 @@ func (c *correlator) prepare(names *graph.Names) {
 		index: make(map[linkKey]int32, outbound+inbound/2), // most pairs share a link
 	}
 	c.outbound = make([]outboundEnd, 0, outbound)
-	c.hostSourced = make(map[hostPortKey]*bySourceHost)
+	c.hostSourced = make(map[fromHostKey]*hostSourcedEnds)
 	c.preparePending(outbound)
 }
 

@@ -38,6 +38,6 @@ func (c *correlator) seenBy(l *link, hosts ...int32) *linkStats {
 // sourceRewritten: any connection out of a host may be masqueraded.
 func (c *correlator) sourceRewritten(*outboundEnd) bool { return true }
 
-func (c *correlator) addHostProcesses(host int32, in inboundEnd) {
+func (c *correlator) addHostProcessEnd(host int32, in inboundEnd) {
 	c.addServerOnly(c.nodes.ownerNode(host, hostProcesses), in, c.polled[in.host].Host.inferVia(in.connEnd, false))
 }

@@ -24,14 +24,14 @@ func (c *correlator) addInboundEnd(in inboundEnd) {
 		c.addServerOnly(c.nodes.clientNode(netnsRef{in.host, ns}), in, host.inferVia(in.connEnd, true))
 		return
 	}
-	if owner, ok := c.addrs.hosts[source]; ok {
-		c.addFromHost(owner, in)
+	if holder, ok := c.addrs.hosts[source]; ok {
+		c.addFromHost(holder, in)
 		return
 	}
-	if owner, ok := c.addrs.routable[source]; ok {
-		client := c.nodes.ambiguousNode(source, owner)
-		if len(owner.others) == 0 {
-			client = c.nodes.clientNode(owner.netnsRef)
+	if holder, ok := c.addrs.routable[source]; ok {
+		client := c.nodes.ambiguousNode(source, holder)
+		if len(holder.others) == 0 {
+			client = c.nodes.clientNode(holder.netnsRef)
 		}
 		c.addServerOnly(client, in, host.inferVia(in.connEnd, false))
 		return
@@ -56,15 +56,15 @@ func (c *correlator) matchOnNetworks(in inboundEnd) bool {
 // addFromHost finds the client of an inbound end with a host's address as its source. Masquerading puts the host's address
 // in the place of a container's. If several hosts have the address, a pending outbound end identifies the
 // client's host.
-func (c *correlator) addFromHost(owner addrOwner, in inboundEnd) {
-	for _, at := range append([]netnsRef{owner.netnsRef}, owner.others...) {
+func (c *correlator) addFromHost(holder addrHolder, in inboundEnd) {
+	for _, at := range append([]netnsRef{holder.netnsRef}, holder.others...) {
 		if c.matchInbound(c.byHost(), keyByHost(in.remote, at.host, in.netnsRef(), in.local.Port()), in) {
 			return
 		}
 	}
-	if len(owner.others) > 0 {
-		c.addServerOnly(c.nodes.ambiguousNode(in.remote.Addr(), owner), in, c.polled[in.host].Host.inferVia(in.connEnd, false))
+	if len(holder.others) > 0 {
+		c.addServerOnly(c.nodes.ambiguousNode(in.remote.Addr(), holder), in, c.polled[in.host].Host.inferVia(in.connEnd, false))
 		return
 	}
-	c.addHostSourced(owner.host, in)
+	c.addHostSourced(holder.host, in)
 }

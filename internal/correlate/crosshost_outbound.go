@@ -84,12 +84,12 @@ func (c *correlator) resolveOutbound(i int32) {
 		c.addCandidate(i, netnsRef{out.host, ns})
 		return
 	}
-	if owner, ok := c.addrs.hosts[addr]; ok {
-		c.addCandidates(i, owner, graph.ViaHost)
+	if holder, ok := c.addrs.hosts[addr]; ok {
+		c.addCandidates(i, holder, graph.ViaHost)
 		return
 	}
-	if owner, ok := c.addrs.routable[addr]; ok {
-		c.addCandidates(i, owner, graph.ViaDirect)
+	if holder, ok := c.addrs.routable[addr]; ok {
+		c.addCandidates(i, holder, graph.ViaDirect)
 		return
 	}
 	if out.directionUnknown {
@@ -103,16 +103,16 @@ func (c *correlator) resolveOutbound(i int32) {
 
 // addCandidates adds the owners of an address as candidates. With several the server is ambiguous until an inbound end
 // identifies it.
-func (c *correlator) addCandidates(i int32, owner addrOwner, via graph.Via) {
-	c.addCandidate(i, owner.netnsRef)
-	if len(owner.others) == 0 {
+func (c *correlator) addCandidates(i int32, holder addrHolder, via graph.Via) {
+	c.addCandidate(i, holder.netnsRef)
+	if len(holder.others) == 0 {
 		return
 	}
-	for _, other := range owner.others {
+	for _, other := range holder.others {
 		c.addCandidate(i, other)
 	}
 	out := &c.outbound[i]
-	out.serverID, out.server, out.port, out.via = c.nodes.ambiguousNode(out.remote.Addr(), owner), netnsRef{host: unknownHost}, out.remote.Port(), via
+	out.serverID, out.server, out.port, out.via = c.nodes.ambiguousNode(out.remote.Addr(), holder), netnsRef{host: unknownHost}, out.remote.Port(), via
 }
 
 // addCandidate adds the server that the remote address means in a network namespace. Of an end with an unknown direction it

@@ -12,9 +12,9 @@ type connEnd struct {
 	owner            ownerID
 	inbound          bool // accepted by this namespace
 	directionUnknown bool // either side may be the client; inbound is false
-	closed           bool // not established any more (TIME_WAIT)
+	closed           bool // not established any more: TIME_WAIT, or CLOSE of a sample
 	local, remote    netip.AddrPort
-	measured         *snapshotv1.TCPInfo
+	tcpInfo          *snapshotv1.TCPInfo
 }
 
 // netnsPort is a TCP port of a network namespace.
@@ -34,8 +34,8 @@ type socketKey struct {
 
 func (e *connEnd) socketKey() socketKey { return socketKey{e.netns, e.local, e.remote} }
 
-// dockerDNS is the address of the engine's DNS server in containers' network namespaces (libnetwork's resolver.go). The
-// engine holds the sockets there, not a container.
+// dockerDNS is the address of Docker's embedded DNS server in containers' network namespaces (libnetwork's resolver.go).
+// The engine holds the sockets there, not a container.
 var dockerDNS = netip.AddrFrom4([4]byte{127, 0, 0, 11})
 
 // parseEnds returns the ends of all connections of containers. namespaces has the network namespace of each container. A
@@ -100,7 +100,7 @@ func parseEnd(c snapshotv1.Connection) (connEnd, bool) {
 	}
 	return connEnd{
 		inbound: c.Direction == "in", directionUnknown: c.Direction == "", closed: c.State != "ESTABLISHED",
-		local: local, remote: remote, measured: c.Measured,
+		local: local, remote: remote, tcpInfo: c.Measured,
 	}, true
 }
 

@@ -14,10 +14,10 @@ type Host struct {
 	id, name   string
 	readAt     time.Time
 	containers []container
-	live       int               // containers[:live] are in the snapshot; the rest exited
-	exited     []exitedContainer // recently
-	namespaces []netns           // the first is the host's own
-	invalid    int               // containers, listeners and connections that were dropped
+	live       int             // containers[:live] are in the snapshot; the rest are gone
+	gone       []goneContainer // recently
+	namespaces []netns         // the first is the host's own
+	invalid    int             // containers, listeners and connections that were dropped
 
 	addrs       map[netip.Addr]bool  // of the host, its bridges included
 	allAddrs    bool                 // addrs is complete

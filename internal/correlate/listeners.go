@@ -82,7 +82,8 @@ func (h *Host) publishedAt(at netip.AddrPort) (destination, bool) {
 }
 
 // lookupOrder returns the bound addresses that accept connections to addr, in the kernel's order: addr itself, the
-// unspecified address of its family, and :: for IPv4 too.
+// unspecified address of its family, and :: for IPv4 too. Socket tables show neither IPV6_V6ONLY nor SO_BINDTODEVICE, so a
+// listener at :: counts as one for IPv4 on all interfaces.
 func lookupOrder(addr netip.Addr) [3]netip.Addr {
 	if addr.Is4() {
 		return [...]netip.Addr{addr, netip.IPv4Unspecified(), netip.IPv6Unspecified()}

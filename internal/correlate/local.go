@@ -13,8 +13,8 @@ type localCorrelator struct {
 	matcher
 	// bySource has the outbound ends with a server on this host. All sources but loopback identify the client.
 	bySource pending
-	// byClient has the outbound ends to unknown addresses, by the client's network namespace. The address may be the virtual
-	// one of a Swarm service with a container of this host behind it.
+	// byClient has the outbound ends to unknown addresses, by the client's network namespace. The address may be the Swarm
+	// virtual IP (VIP) of a service with a container of this host behind it.
 	byClient pending
 }
 
@@ -26,7 +26,7 @@ func (h *Host) correlateLocally(containers []snapshotv1.Container, namespaces []
 		Host: h, bySource: newPending(), byClient: newPending(),
 		matcher: matcher{
 			outbound:    make([]outboundEnd, 0, len(ends)),
-			hostSourced: make(map[hostPortKey]*bySourceHost),
+			hostSourced: make(map[fromHostKey]*hostSourcedEnds),
 			links:       linkTable{index: make(map[linkKey]int32)},
 		},
 	}
@@ -158,6 +158,6 @@ func (c *localCorrelator) sourceRewritten(out *outboundEnd) bool {
 	return out.via == graph.ViaPublished
 }
 
-func (c *localCorrelator) addHostProcesses(_ int32, in inboundEnd) {
+func (c *localCorrelator) addHostProcessEnd(_ int32, in inboundEnd) {
 	c.addServerOnly(int32(hostProcesses), in, c.inferVia(in.connEnd, false))
 }

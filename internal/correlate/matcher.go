@@ -40,8 +40,8 @@ type phase interface {
 	inboundLink(client int32, in inboundEnd, via graph.Via) *linkStats
 	// sourceRewritten reports whether the server may see the host's address in place of the client's.
 	sourceRewritten(out *outboundEnd) bool
-	// addHostProcesses counts an inbound end that a process of a host dialled.
-	addHostProcesses(host int32, in inboundEnd)
+	// addHostProcessEnd counts an inbound end that a process of a host dialled.
+	addHostProcessEnd(host int32, in inboundEnd)
 }
 
 // matcher pairs the outbound and inbound ends of connections. Each phase adds all of its outbound ends first.
@@ -49,19 +49,19 @@ type matcher struct {
 	phase       phase
 	links       linkTable
 	outbound    []outboundEnd
-	hostSourced map[hostPortKey]*bySourceHost
+	hostSourced map[fromHostKey]*hostSourcedEnds
 }
 
-// hostPortKey identifies the connections from one host's addresses to one port of a server.
-type hostPortKey struct {
+// fromHostKey identifies the connections from one host's addresses to one port of a server.
+type fromHostKey struct {
 	client int32 // host
 	server netnsRef
 	port   uint16
 }
 
-// bySourceHost holds inbound ends with a host's address as their source, without an outbound end. The client is a process
+// hostSourcedEnds holds inbound ends with a host's address as their source, without an outbound end. The client is a process
 // of that host, or one of its containers: docker-proxy and masquerading replace the source address, and may change the port.
-type bySourceHost struct {
+type hostSourcedEnds struct {
 	ends    []inboundEnd
 	clients int // unmatched outbound ends of the host's containers to the same port
 }
@@ -91,15 +91,15 @@ func (m *matcher) pair(out *outboundEnd, in inboundEnd) {
 func (m *matcher) addServerOnly(client int32, in inboundEnd, via graph.Via) {
 	stats := m.phase.inboundLink(client, in, via)
 	stats.serverSeen = true
-	stats.addServerEnd(in.closed, in.measured)
+	stats.addServerEnd(in.closed, in.tcpInfo)
 }
 
 // addHostSourced keeps an inbound end with an address of the host client as its source until flushUnmatched.
 func (m *matcher) addHostSourced(client int32, in inboundEnd) {
-	key := hostPortKey{client, in.netnsRef(), in.local.Port()}
+	key := fromHostKey{client, in.netnsRef(), in.local.Port()}
 	sourced, ok := m.hostSourced[key]
 	if !ok {
-		sourced = &bySourceHost{}
+		sourced = &hostSourcedEnds{}
 		m.hostSourced[key] = sourced
 	}
 	sourced.ends = append(sourced.ends, in)
@@ -114,7 +114,7 @@ func (m *matcher) flushUnmatched() {
 	}
 	for key, sourced := range m.hostSourced {
 		for _, in := range sourced.unexplained() {
-			m.phase.addHostProcesses(key.client, in)
+			m.phase.addHostProcessEnd(key.client, in)
 		}
 	}
 }
@@ -126,11 +126,11 @@ func (m *matcher) addClientOnly(out *outboundEnd) {
 		return
 	}
 	stats.clientSeen = true
-	stats.addClientEnd(out.closed, out.measured)
+	stats.addClientEnd(out.closed, out.tcpInfo)
 	if !m.phase.sourceRewritten(out) {
 		return
 	}
-	if sourced, ok := m.hostSourced[hostPortKey{out.host, out.server, out.port}]; ok {
+	if sourced, ok := m.hostSourced[fromHostKey{out.host, out.server, out.port}]; ok {
 		sourced.clients++
 	}
 }
@@ -138,7 +138,7 @@ func (m *matcher) addClientOnly(out *outboundEnd) {
 // unexplained drops one open inbound end for each client: it is that client's, with a rewritten source. If there are
 // clients it drops all closed ends too, because the client's own end may already be gone. The rest belongs to processes of
 // the host.
-func (s *bySourceHost) unexplained() []inboundEnd {
+func (s *hostSourcedEnds) unexplained() []inboundEnd {
 	if s.clients == 0 {
 		return s.ends
 	}

@@ -33,12 +33,12 @@ func (n *netns) addNetwork(network snapshotv1.Network) {
 	}
 }
 
-// netnsGrouper finds the network namespaces of containers: by the kernel's identity if the daemon reports it, else by the
+// netnsGrouper finds the network namespaces of containers: by the namespace ID if the daemon reports one, else by the
 // engine's network mode.
 type netnsGrouper struct {
-	byKernel map[string]int32
-	byEngine map[string]int32 // by container ID, or by name
-	ids      map[string]string
+	byReportedID map[string]int32 // by NetNS.ID, as the daemon reports it
+	byEngine     map[string]int32 // by container ID, or by name
+	ids          map[string]string
 }
 
 func newNetnsGrouper(containers []snapshotv1.Container) netnsGrouper {
@@ -46,7 +46,7 @@ func newNetnsGrouper(containers []snapshotv1.Container) netnsGrouper {
 	for _, c := range containers {
 		g.ids[strings.TrimPrefix(c.Name, "/")] = c.ID
 		if c.NetworkMode == "host" && c.Namespace != "" {
-			g.byKernel[c.Namespace] = hostNetns
+			g.byReportedID[c.Namespace] = hostNetns
 		}
 	}
 	return g
@@ -58,7 +58,7 @@ func (g netnsGrouper) find(c snapshotv1.Container) (ns int32, ok bool) {
 		return hostNetns, true
 	}
 	if c.Namespace != "" {
-		ns, ok = g.byKernel[c.Namespace]
+		ns, ok = g.byReportedID[c.Namespace]
 		return ns, ok
 	}
 	if joined, joins := joinedContainer(c); joins {
@@ -74,7 +74,7 @@ func (g netnsGrouper) find(c snapshotv1.Container) (ns int32, ok bool) {
 // add sets the network namespace of a container, and of the container that it joined.
 func (g netnsGrouper) add(c snapshotv1.Container, ns int32) {
 	if c.Namespace != "" {
-		g.byKernel[c.Namespace] = ns
+		g.byReportedID[c.Namespace] = ns
 	}
 	g.byEngine[c.ID] = ns
 	if joined, joins := joinedContainer(c); joins {
@@ -82,8 +82,8 @@ func (g netnsGrouper) add(c snapshotv1.Container, ns int32) {
 	}
 }
 
-// joinedContainer returns the ID or name of the container with the network namespace that c joined, by the engine's word. The
-// kernel's word goes before it.
+// joinedContainer returns the ID or name of the container with the network namespace that c joined, from its network mode. A
+// reported namespace ID comes first.
 func joinedContainer(c snapshotv1.Container) (idOrName string, joins bool) {
 	if c.Namespace != "" {
 		return "", false

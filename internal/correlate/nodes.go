@@ -93,9 +93,9 @@ func (t *nodeTable) externalNode(addr netip.Addr) int32 {
 }
 
 // ambiguousNode returns the node of an address that several hosts have.
-func (t *nodeTable) ambiguousNode(addr netip.Addr, owner addrOwner) int32 {
-	candidates := []string{t.hosts[owner.host].display}
-	for _, other := range owner.others {
+func (t *nodeTable) ambiguousNode(addr netip.Addr, holder addrHolder) int32 {
+	candidates := []string{t.hosts[holder.host].display}
+	for _, other := range holder.others {
 		candidates = append(candidates, t.hosts[other.host].display)
 	}
 	slices.Sort(candidates)

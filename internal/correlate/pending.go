@@ -4,8 +4,8 @@ import "net/netip"
 
 // connKey is what both ends of a connection agree on.
 type connKey struct {
-	source  endpointKey // the client's; without an address after masquerading, which usually keeps the port
-	dstPort uint16      // the server's
+	source     endpointKey // the client's; without an address after masquerading, which usually keeps the port
+	serverPort uint16      // behind a published port it is not the dialled one
 	scope
 }
 

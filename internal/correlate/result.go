@@ -9,7 +9,7 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// graph returns the nodes and links, in the order of the document. Exited containers without links are left out.
+// graph returns the nodes and links, in the order of the document. Gone containers without links are left out.
 func (c *correlator) graph() graph.Graph {
 	nodes := c.nodes.nodes
 	order := make([]int32, len(nodes))
@@ -76,8 +76,8 @@ func (l *link) document(nodes []graph.Node) graph.Link {
 		Client: nodes[l.client].ID, Server: nodes[l.server].ID, Port: l.port, Via: l.via, Evidence: l.evidence(),
 		Connections: l.established, Closed: l.closed, Live: l.established > 0, FirstSeen: seen, LastSeen: seen,
 	}
-	if l.measured > 0 {
-		document.Measured = &graph.Measured{RTTMicroseconds: l.rttSum / l.measured, BytesSent: l.bytesSent, BytesReceived: l.bytesReceived}
+	if l.measuredCount > 0 {
+		document.Measured = &graph.Measured{RTTMicroseconds: l.rttSum / l.measuredCount, BytesSent: l.bytesSent, BytesReceived: l.bytesReceived}
 	}
 	return document
 }

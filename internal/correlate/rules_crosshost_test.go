@@ -13,11 +13,11 @@ func TestOverlayNetworkSpansHosts(t *testing.T) {
 			hostA(containerSpec{name: "client", networks: []string{"ov 10.0.1.2"}}),
 			hostB(containerSpec{name: "server", networks: []string{"ov 10.0.1.3"}, listeners: []string{"0.0.0.0:80"}, connections: []string{"in 10.0.1.3:80 10.0.1.2:40000"}}),
 		}, "a/client > b/server:80 direct server 1\n"},
-		{"virtual address of a service", []hostSpec{
+		{"virtual IP of a service", []hostSpec{
 			hostA(containerSpec{name: "client", networks: []string{"ov 10.0.1.2"}, connections: []string{"out 10.0.1.2:40000 10.0.1.100:80"}}),
 			hostB(containerSpec{name: "server", networks: []string{"ov 10.0.1.3"}, listeners: []string{"0.0.0.0:80"}, connections: []string{"in 10.0.1.3:80 10.0.1.2:40000"}}),
 		}, "a/client > b/server:80 direct both 1\n"},
-		{"virtual address of a service with the server on the client's host", []hostSpec{hostA(
+		{"virtual IP of a service with the server on the client's host", []hostSpec{hostA(
 			containerSpec{name: "client", networks: []string{"ov 10.0.1.2"}, connections: []string{"out 10.0.1.2:40000 10.0.1.100:80"}},
 			containerSpec{name: "server", networks: []string{"ov 10.0.1.3"}, listeners: []string{"0.0.0.0:80"}, connections: []string{"in 10.0.1.3:80 10.0.1.2:40000"}},
 		)}, "a/client > a/server:80 direct both 1\n"},

@@ -25,7 +25,7 @@ type linkStats struct {
 	established, closed      int
 	clientSeen, serverSeen   bool
 	bytesSent, bytesReceived uint64 // by the client
-	rttSum, measured         int64  // microseconds, and the number of connections in the sum
+	rttSum, measuredCount    int64  // microseconds, and the number of connections in the sum
 }
 
 // addClientEnd adds a connection with what the client's kernel measured of it; nil if nothing.
@@ -52,11 +52,11 @@ func (s *linkStats) addServerEnd(closed bool, measured *snapshotv1.TCPInfo) {
 func (s *linkStats) addPair(client, server *connEnd) {
 	s.clientSeen, s.serverSeen = true, true
 	closed := client.closed && server.closed
-	if client.measured != nil {
-		s.addClientEnd(closed, client.measured)
+	if client.tcpInfo != nil {
+		s.addClientEnd(closed, client.tcpInfo)
 		return
 	}
-	s.addServerEnd(closed, server.measured)
+	s.addServerEnd(closed, server.tcpInfo)
 }
 
 func (s *linkStats) addMeasured(closed bool, sent, received uint64, rtt int64) {
@@ -64,7 +64,7 @@ func (s *linkStats) addMeasured(closed bool, sent, received uint64, rtt int64) {
 	s.bytesSent += sent
 	s.bytesReceived += received
 	s.rttSum += rtt
-	s.measured++
+	s.measuredCount++
 }
 
 func (s *linkStats) add(closed bool) {

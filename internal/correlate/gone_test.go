@@ -12,7 +12,7 @@ import (
 	"github.com/PabloL007/outpost/internal/graph/graphtest"
 )
 
-func TestExitedContainerKeepsItsAddressesForAWhile(t *testing.T) {
+func TestGoneContainerKeepsItsAddressesForAWhile(t *testing.T) {
 	before := NewHost(hostA(server(), client("out 172.17.0.107:1 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
 	rest := hostA(server("in 172.17.0.106:8080 172.17.0.107:1", "in 172.17.0.106:8080 172.17.0.108:1")).document()
 	const known = "a/client > a/server:8080 direct server 1\nexternal 172.17.0.108 > a/server:8080 published server 1\n"
@@ -33,7 +33,7 @@ func TestExitedContainerKeepsItsAddressesForAWhile(t *testing.T) {
 	}
 }
 
-func TestNewContainerTakesAddressOfExitedOne(t *testing.T) {
+func TestNewContainerTakesAddressOfGoneOne(t *testing.T) {
 	before := NewHost(hostA(server(), client("out 172.17.0.107:1 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
 	host := NewHost(hostA(server("in 172.17.0.106:8080 172.17.0.107:1"), containerSpec{name: "new", networks: []string{"br0 172.17.0.107"}}).document(), netip.Addr{}, before, noon)
 	if got := graphtest.Lines(Build([]PolledHost{{Target: "a", Host: host, State: graph.StateOK}}, nil)); got != "a/new > a/server:8080 direct server 1\n" {
@@ -41,7 +41,7 @@ func TestNewContainerTakesAddressOfExitedOne(t *testing.T) {
 	}
 }
 
-func TestExitedContainerWithoutLinksIsOmitted(t *testing.T) {
+func TestGoneContainerWithoutLinksIsOmitted(t *testing.T) {
 	before := NewHost(hostA(server(), client("out 172.17.0.107:1 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
 	host := NewHost(hostA(server()).document(), netip.Addr{}, before, noon)
 	if g := Build([]PolledHost{{Target: "a", Host: host, State: graph.StateOK}}, nil); len(g.Nodes) != 1 {

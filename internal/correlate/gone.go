@@ -7,20 +7,20 @@ import (
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
-// exitedContainer is a container that is not in the snapshot any more. For a while other containers' sockets still have its
+// goneContainer is a container that is not in the snapshot any more. For a while other containers' sockets still have its
 // addresses.
-type exitedContainer struct {
+type goneContainer struct {
 	container container
 	networks  []snapshotv1.Network
 	lastSeen  time.Time
 }
 
-// addrGrace is how long an exited container keeps its addresses: TIME_WAIT lasts one minute (TCP_TIMEWAIT_LEN of
+// addrGrace is how long a gone container keeps its addresses: TIME_WAIT lasts one minute (TCP_TIMEWAIT_LEN of
 // include/net/tcp.h), and a daemon may be polled up to a minute later.
 const addrGrace = 2 * time.Minute
 
-// carryOver adds the containers that exited since the previous snapshot or shortly before it. They keep those of their
-// addresses that no other container has now.
+// carryOver adds the containers that the previous snapshot had, or that were gone shortly before it. They keep those of
+// their addresses that no other container has now.
 func (h *Host) carryOver(previous *Host) {
 	if previous == nil {
 		return
@@ -33,24 +33,24 @@ func (h *Host) carryOver(previous *Host) {
 		if live[e.container.ID] || h.readAt.Sub(e.lastSeen) > addrGrace {
 			continue
 		}
-		h.exited = append(h.exited, e)
-		h.addExited(e)
+		h.gone = append(h.gone, e)
+		h.addGone(e)
 	}
 }
 
-// recent returns the containers with addresses that were there lately: those that exited before, then the live ones.
-func (h *Host) recent() []exitedContainer {
-	recent := slices.Clone(h.exited)
+// recent returns the containers with addresses that were there lately: the gone ones, then the live ones.
+func (h *Host) recent() []goneContainer {
+	recent := slices.Clone(h.gone)
 	for _, n := range h.namespaces {
 		if int(n.primary) < h.live && len(n.networks) > 0 {
-			recent = append(recent, exitedContainer{h.containers[n.primary], n.networks, h.readAt})
+			recent = append(recent, goneContainer{h.containers[n.primary], n.networks, h.readAt})
 		}
 	}
 	return recent
 }
 
-// addExited adds an exited container in a network namespace of its own.
-func (h *Host) addExited(e exitedContainer) {
+// addGone adds a gone container in a network namespace of its own.
+func (h *Host) addGone(e goneContainer) {
 	owner := ownerID(toIndex(len(h.containers)))
 	ns := toIndex(len(h.namespaces))
 	h.containers = append(h.containers, e.container)
