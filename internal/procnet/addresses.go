@@ -21,7 +21,7 @@ const (
 	// maxAddresses bounds the addresses of both families together, and the routes that are kept: a node of
 	// a large Kubernetes cluster has each service's address on one interface.
 	maxAddresses = 1 << 16
-	// maxAddressRows bounds each file: fib_trie prints a router's full table of the Internet, and twice.
+	// maxAddressRows bounds each file: fib_trie prints a router's full BGP table, and twice.
 	maxAddressRows = 1 << 24
 )
 
@@ -38,7 +38,7 @@ const (
 // order is the byte order of the kernel that printed route. Together with an error it returns what it could decode.
 func DecodeAddresses(fibTrie, route, ifInet6 io.Reader, order binary.ByteOrder) ([]Address, error) {
 	found := interfaceNames[netip.Addr]{}
-	routes := directRoutes{words: newWordOrder(order), interfaces: interfaceNames[netip.Prefix]{}}
+	routes := onLinkRoutes{words: newWordOrder(order), interfaces: interfaceNames[netip.Prefix]{}}
 	trie := fibTrieDecoder{addLocal: func(addr netip.Addr) error { return found.add(addr, routes.interfaceFor(addr)) }}
 	inet6 := inet6Decoder{add: found.add}
 	err := errors.Join( // route first: the trie decoder looks up interfaces in it

@@ -13,7 +13,7 @@ var (
 )
 
 // fibTrieDecoder finds the local addresses in /proc/<pid>/net/fib_trie (net/ipv4/fib_trie.c, fib_trie_seq_show).
-// A local address is followed by a route of 32 bits to the host itself:
+// A local address is followed by a /32 route of type LOCAL, scope host:
 //
 //	|-- 192.0.2.2
 //	   /32 host LOCAL

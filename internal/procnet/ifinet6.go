@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// Scopes of an address that other hosts cannot reach (include/net/ipv6.h).
+	// Scopes of an address that is valid only on one host or one link (include/net/ipv6.h).
 	scopeHost = 0x10
 	scopeLink = 0x20
 

@@ -21,19 +21,19 @@ var (
 	errRoutePrefix = errors.New("destination and mask are not a prefix")
 )
 
-// directRoutes are the networks that an interface reaches without a gateway. They come from /proc/<pid>/net/route
+// onLinkRoutes are the networks that an interface reaches without a gateway. They come from /proc/<pid>/net/route
 // (net/ipv4/fib_trie.c, fib_route_seq_show), which prints the main table in rows such as
 //
 //	docker0	000011AC	00000000	0001	0	0	0	0000FFFF	0	0	0
 //
-// Destination, gateway and mask are words of the kernel's byte order.
-type directRoutes struct {
+// Destination, gateway and mask are printed as native-endian integers.
+type onLinkRoutes struct {
 	words      wordOrder
 	interfaces interfaceNames[netip.Prefix]
 }
 
-// interfaceFor returns the interface of the longest direct route that contains addr.
-func (r directRoutes) interfaceFor(addr netip.Addr) string {
+// interfaceFor returns the interface of the longest on-link route that contains addr.
+func (r onLinkRoutes) interfaceFor(addr netip.Addr) string {
 	for length := addr.BitLen(); length > 0; length-- {
 		if name, ok := r.interfaces[netip.PrefixFrom(addr, length).Masked()]; ok {
 			return name
@@ -42,7 +42,7 @@ func (r directRoutes) interfaceFor(addr netip.Addr) string {
 	return ""
 }
 
-func (r directRoutes) decode(row []byte) error {
+func (r onLinkRoutes) decode(row []byte) error {
 	fields := splitFields(row)
 	if len(fields) < 8 {
 		return errRouteFields
@@ -73,7 +73,7 @@ func (r directRoutes) decode(row []byte) error {
 	return r.interfaces.add(prefix, name)
 }
 
-func (r directRoutes) decodeWords(fields [][]byte) (prefix netip.Prefix, hasGateway bool, err error) {
+func (r onLinkRoutes) decodeWords(fields [][]byte) (prefix netip.Prefix, hasGateway bool, err error) {
 	destination, ok1 := r.decodeWord(fields[1])
 	gateway, ok2 := r.decodeWord(fields[2])
 	mask, ok3 := r.decodeWord(fields[7])
@@ -88,7 +88,7 @@ func (r directRoutes) decodeWords(fields [][]byte) (prefix netip.Prefix, hasGate
 	return prefix, !gateway.IsUnspecified(), nil
 }
 
-func (r directRoutes) decodeWord(field []byte) (netip.Addr, bool) {
+func (r onLinkRoutes) decodeWord(field []byte) (netip.Addr, bool) {
 	const digits = 8
 	word, ok := parseHexField(field)
 	var b [4]byte

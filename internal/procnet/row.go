@@ -13,7 +13,7 @@ var (
 	errTooFewFields = errors.New("fewer than ten fields")
 	errAddress      = errors.New("address is not 8 or 32 hexadecimal digits, a colon and a port of up to 4")
 	errState        = errors.New("state is not two hexadecimal digits")
-	errPort         = errors.New("port is 0 where the state forbids it")
+	errPort         = errors.New("port is 0, which the state forbids")
 	errInode        = errors.New("inode is not a decimal number")
 )
 
@@ -22,7 +22,7 @@ var (
 //	0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 45231 1 0000000000000000 100 0 0 10 0
 //
 // (net/ipv4/tcp_ipv4.c, get_tcp4_sock, get_timewait4_sock, get_openreq4; net/ipv6/tcp_ipv6.c alike).
-// Addresses are words of the kernel's byte order, ports are plain numbers; both are hexadecimal. The tenth field is the
+// Addresses are printed as native-endian 32-bit integers, ports as plain numbers; both are hexadecimal. The tenth field is the
 // inode, in decimal. TIME_WAIT and SYN_RECV rows end soon after it. Widths vary, so fields are separated by blanks.
 func parseRow(line []byte, words wordOrder) (row socket.Socket, err error) {
 	var ok bool

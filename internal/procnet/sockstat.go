@@ -10,14 +10,15 @@ import (
 // Sockstat contains the number of TCP sockets in a network namespace. A count is known only if its line was present:
 // see IPv4 and IPv6.
 type Sockstat struct {
-	// TCP counts the rows of the tcp table that are neither in TIME_WAIT nor in SYN_RECV. No counter contains the
-	// latter, but their listener is counted.
+	// TCP counts the rows of the tcp table that are neither timewait minisockets nor in SYN_RECV. No counter contains
+	// the latter, but their listener is counted.
 	TCP int
 	// TCP6 is the same for the tcp6 table. Zero proves that table empty only if no MPTCP socket over IPv6 exists
 	// (DecodeMPTCP6): some kernels count the listeners and connections of MPTCP elsewhere. There mptcp_subflow_init
 	// (net/mptcp/subflow.c) copies tcpv6_prot before it is registered.
 	TCP6 int
-	// TimeWait counts the TIME_WAIT rows of both tables. Only the TCP line contains it.
+	// TimeWait counts the timewait minisockets of both tables, including those that print as FIN_WAIT2. Only the TCP line
+	// contains it.
 	TimeWait int
 	// IPv4 and IPv6 report which lines were present: IPv4 the line of TCP and TimeWait, IPv6 the line of TCP6.
 	IPv4, IPv6 bool
