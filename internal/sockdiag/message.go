@@ -60,9 +60,9 @@ const (
 
 var errShort = errors.New("shorter than struct inet_diag_msg")
 
-// decode decodes a struct inet_diag_msg and the attributes after it. The cookie identifies the socket: no other
+// decode decodes one socket: a struct inet_diag_msg and the attributes after it. The cookie identifies the socket: no other
 // socket has the same one (net/core/sock_diag.c).
-func decode(data []byte) (row socket.Socket, cookie uint64, err error) {
+func decode(data []byte) (sock socket.Socket, cookie uint64, err error) {
 	if len(data) < messageSize {
 		return socket.Socket{}, 0, fmt.Errorf("message of %d bytes: %w", len(data), errShort)
 	}
@@ -74,16 +74,16 @@ func decode(data []byte) (row socket.Socket, cookie uint64, err error) {
 	default:
 		return socket.Socket{}, 0, fmt.Errorf("message of unknown address family %d", family)
 	}
-	row = socket.Socket{
+	sock = socket.Socket{
 		Local:  toAddrPort(local, data[messageLocalPort:]),
 		Remote: toAddrPort(remote, data[messageRemotePort:]),
 		Inode:  uint64(binary.NativeEndian.Uint32(data[messageInode:])),
 		State:  socket.State(data[messageState]),
 	}
-	if err := decodeAttributes(data[messageSize:], &row); err != nil {
+	if err := decodeAttributes(data[messageSize:], &sock); err != nil {
 		return socket.Socket{}, 0, err
 	}
-	return row, binary.NativeEndian.Uint64(data[messageCookie:]), nil
+	return sock, binary.NativeEndian.Uint64(data[messageCookie:]), nil
 }
 
 // toAddrPort converts an address of 4 or 16 bytes and a port, both in network byte order.
@@ -92,7 +92,7 @@ func toAddrPort(addr, port []byte) netip.AddrPort {
 	return netip.AddrPortFrom(a.Unmap(), binary.BigEndian.Uint16(port))
 }
 
-func decodeAttributes(data []byte, row *socket.Socket) error {
+func decodeAttributes(data []byte, sock *socket.Socket) error {
 	if len(data) == 0 {
 		return nil
 	}
@@ -103,9 +103,9 @@ func decodeAttributes(data []byte, row *socket.Socket) error {
 	for attributes.Next() {
 		switch value := attributes.Bytes(); attributes.Type() {
 		case attributeCgroup:
-			row.CgroupID = attributes.Uint64()
+			sock.CgroupID = attributes.Uint64()
 		case attributeInfo:
-			row.TCPInfo = decodeTCPInfo(value)
+			sock.TCPInfo = decodeTCPInfo(value)
 		}
 	}
 	if err := attributes.Err(); err != nil {

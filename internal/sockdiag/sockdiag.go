@@ -19,7 +19,8 @@ const netlinkInetDiag = 4
 const (
 	// maxSockets bounds the memory that one network namespace can take.
 	maxSockets = 1 << 20
-	// maxAttempts bounds how often an inconsistent or overrun dump is repeated.
+	// maxAttempts bounds how often an inconsistent or overrun dump is tried. The check for inconsistency is defensive:
+	// the kernel sets NLM_F_DUMP_INTR only for dumps that maintain cb->seq, which inet_diag does not.
 	maxAttempts = 3
 )
 
@@ -34,7 +35,7 @@ var (
 	errSequence        = errors.New("answer to another request")
 )
 
-// Conn queries the sockets of one network namespace. It must not be used concurrently.
+// Conn is a netlink socket in a network namespace. It queries the TCP sockets of that namespace. It must not be used concurrently.
 type Conn struct {
 	ctx  context.Context // a Conn lives for one reading, and ctx bounds that
 	dial func() (*netlink.Conn, error)
@@ -65,14 +66,14 @@ func (c *Conn) Listeners() ([]socket.Socket, error) {
 }
 
 // All returns the listening, established and TIME_WAIT sockets of both address families. The kernel walks the hash
-// table of all namespaces once for both. With withTCPInfo it also returns the TCPInfo of connections, for which the
-// kernel takes each socket's lock. Together with ErrTooMany it returns the sockets up to the limit.
+// table of all namespaces once for both. With withTCPInfo it also requests the TCPInfo of each socket, listeners
+// included. Together with ErrTooMany it returns the sockets up to the limit.
 func (c *Conn) All(withTCPInfo bool) ([]socket.Socket, error) {
 	return c.dumpWithRetries(1<<socket.Listen|1<<socket.Established|1<<socket.TimeWait, withTCPInfo)
 }
 
-// wrapError wraps an error. It hides the errno behind ErrUnsupported, because an errno of netlink differs in meaning from
-// one of a file: here, ENOENT means that the kernel lacks the protocol (net/ipv4/inet_diag.c, inet_diag_lock_handler).
+// wrapError wraps an error. It hides the errno behind ErrUnsupported. ENOENT here means that the kernel has no handler for
+// the protocol (net/ipv4/inet_diag.c, inet_diag_lock_handler); callers would read it as a missing file.
 func wrapError(err error) error {
 	switch {
 	case err == nil:
@@ -109,7 +110,7 @@ func (c *Conn) connect() (err error) {
 	return err
 }
 
-// dumpWithRetries repeats a dump until it is consistent. After a failed dump it opens another netlink socket: on the
+// dumpWithRetries repeats a dump that was interrupted or overran the socket's buffer. After a failed dump it opens another netlink socket: on the
 // old one the kernel may still send the rest of the failed dump, which would be mistaken for the next.
 func (c *Conn) dumpWithRetries(states uint32, withTCPInfo bool) (sockets []socket.Socket, err error) {
 	for range maxAttempts {
@@ -145,13 +146,13 @@ func (c *Conn) dump(states uint32, withTCPInfo bool) ([]socket.Socket, error) {
 		case len(sockets) == maxSockets:
 			return sockets, ErrTooMany
 		}
-		row, cookie, err := decode(message.Data)
+		sock, cookie, err := decode(message.Data)
 		if err != nil {
 			return nil, err
 		}
 		if _, duplicate := seen[cookie]; !duplicate {
 			seen[cookie] = struct{}{}
-			sockets = append(sockets, row)
+			sockets = append(sockets, sock)
 		}
 	}
 	return sockets, nil
