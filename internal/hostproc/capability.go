@@ -9,7 +9,7 @@ import (
 // Capability is a capability of capabilities(7), numbered as in include/uapi/linux/capability.h.
 type Capability uint
 
-// The capabilities that reading the host's /proc may require.
+// The capabilities that reading /proc or entering a namespace may require.
 const (
 	DACReadSearch Capability = 2
 	SysPtrace     Capability = 19
@@ -47,7 +47,7 @@ func (cs Capabilities) ExplainDenial(required ...Capability) string {
 	}
 	switch len(missing) {
 	case 0:
-		return "despite its capabilities, AppArmor, another security module or a user namespace forbids Outpost"
+		return "despite its capabilities, AppArmor, SELinux, seccomp or a user namespace forbids Outpost"
 	case 1:
 		return missing[0] + " is missing"
 	}

@@ -64,7 +64,7 @@ func (p *Process) CgroupIDs(mount, containerID string) (map[uint64]bool, error) 
 	if err != nil {
 		return nil, err
 	}
-	if !isCgroupV2(mount) { // with both versions in use, only some sockets carry a cgroup v2 ID
+	if !isCgroupV2(mount) { // in hybrid mode (v1 and v2), sockets may carry no usable v2 ID
 		return nil, ErrCgroupV1
 	}
 	path = filepath.Join(mount, path)
@@ -100,7 +100,8 @@ func (p *Process) cgroupPath(containerID string) (path string, err error) {
 	return before + containerID + suffix, nil
 }
 
-// cgroupIDsBelow returns the IDs of the cgroup at path and of its descendants. A cgroup's ID is its directory's inode.
+// cgroupIDsBelow returns the IDs of the cgroup at path and of its descendants. A cgroup's ID is its directory's
+// inode number.
 func cgroupIDsBelow(path string) (map[uint64]bool, error) {
 	ids := make(map[uint64]bool)
 	err := filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {

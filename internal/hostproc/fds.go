@@ -28,9 +28,9 @@ var ErrTooManyDescriptors = errors.New("too many descriptors")
 
 // Sockets returns the sockets among the process's file descriptors. It reads at most maxDescriptors of them, until
 // ctx ends. Together with an error it returns the sockets found so far. It reads the thread that is alive, because a
-// leading thread that has exited shows no descriptors (fs/proc/fd.c).
+// thread-group leader that has exited shows no descriptors (fs/proc/fd.c).
 func (p *Process) Sockets(ctx context.Context, maxDescriptors int) (Sockets, error) {
-	directory, err := p.openOS(filepath.Join(p.thread, "fd"))
+	directory, err := p.openOSFile(filepath.Join(p.thread, "fd"))
 	if errors.Is(err, fs.ErrPermission) { // only the process's user may open it
 		return Sockets{RequiredCapabilities: []Capability{DACReadSearch, SysPtrace}}, nil
 	}

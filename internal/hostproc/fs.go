@@ -56,7 +56,7 @@ func OpenAt(path string) (FS, error) {
 func (f FS) Path() string { return f.path }
 
 // Process returns the container's process with the given PID. It verifies that a path in the process's cgroup file
-// contains the container's 64-digit ID, as a cgroup's name or in docker-<ID>.scope. The returned Process never reads
+// contains the container's 64-digit ID: as a path component, or at its end after a hyphen, with or without .scope. The returned Process never reads
 // from another process: if the kernel reuses the PID, reads fail.
 func (f FS) Process(pid int, containerID string) (*Process, error) {
 	p, err := f.unverified(strconv.Itoa(pid))

@@ -18,7 +18,7 @@ import (
 type Process struct {
 	directory *os.File
 	// thread is the path, relative to directory, of a thread that has a network namespace: "." or, if the
-	// leading thread has exited, "task/<tid>".
+	// thread-group leader has exited, "task/<tid>".
 	thread  string
 	netnsID NetNSID
 	cgroups string // the text of /proc/<pid>/cgroup
@@ -34,14 +34,14 @@ func (p *Process) Close() error { return p.directory.Close() }
 // NetNSID returns the identity of the process's network namespace.
 func (p *Process) NetNSID() NetNSID { return p.netnsID }
 
-// findThread chooses a thread that has a network namespace. A leading thread that has exited shows no net directory
+// findThread chooses a thread that has a network namespace. A thread-group leader that has exited shows no net directory
 // (fs/proc/proc_net.c, get_proc_task_net).
 func (p *Process) findThread() error {
 	err := p.useThread(".")
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	task, openErr := p.openOS("task")
+	task, openErr := p.openOSFile("task")
 	if openErr != nil {
 		return openErr
 	}
@@ -72,10 +72,10 @@ func (p *Process) useThread(thread string) error {
 // OpenNetNS opens the network namespace for setns(2). It requires CAP_SYS_PTRACE if the process belongs to another
 // user or has more capabilities than Outpost.
 func (p *Process) OpenNetNS() (*os.File, error) {
-	return p.openOS(filepath.Join(p.thread, "ns", "net"))
+	return p.openOSFile(filepath.Join(p.thread, "ns", "net"))
 }
 
-// Addresses returns the addresses of the network namespace, except loopback and link-local ones.
+// Addresses returns the addresses of the network namespace: all except loopback and IPv6 link-local ones.
 func (p *Process) Addresses() ([]procnet.Address, error) {
 	var files []io.Reader
 	for _, name := range []string{"fib_trie", "route", "if_inet6"} {
@@ -97,8 +97,8 @@ func (p *Process) open(name string) (*file, error) { return openAt(p.directory, 
 
 func (p *Process) read(name string) (string, error) { return readAt(p.directory, name) }
 
-// openOS opens a directory or a namespace, which read(2) cannot read.
-func (p *Process) openOS(name string) (*os.File, error) {
+// openOSFile opens a directory or a namespace, which read(2) cannot read.
+func (p *Process) openOSFile(name string) (*os.File, error) {
 	f, err := p.open(name)
 	if err != nil {
 		return nil, err

@@ -32,13 +32,14 @@ func (p *Process) CopyTables(decoder io.Writer) error {
 }
 
 // CountSockets returns the number of TCP sockets in the network namespace according to the kernel's counters.
-// The count is unknown if a socket is in TIME_WAIT, or if MPTCP sockets exist, which the kernel may count elsewhere.
+// The count is unknown if timewait minisockets exist (TIME_WAIT, and some in FIN_WAIT2), or if MPTCP sockets
+// over IPv6 exist, which the kernel may count elsewhere.
 func (p *Process) CountSockets() (sockets int, known bool) {
 	sockets, known = p.RecountSockets()
 	return sockets, known && p.hasNoMPTCP6()
 }
 
-// RecountSockets is CountSockets without the check for MPTCP sockets. Use it a moment after a known count.
+// RecountSockets is CountSockets without the check for MPTCP sockets over IPv6. Use it a moment after a known count.
 func (p *Process) RecountSockets() (sockets int, known bool) {
 	v4, err := p.sockstat("sockstat")
 	if err != nil || !v4.IPv4 || v4.TimeWait > 0 {
@@ -48,7 +49,7 @@ func (p *Process) RecountSockets() (sockets int, known bool) {
 	return v4.TCP + v6.TCP6, err == nil && v6.IPv6
 }
 
-// hasNoTCP6 reports whether net/tcp6 has no rows, apart from sockets in TIME_WAIT.
+// hasNoTCP6 reports whether net/tcp6 has no rows, apart from timewait minisockets.
 func (p *Process) hasNoTCP6() bool {
 	v6, err := p.sockstat("sockstat6")
 	return err == nil && v6.IPv6 && v6.TCP6 == 0 && p.hasNoMPTCP6()

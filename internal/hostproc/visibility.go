@@ -51,7 +51,7 @@ func supplementaryGroups() []int {
 	return groups
 }
 
-// mountOptions returns the super block options of the file system mounted at path, of the last one if several are.
+// mountOptions returns the superblock options of the file system mounted at path, of the last one if several are.
 // mountinfo is the text of /proc/<pid>/mountinfo (proc(5)). It escapes a blank in a path as \040:
 //
 //	21 26 0:20 / /host/proc ro,relatime - proc proc rw,gid=5,hidepid=invisible
