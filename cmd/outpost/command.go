@@ -28,7 +28,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(withDoubleDashes(root, args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := checkCommand(root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	switch {
 	case err == nil:
 		return statusOK
@@ -40,6 +43,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return statusUsage
 	}
 	return statusFailed
+}
+
+// checkCommand returns a usage error if args begin with a word that is not a command. Cobra would show the root's help if
+// --help follows such a word.
+func checkCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") || strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		return nil
+	}
+	root.InitDefaultHelpCmd()
+	if found, _, err := root.Find(args[:1]); err == nil && found != root {
+		return nil
+	}
+	return rejectUnknownCommand(root, args)
 }
 
 // withDoubleDashes returns args with -flag as --flag, a form that the standard library's flags accept. The result is not nil,

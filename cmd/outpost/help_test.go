@@ -62,9 +62,11 @@ func TestHelpOfEachCommand(t *testing.T) {
 }
 
 func TestHelpOfUnknownCommand(t *testing.T) {
-	status, stdout, stderr := runWith(t, "help", "fly")
-	if status != 2 || stdout != "" || stderr != "outpost: unknown command \"fly\"; see outpost --help\n" {
-		t.Errorf("status %d, %q, %q", status, stdout, stderr)
+	for _, args := range [][]string{{"help", "fly"}, {"fly", "--help"}, {"fly", "-h"}} {
+		status, stdout, stderr := runWith(t, args...)
+		if status != 2 || stdout != "" || stderr != "outpost: unknown command \"fly\"; see outpost --help\n" {
+			t.Errorf("%q: status %d, %q, %q", args, status, stdout, stderr)
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ type webConfigFile struct {
 	reason string     // why the last read failed
 }
 
-// maxReads bounds how often a file is read again that changes while it is being validated.
+// maxReads bounds the attempts to read a file that changes during its validation.
 const maxReads = 3
 
 // current returns the file's present content. It compares the bytes at each call, because a time of modification and a
@@ -56,8 +56,8 @@ func (f *webConfigFile) current() (*webConfig, error) {
 }
 
 func (f *webConfigFile) read() (*webConfig, error) {
-	text, err := os.ReadFile(f.path)
 	for range maxReads {
+		text, err := os.ReadFile(f.path)
 		if err != nil {
 			return nil, fmt.Errorf("read web config: %w", err)
 		}
@@ -71,12 +71,14 @@ func (f *webConfigFile) read() (*webConfig, error) {
 		if err != nil {
 			return nil, fmt.Errorf("web config %s: %w", f.path, err)
 		}
-		var again []byte
-		if again, err = os.ReadFile(f.path); err == nil && bytes.Equal(text, again) {
+		again, err := os.ReadFile(f.path)
+		if err != nil {
+			return nil, fmt.Errorf("read web config: %w", err)
+		}
+		if bytes.Equal(text, again) {
 			f.last = config
 			return config, nil
 		}
-		text = again
 	}
 	return nil, fmt.Errorf("web config %s: %w", f.path, errors.New("the file is being changed"))
 }
