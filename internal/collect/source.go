@@ -10,7 +10,7 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// source implements one Method of reading socket tables. A further source is one file and one line in allSources.
+// source implements one Method of reading socket tables. The section "Adding a source" of README.md lists the steps to add one.
 type source interface {
 	Method() Method
 	// Read returns the tables of the network namespace that all targets are in, read through any of them. The tables

@@ -51,8 +51,8 @@ func (sockdiagSource) ReadProcess(ctx context.Context, p *pass, process *hostpro
 	return tables{sockets: sockets}, err
 }
 
-// querySockets queries the listeners first, and all sockets only if the kernel counts more. A full dump walks the hash
-// table of all namespaces, which takes about 1000 times as long. The sockets are counted before and after, so that a
+// querySockets queries the listeners first. It queries all sockets unless the kernel's counters prove that there are only
+// listeners. A full dump walks the hash table of all namespaces, which takes about 1000 times as long. The sockets are counted before and after, so that a
 // listener that opens or closes meanwhile cannot hide a connection.
 func (p *pass) querySockets(ctx context.Context, process *hostproc.Process, netns *os.File) ([]socket.Socket, error) {
 	count, known := process.CountSockets()

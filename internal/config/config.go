@@ -1,6 +1,6 @@
 // Package config reads Outpost's configuration from the environment.
 //
-// To add a variable, add a field to Config and a row to the table in rules.go.
+// The section "Adding a variable" of README.md lists the steps to add one.
 package config
 
 import (

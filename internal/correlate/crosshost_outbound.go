@@ -115,8 +115,8 @@ func (c *correlator) addCandidates(i int32, holder addrHolder, via graph.Via) {
 	out.serverID, out.server, out.port, out.via = c.nodes.ambiguousNode(out.remote.Addr(), holder), netnsRef{host: unknownHost}, out.remote.Port(), via
 }
 
-// addCandidate adds the server that the remote address means in a network namespace. Of an end with an unknown direction it
-// must listen, else the end may be inbound.
+// addCandidate adds the server that the remote address means in a network namespace. If the direction is unknown, the server
+// must have a listener. Otherwise the end may be inbound.
 func (c *correlator) addCandidate(i int32, at netnsRef) {
 	out := &c.outbound[i]
 	d, listens := c.polled[at.host].Host.resolve(at.netns, out.remote)

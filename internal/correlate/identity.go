@@ -7,10 +7,13 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// duplicates returns, by target, the other target that serves the same host. Two targets serve the same host if they have a
-// container in common: cloned hosts have the same engine ID, but not the same containers. Targets that answer come before
-// stale ones, then the target with the earliest first answer. So no other machine can take over a host's place by claiming to
-// be that host.
+// duplicates maps each duplicate target to the target that Build uses in its place.
+//
+// Two targets serve the same host if their engine IDs are equal and they have a live container in common. Cloned hosts have
+// the same engine ID, but not the same containers. Without an engine ID only full container IDs count.
+//
+// Targets that respond come before stale ones, then the target with the earliest first response. A later claimant cannot
+// displace a target that responds. It can displace a stale one.
 func duplicates(polled []PolledHost) map[string]string {
 	ranked := make([]int, 0, len(polled)) // the best first
 	for i, p := range polled {

@@ -68,8 +68,8 @@ func (c *localCorrelator) addOutboundEnd(end *connEnd) {
 	c.bySource.set(key, i)
 }
 
-// resolveLocally returns the server of an outbound end if it is on this host. Of an end with an unknown direction it must
-// listen, else the end may be inbound.
+// resolveLocally returns the server of an outbound end if it is on this host. If the direction is unknown, the server must
+// have a listener. Otherwise the end may be inbound.
 func (c *localCorrelator) resolveLocally(end *connEnd) (d destination, ok bool) {
 	remote := end.remote.Addr()
 	netns, isContainer := c.netnsOf(remote, end.netns)

@@ -112,8 +112,8 @@ func (d *Daemon) run(ctx context.Context, c *collection) {
 	close(c.done)
 }
 
-// Sample takes a snapshot by the cheap methods only. A container that none of them can read has the sockets of its last
-// reading.
+// Sample takes a snapshot with the sampling collector. A container that this collector cannot read has the sockets of its
+// last reading.
 func (d *Daemon) Sample(ctx context.Context) (snapshot.Snapshot, error) {
 	select {
 	case d.collectSem <- struct{}{}:

@@ -14,8 +14,8 @@ function suggestFix({ name, reason, details }) {
   if (details?.method === "none" || details?.method === "exec") {
     return `Mount the host's /proc to see this ${/image/.test(reason) ? "image" : "container"}: -v /proc:/host/proc:ro. If it is mounted, see Outpost's log`;
   }
-  if (/owner|other/.test(reason)) return "Start Outpost with access level 3 or 4 (see its README): they show which container owns a socket";
-  return "See Outpost's log on that host";
+  if (/owner|other/.test(reason)) return "To show which container owns a socket: with cgroup v2, add --network host --cgroupns host. With cgroup v1, use access level 4 as root (--cap-add SYS_PTRACE --cap-add SYS_ADMIN), with DAC_READ_SEARCH for processes of other users";
+  return "See Outpost's log on that host: docker logs outpost";
 }
 
 const list = (items) => html("ul", {}, items.map((i) => html("li", {}, i)));

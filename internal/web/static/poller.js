@@ -15,7 +15,7 @@ export class Poller {
     document.addEventListener("visibilitychange", () => !document.hidden && this.poll());
   }
 
-  /** poll asks now and then at each interval, except while paused or while the page is hidden. */
+  /** poll sends a request immediately and after each interval, except while paused or while the page is hidden. */
   async poll() {
     clearTimeout(this.#timer);
     if (this.#inFlight || this.paused) return;
