@@ -4,8 +4,8 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// Build runs the cross-host phase on polled hosts and returns the graph of all links. Of several targets with the same host
-// only one counts; the others are reported as duplicates. names names external addresses; it may be nil.
+// Build runs the cross-host phase on polled hosts and returns the graph of all links. If several targets serve the same
+// host, one counts, and the others are reported as duplicates. names names external addresses; it may be nil.
 func Build(polled []PolledHost, names *graph.Names) graph.Graph {
 	c := newCorrelator(polled, names)
 	for i := range c.polled {

@@ -35,7 +35,7 @@ func (c *correlator) seenBy(l *link, hosts ...int32) *linkStats {
 	return &l.linkStats
 }
 
-// sourceRewritten: any connection out of a host may be masqueraded.
+// sourceRewritten returns true: any connection out of a host may be masqueraded.
 func (c *correlator) sourceRewritten(*outboundEnd) bool { return true }
 
 func (c *correlator) addHostProcessEnd(host int32, in inboundEnd) {

@@ -12,8 +12,8 @@
 // the end as pending. Then each inbound end takes the pending end that describes the same connection. A pair makes a link
 // with the evidence "both". An end without a partner makes a link with the evidence "client" or "server".
 //
-// An address means something in its scope only: loopback in one network namespace, a bridge network's address on one host,
-// an overlay network's address on all hosts of that network. If several hosts have an address and no second end
+// An address means something in its scope only. Loopback is valid in one network namespace. A bridge network's address is
+// valid on one host. An overlay network's address is valid on all hosts of that network. If several hosts have an address and no second end
 // identifies the host, the node is ambiguous.
 //
 // The package uses neither the engine nor HTTP. Equal input gives equal output, in the same order.

@@ -19,8 +19,8 @@ type goneContainer struct {
 // include/net/tcp.h), and a daemon may be polled up to a minute later.
 const addrGrace = 2 * time.Minute
 
-// carryOver adds the containers that the previous snapshot had, or that were gone shortly before it. They keep those of
-// their addresses that no other container has now.
+// carryOver adds the containers that the previous snapshot had, or that were gone shortly before it, and this one lacks.
+// They keep those of their addresses that no other container has now.
 func (h *Host) carryOver(previous *Host) {
 	if previous == nil {
 		return

@@ -8,8 +8,8 @@ import (
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
-// Host is the result of the local phase for one snapshot: the host's containers, their listeners, the links among them, and
-// the connection ends that the cross-host phase needs. It never changes, so it can be passed to Build many times.
+// Host is the result of the local phase for one snapshot. It has the host's containers, their listeners and links, and the
+// connection ends that the cross-host phase needs. It never changes, so it can be passed to Build many times.
 type Host struct {
 	id, name   string
 	readAt     time.Time
@@ -65,7 +65,8 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	return h
 }
 
-// IsSameHost reports whether other is the same host, by the ID and name of its engine.
+// IsSameHost reports whether other is the same host, by the ID and name of its engine. It compares
+// successive responses of one target; duplicates compares the hosts of different targets.
 func (h *Host) IsSameHost(other *Host) bool {
 	return other != nil && h.id == other.id && h.name == other.name
 }

@@ -153,7 +153,7 @@ func (c *localCorrelator) inboundLink(client int32, in inboundEnd, via graph.Via
 	return &c.links.at(linkKey{client, int32(in.owner), in.local.Port(), via}).linkStats
 }
 
-// sourceRewritten: on one host only docker-proxy and masquerading for published ports replace a container's source.
+// sourceRewritten reports whether the port is published: on one host only docker-proxy and masquerading for published ports replace a container's source.
 func (c *localCorrelator) sourceRewritten(out *outboundEnd) bool {
 	return out.via == graph.ViaPublished
 }

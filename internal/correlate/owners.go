@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// ownerID identifies the owner of a socket on one host: a container by its index, hostProcesses, or, from the number of
-// containers on, a set of containers that may be the owner.
+// ownerID identifies the owner of a socket on one host: a container by its index, or hostProcesses. Higher IDs identify
+// sets of containers that may be the owner.
 type ownerID int32
 
 // hostProcesses is the owner of sockets that no container holds.

@@ -75,13 +75,13 @@ func (h *Host) inferVia(in *connEnd, fromContainer bool) graph.Via {
 	return graph.ViaDirect
 }
 
-// sameNetwork reports whether an address of the network namespace to is reached from the namespace from: on a common
+// sameNetwork reports whether an address of the server's network namespace is reached from the client's: on a common
 // network, or from the host. It reports true if the networks of either are unknown.
-func (h *Host) sameNetwork(from, to int32) bool {
-	if from == hostNetns || from == to {
+func (h *Host) sameNetwork(client, server int32) bool {
+	if client == hostNetns || client == server {
 		return true
 	}
-	a, b := h.namespaces[from].networkIDs, h.namespaces[to].networkIDs
+	a, b := h.namespaces[client].networkIDs, h.namespaces[server].networkIDs
 	return len(a) == 0 || len(b) == 0 || intersect(a, b)
 }
 
@@ -109,8 +109,8 @@ func (h *Host) isLocalAddr(addr netip.Addr) bool {
 // of the host.
 func (h *Host) isExternalRouter(gateway netip.Addr) bool { return h.allAddrs && !h.addrs[gateway] }
 
-// isRoutable reports whether a container's address means something outside of its host: a global IPv6 address, or any
-// address on a network with another machine as its gateway.
+// isRoutable reports whether a container's address means something outside of its host. This holds for a global
+// IPv6 address, and for any address on a network with another machine as its gateway.
 func (h *Host) isRoutable(addr netip.Addr, gateways []netip.Addr) bool {
 	if addr.Is6() && addr.IsGlobalUnicast() && !addr.IsPrivate() {
 		return true

@@ -28,7 +28,7 @@ type linkStats struct {
 	rttSum, measuredCount    int64  // microseconds, and the number of connections in the sum
 }
 
-// addClientEnd adds a connection with what the client's kernel measured of it; nil if nothing.
+// addClientEnd adds a connection with the measurements of the client's kernel. They are nil if unknown.
 func (s *linkStats) addClientEnd(closed bool, measured *snapshotv1.TCPInfo) {
 	if measured == nil {
 		s.add(closed)
@@ -37,8 +37,8 @@ func (s *linkStats) addClientEnd(closed bool, measured *snapshotv1.TCPInfo) {
 	s.addMeasured(closed, measured.BytesSent, measured.BytesReceived, measured.RTTMicroseconds)
 }
 
-// addServerEnd adds a connection with what the server's kernel measured of it; nil if nothing. The server received what the
-// client sent.
+// addServerEnd adds a connection with the measurements of the server's kernel. They are nil if unknown. The server received
+// what the client sent.
 func (s *linkStats) addServerEnd(closed bool, measured *snapshotv1.TCPInfo) {
 	if measured == nil {
 		s.add(closed)

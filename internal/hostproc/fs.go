@@ -55,9 +55,9 @@ func OpenAt(path string) (FS, error) {
 // Path returns the mount point.
 func (f FS) Path() string { return f.path }
 
-// Process returns the container's process with the given PID. It verifies that a path in the process's cgroup file
-// contains the container's 64-digit ID: as a path component, or at its end after a hyphen, with or without .scope. The returned Process never reads
-// from another process: if the kernel reuses the PID, reads fail.
+// Process returns the container's process with the given PID. It verifies that the process's cgroup file contains the
+// container's 64-digit ID. The ID must be a path component, or end one after a hyphen. The suffix .scope may follow. The
+// returned Process never reads from another process: if the kernel reuses the PID, reads fail.
 func (f FS) Process(pid int, containerID string) (*Process, error) {
 	p, err := f.unverified(strconv.Itoa(pid))
 	if err != nil {
@@ -71,8 +71,8 @@ func (f FS) Process(pid int, containerID string) (*Process, error) {
 }
 
 // SelfContainerProcess returns the process with the given PID if it runs in Outpost's own container.
-// It is for a cgroup namespace that hides the container's ID: there every path of the container is "/",
-// and every path of another process begins with "/.." (cgroup_namespaces(7)).
+// It is for a cgroup namespace that hides the container's ID. There every path of the container is "/".
+// Every path of another process begins with "/.." (cgroup_namespaces(7)).
 // The caller must know that Outpost runs in a container.
 func (f FS) SelfContainerProcess(pid int) (*Process, error) {
 	self, err := f.Self()

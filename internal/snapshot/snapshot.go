@@ -26,7 +26,7 @@ type Snapshot struct {
 // Host is the host and its engine. Unknown fields are empty.
 type Host struct {
 	container.Host
-	// Addresses are all addresses of the host except loopback, those of bridges included, ascending. Unless AllAddresses, they
+	// Addresses are all addresses of the host except loopback and IPv6 link-local ones, ascending. Those of bridges are included. Unless AllAddresses, they
 	// are the configured ones.
 	Addresses    []netip.Addr
 	AllAddresses bool
@@ -92,7 +92,7 @@ type Listener struct {
 }
 
 // Connection is an ESTABLISHED or TIME_WAIT socket. In state CLOSE it is a connection that was established within the last
-// minute and that is no longer in the kernel's tables.
+// minute and that is no longer in the kernel's tables. CLOSE is then Outpost's own value, not the kernel's TCP_CLOSE.
 type Connection struct {
 	Local, Remote netip.AddrPort
 	// Inbound reports whether Local is an endpoint of a listener of the namespace.
@@ -108,5 +108,5 @@ type LeftOut struct {
 	Unpublished  int // listeners on a port that is not published
 	OwnerUnknown int // listeners and connections with unknown owner
 	NotItsOwn    int // sockets of others, without an owner, or closed
-	OtherState   int // neither listening nor established
+	OtherState   int // not LISTEN, ESTABLISHED or TIME_WAIT
 }

@@ -60,8 +60,8 @@ const (
 
 var errShort = errors.New("shorter than struct inet_diag_msg")
 
-// decode decodes one socket: a struct inet_diag_msg and the attributes after it. The cookie identifies the socket: no other
-// socket has the same one (net/core/sock_diag.c).
+// decode decodes one socket: a struct inet_diag_msg and the attributes after it. The cookie is unique to the socket
+// (net/core/sock_diag.c).
 func decode(data []byte) (sock socket.Socket, cookie uint64, err error) {
 	if len(data) < messageSize {
 		return socket.Socket{}, 0, fmt.Errorf("message of %d bytes: %w", len(data), errShort)

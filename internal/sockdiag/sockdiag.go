@@ -35,7 +35,8 @@ var (
 	errSequence        = errors.New("answer to another request")
 )
 
-// Conn is a netlink socket in a network namespace. It queries the TCP sockets of that namespace. It must not be used concurrently.
+// Conn is a netlink socket in a network namespace. It queries the TCP sockets of that namespace. It must not be used
+// concurrently.
 type Conn struct {
 	ctx  context.Context // a Conn lives for one reading, and ctx bounds that
 	dial func() (*netlink.Conn, error)
@@ -73,7 +74,7 @@ func (c *Conn) All(withTCPInfo bool) ([]socket.Socket, error) {
 }
 
 // wrapError wraps an error. It hides the errno behind ErrUnsupported. ENOENT here means that the kernel has no handler for
-// the protocol (net/ipv4/inet_diag.c, inet_diag_lock_handler); callers would read it as a missing file.
+// the protocol (net/ipv4/inet_diag.c, inet_diag_lock_handler). Callers would read it as a missing file.
 func wrapError(err error) error {
 	switch {
 	case err == nil:
@@ -110,8 +111,9 @@ func (c *Conn) connect() (err error) {
 	return err
 }
 
-// dumpWithRetries repeats a dump that was interrupted or overran the socket's buffer. After a failed dump it opens another netlink socket: on the
-// old one the kernel may still send the rest of the failed dump, which would be mistaken for the next.
+// dumpWithRetries repeats a dump that was interrupted or overran the socket's buffer. After a failed dump it opens another
+// netlink socket. On the old one the kernel may still send the rest of the failed dump. It would be mistaken for the
+// next dump.
 func (c *Conn) dumpWithRetries(states uint32, withTCPInfo bool) (sockets []socket.Socket, err error) {
 	for range maxAttempts {
 		if sockets, err = c.dump(states, withTCPInfo); err == nil {

@@ -28,7 +28,8 @@ type Host struct {
 	EngineVersion string       `json:"engineVersion"`
 	APIVersion    string       `json:"apiVersion"`
 	Addresses     []netip.Addr `json:"addresses"`
-	// AllAddresses reports whether Addresses are all addresses of the host except loopback, instead of configured ones.
+	// AllAddresses reports whether Addresses are all addresses of the host except loopback and IPv6 link-local
+	// ones, instead of configured ones.
 	AllAddresses bool `json:"allAddresses"`
 }
 
@@ -79,6 +80,7 @@ type Listener struct {
 }
 
 // Connection is an ESTABLISHED or TIME_WAIT socket, or, in state CLOSE, a connection established within the last minute.
+// CLOSE is Outpost's own value, not the kernel's TCP_CLOSE.
 type Connection struct {
 	Local     Endpoint `json:"local"`
 	Remote    Endpoint `json:"remote"`
