@@ -12,7 +12,7 @@ function suggestFix({ name, reason, details }) {
   if (!reason) return "";
   if (/restarting/.test(reason)) return `See why it restarts: docker logs ${name}`;
   if (details?.method === "none" || details?.method === "exec") {
-    return `Mount the host's /proc to see this ${/image/.test(reason) ? "image" : "container"}: -v /proc:/host/proc:ro. If it is mounted, see Outpost's log`;
+    return `Mount the host's /proc to see this ${/image/.test(reason) ? "image" : "container"}: -v /proc:/host/proc:ro. If it is mounted, see Outpost's log: docker logs outpost`;
   }
   if (/owner|other/.test(reason)) return "To show which container owns a socket: with cgroup v2, add --network host --cgroupns host. With cgroup v1, use access level 4 as root (--cap-add SYS_PTRACE --cap-add SYS_ADMIN), with DAC_READ_SEARCH for processes of other users";
   return "See Outpost's log on that host: docker logs outpost";
@@ -28,7 +28,7 @@ export function nodePanel(node, { links, nodes }, graph, now, on) {
   const details = node.details;
   return [
     html("h2", {}, displayName(node)),
-    node.reason && html("div", { className: "trouble" }, html("p", {}, `Partly readable: ${node.reason}.`), html("p", {}, suggestFix(node) + ".")),
+    node.reason && html("div", { className: "trouble" }, html("p", {}, `${details?.method === "none" ? "Not readable" : "Partly readable"}: ${node.reason}.`), html("p", {}, suggestFix(node) + ".")),
     node.stale && html("p", { className: "trouble" }, "Its host stopped responding; this is its last known state."),
     node.past && html("p", {}, "This container no longer exists."),
     html("p", { className: "actions" },
@@ -43,7 +43,7 @@ export function nodePanel(node, { links, nodes }, graph, now, on) {
       ["Networks", details && list(details.networks.map((n) => [n.name, n.addresses.length ? ` ${n.addresses.join(", ")}` : ""].join("")))],
       ["Listening", details && (details.listening.length ? list(details.listening.map(listener)) : details.status === "ok" ? "no ports" : "unknown")],
       ["Read with", details && `${details.method}: ${methods[details.method] || ""}`],
-      ["Not with", details && details.unused.length > 0 && list(details.unused.map((u) => `${u.method}: ${u.reason}`))],
+      ["Better methods that failed", details && details.unused.length > 0 && list(details.unused.map((u) => `${u.method}: ${u.reason}`))],
       ["One of", node.candidates && list(node.candidates.map((id) => displayName(graph.nodes.find((n) => n.id === id) || { name: id })))],
     ]),
     linkList("Called by", inbound, (l) => byID.get(l.client), now, on),

@@ -26,7 +26,7 @@ export function buildWarnings(graph, on) {
   return [
     bad.length && [`${formatNumber(bad.length)} of ${formatCount(graph.targets.length, "target")} not responding`, "targets"],
     pending.length && [`${formatCount(pending.length, "target")} not polled yet`, "targets"],
-    notes.length && [`${formatCount(notes.length, "target")} with a note`, "targets"],
+    notes.length && [`${formatCount(notes.length, "target")} to check`, "targets"],
     unread.length && [`${formatCount(unread.length, "container")} partly readable`, "unread"],
   ].filter(Boolean).map(([text, panel]) => button(text, () => on.panel(panel), { className: "warning" }));
 }
@@ -48,7 +48,7 @@ export function emptyState(graph, shown, failure, on) {
   if (graph.role === "mapper" && !graph.nodes.length && graph.targets.every((t) => t.state !== "ok")) {
     return say("No target responds", button("See why", () => on.panel("targets")));
   }
-  if (!containers.length && !graph.links.length) return say("No containers run here", "Start one and it appears here within seconds, for example:", code("docker run -d -p 8080:80 nginx"));
+  if (!containers.length && !graph.links.length) return say(graph.role === "mapper" ? "No containers run on these hosts" : "No containers run here", "Start one and it appears here within seconds, for example:", code("docker run -d -p 8080:80 nginx"));
   if (!shown.nodes.length) return say("Nothing matches these filters", `The filters hide all ${formatCount(graph.nodes.length, "node")}.`, button("Show all", on.clear));
   return null;
 }
