@@ -1,4 +1,4 @@
-// Package access decides which requests Outpost answers. It stands in front of everything that is served.
+// Package access decides which requests Outpost answers. Every request passes a Guard.
 //
 // The decision itself is the pure function authorize. The package also holds the credentials that a mapper and the
 // commands send to daemons.
@@ -9,7 +9,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Options configure a Guard. With their zero values everybody may ask, as often as they like.
+// Options configure a Guard. The zero value accepts all requests.
 type Options struct {
 	// WebConfig is the path of a file in the format of github.com/prometheus/exporter-toolkit, with TLS, client
 	// certificates, users and their passwords.

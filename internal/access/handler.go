@@ -89,7 +89,7 @@ func (g *Guard) requireKnownUser(config *webConfig, next http.Handler) http.Hand
 	})
 }
 
-// writeError answers with the JSON form that all errors of the API have.
+// writeError answers with the JSON form of the errors of package api.
 func writeError(w http.ResponseWriter, status int, reason string) {
 	body, _ := json.Marshal(map[string]string{"error": reason}) // strings can be encoded
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")

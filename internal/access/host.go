@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// checkHost rejects requests for other hosts against DNS rebinding: a web page can let its own name resolve to a
-// loopback address, and then read what is served there as if it came from the page's own server. Such a request arrives
-// on loopback, but its Host is the page's name.
+// checkHost rejects requests for other hosts, as a defence against DNS rebinding. A web page can let its own name resolve to
+// a loopback address. It then reads what is served there as if it came from the page's own server. Such a request arrives on
+// loopback, but its Host is the page's name.
 func (g *Guard) checkHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if (len(g.Hosts) > 0 || isToLoopback(r)) && !g.isOwnName(normalizeHost(r.Host)) {

@@ -42,7 +42,7 @@ func newPasswordChecker() *passwordChecker {
 	}
 }
 
-// check reports whether password is that of the user name. The error is errTooManyChecks, or that of ctx.
+// check reports whether password is that of the user name. It returns errTooManyChecks, or the error of ctx if ctx ends first.
 func (c *passwordChecker) check(ctx context.Context, users map[string]config.Secret, name, password string) (bool, error) {
 	hash, known := users[name]
 	if !known {

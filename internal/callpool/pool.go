@@ -67,7 +67,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	return nil
 }
 
-// Acquire waits for a free slot. The caller must call release once. The error is that of ctx.
+// Acquire waits for a free slot. The caller must call release once. It returns the error of ctx if ctx ends first.
 func (p *Pool) Acquire(ctx context.Context) (release func(), err error) {
 	if err := p.sem.Acquire(ctx, 1); err != nil {
 		return nil, err

@@ -52,8 +52,8 @@ func (sockdiagSource) ReadProcess(ctx context.Context, p *pass, process *hostpro
 }
 
 // querySockets queries the listeners first. It queries all sockets unless the kernel's counters prove that there are only
-// listeners. A full dump walks the hash table of all namespaces, which takes about 1000 times as long. The sockets are counted before and after, so that a
-// listener that opens or closes meanwhile cannot hide a connection.
+// listeners. A full dump walks the hash table of all namespaces, which takes about 1000 times as long. The sockets are
+// counted before and after, so that a listener that opens or closes meanwhile cannot hide a connection.
 func (p *pass) querySockets(ctx context.Context, process *hostproc.Process, netns *os.File) ([]socket.Socket, error) {
 	count, known := process.CountSockets()
 	if known && count == 0 {

@@ -16,7 +16,7 @@ import (
 type Snapshotter interface {
 	// Snapshot takes a snapshot; withTCPInfo adds what the kernel measures of connections.
 	Snapshot(ctx context.Context, withTCPInfo bool) (snapshot.Snapshot, error)
-	// Sample takes a snapshot by the cheap methods only.
+	// Sample takes a snapshot with the methods for samples.
 	Sample(ctx context.Context) (snapshot.Snapshot, error)
 }
 

@@ -29,9 +29,9 @@ type Options struct {
 }
 
 const (
-	// maxMapAge is how often the map is rebuilt at least, so that past links age.
+	// maxMapAge is the age at which an unchanged map is rebuilt, so that past links age.
 	maxMapAge = time.Minute
-	// minMapAge is how long a map is served although targets responded since it was built.
+	// minMapAge is the minimum time between two builds of the map for requests.
 	minMapAge = time.Second
 )
 
@@ -107,7 +107,7 @@ func (m *Mapper) isChanged() bool {
 	return m.changed
 }
 
-// Graph returns the map, at most minMapAge older than the latest responses. The error is that of ctx.
+// Graph returns the map, at most minMapAge older than the latest responses. It returns the error of ctx if ctx ends first.
 func (m *Mapper) Graph(ctx context.Context) (graph.Graph, error) {
 	if err := m.buildSem.Acquire(ctx, 1); err != nil {
 		return graph.Graph{}, err

@@ -19,7 +19,7 @@ const (
 	pollTimeout = 30 * time.Second
 	// maxBackoff is the maximum time between polls of a failing target, in intervals.
 	maxBackoff = 8
-	// jitter is the random part of the time between polls. It keeps targets that started together from being polled together.
+	// jitter is the random part of the time between polls. It spreads the polls of targets that started together.
 	jitter = 0.1
 	// pollSpread is the time over which the first polls are spread.
 	pollSpread = time.Second
