@@ -6,12 +6,12 @@ type demands struct {
 	certificate bool // a client certificate that an authority of the configuration has signed
 }
 
-func (d demands) isLessThan(other demands) bool {
+func (d demands) dropsAnyOf(other demands) bool {
 	return other.user && !d.user || other.certificate && !d.certificate
 }
 
-// credentials are what a request proves without its user name and password, which are slow to check.
-type credentials struct {
+// proof is what a request proves without its user name and password, which are slow to check.
+type proof struct {
 	token       bool // it has a token of the token file
 	certificate bool // its connection has a verified client certificate
 }
@@ -34,30 +34,30 @@ const (
 	allow
 	requireClientCert
 	requireToken
-	// requireKnownUser allows the request if its user name and password are right.
-	requireKnownUser
+	// checkPassword allows the request if its user name and password are right.
+	checkPassword
 )
 
 // authorize decides whether a request is answered.
 //
 // It fails closed while the web configuration is unreadable or asks for less than at startup, for example while the file
 // is being rewritten. A valid token still counts then, but never in place of a client certificate.
-func authorize(c credentials, p policy) decision {
+func authorize(given proof, p policy) decision {
 	switch {
 	case p.atStartup.certificate && !p.now.certificate:
 		return failClosed
-	case p.now.certificate && !c.certificate: // the connection is older than this demand
+	case p.now.certificate && !given.certificate: // the connection is older than this demand
 		return requireClientCert
-	case c.token:
+	case given.token:
 		return allow
 	case p.unreadable:
 		return failClosed
 	case p.tokens && !p.now.user:
 		return requireToken
-	case p.now.isLessThan(p.atStartup):
+	case p.now.dropsAnyOf(p.atStartup):
 		return failClosed
 	case p.now.user:
-		return requireKnownUser
+		return checkPassword
 	}
 	return allow
 }

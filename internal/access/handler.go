@@ -32,23 +32,23 @@ func (g *Guard) requireAuthorization(next http.Handler) http.Handler {
 		if err != nil {
 			config = &webConfig{}
 		}
-		proven := credentials{
+		given := proof{
 			token:       g.tokens != nil && g.tokens.has(presentedToken(r)),
 			certificate: r.TLS != nil && len(r.TLS.VerifiedChains) > 0,
 		}
 		for name, value := range config.HTTPConfig.Header {
 			w.Header().Set(name, value)
 		}
-		if g.limiter != nil && !proven.token && !g.limiter.Allow() {
+		if g.limiter != nil && !given.token && !g.limiter.Allow() {
 			http.Error(w, "too many requests: ask less often, or see rate_limit of the web configuration", http.StatusTooManyRequests)
 			return
 		}
 		asked := policy{atStartup: g.startup.demands, now: config.demands, unreadable: err != nil, tokens: g.tokens != nil}
-		switch outcome := authorize(proven, asked); outcome {
+		switch outcome := authorize(given, asked); outcome {
 		case allow:
 			next.ServeHTTP(w, r)
-		case requireKnownUser:
-			g.requireKnownUser(config, next).ServeHTTP(w, r)
+		case checkPassword:
+			g.checkPassword(config, next).ServeHTTP(w, r)
 		default:
 			reject(w, outcome)
 		}
@@ -68,9 +68,9 @@ func reject(w http.ResponseWriter, outcome decision) {
 	}
 }
 
-// requireKnownUser passes on requests with the name and password of a user of config. Other requests get exporter-toolkit's
+// checkPassword passes on requests with the name and password of a user of config. Other requests get exporter-toolkit's
 // plain-text response.
-func (g *Guard) requireKnownUser(config *webConfig, next http.Handler) http.Handler {
+func (g *Guard) checkPassword(config *webConfig, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, password, ok := r.BasicAuth()
 		if ok {

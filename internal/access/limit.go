@@ -52,7 +52,7 @@ func (g *Guard) rateLimit(next http.Handler) http.Handler {
 	if g.Rate == 0 {
 		return next
 	}
-	return httprate.LimitBy(g.Rate, time.Second, clientKey,
+	return httprate.LimitBy(g.Rate, time.Second, rateKey,
 		httprate.WithResponseHeaders(httprate.ResponseHeaders{RetryAfter: "Retry-After"}),
 		httprate.WithLimitHandler(func(w http.ResponseWriter, _ *http.Request) {
 			writeError(w, http.StatusTooManyRequests, "too many requests: ask less often, or see OUTPOST_RATE_LIMIT")
@@ -60,8 +60,8 @@ func (g *Guard) rateLimit(next http.Handler) http.Handler {
 	)(next)
 }
 
-// clientKey returns the client's IPv4 address or IPv6 network. Headers are ignored, because clients can forge them.
-func clientKey(r *http.Request) (string, error) {
+// rateKey returns the client's IPv4 address or IPv6 network. Headers are ignored, because clients can forge them.
+func rateKey(r *http.Request) (string, error) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	return httprate.CanonicalizeIP(host), err
 }
