@@ -9,7 +9,7 @@ import (
 // any number of hung calls costs about two timeouts.
 //
 // A slow engine must not count as hung. Even if the budget is spent, a call may take 4 times as long as the slowest
-// answer so far, but at least 1/32 and at most 1/8 of the timeout.
+// answer so far. The bounds of that are 1/32 and 1/8 of the timeout.
 type Budget struct {
 	pool    *Pool
 	timeout time.Duration // of a single call
@@ -24,8 +24,8 @@ const (
 	maxTimeouts = 2
 	// slowFactor times the slowest answer so far is a deadline that still counts as slow, not as hung.
 	slowFactor = 4
-	// minShare and maxShare bound that deadline: timeout/minShare at least, timeout/maxShare at most.
-	minShare, maxShare = 32, 8
+	// That deadline is at least timeout/floorDivisor, and at most timeout/ceilingDivisor.
+	floorDivisor, ceilingDivisor = 32, 8
 )
 
 // NewBudget returns a budget for the calls of one pass. Each call takes at most timeout.
@@ -42,7 +42,7 @@ func (b *Budget) nextTimeout() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	timeouts := time.Duration(maxTimeouts * b.pool.concurrency)
-	return max(b.timeout-b.hungTime/timeouts, b.timeout/minShare, min(slowFactor*b.slowest, b.timeout/maxShare))
+	return max(b.timeout-b.hungTime/timeouts, b.timeout/floorDivisor, min(slowFactor*b.slowest, b.timeout/ceilingDivisor))
 }
 
 func (b *Budget) record(took time.Duration, hung bool) {

@@ -17,7 +17,7 @@ func TestHungCallsShortenDeadlines(t *testing.T) {
 		{"fast answer", time.Second, false, timeout},
 		{"first timeout", timeout, true, timeout * 3 / 4},
 		{"further timeouts", 4 * timeout, true, 4 * time.Second}, // 4 times the slowest answer
-		{"slower answer", 2 * time.Second, false, timeout / maxShare},
+		{"slower answer", 2 * time.Second, false, timeout / ceilingDivisor},
 	} {
 		b.record(step.took, step.hung)
 		if got := b.nextTimeout(); got != step.want {
@@ -26,7 +26,7 @@ func TestHungCallsShortenDeadlines(t *testing.T) {
 	}
 	hung := New(t.Context(), 2).NewBudget(timeout)
 	hung.record(8*timeout, true)
-	if got := hung.nextTimeout(); got != timeout/minShare {
-		t.Errorf("without any answer: %v, want %v", got, timeout/minShare)
+	if got := hung.nextTimeout(); got != timeout/floorDivisor {
+		t.Errorf("without any answer: %v, want %v", got, timeout/floorDivisor)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// minHedge is the part of the time below which no further call starts: an answer would come too late.
-const minHedge = 8
+// No call starts beside another in the last 1/hedgeDivisor of the time: its answer would come too late.
+const hedgeDivisor = 8
 
 // Hedge makes the same call for several candidates until one succeeds, all within one deadline of the budget and in one
 // slot. It starts with the first candidate. It starts the next one when a call fails, or beside it when half of the
@@ -27,7 +27,7 @@ func Hedge[C comparable, T any](
 	defer release()
 	budget.do(func(deadline time.Time) (hung bool) {
 		h := hedge[C, T]{
-			deadline: deadline, minWait: time.Until(deadline) / minHedge, call: call, onFailure: onFailure,
+			deadline: deadline, minWait: time.Until(deadline) / hedgeDivisor, call: call, onFailure: onFailure,
 			answers: make(chan answer[C, T], len(candidates)),
 		}
 		ctx, cancel := context.WithCancel(ctx)

@@ -9,9 +9,9 @@ import (
 // ErrOutputLimit is the error of a write beyond the limit of an Output.
 var ErrOutputLimit = errors.New("output limit exceeded")
 
-// Output bounds what a command prints to all of its streams together. It passes the first keep bytes on and discards
-// the next ones up to discard bytes, so that a command with too much output can still end. A write beyond both fails
-// with ErrOutputLimit. An Output is not safe for concurrent use.
+// Output bounds what a command prints to all of its streams together. It passes the first keep bytes on, and discards
+// up to discard bytes more. So a command with too much output can still end. A write beyond both fails with
+// ErrOutputLimit. An Output is not safe for concurrent use.
 type Output struct {
 	keep, discard int
 	truncated     bool

@@ -15,7 +15,7 @@ import (
 // Pool runs calls to the engine, at most one per Key at a time.
 //
 // A call that exceeds its deadline is abandoned, not cancelled. Closing its connection ends neither the process of an
-// exec nor the engine's wait for a container's lock, so repeated calls would pile up inside the engine. No call starts
+// exec nor the engine's wait for a container's lock. Repeated calls would pile up inside the engine. So no call starts
 // while an abandoned call with the same key is still running.
 //
 // A Pool is safe for concurrent use. Close it after use.

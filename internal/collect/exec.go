@@ -122,8 +122,8 @@ func missingCommand(name string) string {
 	return name
 }
 
-// readOwners runs ownersCommand in c.
-func (r *runner) readOwners(ctx context.Context, c container.Container) (procfd.OwnedSockets, error) {
+// runOwnersCommand runs ownersCommand in c.
+func (r *runner) runOwnersCommand(ctx context.Context, c container.Container) (procfd.OwnedSockets, error) {
 	decoder := procfd.NewDecoder(c.ID)
 	status, err := r.run(ctx, c, ownersCommand, &decoder.Output, &decoder.Errors)
 	if err != nil {

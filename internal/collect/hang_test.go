@@ -51,7 +51,7 @@ func TestManyHungContainersCostTwoTimeouts(t *testing.T) {
 				c := w.collector(t, Exec)
 				began := time.Now()
 				readings := w.read(t, c)
-				bound := maxTimeouts*timeout + n/time.Duration(c.Workers)*max(slowFactor*fast, timeout/minShare)
+				bound := maxTimeouts*timeout + n/time.Duration(c.Workers)*max(slowFactor*fast, timeout/floorDivisor)
 				if took := time.Since(began); took > bound+time.Millisecond {
 					t.Errorf("the collection took %v, want at most %v", took, bound)
 				}
@@ -100,7 +100,7 @@ func TestManyHungContainersInSharedNamespaces(t *testing.T) {
 				c := w.collector(t, Exec)
 				began := time.Now()
 				w.read(t, c)
-				bound := maxTimeouts*c.Timeout + 2*pairs/time.Duration(c.Workers)*c.Timeout/minShare
+				bound := maxTimeouts*c.Timeout + 2*pairs/time.Duration(c.Workers)*c.Timeout/floorDivisor
 				if took := time.Since(began); took > bound+time.Millisecond {
 					t.Errorf("the collection took %v, want at most %v", took, bound)
 				}
@@ -139,4 +139,4 @@ func TestSlowContainersBesideHungOnesAreComplete(t *testing.T) {
 
 // The bounds of callpool.Budget: hung calls cost two timeouts, then 1/32 of the timeout or 4 times the slowest answer
 // each.
-const maxTimeouts, minShare, slowFactor = 2, 32, 4
+const maxTimeouts, floorDivisor, slowFactor = 2, 32, 4

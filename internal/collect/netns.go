@@ -93,7 +93,7 @@ func (n *netnsRead) addTarget(t *target) {
 }
 
 // classify sets Host, Shared and Published. The engine's answer about a target counts only if its owner is in this
-// network namespace, which the kernel shows if the owner's process is visible. byContainer has the visible containers;
+// network namespace. The kernel shows that if the owner's process is visible. byContainer has the visible containers;
 // allVisible means that it has all of them.
 func (n *netnsRead) classify(byContainer map[string]*netnsRead, allVisible bool) {
 	n.Shared = len(n.targets) > 1

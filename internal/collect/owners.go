@@ -37,15 +37,15 @@ func (p *pass) findOwners(ctx context.Context, t *target) (procfd.OwnedSockets, 
 	}
 	var owners procfd.OwnedSockets
 	err := p.withProcess(ctx, t, func(process *hostproc.Process) (err error) {
-		owners, err = p.ownersByKernel(ctx, process, t)
+		owners, err = p.ownersByHostProc(ctx, process, t)
 		return err
 	})
 	return owners, err
 }
 
-// ownersByKernel finds owners by the cgroup in which each socket was made, which needs no rights. If the cgroups are
+// ownersByHostProc finds owners by the cgroup in which each socket was made, which needs no rights. If the cgroups are
 // unknown, it reads the descriptors of the container's processes.
-func (p *pass) ownersByKernel(ctx context.Context, process *hostproc.Process, t *target) (procfd.OwnedSockets, error) {
+func (p *pass) ownersByHostProc(ctx context.Context, process *hostproc.Process, t *target) (procfd.OwnedSockets, error) {
 	owners, err := p.ownersByCgroup(process, t.Container, t.netns.Sockets)
 	if err != nil {
 		return p.ownersFromFDs(ctx, t)

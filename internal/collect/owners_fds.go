@@ -13,8 +13,8 @@ import (
 const (
 	// maxOwnedSockets bounds the memory for the sockets of one container.
 	maxOwnedSockets = 1 << 20
-	// maxNamedDescriptors is how many descriptors of a process are read if cgroups give the owners already.
-	maxNamedDescriptors = 256
+	// maxDescriptorsBesideCgroups is how many descriptors of a process are read if cgroups give the owners already.
+	maxDescriptorsBesideCgroups = 256
 	// descriptorsOperation is the operation in the failure cache of reading all descriptors in time.
 	descriptorsOperation = "descriptors"
 )
@@ -97,7 +97,7 @@ func (p *pass) addFDHolders(ctx context.Context, owners *procfd.OwnedSockets, t 
 		if err != nil {
 			continue
 		}
-		held, _ := process.Sockets(ctx, maxNamedDescriptors) // The sockets beside an error are valid.
+		held, _ := process.Sockets(ctx, maxDescriptorsBesideCgroups) // The sockets beside an error are valid.
 		_ = process.Close()
 		for _, inode := range held.Inodes {
 			owners.Inodes[inode] = held.Name

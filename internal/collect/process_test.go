@@ -21,7 +21,7 @@ import (
 )
 
 // The test program also stands in for the first process of a container. It joins the network namespace of the process in
-// joinVariable, if any, listens on the addresses in listenVariable, and waits for the end of its input.
+// joinVariable, if any. It listens on the addresses in listenVariable, and waits for the end of its input.
 const (
 	joinVariable   = "COLLECT_TEST_JOIN"
 	listenVariable = "COLLECT_TEST_LISTEN"

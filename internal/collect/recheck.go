@@ -19,13 +19,13 @@ func (p *pass) recheckFailures(ctx context.Context, targets []*target, last bool
 			failed = append(failed, t)
 		}
 	}
-	var stale atomic.Bool
+	var another atomic.Bool
 	inParallel(failed, func(t *target) {
 		if p.recheck(ctx, t, last) {
-			stale.Store(true)
+			another.Store(true)
 		}
 	})
-	return stale.Load()
+	return another.Load()
 }
 
 // failure returns why the reading is incomplete, if the end or restart of the container may explain it.

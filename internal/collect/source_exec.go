@@ -38,7 +38,7 @@ func (p *pass) printTables(ctx context.Context, deadline time.Time, t *target) (
 		return tables{}, err
 	}
 	return callpool.DoUntil(ctx, p.pool, deadline, execKey(t), func(ctx context.Context) (tables, error) {
-		return p.runner.readTables(ctx, t.Container)
+		return p.runner.runTablesCommand(ctx, t.Container)
 	})
 }
 
@@ -48,7 +48,7 @@ func (p *pass) ownersByExec(ctx context.Context, t *target) (procfd.OwnedSockets
 		return procfd.OwnedSockets{}, err
 	}
 	return callpool.Do(ctx, p.execs, execKey(t), func(ctx context.Context) (procfd.OwnedSockets, error) {
-		return p.runner.readOwners(ctx, t.Container)
+		return p.runner.runOwnersCommand(ctx, t.Container)
 	})
 }
 
@@ -66,8 +66,8 @@ func checkExecutable(t *target) error {
 	return nil
 }
 
-// readTables runs tablesCommand in c. The tables are partial if the error is not nil.
-func (r *runner) readTables(ctx context.Context, c container.Container) (tables, error) {
+// runTablesCommand runs tablesCommand in c. The tables are partial if the error is not nil.
+func (r *runner) runTablesCommand(ctx context.Context, c container.Container) (tables, error) {
 	decoder := r.decoders.Get().(*procnet.Decoder) //nolint:errcheck // the pool holds only decoders
 	defer r.decoders.Put(decoder)
 	decoder.Reset()
