@@ -73,7 +73,7 @@ func everything() fakeDaemon {
 		TakenAt:  time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)),
 		Duration: 1234 * time.Microsecond,
 		Containers: []snapshot.Container{{
-			ID: id("a"), Name: "/web", Image: "shop/web:1", Project: "shop", Service: "web", Network: "shop_default", Namespace: id("a"),
+			ID: id("a"), Name: "/web", Image: "shop/web:1", Project: "shop", Service: "web", NetworkMode: "shop_default", Namespace: id("a"),
 			Networks: []container.Network{{
 				ID: id("1"), Name: "shop_default",
 				Addresses: []netip.Addr{addr("192.0.2.130"), addr("2001:db8:1::2")},
@@ -95,19 +95,19 @@ func everything() fakeDaemon {
 			Listening:   []netip.AddrPort{at("192.0.2.1:65535"), at("[2001:db8::1]:1")},
 			Established: []netip.AddrPort{at("192.0.2.131:40000"), at("192.0.2.140:5432")},
 		}, {
-			ID: id("b"), Name: "/agent", Image: "agent", Network: "host", Namespace: "host", Method: collect.Procfs,
+			ID: id("b"), Name: "/agent", Image: "agent", NetworkMode: "host", Namespace: "host", Method: collect.Procfs,
 			Unused:    []collect.Skipped{{Method: collect.Sockdiag, Problem: collect.Problem{Reason: "CAP_SYS_ADMIN is missing", Detail: "EPERM"}}},
 			Problems:  []collect.Problem{{Reason: "rows cannot be decoded", Detail: "1 of 2"}, {Reason: "denied"}},
 			Listeners: []snapshot.Listener{{Local: at("0.0.0.0:9100")}},
 			Listening: []netip.AddrPort{at("0.0.0.0:9100")},
 		}, {
-			ID: id("c"), Name: "/db", Image: "db", Network: "none", Namespace: id("c"), Method: collect.Exec,
+			ID: id("c"), Name: "/db", Image: "db", NetworkMode: "none", Namespace: id("c"), Method: collect.Exec,
 			Unused: []collect.Skipped{
 				{Method: collect.Sockdiag, Problem: collect.Problem{Reason: "its process cannot be seen"}},
 				{Method: collect.Procfs, Problem: collect.Problem{Reason: "its process cannot be seen"}},
 			},
 		}, {
-			ID: id("d"), Name: "/stuck", Image: "stuck", Network: "bridge", Method: collect.None,
+			ID: id("d"), Name: "/stuck", Image: "stuck", NetworkMode: "bridge", Method: collect.None,
 			Problems: []collect.Problem{{Reason: "inspect failed"}},
 		}},
 	}}

@@ -99,7 +99,7 @@ func (c *ChangeLog) container(current snapshot.Container, logged *containerLogge
 
 // incompleteMessage keeps the original Outpost's text for unknown owners, because existing alerts may match it.
 func incompleteMessage(c snapshot.Container) string {
-	if c.OwnersUnknown {
+	if c.ProcessesUnreadable {
 		return fmt.Sprintf("Unable to obtain inodes for the container's (%s) main process. Some connections will be omitted to preserve accuracy", c.ID)
 	}
 	return "The container could not be read completely"
@@ -107,7 +107,7 @@ func incompleteMessage(c snapshot.Container) string {
 
 func (c *ChangeLog) debug(current snapshot.Container) {
 	c.log.Debug().Str("container", current.ID).Str("name", current.Name).
-		Str("network", string(current.Network)).
+		Str("network", string(current.NetworkMode)).
 		Str("method", string(current.Method)).
 		Int("sockets", current.Sockets).
 		Int("listening", len(current.Listening)).

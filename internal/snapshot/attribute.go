@@ -7,6 +7,17 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
+// Attribute returns the containers of a collection in its order, each with the sockets that it owns. A listener on the
+// unspecified address is listed at each of interfaces.
+func Attribute(result collect.Result, interfaces Interfaces) []Container {
+	sockets := attributeSockets(result.Readings)
+	containers := make([]Container, len(result.Readings))
+	for i, reading := range result.Readings {
+		containers[i] = newContainer(reading, sockets[i], interfaces)
+	}
+	return containers
+}
+
 // attributed are the sockets that attributeSockets assigns to one container.
 type attributed struct {
 	own          []socket.Socket
@@ -80,8 +91,8 @@ func isConfigured(r collect.Reading, port uint16) bool {
 
 func allOwnersKnown(r collect.Reading) bool { return r.Owners != nil && r.Owners.Denied == 0 }
 
-// ownersUnknown reports whether the container shares its namespace and none of its processes could be read.
-func ownersUnknown(r collect.Reading) bool {
+// processesUnreadable reports whether the container shares its namespace and none of its processes could be read.
+func processesUnreadable(r collect.Reading) bool {
 	return r.NetNS.Shared && (r.Owners == nil || r.Owners.Readable == 0 && r.Owners.Denied > 0)
 }
 

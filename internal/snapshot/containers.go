@@ -11,37 +11,26 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// Attribute returns the containers of a collection in its order, each with the sockets that it owns. A listener on the
-// unspecified address is listed at each of interfaces.
-func Attribute(result collect.Result, interfaces Interfaces) []Container {
-	sockets := attributeSockets(result.Readings)
-	containers := make([]Container, len(result.Readings))
-	for i, reading := range result.Readings {
-		containers[i] = newContainer(reading, sockets[i], interfaces)
-	}
-	return containers
-}
-
 func newContainer(reading collect.Reading, sockets attributed, interfaces Interfaces) Container {
 	c := Container{
-		ID:       reading.Container.ID,
-		Name:     reading.Container.Name,
-		Image:    reading.Container.Image,
-		Project:  reading.Container.Project,
-		Service:  reading.Container.Service,
-		Networks: reading.Container.Networks,
-		Method:   reading.Method,
-		Unused:   reading.Skipped,
-		Problems: reading.Problems,
-		Network:  reading.Container.NetworkMode,
-		Sockets:  len(sockets.own),
-		LeftOut:  LeftOut{OwnerUnknown: sockets.ownerUnknown},
+		ID:          reading.Container.ID,
+		Name:        reading.Container.Name,
+		Image:       reading.Container.Image,
+		Project:     reading.Container.Project,
+		Service:     reading.Container.Service,
+		Networks:    reading.Container.Networks,
+		Method:      reading.Method,
+		Unused:      reading.Skipped,
+		Problems:    reading.Problems,
+		NetworkMode: reading.Container.NetworkMode,
+		Sockets:     len(sockets.own),
+		LeftOut:     LeftOut{OwnerUnknown: sockets.ownerUnknown},
 	}
 	if reading.NetNS == nil {
 		return c
 	}
 	c.Namespace = reading.NetNS.ID
-	c.OwnersUnknown = reading.NetNS.Host && ownersUnknown(reading)
+	c.ProcessesUnreadable = reading.NetNS.Host && processesUnreadable(reading)
 	c.LeftOut.NotItsOwn = len(reading.NetNS.Sockets) - len(sockets.own) - sockets.ownerUnknown
 	published := publishedByPort(reading.NetNS.Published)
 	for _, s := range sockets.own {

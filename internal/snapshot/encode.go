@@ -37,7 +37,7 @@ func (s Snapshot) ToConnections() []snapshotv1.ContainerConnections {
 func toContainer(c Container) snapshotv1.Container {
 	return snapshotv1.Container{
 		ID: c.ID, Name: c.Name, Image: c.Image, Project: c.Project, Service: c.Service,
-		NetworkMode: string(c.Network),
+		NetworkMode: string(c.NetworkMode),
 		Namespace:   c.Namespace,
 		Networks:    convert(c.Networks, toNetwork),
 		Method:      c.Method,

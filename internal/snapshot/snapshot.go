@@ -52,10 +52,10 @@ type Container struct {
 	Established []netip.AddrPort
 	// Problems say why something is missing.
 	Problems []collect.Problem
-	// OwnersUnknown reports whether it shares the host's network namespace and none of its processes could be read.
-	OwnersUnknown bool
-	// Network is its network mode.
-	Network container.NetworkMode
+	// ProcessesUnreadable reports whether it shares the host's network namespace and none of its processes could be read.
+	ProcessesUnreadable bool
+	// NetworkMode is as the engine reports it.
+	NetworkMode container.NetworkMode
 	// Sockets is the number of sockets, in any state, that the container owns.
 	Sockets int
 	// LeftOut counts the sockets of its namespace that are not among its endpoints.

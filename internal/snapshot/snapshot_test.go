@@ -272,8 +272,8 @@ func TestSharedNamespace(t *testing.T) {
 				if sum := got.Sockets + got.LeftOut.OwnerUnknown + got.LeftOut.NotItsOwn; sum != len(all) {
 					t.Errorf("%d: %d sockets counted, want %d", i, sum, len(all))
 				}
-				if got.OwnersUnknown != (test.namespace.Host && want.owners == nil) {
-					t.Errorf("%d: OwnersUnknown = %v", i, got.OwnersUnknown)
+				if got.ProcessesUnreadable != (test.namespace.Host && want.owners == nil) {
+					t.Errorf("%d: ProcessesUnreadable = %v", i, got.ProcessesUnreadable)
 				}
 			}
 		})
@@ -285,7 +285,7 @@ func TestSandboxInHostModeOwnsAllSockets(t *testing.T) {
 	got := Attribute(collect.Result{Readings: []collect.Reading{{
 		NetNS: &collect.NetNS{Host: true, Sockets: []socket.Socket{listen("0.0.0.0:80", 0), established("10.0.0.1:80", "10.0.0.9:5000", 0)}},
 	}}}, Interfaces{Addresses: addrs("10.0.0.1")})[0]
-	if !slices.Equal(texts(got.Listening), []string{"10.0.0.1:80"}) || !slices.Equal(texts(got.Established), []string{"10.0.0.9:5000"}) || got.OwnersUnknown {
+	if !slices.Equal(texts(got.Listening), []string{"10.0.0.1:80"}) || !slices.Equal(texts(got.Established), []string{"10.0.0.9:5000"}) || got.ProcessesUnreadable {
 		t.Errorf("%+v", got)
 	}
 }
