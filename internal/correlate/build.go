@@ -7,7 +7,7 @@ import (
 // Build runs the cross-host phase on polled hosts and returns the graph of all links. If several targets serve the same
 // host, one counts, and the others are reported as duplicates. names names external addresses; it may be nil.
 func Build(polled []PolledHost, names *graph.Names) graph.Graph {
-	c := newCorrelator(polled, names)
+	c := newCrossHostCorrelator(polled, names)
 	for i := range c.polled {
 		c.addLocalLinks(toIndex(i))
 	}
@@ -19,8 +19,8 @@ func Build(polled []PolledHost, names *graph.Names) graph.Graph {
 	return g
 }
 
-// correlator is the cross-host phase. Hosts and nodes are known by their indexes.
-type correlator struct {
+// crossHostCorrelator is the cross-host phase. Hosts and nodes are known by their indexes.
+type crossHostCorrelator struct {
 	matcher
 	polled       []PolledHost // with a host, each host once
 	nodes        nodeTable
@@ -35,8 +35,8 @@ type correlator struct {
 	networkIndex map[string]int32 // by ID, of the networks in byNetwork
 }
 
-func newCorrelator(polled []PolledHost, names *graph.Names) *correlator {
-	c := &correlator{duplicates: duplicates(polled)}
+func newCrossHostCorrelator(polled []PolledHost, names *graph.Names) *crossHostCorrelator {
+	c := &crossHostCorrelator{duplicates: duplicates(polled)}
 	for _, p := range polled {
 		if p.Host != nil && c.duplicates[p.Target] == "" {
 			c.polled = append(c.polled, p)
@@ -53,7 +53,7 @@ func newCorrelator(polled []PolledHost, names *graph.Names) *correlator {
 }
 
 // prepare allocates tables in their final size: growing them bit by bit costs several times as much.
-func (c *correlator) prepare(names *graph.Names) {
+func (c *crossHostCorrelator) prepare(names *graph.Names) {
 	containers, local, outbound, inbound := 0, 0, 0, 0
 	for _, p := range c.polled {
 		h := p.Host
@@ -74,7 +74,7 @@ func (c *correlator) prepare(names *graph.Names) {
 }
 
 // addLocalLinks adds the links of a host's local phase.
-func (c *correlator) addLocalLinks(host int32) {
+func (c *crossHostCorrelator) addLocalLinks(host int32) {
 	p := c.polled[host]
 	for _, l := range p.Host.localLinks {
 		l.client = c.nodes.ownerNode(host, ownerID(l.client))

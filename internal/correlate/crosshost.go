@@ -3,7 +3,7 @@ package correlate
 import "github.com/PabloL007/outpost/internal/graph"
 
 // pairLink returns the link of a pair. If the server was unknown, the inbound end decides the way.
-func (c *correlator) pairLink(out *outboundEnd, in inboundEnd) *linkStats {
+func (c *crossHostCorrelator) pairLink(out *outboundEnd, in inboundEnd) *linkStats {
 	via := out.via
 	if out.server.host == unknownHost {
 		via = c.polled[in.host].Host.inferVia(in.connEnd, via == graph.ViaDirect)
@@ -13,7 +13,7 @@ func (c *correlator) pairLink(out *outboundEnd, in inboundEnd) *linkStats {
 }
 
 // outboundLink returns the link of an unmatched outbound end. An end with an unknown direction needs a known server.
-func (c *correlator) outboundLink(out *outboundEnd) *linkStats {
+func (c *crossHostCorrelator) outboundLink(out *outboundEnd) *linkStats {
 	if out.directionUnknown && !out.resolved {
 		c.unattributed[out.host]++
 		return nil
@@ -22,13 +22,13 @@ func (c *correlator) outboundLink(out *outboundEnd) *linkStats {
 	return c.seenBy(l, out.host)
 }
 
-func (c *correlator) inboundLink(client int32, in inboundEnd, via graph.Via) *linkStats {
+func (c *crossHostCorrelator) inboundLink(client int32, in inboundEnd, via graph.Via) *linkStats {
 	l := c.links.at(linkKey{client, c.nodes.ownerNode(in.host, in.owner), in.local.Port(), via})
 	return c.seenBy(l, in.host)
 }
 
 // seenBy updates when a link was seen last: when the hosts answered.
-func (c *correlator) seenBy(l *link, hosts ...int32) *linkStats {
+func (c *crossHostCorrelator) seenBy(l *link, hosts ...int32) *linkStats {
 	for _, host := range hosts {
 		l.lastSeen = max(l.lastSeen, c.polled[host].LastAnswer.UnixNano())
 	}
@@ -36,8 +36,8 @@ func (c *correlator) seenBy(l *link, hosts ...int32) *linkStats {
 }
 
 // sourceRewritten returns true: any connection out of a host may be masqueraded.
-func (c *correlator) sourceRewritten(*outboundEnd) bool { return true }
+func (c *crossHostCorrelator) sourceRewritten(*outboundEnd) bool { return true }
 
-func (c *correlator) addHostProcessEnd(host int32, in inboundEnd) {
+func (c *crossHostCorrelator) addHostProcessEnd(host int32, in inboundEnd) {
 	c.addServerOnly(c.nodes.ownerNode(host, hostProcesses), in, c.polled[in.host].Host.inferVia(in.connEnd, false))
 }

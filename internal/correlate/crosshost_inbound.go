@@ -1,7 +1,7 @@
 package correlate
 
 // addInboundEnds adds the ends that the local phases left.
-func (c *correlator) addInboundEnds() {
+func (c *crossHostCorrelator) addInboundEnds() {
 	for i, p := range c.polled {
 		for j := range p.Host.unmatchedInbound {
 			c.addInboundEnd(inboundEnd{&p.Host.unmatchedInbound[j], toIndex(i)})
@@ -10,7 +10,7 @@ func (c *correlator) addInboundEnds() {
 }
 
 // addInboundEnd pairs an inbound end, or else finds its client by the source address. The narrowest scope comes first.
-func (c *correlator) addInboundEnd(in inboundEnd) {
+func (c *crossHostCorrelator) addInboundEnd(in inboundEnd) {
 	source := in.remote.Addr()
 	if c.addrs.containers[source] && (c.matchInbound(c.bySource(), keyBySource(in.remote, in.host, in.netnsRef(), in.local.Port()), in) || c.matchOnNetworks(in)) {
 		return
@@ -41,7 +41,7 @@ func (c *correlator) addInboundEnd(in inboundEnd) {
 
 // matchOnNetworks pairs an inbound end with an outbound end that has the same source on a network of the server. The client
 // dialled an address of no container.
-func (c *correlator) matchOnNetworks(in inboundEnd) bool {
+func (c *crossHostCorrelator) matchOnNetworks(in inboundEnd) bool {
 	if len(c.networkIndex) == 0 {
 		return false
 	}
@@ -56,7 +56,7 @@ func (c *correlator) matchOnNetworks(in inboundEnd) bool {
 // addFromHost finds the client of an inbound end with a host's address as its source. Masquerading puts the host's address
 // in the place of a container's. If several hosts have the address, a pending outbound end identifies the
 // client's host.
-func (c *correlator) addFromHost(holder addrHolder, in inboundEnd) {
+func (c *crossHostCorrelator) addFromHost(holder addrHolder, in inboundEnd) {
 	for _, at := range append([]netnsRef{holder.netnsRef}, holder.others...) {
 		if c.matchInbound(c.byHost(), keyByHost(in.remote, at.host, in.netnsRef(), in.local.Port()), in) {
 			return

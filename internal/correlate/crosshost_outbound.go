@@ -16,7 +16,7 @@ type candidate struct {
 
 // preparePending prepares the tables of pending ends. bySource and byHost are built when an inbound end first needs them,
 // since few inputs need both.
-func (c *correlator) preparePending(outbound int) {
+func (c *crossHostCorrelator) preparePending(outbound int) {
 	c.candidates = make([]candidate, 0, outbound)
 	c.bySource = sync.OnceValue(func() pending { return c.pendingCandidates(keyBySource) })
 	c.byHost = sync.OnceValue(func() pending { return c.pendingCandidates(keyByHost) })
@@ -25,7 +25,7 @@ func (c *correlator) preparePending(outbound int) {
 }
 
 // pendingCandidates returns the candidates by a key of the outbound end.
-func (c *correlator) pendingCandidates(key func(source netip.AddrPort, host int32, server netnsRef, port uint16) connKey) pending {
+func (c *crossHostCorrelator) pendingCandidates(key func(source netip.AddrPort, host int32, server netnsRef, port uint16) connKey) pending {
 	p := newPendingQueues(len(c.candidates))
 	for _, candidate := range c.candidates {
 		out := &c.outbound[candidate.outbound]
@@ -51,7 +51,7 @@ func networkKey(source netip.AddrPort, network int32, port uint16) connKey {
 }
 
 // internNetwork returns the index of a network.
-func (c *correlator) internNetwork(id string) int32 {
+func (c *crossHostCorrelator) internNetwork(id string) int32 {
 	network, ok := c.networkIndex[id]
 	if !ok {
 		network = toIndex(len(c.networkIndex))
@@ -61,7 +61,7 @@ func (c *correlator) internNetwork(id string) int32 {
 }
 
 // addOutboundEnds adds the ends that the local phases left.
-func (c *correlator) addOutboundEnds() {
+func (c *crossHostCorrelator) addOutboundEnds() {
 	for i, p := range c.polled {
 		for j := range p.Host.unmatchedOutbound {
 			end := &p.Host.unmatchedOutbound[j]
@@ -73,7 +73,7 @@ func (c *correlator) addOutboundEnds() {
 }
 
 // resolveOutbound finds the server of an outbound end by its remote address. The narrowest scope comes first.
-func (c *correlator) resolveOutbound(i int32) {
+func (c *crossHostCorrelator) resolveOutbound(i int32) {
 	out := &c.outbound[i]
 	addr, client := out.remote.Addr(), netnsRef{out.host, out.netns}
 	if at, ok := c.onNetworksOf(client, addr); ok {
@@ -103,7 +103,7 @@ func (c *correlator) resolveOutbound(i int32) {
 
 // addCandidates adds the owners of an address as candidates. With several the server is ambiguous until an inbound end
 // identifies it.
-func (c *correlator) addCandidates(i int32, holder addrHolder, via graph.Via) {
+func (c *crossHostCorrelator) addCandidates(i int32, holder addrHolder, via graph.Via) {
 	c.addCandidate(i, holder.netnsRef)
 	if len(holder.others) == 0 {
 		return
@@ -117,7 +117,7 @@ func (c *correlator) addCandidates(i int32, holder addrHolder, via graph.Via) {
 
 // addCandidate adds the server that the remote address means in a network namespace. If the direction is unknown, the server
 // must have a listener. Otherwise the end may be inbound.
-func (c *correlator) addCandidate(i int32, at netnsRef) {
+func (c *crossHostCorrelator) addCandidate(i int32, at netnsRef) {
 	out := &c.outbound[i]
 	d, listens := c.polled[at.host].Host.resolve(at.netns, out.remote)
 	if out.directionUnknown && !listens {
@@ -130,12 +130,12 @@ func (c *correlator) addCandidate(i int32, at netnsRef) {
 }
 
 // networksOf returns the IDs of the networks of a network namespace.
-func (c *correlator) networksOf(at netnsRef) []string {
+func (c *crossHostCorrelator) networksOf(at netnsRef) []string {
 	return c.polled[at.host].Host.namespaces[at.netns].networkIDs
 }
 
 // onNetworksOf returns the network namespace with an address on a network of from, on any host.
-func (c *correlator) onNetworksOf(from netnsRef, addr netip.Addr) (netnsRef, bool) {
+func (c *crossHostCorrelator) onNetworksOf(from netnsRef, addr netip.Addr) (netnsRef, bool) {
 	for _, network := range c.networksOf(from) {
 		if at, ok := c.addrs.networks[networkAddr{network, addr}]; ok {
 			return at, true
@@ -145,7 +145,7 @@ func (c *correlator) onNetworksOf(from netnsRef, addr netip.Addr) (netnsRef, boo
 }
 
 // networkWith returns the network on which a network namespace has an address.
-func (c *correlator) networkWith(at netnsRef, addr netip.Addr) (network string, ok bool) {
+func (c *crossHostCorrelator) networkWith(at netnsRef, addr netip.Addr) (network string, ok bool) {
 	for _, network := range c.networksOf(at) {
 		if owner, ok := c.addrs.networks[networkAddr{network, addr}]; ok && owner == at {
 			return network, true

@@ -20,8 +20,8 @@ type hostSpec struct {
 	containers []containerSpec
 }
 
-// containerSpec describes a container. A network is "id address gateway", a listener is "address:port" and the host's
-// bindings, and a connection is "in|out local remote" and "TIME_WAIT" if it is closed.
+// containerSpec describes a container. A network is "id address gateway". A listener is "address:port" and the host's
+// bindings. A connection is "in|out local remote", followed by "TIME_WAIT" if it is closed.
 type containerSpec struct {
 	name        string
 	networkMode string

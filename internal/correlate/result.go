@@ -10,7 +10,7 @@ import (
 )
 
 // graph returns the nodes and links, in the order of the document. Gone containers without links are left out.
-func (c *correlator) graph() graph.Graph {
+func (c *crossHostCorrelator) graph() graph.Graph {
 	nodes := c.nodes.nodes
 	order := make([]int32, len(nodes))
 	for i := range order {
@@ -33,7 +33,7 @@ func (c *correlator) graph() graph.Graph {
 }
 
 // linkedNodes reports for each node whether it has links.
-func (c *correlator) linkedNodes() []bool {
+func (c *crossHostCorrelator) linkedNodes() []bool {
 	linked := make([]bool, len(c.nodes.nodes))
 	for i := range c.links.links {
 		l := &c.links.links[i]
@@ -44,7 +44,7 @@ func (c *correlator) linkedNodes() []bool {
 
 // sortLinks returns the indexes of the links by client, server, port and via. rank orders the nodes. The links of each
 // client are counted first and sorted separately: sorting all links at once takes several times as long.
-func (c *correlator) sortLinks(rank []int32) []int32 {
+func (c *crossHostCorrelator) sortLinks(rank []int32) []int32 {
 	links := c.links.links
 	next := make([]int32, len(rank)+1) // where the next link of each client goes
 	for i := range links {
@@ -93,7 +93,7 @@ func (s *linkStats) evidence() graph.Evidence {
 }
 
 // targets returns the states of all targets, ascending by name. A daemon's own host is no target.
-func (c *correlator) targets(polled []PolledHost) []graph.Target {
+func (c *crossHostCorrelator) targets(polled []PolledHost) []graph.Target {
 	targets := []graph.Target{}
 	host := 0 // the index of the next host in c.polled
 	for _, p := range polled {
