@@ -66,28 +66,22 @@ func (c *client) fetch(ctx context.Context, from address, previous pollResult) (
 }
 
 // get makes one request. It sends the ETag of previous if that has the same format.
-func (c *client) get(ctx context.Context, url, format string, previous pollResult) (result pollResult, err error) {
-	var remote net.Addr
+func (c *client) get(ctx context.Context, url, format string, previous pollResult) (pollResult, error) {
+	etag := ""
+	if previous.format == format {
+		etag = previous.etag
+	}
 	started := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { remote = info.Conn.RemoteAddr() },
-	}), http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return pollResult{}, err
-	}
-	if previous.format == format && previous.etag != "" {
-		request.Header.Set("If-None-Match", previous.etag)
-	}
-	response, err := c.http.Do(request)
+	response, from, err := c.send(ctx, url, etag)
 	if err != nil {
 		return pollResult{}, explain(ctx, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	body := c.bodies.reader(ctx, cancel, response.Body)
 	defer body.release()
-	if response.StatusCode == http.StatusNotModified && request.Header.Get("If-None-Match") != "" {
+	if response.StatusCode == http.StatusNotModified && etag != "" {
 		previous.unchanged = true
 		return previous, nil
 	}
@@ -98,11 +92,26 @@ func (c *client) get(ctx context.Context, url, format string, previous pollResul
 	if err != nil {
 		return pollResult{}, explain(ctx, err)
 	}
-	result = pollResult{snapshot: document, from: toAddr(remote), etag: response.Header.Get("ETag"), format: format}
+	result := pollResult{snapshot: document, from: from, etag: response.Header.Get("ETag"), format: format}
 	if format == formatSnapshot {
 		result.warning = skewWarning(document.TakenAt, started, time.Now())
 	}
 	return result, nil
+}
+
+// send sends a request, and returns the response and the address that it came from. An empty etag asks for any response.
+func (c *client) send(ctx context.Context, url, etag string) (response *http.Response, from netip.Addr, err error) {
+	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) { from = toAddr(info.Conn.RemoteAddr()) },
+	}), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, from, err
+	}
+	if etag != "" {
+		request.Header.Set("If-None-Match", etag)
+	}
+	response, err = c.http.Do(request)
+	return response, from, err
 }
 
 // checkResponse returns an error unless the response is 200 with JSON.

@@ -26,7 +26,7 @@ type polledTarget struct {
 	cancel        context.CancelFunc
 }
 
-// updateTargets resolves the targets and starts to poll new ones.
+// updateTargets resolves the targets, starts to poll new ones, and stops polling those that are gone.
 func (m *Mapper) updateTargets(ctx context.Context, polls *sync.WaitGroup) {
 	resolved, unresolved := m.resolve(ctx)
 	if ctx.Err() != nil {
@@ -34,13 +34,7 @@ func (m *Mapper) updateTargets(ctx context.Context, polls *sync.WaitGroup) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for text, reason := range unresolved {
-		if !sameReason(m.unresolved[text], reason) {
-			m.log.Warn().Str("target", text).Str("reason", reason).Msg("Cannot resolve a target")
-		}
-	}
-	m.changed = m.changed || !maps.EqualFunc(m.unresolved, unresolved, sameReason)
-	m.unresolved = unresolved
+	m.setUnresolved(unresolved)
 	for name, t := range m.targets {
 		if _, ok := resolved[name]; !ok && !t.removed {
 			t.removed, t.reason = true, "no longer a target"
@@ -48,22 +42,37 @@ func (m *Mapper) updateTargets(ctx context.Context, polls *sync.WaitGroup) {
 		}
 	}
 	for name, a := range resolved {
-		t := m.targets[name]
-		if t != nil && !t.removed {
-			if t.address == a {
-				continue
-			}
-			t.cancel() // the password or the server name changed
+		if t := m.targets[name]; t == nil || t.removed || t.address != a {
+			m.startPolling(ctx, polls, a)
 		}
-		if t == nil {
-			t = &polledTarget{}
-			m.targets[name] = t
-		}
-		polling, cancel := context.WithCancel(ctx)
-		t.address, t.cancel, t.removed, t.reason = a, cancel, false, ""
-		m.changed = true
-		polls.Go(func() { m.poll(polling, t, a) })
 	}
+}
+
+// setUnresolved logs the targets that cannot be resolved for a new reason.
+func (m *Mapper) setUnresolved(unresolved map[string]string) {
+	for text, reason := range unresolved {
+		if !sameReason(m.unresolved[text], reason) {
+			m.log.Warn().Str("target", text).Str("reason", reason).Msg("Cannot resolve a target")
+		}
+	}
+	m.changed = m.changed || !maps.EqualFunc(m.unresolved, unresolved, sameReason)
+	m.unresolved = unresolved
+}
+
+// startPolling polls the daemon at a. It ends an earlier poller of the same target: its password or its server name differs.
+func (m *Mapper) startPolling(ctx context.Context, polls *sync.WaitGroup, a address) {
+	t := m.targets[a.name]
+	switch {
+	case t == nil:
+		t = &polledTarget{}
+		m.targets[a.name] = t
+	case !t.removed:
+		t.cancel()
+	}
+	polling, cancel := context.WithCancel(ctx)
+	t.address, t.cancel, t.removed, t.reason = a, cancel, false, ""
+	m.changed = true
+	polls.Go(func() { m.poll(polling, t, a) })
 }
 
 // resolve returns the daemons of all targets by name, at most maxTargets, and the reasons of the targets that cannot be resolved.
@@ -75,7 +84,7 @@ func (m *Mapper) resolve(ctx context.Context) (resolved map[string]address, unre
 	}
 	slices.SortFunc(addresses, func(a, b address) int { return strings.Compare(a.name, b.name) })
 	for _, a := range addresses {
-		if _, duplicate := resolved[a.name]; !duplicate && len(resolved) == maxTargets {
+		if _, known := resolved[a.name]; !known && len(resolved) == maxTargets {
 			unresolved[a.name] = fmt.Sprintf("more than %d targets", maxTargets)
 			break
 		}

@@ -30,8 +30,10 @@ type address struct {
 	serverName string // that the certificate must have; empty for the host of url
 }
 
-// ParseTargets parses targets of these forms: host, host:port, http://… or https://…; dns:NAME:PORT or dns:https://NAME:PORT for
-// every address of a DNS name; file:PATH for a file with one target in each line.
+// ParseTargets parses targets of these forms:
+//   - host, host:port, http://… or https://… for one daemon
+//   - dns:NAME:PORT or dns:https://NAME:PORT for a daemon at each address of a DNS name
+//   - file:PATH for a file with one target in each line
 func ParseTargets(texts []string) ([]Target, error) {
 	targets := make([]Target, 0, len(texts))
 	for _, text := range texts {
