@@ -135,7 +135,7 @@ func examineContainers(document snapshotv1.Snapshot, row printRow) error {
 	row("containers", "%d of %d are read completely", complete, len(document.Containers))
 	for _, c := range document.Containers {
 		if c.Status != snapshotv1.StatusOK {
-			row("", "%s is %s: %s", strings.TrimPrefix(c.Name, "/"), c.Status, c.Reason)
+			row("", "%s (%s): %s", strings.TrimPrefix(c.Name, "/"), c.Status, c.Reason)
 		}
 	}
 	if complete < len(document.Containers) {

@@ -75,7 +75,7 @@ If nothing listens there, Outpost reads this host itself.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.forms > 1 {
-				return wrongUse(cmd, errors.New("more than one form"))
+				return wrongUse(cmd, errors.New("more than one output format: choose one of them"))
 			}
 			c, err := readConfig()
 			if err != nil {
@@ -158,7 +158,7 @@ func printLinks(stdout io.Writer, g graph.Graph) error {
 	}
 	for _, t := range g.Targets {
 		if t.State != graph.StateOK || t.Reason != "" {
-			_, _ = fmt.Fprintf(&text, "%s is %s: %s\n", printable(t.Target), t.State, printable(t.Reason))
+			_, _ = fmt.Fprintf(&text, "%s (%s): %s\n", printable(t.Target), t.State, printable(t.Reason))
 		}
 	}
 	for _, n := range g.Nodes {

@@ -44,7 +44,7 @@ func TestLinksPrintsATable(t *testing.T) {
 a/web               b/e?[31mvil  5432  published  both     2 and 1 closed
 external 192.0.2.1  a/web         80    published  server   0 and 3 closed
 host a              a/web         80    direct     client   last 2026-01-02T03:04:05Z
-c:9057 is failed: nothing listens there
+c:9057 (failed): nothing listens there
 b/e?[31mvil is incomplete: no? cat
 `
 	if status != 0 || *query != "/v1/graph?container=web&depth=2" {
@@ -73,7 +73,7 @@ func TestLinksWrongUse(t *testing.T) {
 		status int
 		says   string
 	}{
-		{[]string{"--dot", "--csv"}, 2, "more than one form"},
+		{[]string{"--dot", "--csv"}, 2, "more than one output format"},
 		{[]string{"web"}, 2, `unexpected argument "web"`},
 		{[]string{"--group", "planet"}, 2, "want container, service, project, host or image"},
 		{[]string{"--depth", "0"}, 2, "want a whole number from 1 to 100"},

@@ -101,7 +101,7 @@ func printContainers(stdout io.Writer, document snapshotv1.Snapshot) error {
 	_ = w.Flush() // a strings.Builder cannot fail
 	for _, c := range document.Containers {
 		if c.Reason != "" {
-			_, _ = fmt.Fprintf(&text, "%s is %s: %s\n", printable(c.Name), c.Status, printable(c.Reason))
+			_, _ = fmt.Fprintf(&text, "%s (%s): %s\n", printable(c.Name), c.Status, printable(c.Reason))
 		}
 	}
 	for line := range strings.Lines(text.String()) {

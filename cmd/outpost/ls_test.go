@@ -41,7 +41,7 @@ func TestLsPrintsATable(t *testing.T) {
 web        [::]:80       0.0.0.0:8080 [::]:8080  1   1    sockdiag
            127.0.0.1:81
 e?[31mvil  -                                     0   0    none (failed)
-/e?[31mvil is failed: no? cat
+/e?[31mvil (failed): no? cat
 `
 	if diff := cmp.Diff(want, stdout); diff != "" || status != 0 {
 		t.Errorf("status %d, %s (-want +got):\n%s", status, stderr, diff)

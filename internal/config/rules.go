@@ -26,7 +26,7 @@ func (r rule) wrong(value string) error {
 const (
 	week    = 7 * 24 * time.Hour
 	million = 1_000_000
-	oneFile = "the path of a file that is there"
+	oneFile = "the path of a file that exists"
 )
 
 // rules returns one rule for each variable; they store the values in c. The order is that of Config's fields.
