@@ -60,8 +60,8 @@ class OccupancyGrid {
 const labelPositions = [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82];
 
 /**
- * placeLabels sets the label place `at` of each line, which has a curve and a labelWidth: a point of the curve where the label
- * overlaps neither an obstacle nor another label. Without such a point `at` is undefined, and the label shows on hover.
+ * placeLabels sets the label place `at` of each line, which has a curve and a labelWidth. The place is a point of the curve where the
+ * label overlaps neither an obstacle nor another label. Without such a point `at` is undefined, and the label shows on hover.
  */
 export function placeLabels(lines, obstacles) {
   const taken = new OccupancyGrid();

@@ -1,7 +1,7 @@
 // HTML elements. Foreign text becomes text nodes, never markup.
 //
-// Why no library patches the DOM: morphdom appends keyed children again after a new sibling, which takes the focus and the text
-// selection from them, and it needs keys that are unique in the whole tree. lit-html patches only what its own templates
+// Why no library patches the DOM: morphdom appends keyed children again after a new sibling. That takes the focus and the text
+// selection from them. It also needs keys that are unique in the whole tree. lit-html patches only what its own templates
 // rendered.
 
 /** html returns an element with properties and children; strings become text nodes. */

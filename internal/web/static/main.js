@@ -20,7 +20,7 @@ let shown = { nodes: [], links: [], hidden: {}, groupByNode: new Map(), level: v
 let scene = { nodes: [], lines: [], boxes: [], badges: [], byID: new Map() };
 let drawnOnce = false, outdated = false;
 
-const on = { select, open, close, clear, jump, neighbours, panel, point, moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
+const on = { select, open, close, clear, jump, neighbours, panel: showPanel, point, moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
 const map = new MapDrawing($("map"), on);
 const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), sort: on.sort });
 const base = location.origin + location.pathname; // without the credentials of the page's own address
@@ -110,15 +110,26 @@ function highlight(scroll) {
   updateChildren($("panel"), content && [closeButton, content]);
 }
 
-/** selection resolves view.select: the ID of a node, the ID of a line, or the key of a link. */
+/**
+ * selection resolves view.select: the ID of a node, the ID of a line, or the key of a link. It returns the IDs to mark on the map,
+ * the keys of the links to mark in the table, and the content of the panel.
+ */
 function selection() {
   const id = view.select;
+  if (!id) return { ids: [], keys: [] };
   const node = scene.byID.get(id)?.node;
   if (node) return { ids: [id], keys: shown.links.filter((l) => l.client === id || l.server === id).map(linkKey), panel: nodePanel(node, shown, graph, time, on) };
-  const line = id && scene.lines.find((l) => l.id === id || l.keys.includes(id));
-  if (line) return { ids: [line.id], keys: line.id === id ? line.keys : [id], panel: linePanel(line.id === id ? line : { ...line, links: line.links.filter((l) => linkKey(l) === id) }, shown, time, on) };
-  const link = id && shown.links.find((l) => linkKey(l) === id); // inside a group
-  return link ? { ids: [link.client], keys: [id], panel: linePanel({ from: link.client, to: link.server, links: [link] }, shown, time, on) } : { ids: [], keys: [] };
+  const line = scene.lines.find((l) => l.id === id);
+  if (line) return { ids: [id], keys: line.keys, panel: linePanel(line, shown, time, on) };
+  return selectedLink(id);
+}
+
+/** selectedLink is selection for the key of a link. A link inside a group has no line, so its client is marked. */
+function selectedLink(key) {
+  const link = shown.links.find((l) => linkKey(l) === key);
+  if (!link) return { ids: [], keys: [] };
+  const line = scene.lines.find((l) => l.keys.includes(key)) ?? { id: link.client, from: link.client, to: link.server };
+  return { ids: [line.id], keys: [key], panel: linePanel({ ...line, links: [link] }, shown, time, on) };
 }
 
 function select(kind, id) {
@@ -129,7 +140,7 @@ function select(kind, id) {
   if (id) say(scene.byID.has(id) ? describe(scene.byID.get(id)) : `Link selected: ${$("panel").querySelector("h2")?.textContent ?? ""}`);
 }
 
-function panel(name) {
+function showPanel(name) {
   changeView({ select: "", panel: name });
   $("panel").focus();
 }

@@ -38,15 +38,15 @@ export class Layer {
     this.#kept = new Map();
     let last = null;
     for (const thing of things) {
-      const look = JSON.stringify(appearance(thing));
+      const description = JSON.stringify(appearance(thing));
       let kept = before.get(thing.id);
       before.delete(thing.id);
-      if (kept?.look !== look) {
+      if (kept?.description !== description) {
         const element = this.make(thing);
         element.dataset.id = thing.id;
         if (kept) replace(kept.element, element);
         else this.group.insertBefore(element, last ? last.nextSibling : this.group.firstChild);
-        kept = { element, look };
+        kept = { element, description };
       }
       kept.thing = thing;
       this.#kept.set(thing.id, kept);

@@ -163,7 +163,7 @@ function neighbourhood({ nodes, links }, view) {
 }
 
 /**
- * dropUnlinked drops unconnected nodes. External, ambiguous and past nodes without a link are never shown; containers and hosts
+ * dropUnlinked drops unconnected nodes. External, ambiguous and past nodes without a link are never shown. Containers and hosts
  * without one are hidden by view.unlinked, and if the view selects ports or past links.
  */
 function dropUnlinked({ nodes, links }, view) {
