@@ -14,8 +14,8 @@ import (
 	"github.com/PabloL007/outpost/internal/lab"
 )
 
-// deployment copies a file of internal/deploy to a temporary directory, with replacements given as old, new, … It fails if
-// the file does not have an old text.
+// deployment copies a file of internal/deploy to a temporary directory. replacements are old, new, … texts. The test fails
+// if the file does not have an old text.
 func deployment(t testing.TB, name string, replacements ...string) (path string) {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(root, "internal/deploy", name))

@@ -32,8 +32,8 @@ func (p *Process) CopyTables(decoder io.Writer) error {
 }
 
 // CountSockets returns the number of TCP sockets in the network namespace according to the kernel's counters.
-// The count is unknown if timewait minisockets exist (TIME_WAIT, and some in FIN_WAIT2), or if MPTCP sockets
-// over IPv6 exist, which the kernel may count elsewhere.
+// The count is unknown if timewait minisockets exist (TIME_WAIT, and some in FIN_WAIT2). It is also unknown if MPTCP
+// sockets over IPv6 exist, because the kernel may count them elsewhere.
 func (p *Process) CountSockets() (sockets int, known bool) {
 	sockets, known = p.RecountSockets()
 	return sockets, known && p.hasNoMPTCP6()

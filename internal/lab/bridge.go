@@ -43,8 +43,8 @@ func forward(operation string) []string {
 	return []string{"iptables", "-w", operation, "FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT"}
 }
 
-// createShared creates what engines share, unless it exists: the bridge, the machine's address on it, a rule that overrides
-// Docker's policy to drop forwarded traffic, and a list of the cgroups that the machine's engine made.
+// createShared creates what engines share, unless it exists: the bridge, and the machine's address on it. It adds a rule
+// that overrides Docker's policy to drop forwarded traffic, and lists the cgroups that the machine's engine made.
 func createShared(ctx context.Context, address netip.Prefix) error {
 	if _, err := os.Stat(cgroupListPath()); err != nil {
 		if err := os.WriteFile(cgroupListPath(), []byte(strings.Join(dockerCgroups(), "\n")), 0o600); err != nil {

@@ -16,7 +16,7 @@ import (
 // Table is the content of a stream of socket tables.
 type Table struct {
 	// Sockets contains each socket once, in the stream's order. The kernel resumes its walk at a position, not at a
-	// row, so it may print a row twice if the table changes during the read.
+	// row. So it may print a row twice if the table changes during the read.
 	Sockets []socket.Socket
 	// IPv4 and IPv6 report which tables the stream contained. A table without rows still has its header.
 	IPv4, IPv6 bool
