@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,7 +118,7 @@ func describeAccess(c config.Config) string {
 	scheme, schemeErr := access.Scheme(c.WebConfig)
 	switch {
 	case err != nil || schemeErr != nil:
-		return fmt.Sprintf("nobody: %v", errors.Join(err, schemeErr))
+		return fmt.Sprintf("nobody, until this is repaired: %v", cmp.Or(err, schemeErr))
 	case guard.IsProtected():
 		return "clients with credentials, over " + scheme
 	}

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// openPaths report only on Outpost itself, so that monitoring needs no credentials.
+// openPaths show nothing of containers, so that monitoring needs no credentials.
 var openPaths = []string{"/healthz", "/readyz", "/api/health"}
 
 // handler returns app behind all checks of the guard.
@@ -68,8 +68,8 @@ func reject(w http.ResponseWriter, outcome decision) {
 	}
 }
 
-// checkPassword passes on requests with the name and password of a user of config. Other requests get exporter-toolkit's
-// plain-text response.
+// checkPassword passes on requests with the name and password of a user of config. Other requests get 401 in plain
+// text.
 func (g *Guard) checkPassword(config *webConfig, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, password, ok := r.BasicAuth()

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// No call starts beside another in the last 1/hedgeDivisor of the time: its answer would come too late.
+// In the last 1/hedgeDivisor of the time only a failed call starts another one: any other answer would come too late.
 const hedgeDivisor = 8
 
 // Hedge makes the same call for several candidates until one succeeds, all within one deadline of the budget and in one
 // slot. It starts with the first candidate. It starts the next one when a call fails, or beside it when half of the
-// remaining time passes without an answer. No call starts beside another once less than 1/8 of the time is left.
+// remaining time passes without an answer. A call without an answer starts no other once less than 1/8 of the time is left.
 //
 // Hedge returns the first success, or the first error if all calls fail. It passes each failed answer to onFailure, one
 // at a time. candidates must not be empty.
@@ -42,11 +42,11 @@ func Hedge[C comparable, T any](
 // hedge is the state of one Hedge.
 type hedge[C comparable, T any] struct {
 	deadline  time.Time
-	minWait   time.Duration // below it no call starts beside another
+	minWait   time.Duration // below it only a failure starts another call
 	call      func(context.Context, time.Time, C) (T, error)
 	onFailure func(C, T, error)
 	inFlight  []C  // in the order of their start
-	hung      bool // a call was waited for that does not answer
+	hung      bool // a call timed out, or a later call answered first
 	answers   chan answer[C, T]
 	running   sync.WaitGroup
 }

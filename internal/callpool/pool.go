@@ -1,5 +1,5 @@
-// Package callpool bounds calls that may hang or fail: how many run at once, how long callers wait for them, how soon a
-// failed one is repeated, and how much output one returns.
+// Package callpool bounds calls that may hang or fail. It bounds how many callers wait at once and for how long, how
+// soon a failed call is repeated, and how much output a command returns.
 package callpool
 
 import (
@@ -46,7 +46,8 @@ type call struct {
 	abandoned bool
 }
 
-// New returns a pool of at most concurrency slots. All calls are cancelled when lifetime ends.
+// New returns a pool with concurrency slots. A slot belongs to the caller, not to the call: an abandoned call runs on
+// without one, and Hedge makes several calls in one. All calls are cancelled when lifetime ends.
 func New(lifetime context.Context, concurrency int) *Pool {
 	lifetime, cancel := context.WithCancel(lifetime)
 	return &Pool{

@@ -41,7 +41,8 @@ type Options struct {
 	Proc hostproc.FS
 	// CgroupFS is the mount point of cgroup v2.
 	CgroupFS string
-	// SelfContainer is the ID of Outpost's own container, in which no command runs. Empty: Outpost runs in none.
+	// SelfContainer is the ID of Outpost's own container. A command runs there only if its own /proc cannot be read.
+	// Empty: Outpost runs in none.
 	SelfContainer string
 	// Workers is how many containers are read at once.
 	Workers int
@@ -63,7 +64,7 @@ type Collector struct {
 	Options
 	inventory        Inventory
 	sources          []source // of Methods
-	recheckOperation string   // of marks in the failure cache; see recheckedError
+	recheckOperation string   // names this collector's recheckedError marks in the failure cache
 	pool             *callpool.Pool
 	runner           *runner
 	decoders         *sync.Pool  // of *procnet.Decoder: their buffers grow once to the size of the tables

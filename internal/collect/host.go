@@ -35,8 +35,9 @@ func (p *pass) hostAddresses(targets []*target) ([]procnet.Address, error) {
 		if t.netns == nil || !t.netns.Host {
 			continue
 		}
+		// An error means that the process has exited, or that a file could not be decoded: try the next one.
 		if addresses, err := t.process.process.Addresses(); err == nil {
-			return addresses, nil // An error means that the process has just exited.
+			return addresses, nil
 		}
 	}
 	switch {

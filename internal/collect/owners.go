@@ -43,8 +43,8 @@ func (p *pass) findOwners(ctx context.Context, t *target) (procfd.OwnedSockets, 
 	return owners, err
 }
 
-// ownersByHostProc finds owners by the cgroup in which each socket was made, which needs no rights. If the cgroups are
-// unknown, it reads the descriptors of the container's processes.
+// ownersByHostProc finds owners by the cgroup in which each socket was made. With CAP_SYS_PTRACE it adds the sockets that
+// the container's processes hold. If the cgroups are unknown, it uses descriptors alone.
 func (p *pass) ownersByHostProc(ctx context.Context, process *hostproc.Process, t *target) (procfd.OwnedSockets, error) {
 	owners, err := p.ownersByCgroup(process, t.Container, t.netns.Sockets)
 	if err != nil {

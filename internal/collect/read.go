@@ -27,10 +27,10 @@ func (p *pass) readTables(ctx context.Context, n *netnsRead) {
 			n.skipped = append(n.skipped, Skipped{Method: method, Problem: toProblem(err)})
 		}
 	}
-	n.skipped = slices.DeleteFunc(n.skipped, func(s Skipped) bool { return s.Method == n.method }) // its tables are used, if partial
+	n.skipped = slices.DeleteFunc(n.skipped, func(s Skipped) bool { return s.Method == n.method }) // its tables are used, even if they are partial
 }
 
-// keepBest keeps what was read, unless an earlier method read more.
+// keepBest keeps tables that are complete, or that have more sockets than those of earlier methods.
 func (n *netnsRead) keepBest(method Method, read tables, err error) {
 	n.err = err
 	if err == nil || len(read.sockets) > len(n.Sockets) {

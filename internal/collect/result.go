@@ -11,7 +11,8 @@ import (
 type Result struct {
 	// Readings are in the engine's order.
 	Readings []Reading
-	// Addresses are the host's except loopback and IPv6 link-local ones. Empty if they are not visible or could not be read.
+	// Addresses are the host's except loopback and IPv6 link-local ones. They are empty if they are not visible.
+	// AddressesErr is why some are missing.
 	Addresses    []procnet.Address
 	AddressesErr error
 	// Exited are the names of containers that ended during the collection.

@@ -18,7 +18,8 @@ type source interface {
 	Read(ctx context.Context, p *pass, targets []*target) (tables, error)
 }
 
-// processSource is a source that needs a process of the container in the host's /proc.
+// processSource is a source that needs a process of the container in the host's /proc. The probe treats every other
+// source as one that runs a command.
 type processSource interface {
 	source
 	// ReadProcess returns the tables of the process's network namespace.
@@ -28,8 +29,8 @@ type processSource interface {
 // allSources lists all sources, the best first.
 var allSources = []source{sockdiagSource{}, procfsSource{}, execSource{}}
 
-// selfSources are tried on Outpost's own container if only commands may be used: no command runs in that container, but
-// its own /proc shows the same tables.
+// selfSources are tried on Outpost's own container if only commands may be used. Its own /proc shows the same tables
+// without a command.
 var selfSources = []source{procfsSource{}, execSource{}}
 
 // sourcesFor returns the sources of methods in their order.

@@ -18,7 +18,7 @@ var (
 	ErrForbidden = errors.New("not permitted")
 )
 
-// State is a container's state. Only the processes of a Running container can be inspected.
+// State is a container's state. Commands run only in a Running container.
 type State string
 
 // The states of a container in the engine's list of running ones, and Stopped for all other containers.

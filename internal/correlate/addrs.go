@@ -79,8 +79,9 @@ func addAddrHolder(holders map[netip.Addr]addrHolder, addr netip.Addr, at netnsR
 	holders[addr] = o
 }
 
-// all returns the addresses of all hosts and containers.
-func (x *addrIndex) all() map[netip.Addr]bool {
+// takeAll adds the hosts' addresses to those of the containers, and returns them. The index must not be used afterwards:
+// this saves a copy of a large map.
+func (x *addrIndex) takeAll() map[netip.Addr]bool {
 	for addr := range x.hosts {
 		x.containers[addr] = true
 	}

@@ -39,8 +39,8 @@ func keyBySource(source netip.AddrPort, _ int32, server netnsRef, port uint16) c
 	return connKey{toEndpointKey(source), port, scope{anywhere, server}}
 }
 
-// keyByHost is the key of a masqueraded connection: any address of the client's host may be the source, and the port is
-// kept if it is free.
+// keyByHost is the key of a masqueraded connection. Its source may be any address of the client's host. The port is kept
+// if it is free.
 func keyByHost(source netip.AddrPort, host int32, server netnsRef, port uint16) connKey {
 	return connKey{endpointKey{port: source.Port()}, port, scope{host, server}}
 }
@@ -101,7 +101,7 @@ func (c *crossHostCorrelator) resolveOutbound(i int32) {
 	}
 }
 
-// addCandidates adds the owners of an address as candidates. With several the server is ambiguous until an inbound end
+// addCandidates adds the holders of an address as candidates. With several the server is ambiguous until an inbound end
 // identifies it.
 func (c *crossHostCorrelator) addCandidates(i int32, holder addrHolder, via graph.Via) {
 	c.addCandidate(i, holder.netnsRef)
@@ -116,7 +116,7 @@ func (c *crossHostCorrelator) addCandidates(i int32, holder addrHolder, via grap
 }
 
 // addCandidate adds the server that the remote address means in a network namespace. If the direction is unknown, the server
-// must have a listener. Otherwise the end may be inbound.
+// must have a listener: an end without one at its remote address may be inbound.
 func (c *crossHostCorrelator) addCandidate(i int32, at netnsRef) {
 	out := &c.outbound[i]
 	d, listens := c.polled[at.host].Host.resolve(at.netns, out.remote)

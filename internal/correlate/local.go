@@ -69,7 +69,7 @@ func (c *localCorrelator) addOutboundEnd(end *connEnd) {
 }
 
 // resolveLocally returns the server of an outbound end if it is on this host. If the direction is unknown, the server must
-// have a listener. Otherwise the end may be inbound.
+// have a listener: an end without one at its remote address may be inbound.
 func (c *localCorrelator) resolveLocally(end *connEnd) (d destination, ok bool) {
 	remote := end.remote.Addr()
 	netns, isContainer := c.netnsOf(remote, end.netns)

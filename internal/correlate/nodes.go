@@ -92,7 +92,7 @@ func (t *nodeTable) externalNode(addr netip.Addr) int32 {
 	return node
 }
 
-// ambiguousNode returns the node of an address that several hosts have.
+// ambiguousNode returns the node of an address that several hosts or routable containers have. Its candidates are hosts.
 func (t *nodeTable) ambiguousNode(addr netip.Addr, holder addrHolder) int32 {
 	candidates := []string{t.hosts[holder.host].display}
 	for _, other := range holder.others {

@@ -6,9 +6,9 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// PolledHost is a host that is polled, and its state.
+// PolledHost is the state of a target, and the host that it serves.
 type PolledHost struct {
-	// Target is the daemon address that is polled. It is empty for a daemon's own host.
+	// Target is the name of the daemon's address, or of an entry that cannot be resolved. A daemon's own host has none.
 	Target string
 	// Host is the last answer; nil if there was none, or if it is too old.
 	Host  *Host

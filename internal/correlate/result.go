@@ -29,7 +29,7 @@ func (c *crossHostCorrelator) graph() graph.Graph {
 	for i, index := range c.sortLinks(rank) {
 		g.Links[i] = c.links.links[index].document(nodes)
 	}
-	return g.WithPolledAddresses(c.addrs.all())
+	return g.WithPolledAddresses(c.addrs.takeAll())
 }
 
 // linkedNodes reports for each node whether it has links.

@@ -49,7 +49,7 @@ func (c *ChangeLog) Probed(result collect.ProbeResult) {
 	if result.CgroupProblem != "" {
 		owners = "does not work: " + result.CgroupProblem
 	}
-	line.Str("owners_by_cgroup", owners).Msg("Probed the methods of reading socket tables; exec is used where no better one works")
+	line.Str("owners_by_cgroup", owners).Msg("Probed the methods of reading socket tables")
 }
 
 // EventsFollowed logs whether the engine's event stream is followed. err is why it is not.

@@ -9,8 +9,8 @@ import (
 )
 
 // Exec runs a command in a container as the container's user, with English messages, and copies its output to stdout
-// and stderr. It returns the exit code. If the command cannot be started, the code is 126 or 127 and stdout receives the
-// runtime's reason (moby daemon/exec.go).
+// and stderr. It returns the exit code. If the command cannot be started, the code is 126, 127 or 128, and stdout
+// receives the runtime's reason (moby daemon/errors.go, setExitCodeFromError).
 //
 // ctx ends only the reading: the API has no call that ends a running process. An exec that is created but never started
 // stays in the engine permanently, so ctx does not cancel the start. A caller that cannot wait must abandon the call. An

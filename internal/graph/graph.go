@@ -68,7 +68,7 @@ const (
 	KindContainer Kind = "container"
 	KindHost      Kind = "host"      // the host's own processes; grouped by host, also its containers
 	KindExternal  Kind = "external"  // an address outside all polled hosts, or its configured name
-	KindAmbiguous Kind = "ambiguous" // an address that all Candidates have
+	KindAmbiguous Kind = "ambiguous" // an address that several hosts or containers have, or a socket with several possible owners
 	KindService   Kind = "service"
 	KindProject   Kind = "project"
 	KindImage     Kind = "image"
@@ -89,13 +89,13 @@ type Node struct {
 	Service   string `json:"service,omitempty"`
 	// Reason is why something about the container is missing.
 	Reason string `json:"reason,omitempty"`
-	// Candidates are the IDs of nodes, or the names of hosts, that have an ambiguous address.
+	// Candidates are the IDs of containers that may own a socket, or the names of hosts that an ambiguous address may mean.
 	Candidates []string `json:"candidates,omitempty"`
 	// Stale: the host stopped responding, and this is its last data.
 	Stale bool `json:"stale,omitempty"`
-	// Details are the details of a container; nil if its daemon reports none or the container is past.
+	// Details are the details of a container; nil if its daemon reports none, or two minutes after the container is gone.
 	Details *Details `json:"details,omitempty"`
-	// Past: the container no longer exists.
+	// Past: the container is in no current snapshot. It is gone, or its target's data was dropped.
 	Past bool `json:"past,omitempty"`
 }
 
@@ -214,7 +214,7 @@ func States() []State {
 	return []State{StateOK, StatePending, StateStale, StateFailed, StateDuplicate}
 }
 
-// Target is a daemon that is polled.
+// Target is a daemon that is polled, or an entry of OUTPOST_TARGETS that cannot be resolved.
 type Target struct {
 	Target string `json:"target"`
 	Host   string `json:"host,omitempty"`
@@ -225,7 +225,8 @@ type Target struct {
 	Format string `json:"format,omitempty"`
 	// LastAnswer is the time of its last answer by the mapper's clock.
 	LastAnswer time.Time `json:"lastAnswer,omitzero"`
-	// Unattributed is the number of its connections in no link, because it does not report which end is the client.
+	// Unattributed is the number of its connections in no link because the client's end is unknown. It includes the
+	// containers, listeners, bindings and connections that are invalid.
 	Unattributed int `json:"unattributed"`
 }
 

@@ -32,8 +32,8 @@ func (i *Inventory) invalidate(event container.Event) {
 	})
 }
 
-// applyList removes the containers with a new fingerprint and those that are not listed, unless another container
-// joined their network.
+// applyList removes containers with a new fingerprint, and those that have left the list. It keeps the rest if they are
+// listed, or if a listed container joined their network.
 func (i *Inventory) applyList(listed []container.Summary) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

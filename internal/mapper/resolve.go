@@ -4,13 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,8 +84,12 @@ type fileTarget struct {
 func (f *fileTarget) resolve(ctx context.Context) ([]address, error) {
 	err := f.read() // if it fails, the targets stay as they were
 	resolved, errs := resolveAll(ctx, f.targets)
-	for _, lookupErr := range errs {
-		err = errors.Join(err, lookupErr)
+	for _, text := range slices.Sorted(maps.Keys(errs)) { // in a fixed order, so that an equal reason is an equal text
+		if err == nil {
+			err = errs[text]
+		} else {
+			err = fmt.Errorf("%w; %w", err, errs[text])
+		}
 	}
 	return resolved, err
 }

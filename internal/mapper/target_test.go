@@ -39,6 +39,25 @@ func TestFileOfTargetsIsReloaded(t *testing.T) {
 	until(t, m, func(g graph.Graph) bool { return len(g.Targets) == 1 && ok(g, two) })
 }
 
+// An equal reason must be an equal text. Otherwise each poll counts as a change and is logged.
+func TestFileOfTargetsListsFailedLinesInOrder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "targets")
+	if err := os.WriteFile(path, []byte("dns:b.invalid:1\ndns:a.invalid:1\ndns:c.invalid:1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		_, err := (&fileTarget{path: path}).resolve(t.Context())
+		if err == nil {
+			t.Fatal("names that do not exist are resolved")
+		}
+		text := err.Error()
+		a, b, c := strings.Index(text, "a.invalid"), strings.Index(text, "b.invalid"), strings.Index(text, "c.invalid")
+		if a < 0 || b < a || c < b || strings.Contains(text, "\n") {
+			t.Fatalf("%q", text)
+		}
+	}
+}
+
 func TestDNSTarget(t *testing.T) {
 	url := healthy(t, "h")
 	_, port, _ := strings.Cut(strings.TrimPrefix(url, "http://"), ":")

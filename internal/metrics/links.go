@@ -38,9 +38,9 @@ func newMapCollector(latest func() graph.Graph, maxSeries int) *mapCollector {
 		connections:  desc("outpost_link_connections", "Established connections between services at the last collection.", "client", "server", "server_port", "via"),
 		omitted:      desc("outpost_link_series_omitted", "Series of outpost_link_connections that are omitted, because their number exceeds OUTPOST_METRICS_MAX_LINKS."),
 		forgotten:    desc("outpost_links_forgotten_total", "Past links that were dropped early to bound memory."),
-		targetUp:     desc("outpost_target_up", "1 if the target answered the last poll.", "target"),
+		targetUp:     desc("outpost_target_up", "1 if the target answered the last poll and is no duplicate.", "target"),
 		targetState:  desc("outpost_target_state", "1 for the current state of the target.", "target", "state"),
-		targetReason: desc("outpost_target_reason", "1, labelled by why the target fails, with N in place of numbers; absent if it does not fail.", "target", "reason"),
+		targetReason: desc("outpost_target_reason", "1, labelled by the target's problem, with N in place of numbers; absent without a problem.", "target", "reason"),
 		targetAnswer: desc("outpost_target_last_answer_timestamp_seconds", "Time of the target's last answer.", "target"),
 	}
 }

@@ -40,7 +40,7 @@ var (
 type Conn struct {
 	ctx  context.Context // a Conn lives for one reading, and ctx bounds that
 	dial func() (*netlink.Conn, error)
-	conn *netlink.Conn // nil unless the last answer was read to its end
+	conn *netlink.Conn // nil after Close, and after a failed dump until the next one
 }
 
 // Open returns a connection to the network namespace that a file such as /proc/<pid>/ns/net refers to. If netns is
