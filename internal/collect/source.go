@@ -18,8 +18,8 @@ type source interface {
 	Read(ctx context.Context, p *pass, targets []*target) (tables, error)
 }
 
-// processSource is a source that needs a process of the container in the host's /proc. The probe treats every other
-// source as one that runs a command.
+// processSource is a source that needs a process of the container in the host's /proc. To the probe, every
+// other source runs a command.
 type processSource interface {
 	source
 	// ReadProcess returns the tables of the process's network namespace.
