@@ -34,6 +34,18 @@ func runOutpost(t testing.TB, variables []string, args ...string) (output string
 	return string(printed), command.ProcessState.ExitCode()
 }
 
+// awaitPoll waits until a mapper has polled its only target. The first map has no targets, because none is resolved yet.
+func awaitPoll(t testing.TB, m *outpost) (target graph.Target) {
+	t.Helper()
+	eventually(t, func() bool {
+		for _, target = range m.graph("").Targets {
+			return target.State != graph.StatePending
+		}
+		return false
+	})
+	return target
+}
+
 // A daemon and a mapper require a token and a client certificate. All clients of Outpost can present them.
 func TestTokenAndCertificateAreRequired(t *testing.T) {
 	t.Parallel()
@@ -67,8 +79,7 @@ func TestTokenAndCertificateAreRequired(t *testing.T) {
 		"no authority":    {url, credentials[:1], graph.StateFailed, "x509: certificate signed by unknown authority"},
 	} {
 		m := startMapper(t, []string{test.url}, test.variables...)
-		eventually(t, func() bool { return m.graph("").Targets[0].State != graph.StatePending })
-		if got := m.graph("").Targets[0]; got.State != test.state || !strings.Contains(got.Reason, test.reason) {
+		if got := awaitPoll(t, m); got.State != test.state || !strings.Contains(got.Reason, test.reason) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -118,7 +129,9 @@ func TestPasswordsAreNotPrinted(t *testing.T) {
 	newLab(t)
 	const secret = "of-nobody-else"
 	m := startMapper(t, []string{"http://user:" + secret + "@127.0.0.1:1/"}, "LOG_LEVEL=DEBUG")
-	eventually(t, func() bool { return m.graph("").Targets[0].State == graph.StateFailed })
+	if got := awaitPoll(t, m); got.State != graph.StateFailed {
+		t.Errorf("%+v", got)
+	}
 	for name, text := range map[string]string{"log": m.logged(), "map": m.get("/v1/graph").body, "metrics": m.get("/metrics").body} {
 		if strings.Contains(text, secret) {
 			t.Errorf("password in the %s: %s", name, text)
