@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,10 @@ import (
 
 // stepTimeout bounds one step of the browser. It allows for a machine under heavy load.
 const stepTimeout = time.Minute
+
+// networkChanged is the error of the requests that Chromium ends when an address or interface of the machine changes. Each
+// container that starts or stops changes them.
+const networkChanged = "net::ERR_NETWORK_CHANGED"
 
 // Browser is a headless Chromium.
 type Browser struct {
@@ -71,6 +76,8 @@ type Page struct {
 
 	downloads string
 
+	isInterrupted atomic.Bool // a request ended with networkChanged since the last load
+
 	mu         sync.Mutex
 	complaints []string
 }
@@ -107,11 +114,32 @@ func (b *Browser) OpenWith(script, address string, width, height int64) *Page {
 	if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
 		b.t.Fatal(err)
 	}
-	p.do(chromedp.EmulateViewport(width, height), chromedp.Navigate(address))
+	p.do(chromedp.EmulateViewport(width, height))
+	p.load(address)
 	return p
 }
 
+// load opens an address, again if the machine's network changed meanwhile. It fails the test after stepTimeout.
+func (p *Page) load(address string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, stepTimeout)
+	defer cancel()
+	for {
+		p.isInterrupted.Store(false)
+		err := chromedp.Do(ctx, chromedp.Navigate(address))
+		failed, isLoad := errors.AsType[*chromedp.LoadError](err)
+		switch {
+		case isLoad && failed.ErrorText == networkChanged:
+		case err != nil:
+			p.t.Fatal(err)
+		case !p.isInterrupted.Load():
+			return
+		}
+	}
+}
+
 // listen records console messages, exceptions, violations of the Content-Security-Policy, dialogs, and requests to other servers.
+// It does not record networkChanged, which says nothing about the page.
 func (p *Page) listen(event any) {
 	switch e := event.(type) {
 	case *runtime.EventConsoleAPICalled:
@@ -127,6 +155,10 @@ func (p *Page) listen(event any) {
 		}
 		p.complain(text)
 	case *log.EventEntryAdded:
+		if strings.Contains(e.Entry.Text, networkChanged) {
+			p.isInterrupted.Store(true)
+			return
+		}
 		p.complain(string(e.Entry.Level) + ": " + e.Entry.Text + " " + e.Entry.URL)
 	case *page.EventJavascriptDialogOpening:
 		p.complain("dialog: " + e.Message)
