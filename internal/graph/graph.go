@@ -91,7 +91,7 @@ type Node struct {
 	Reason string `json:"reason,omitempty"`
 	// Candidates are the IDs of containers that may own a socket, or the names of hosts that an ambiguous address may mean.
 	Candidates []string `json:"candidates,omitempty"`
-	// Stale: the host stopped responding, and this is its last data.
+	// Stale: the last poll of the host failed, and this is its last data.
 	Stale bool `json:"stale,omitempty"`
 	// Details are the details of a container; nil if its daemon reports none, or two minutes after the container is gone.
 	Details *Details `json:"details,omitempty"`
@@ -204,8 +204,8 @@ type State string
 const (
 	StateOK        State = "ok"
 	StatePending   State = "pending"   // not polled yet
-	StateStale     State = "stale"     // stopped responding; its last data is in the graph
-	StateFailed    State = "failed"    // no data of it is in the graph
+	StateStale     State = "stale"     // the last poll failed; the last data is in the graph
+	StateFailed    State = "failed"    // the last poll failed; no data is in the graph
 	StateDuplicate State = "duplicate" // answers as a host that another target already serves
 )
 
