@@ -136,7 +136,7 @@ func TestHoverAndSelection(t *testing.T) {
 func TestGrouping(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, fleet(1000), "")
-	expect(t, "counts", counts(p), "10 groups of 1,000 nodes", "40 lines (3,000 links)", "hidden: ", " line labels don't fit; hover to read")
+	expect(t, "counts", counts(p), "10 groups of 1,000 nodes", "3,000 links grouped into 40", "hidden: ", " line labels don't fit; hover to read")
 	if got := len(names(p)); got != 10 {
 		t.Errorf("%d nodes", got)
 	}

@@ -323,8 +323,8 @@ func TestProblemsAndRemedies(t *testing.T) {
 	g.Nodes = append(g.Nodes, stale)
 	g.Targets = append(g.Targets, graph.Target{Target: "four:9057", Host: "four", State: graph.StateStale, Reason: "no answer within 30s", LastAnswer: began()})
 	p, _ := open(t, newMap(g.Nodes, g.Links, g.Targets...), "")
-	same(t, "warnings", p.Texts(".warning"), "2 of 4 targets not responding", "1 container partly readable")
-	p.ClickText(".warning", "2 of 4 targets not responding")
+	same(t, "warnings", p.Texts(".warning"), "2 of 4 targets without current data", "1 container partly readable")
+	p.ClickText(".warning", "2 of 4 targets without current data")
 	expect(t, "targets", panelText(p), "three:9057: failed", "nothing listens there", "can this host reach it?", "four:9057: stale", "no answer within 30s", "OUTPOST_STALE_AFTER", "one:9057 (one)")
 	p.Shot("targets")
 	p.ClickText(".warning", "1 container partly readable")
@@ -355,7 +355,7 @@ func TestEmptyStates(t *testing.T) {
 		{"no-containers", daemon(), nil, []string{"No containers run here", "docker run -d"}},
 		{"no-links", daemon(container("one", "", "alone")), nil, []string{"No links yet", "open one, and wait"}},
 		{"no-targets", noTargets, nil, []string{"No targets", "outpost map host1", "OUTPOST_TARGETS"}},
-		{"none-answers", noneAnswers, nil, []string{"No target responds", "See why"}},
+		{"none-answers", noneAnswers, nil, []string{"No data from any target", "See why"}},
 	} {
 		served.set(test.graph, test.err)
 		p.Until(fmt.Sprintf(`document.querySelector("#empty:not([hidden])")?.innerText.includes(%q)`, test.says[0]))

@@ -82,8 +82,8 @@ function arrange({ children, lines }, quick) {
 }
 
 /**
- * folded wraps a layout that is much wider than a screen into rows, still from left to right. It wraps earlier if most children
- * are linked with most others, where left and right mean little.
+ * folded wraps a layout that is much wider than a screen into rows, still from left to right. With more than two
+ * lines per child, left and right mean little, and it wraps at half the width.
  */
 function folded(children, lines, size) {
   if (size.w < (lines.length > 2 * children.length ? 1200 : 2400) || size.w < 3 * size.h) return size;

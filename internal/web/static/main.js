@@ -1,4 +1,4 @@
-// The page. Its state is the last graph of the server and the view; everything on the screen is derived from these two.
+// The page: it draws the last graph of the server as the view asks. Places of nodes and the last grouping level outlive a graph.
 import { copy, html, setText, updateChildren } from "./html.js";
 import { MapDrawing } from "./map.js";
 import { capitalize, describeLink, displayName, formatCount, formatNumber, formatTime, qualifiedName } from "./format.js";
@@ -20,7 +20,7 @@ let shown = { nodes: [], links: [], hidden: {}, groupByNode: new Map(), level: v
 let scene = { nodes: [], lines: [], boxes: [], badges: [], byID: new Map() };
 let drawnOnce = false, outdated = false;
 
-const on = { select, open, close, clear, jump, neighbours, panel: showPanel, point, moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
+const on = { select, openGroup, closeGroup, resetFilters, jumpTo, showNeighbours, showPanel, showTooltip, moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
 const map = new MapDrawing($("map"), on);
 const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), sort: on.sort });
 const base = location.origin + location.pathname; // without the credentials of the page's own address
@@ -28,7 +28,7 @@ const poller = new Poller(new URL("../v1/graph", base), { onGraph, onError });
 const search = new Search($("search"), $("found"), () => graph?.nodes || [], on);
 
 function onGraph(answer, at) {
-  if (failure) say("Connected again");
+  if (failure) announce("Connected again");
   time = at;
   failure = "";
   if (answer) graph = answer;
@@ -37,7 +37,7 @@ function onGraph(answer, at) {
 }
 
 function onError(reason) {
-  if (reason !== failure) say(capitalize(reason));
+  if (reason !== failure) announce(capitalize(reason));
   failure = reason;
   outdated = true;
   map.viewport.whenStill(() => render(true));
@@ -137,7 +137,7 @@ function select(kind, id) {
   changeView({ select: id, panel: "" }, kind !== "link");
   if (!id && inPanel) map.focus(before);
   if (kind === "link") map.show(scene.lines.find((l) => l.keys.includes(id))?.id);
-  if (id) say(scene.byID.has(id) ? describe(scene.byID.get(id)) : `Link selected: ${$("panel").querySelector("h2")?.textContent ?? ""}`);
+  if (id) announce(scene.byID.has(id) ? describe(scene.byID.get(id)) : `Link selected: ${$("panel").querySelector("h2")?.textContent ?? ""}`);
 }
 
 function showPanel(name) {
@@ -148,34 +148,34 @@ function showPanel(name) {
 const withID = (list, id) => [...new Set([...list, id])];
 const without = (list, ...ids) => list.filter((id) => !ids.includes(id));
 
-function open(node) {
+function openGroup(node) {
   const id = node.id || node;
   const onMap = $("map").contains(document.activeElement);
   changeView({ open: withID(view.open, id), closed: without(view.closed, id), select: "" });
   if (onMap) $("map").focus();
-  say(`Opened: ${formatCount(scene.nodes.length, "node")} now`);
+  announce(`Expanded: ${formatCount(scene.nodes.length, "node")} now`);
 }
 
-/** close collapses a box or group. */
-function close(box) {
+/** closeGroup collapses a box or group. */
+function closeGroup(box) {
   const id = box.closes || box;
   const opened = view.open.includes(id);
   changeView({ open: without(view.open, id), closed: opened ? view.closed : withID(view.closed, id), select: "" });
 }
 
-function clear() {
+function resetFilters() {
   changeView({ ...Object.fromEntries(filterNames.map((name) => [name, initial[name]])), ...resetGroups("external"), closed: [] });
 }
 
-function neighbours(id) {
+function showNeighbours(id) {
   changeView({ node: id, select: id });
 }
 
-/** jump goes to a node. It clears filters and opens groups that hide the node. */
-function jump(id) {
+/** jumpTo goes to a node. It clears filters and opens groups that hide the node. */
+function jumpTo(id) {
   const node = graph.nodes.find((n) => n.id === id);
-  if (!node) return say("This node no longer exists", true);
-  if (!shown.groupByNode.has(id)) clear();
+  if (!node) return announce("This node no longer exists", true);
+  if (!shown.groupByNode.has(id)) resetFilters();
   for (let i = 0; i < 4 && !scene.byID.has(id); i++) {
     changeView({ open: withID(view.open, shown.groupByNode.get(id)), closed: without(view.closed, ...groupIDs(node)) });
   }
@@ -183,8 +183,8 @@ function jump(id) {
   map.show(id);
 }
 
-/** point shows the tooltip of the thing under the pointer. */
-function point(kind, thing, e) {
+/** showTooltip shows the tooltip of the thing under the pointer. */
+function showTooltip(kind, thing, e) {
   const tip = $("tip");
   tip.hidden = !thing || kind === "box";
   if (tip.hidden) return;
@@ -213,17 +213,17 @@ function buildTooltip(kind, thing) {
     about("client", "calls"), about("server", "called by"), node.members && "click to expand"])];
 }
 
-/** say announces a text to screen readers, and with show also as a toast. */
-function say(text, show = false) {
+/** announce sends a text to screen readers, and with show also as a toast. */
+function announce(text, show = false) {
   setText($("said"), text);
   if (!show) return;
   $("toast").textContent = text;
   $("toast").hidden = false;
-  clearTimeout(say.timer);
-  say.timer = setTimeout(() => ($("toast").hidden = true), 4000);
+  clearTimeout(announce.timer);
+  announce.timer = setTimeout(() => ($("toast").hidden = true), 4000);
 }
 
-const copied = async (text) => say((await copy(text)) ? "Copied" : "The browser denied access to the clipboard", true);
+const copied = async (text) => announce((await copy(text)) ? "Copied" : "The browser denied access to the clipboard", true);
 
 /** syncForm sets the fields and their options to the view and the graph. */
 function syncForm() {
@@ -262,14 +262,14 @@ function setOptions(field, values, chosen) {
   field.value = chosen;
 }
 
-function pause(paused = !poller.paused) {
+function setPaused(paused = !poller.paused) {
   poller.paused = paused;
   changeView({});
-  say(paused ? "Paused" : "Live");
+  announce(paused ? "Paused" : "Live");
   if (!paused) poller.poll();
 }
 
-async function save(kind) {
+async function saveAs(kind) {
   $("save").open = false;
   if (kind === "address") return copied(new URL(address(), base).href);
   const at = view.at || time;
@@ -278,7 +278,7 @@ async function save(kind) {
     const [type, extension] = types[kind];
     download(new Blob([content], { type }), `outpost-${new Date(at).toISOString().slice(0, 19).replaceAll(":", "")}.${extension}`);
   } catch (error) {
-    say(`Not saved: ${error instanceof TypeError ? "connection lost" : error.message}`, true);
+    announce(`Not saved: ${error instanceof TypeError ? "connection lost" : error.message}`, true);
   }
 }
 
@@ -306,8 +306,8 @@ function setTheme(chosen) {
 }
 
 const keys = {
-  "/": () => $("search").focus(), "?": () => $("legend").showModal(), p: () => pause(), l: rearrange, t: () => (document.querySelector("tbody tr") || $("table")).focus(),
-  n: () => scene.byID.has(view.select) && neighbours(view.select), "+": () => map.viewport.zoom(1.25), "=": () => map.viewport.zoom(1.25), "-": () => map.viewport.zoom(0.8), 0: fit,
+  "/": () => $("search").focus(), "?": () => $("legend").showModal(), p: () => setPaused(), l: rearrange, t: () => (document.querySelector("tbody tr") || $("table")).focus(),
+  n: () => scene.byID.has(view.select) && showNeighbours(view.select), "+": () => map.viewport.zoom(1.25), "=": () => map.viewport.zoom(1.25), "-": () => map.viewport.zoom(0.8), 0: fit,
   Escape: () => ($("save").open ? closeMenu() : select("", "")),
 };
 
@@ -349,14 +349,14 @@ function resetGroups(name) {
   return name === "external" ? { open: without(view.open, "external"), closed: without(view.closed, "external") } : {};
 }
 
-$("clear").onclick = clear;
-$("pause").onclick = () => pause();
+$("clear").onclick = resetFilters;
+$("pause").onclick = () => setPaused();
 $("at").oninput = (e) => changeView({ at: Number(e.target.value) < 0 ? new Date(time + 1000 * e.target.value).toISOString() : "" });
 $("new-since").oninput = (e) => changeView({ newSince: e.target.value === "now" ? new Date(time).toISOString() : e.target.value });
 $("table-filter").oninput = (e) => changeView({ filter: e.target.value });
 $("columns").onclick = () => changeView({ columns: view.columns ? "" : "all" });
 $("copy").onclick = () => copied(table.text());
-$("save").addEventListener("click", (e) => e.target.dataset.form && save(e.target.dataset.form));
+$("save").addEventListener("click", (e) => e.target.dataset.form && saveAs(e.target.dataset.form));
 $("zoom-in").onclick = keys["+"];
 $("zoom-out").onclick = keys["-"];
 $("fit").onclick = keys[0];

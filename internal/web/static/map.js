@@ -19,7 +19,10 @@ export class MapDrawing {
   #scene = { nodes: [], lines: [], boxes: [], badges: [], byID: new Map() };
   #selected = new Set();
 
-  /** on has select(kind, id), open(node), close(box), moved(look) and point(kind, thing, event); without a thing the pointer left. */
+  /**
+   * on has select(kind, id), openGroup(node), closeGroup(box), moved(look) and showTooltip(kind, thing, event); without a thing
+   * the pointer left.
+   */
   constructor(frame, on) {
     this.on = on;
     this.svg = svg("svg", { class: "drawing-root" });
@@ -54,7 +57,7 @@ export class MapDrawing {
     this.#render();
   }
 
-  /** #arrange places all nodes. It returns how far the node in the middle of the view moved; undefined after a full layout. */
+  /** #arrange places all nodes. It returns the move of the node in the middle of the view, or a false value after a full layout. */
   #arrange({ nodes, lines, badges }, isAlive) {
     if (!nodes.length) return { x: 0, y: 0 }; // an empty map keeps the places
     const pairs = lines.filter((l) => l.from !== l.to).map((l) => [l.from, l.to]);
@@ -184,8 +187,8 @@ export class MapDrawing {
   #click(e) {
     const target = this.#target(e);
     if (!target) this.on.select("", "");
-    else if (target.kind === "box") this.on.close(target.thing);
-    else if (target.kind === "node" && isGroup(target.thing.node)) this.on.open(target.thing.node);
+    else if (target.kind === "box") this.on.closeGroup(target.thing);
+    else if (target.kind === "node" && isGroup(target.thing.node)) this.on.openGroup(target.thing.node);
     else if (target.kind === "port") this.on.select("node", [...target.thing.to][0]);
     else this.on.select(target.kind, target.id);
   }
@@ -200,7 +203,7 @@ export class MapDrawing {
       if (target?.kind === "line") this.#heat([target.thing]);
       if (target?.kind === "node") this.#heat(this.#scene.lines.filter((l) => l.from === target.id || l.to === target.id));
     }
-    this.on.point(target?.kind, target?.thing, e);
+    this.on.showTooltip(target?.kind, target?.thing, e);
   }
 
   #heat(lines) {

@@ -21,7 +21,7 @@ function suggestFix({ name, reason, details }) {
 const list = (items) => html("ul", {}, items.map((i) => html("li", {}, i)));
 const facts = (pairs) => html("dl", {}, pairs.filter(([, value]) => value && value.length !== 0).map(([name, value]) => [html("dt", {}, name), html("dd", {}, value)]));
 
-/** nodePanel describes a node. links are the shown ones; on has select, open, close and neighbours. */
+/** nodePanel describes a node. links are the shown ones; on has select, openGroup, closeGroup and showNeighbours. */
 export function nodePanel(node, { links, nodes }, graph, now, on) {
   const byID = new Map(nodes.map((n) => [n.id, n]));
   const inbound = links.filter((l) => l.server === node.id), outbound = links.filter((l) => l.client === node.id);
@@ -29,12 +29,12 @@ export function nodePanel(node, { links, nodes }, graph, now, on) {
   return [
     html("h2", {}, displayName(node)),
     node.reason && html("div", { className: "trouble" }, html("p", {}, `${details?.method === "none" ? "Not readable" : "Partly readable"}: ${node.reason}.`), html("p", {}, suggestFix(node) + ".")),
-    node.stale && html("p", { className: "trouble" }, "Its host stopped responding; this is its last known state."),
+    node.stale && html("p", { className: "trouble" }, "The last poll of its host failed. This is its last known state."),
     node.past && html("p", {}, "This container no longer exists."),
     html("p", { className: "actions" },
-      button("Show only neighbours", () => on.neighbours(node.id)),
-      isGroup(node) && button("Expand group", () => on.open(node.id)),
-      ...(isGroup(node) ? [] : groupIDs(node).map((id) => button(`Collapse ${id.split("/").map(decodeURIComponent).join(" ")}`, () => on.close(id), { className: "minor" })))),
+      button("Show only neighbours", () => on.showNeighbours(node.id)),
+      isGroup(node) && button("Expand group", () => on.openGroup(node.id)),
+      ...(isGroup(node) ? [] : groupIDs(node).map((id) => button(`Collapse ${id.split("/").map(decodeURIComponent).join(" ")}`, () => on.closeGroup(id), { className: "minor" })))),
     facts([
       ["Kind", isGroup(node) ? `group of ${formatCount(node.members, "node")} by ${node.kind}` : node.kind],
       ["Image", node.image], ["Host", node.host], ["Project", node.project], ["Service", node.service],
@@ -84,7 +84,7 @@ export function linePanel(line, { nodes }, now, on) {
         ["Reached", routes[l.via]], ["Evidence", evidence[l.evidence]],
         ["First seen", formatAgo(l.firstSeen, now)], ["Last seen", formatAgo(l.lastSeen, now)],
         ["Round trip", l.measured && `${(l.measured.rttMicroseconds / 1000).toFixed(2)} ms`],
-        ["Sent by the client", l.measured && formatBytes(l.measured.bytesSent)], ["Received", l.measured && formatBytes(l.measured.bytesReceived)],
+        ["Sent by the client", l.measured && formatBytes(l.measured.bytesSent)], ["Received by the client", l.measured && formatBytes(l.measured.bytesReceived)],
       ]))),
   ];
 }
@@ -101,7 +101,7 @@ export function targetsPanel({ targets }, now) {
     html("h2", {}, "Targets"),
     bad.map((t) => html("section", { className: "trouble" }, html("h3", {}, `${t.target}: ${t.state}`), html("p", {}, t.reason ? t.reason + ". " : "", targetRemedies[t.state] || ""),
       t.lastAnswer && Date.parse(t.lastAnswer) > 0 && html("p", {}, `Last answer ${formatAgo(t.lastAnswer, now)}.`))),
-    good.length > 0 && [html("h3", {}, "Responding"), list(good.map((t) => t.target + (t.host && t.host !== t.target ? ` (${t.host})` : "")))],
+    good.length > 0 && [html("h3", {}, "Up to date"), list(good.map((t) => t.target + (t.host && t.host !== t.target ? ` (${t.host})` : "")))],
   ];
 }
 
@@ -113,7 +113,7 @@ export function unreadPanel({ nodes }, on) {
   return [
     html("h2", {}, "Partly readable"),
     unread.slice(0, maxUnread).map((n) => html("section", { className: "trouble", dataset: { id: n.id } },
-      html("h3", {}, nodeButton(n, () => on.jump(n.id)), n.host ? ` on ${n.host}` : ""),
+      html("h3", {}, nodeButton(n, () => on.jumpTo(n.id)), n.host ? ` on ${n.host}` : ""),
       html("p", {}, `${n.image || ""}: ${n.reason}.`), html("p", {}, suggestFix(n) + "."))),
     unread.length > maxUnread && html("p", {}, `and ${formatNumber(unread.length - maxUnread)} more, see Outpost's log`),
   ];

@@ -62,7 +62,7 @@ function resolvedRules() {
 
 const maxSide = 8000; // px: browsers draw no larger pictures
 
-/** exportPNG renders an SVG file as PNG, in double resolution if that is not too large. */
+/** exportPNG renders an SVG file as PNG, in double resolution, or in less so that no side exceeds maxSide. */
 export async function exportPNG(drawing) {
   const address = URL.createObjectURL(new Blob([drawing], { type: "image/svg+xml" }));
   try {

@@ -137,7 +137,7 @@ export function describe(n) {
   if (n.node.host && n.node.kind !== "host") parts.push(`on ${n.node.host}`);
   if (n.node.reason) parts.push(n.node.reason);
   if (n.node.unread) parts.push(formatCount(n.node.unread, "container") + " only partly readable");
-  if (n.node.stale) parts.push("its host stopped responding");
+  if (n.node.stale) parts.push("the last poll of its host failed");
   if (n.node.past) parts.push("past");
   return parts.filter(Boolean).join(", ");
 }

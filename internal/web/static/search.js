@@ -8,7 +8,7 @@ export class Search {
   #found = [];
   #active = -1;
 
-  /** nodes returns the nodes to search; on.jump(id) goes to one. */
+  /** nodes returns the nodes to search; on.jumpTo(id) goes to one. */
   constructor(input, listbox, nodes, on) {
     Object.assign(this, { input, listbox, nodes, on });
     input.addEventListener("input", () => this.#find());
@@ -69,7 +69,7 @@ export class Search {
     if (!node) return;
     this.input.value = "";
     this.#close();
-    this.on.jump(node.id);
+    this.on.jumpTo(node.id);
   }
 
   #close() {

@@ -8,7 +8,7 @@ export function formatCounts(graph, shown, newLinks, { ports, labels }) {
   const inGroups = groups.reduce((sum, g) => sum + g.members, 0);
   const single = shown.nodes.length - groups.length;
   const parts = [[(single || !groups.length) && formatCount(single, "node"), groups.length && `${formatCount(groups.length, "group")} of ${formatCount(inGroups, "node")}`].filter(Boolean).join(" and ") +
-    (shown.linksBeforeGrouping > shown.links.length ? `, ${formatCount(shown.links.length, "line")} (${formatCount(shown.linksBeforeGrouping, "link")})` : `, ${formatCount(shown.links.length, "link")}`)];
+    (shown.linksBeforeGrouping > shown.links.length ? `, ${formatCount(shown.linksBeforeGrouping, "link")} grouped into ${formatNumber(shown.links.length)}` : `, ${formatCount(shown.links.length, "link")}`)];
   if (newLinks >= 0) parts.push(`${formatNumber(newLinks)} new`);
   const causes = Object.entries(shown.hidden).map(([cause, { nodes, links }]) =>
     [nodes && formatCount(nodes, "node"), links && formatCount(links, "link")].filter(Boolean).join(" and ") + ` (${cause})`);
@@ -24,11 +24,11 @@ export function buildWarnings(graph, on) {
   const bad = graph.targets.filter((t) => t.state === "stale" || t.state === "failed"), notes = graph.targets.filter((t) => t.state === "duplicate" || (t.state === "ok" && t.reason));
   const pending = graph.targets.filter((t) => t.state === "pending"), unread = graph.nodes.filter((n) => n.reason);
   return [
-    bad.length && [`${formatNumber(bad.length)} of ${formatCount(graph.targets.length, "target")} not responding`, "targets"],
+    bad.length && [`${formatNumber(bad.length)} of ${formatCount(graph.targets.length, "target")} without current data`, "targets"],
     pending.length && [`${formatCount(pending.length, "target")} not polled yet`, "targets"],
     notes.length && [`${formatCount(notes.length, "target")} to check`, "targets"],
     unread.length && [`${formatCount(unread.length, "container")} partly readable`, "unread"],
-  ].filter(Boolean).map(([text, panel]) => button(text, () => on.panel(panel), { className: "warning" }));
+  ].filter(Boolean).map(([text, panel]) => button(text, () => on.showPanel(panel), { className: "warning" }));
 }
 
 /** freshness writes the age of the data and the state of the connection. */
@@ -46,10 +46,10 @@ export function emptyState(graph, shown, failure, on) {
   if (graph.role === "mapper" && !graph.targets.length) return say("No targets", "Name the daemons to poll as arguments or in OUTPOST_TARGETS. If that names a file: the targets file is empty. For example:", code("outpost map host1 host2:9057 dns:tasks.outpost:9057"));
   if (graph.role === "mapper" && !graph.nodes.length && graph.targets.every((t) => t.state === "pending")) return say("Polling the targets…");
   if (graph.role === "mapper" && !graph.nodes.length && graph.targets.every((t) => t.state !== "ok")) {
-    return say("No target responds", button("See why", () => on.panel("targets")));
+    return say("No data from any target", button("See why", () => on.showPanel("targets")));
   }
   if (!containers.length && !graph.links.length) return say(graph.role === "mapper" ? "No containers run on these hosts" : "No containers run here", "Start one and it appears here within seconds, for example:", code("docker run -d -p 8080:80 nginx"));
-  if (!shown.nodes.length) return say("Nothing matches these filters", `The filters hide all ${formatCount(graph.nodes.length, "node")}.`, button("Show all", on.clear));
+  if (!shown.nodes.length) return say("Nothing matches these filters", `The filters hide all ${formatCount(graph.nodes.length, "node")}.`, button("Show all", on.resetFilters));
   return null;
 }
 

@@ -1,5 +1,5 @@
-// The view: which nodes and links of a graph are shown, and how they are grouped. The parameters of a view have the names and the
-// meaning of the parameters of /v1/graph, so that the server can export the same view.
+// The view: which nodes and links of a graph are shown, and how they are grouped. serverParameters have the names and the meaning
+// of the parameters of /v1/graph, so that the server can export the same view.
 import { isUnnamedExternal, nodeID, publishedPorts } from "./format.js";
 
 /** maxNodes is the number of nodes above which a group or the map is grouped further. The server opens groups by the same number. */
@@ -172,7 +172,7 @@ function dropUnlinked({ nodes, links }, view) {
   return { nodes: nodes.filter((n) => linked.has(n.id) || (!dropAll && !n.past && n.kind !== "external" && n.kind !== "ambiguous")), links };
 }
 
-/** groupsFor returns the possible groups of a node, the largest first. */
+/** groupsFor returns the possible groups of a node: of its host, project, service and image. */
 function groupsFor(n) {
   if (isUnnamedExternal(n)) return [{ id: "external", kind: "external", name: "external", level: "external" }];
   const groups = [];
