@@ -96,13 +96,13 @@ func everything() fakeDaemon {
 			Established: []netip.AddrPort{at("192.0.2.131:40000"), at("192.0.2.140:5432")},
 		}, {
 			ID: id("b"), Name: "/agent", Image: "agent", NetworkMode: "host", Namespace: "host", Method: collect.Procfs,
-			Unused:    []collect.Skipped{{Method: collect.Sockdiag, Problem: collect.Problem{Reason: "CAP_SYS_ADMIN is missing", Detail: "EPERM"}}},
+			Unused:    []collect.UnusedMethod{{Method: collect.Sockdiag, Problem: collect.Problem{Reason: "CAP_SYS_ADMIN is missing", Detail: "EPERM"}}},
 			Problems:  []collect.Problem{{Reason: "rows cannot be decoded", Detail: "1 of 2"}, {Reason: "denied"}},
 			Listeners: []snapshot.Listener{{Local: at("0.0.0.0:9100")}},
 			Listening: []netip.AddrPort{at("0.0.0.0:9100")},
 		}, {
 			ID: id("c"), Name: "/db", Image: "db", NetworkMode: "none", Namespace: id("c"), Method: collect.Exec,
-			Unused: []collect.Skipped{
+			Unused: []collect.UnusedMethod{
 				{Method: collect.Sockdiag, Problem: collect.Problem{Reason: "its process cannot be seen"}},
 				{Method: collect.Procfs, Problem: collect.Problem{Reason: "its process cannot be seen"}},
 			},

@@ -10,7 +10,7 @@ type netnsRead struct {
 	NetNS
 	targets  []*target
 	method   Method
-	skipped  []Skipped
+	unused   []UnusedMethod
 	problems []Problem // of the tables, whichever target they were read through
 	err      error     // why the tables are incomplete
 }
@@ -62,7 +62,7 @@ func (g *netnsGrouper) addVisible(t *target) {
 	}
 	n.addTarget(t)
 	g.byContainer[t.Container.ID] = n
-	if key := t.network.key; g.byEngine[key] == nil || t.network.owner == t.Container.ID {
+	if key := t.network.key; g.byEngine[key] == nil || t.network.creator == t.Container.ID {
 		g.byEngine[key] = n
 	}
 }
@@ -92,14 +92,14 @@ func (n *netnsRead) addTarget(t *target) {
 	n.targets = append(n.targets, t)
 }
 
-// classify sets Host, Shared and Published. The engine's answer about a target counts only if its owner is in this
-// network namespace. The kernel shows that if the owner's process is visible. byContainer has the visible containers;
+// classify sets Host, Shared and Published. The engine's answer about a target counts only if its creator is in this
+// network namespace. The kernel shows that if the creator's process is visible. byContainer has the visible containers;
 // allVisible means that it has all of them.
 func (n *netnsRead) classify(byContainer map[string]*netnsRead, allVisible bool) {
 	n.Shared = len(n.targets) > 1
 	for _, t := range n.targets {
-		ownerNetNS, ownerVisible := byContainer[t.network.owner]
-		if ownerVisible && ownerNetNS != n || !ownerVisible && t.network.orphan != "" {
+		creatorNetNS, creatorVisible := byContainer[t.network.creator]
+		if creatorVisible && creatorNetNS != n || !creatorVisible && t.network.orphan != "" {
 			continue
 		}
 		n.Host = n.Host || t.network.host

@@ -29,8 +29,8 @@ func TestVisibleContainersAreGroupedByKernel(t *testing.T) {
 		if got := summarize(r[i]); got != want {
 			t.Errorf("%s: %s, want %s", r[i].Container.Name, got, want)
 		}
-		if len(r[i].Owners.Inodes) != 1 || !r[i].NetNS.Shared {
-			t.Errorf("%s: %+v, %+v", r[i].Container.Name, r[i].Owners, r[i].NetNS)
+		if len(r[i].Owned.Inodes) != 1 || !r[i].NetNS.Shared {
+			t.Errorf("%s: %+v, %+v", r[i].Container.Name, r[i].Owned, r[i].NetNS)
 		}
 	}
 	if len(r[0].NetNS.Published) != 0 || len(r[2].NetNS.Published) != 1 {

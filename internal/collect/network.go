@@ -12,10 +12,10 @@ import (
 type networkRef struct {
 	// key is equal for all containers of one network namespace.
 	key string
-	// owner is the container that the network namespace was made for: its ID, or the engine's name for it.
-	owner string
-	// orphan is the container that is still in the owner's previous network namespace after the owner restarted into a
-	// new one. Empty if the owner has not restarted since.
+	// creator is the container that the network namespace was made for: its ID, or the engine's name for it.
+	creator string
+	// orphan is the container that is still in the creator's previous network namespace after the creator restarted into a
+	// new one. Empty if the creator has not restarted since.
 	orphan string
 	// host: it is the host's own network namespace.
 	host bool
@@ -30,41 +30,41 @@ func (p *pass) resolveNetwork(ctx context.Context, c container.Container) (netwo
 	ref, err := p.followJoins(ctx, c)
 	switch {
 	case c.Sandboxed: // A sandbox has the sockets of its container only, whatever network it joined.
-		ref.key, ref.owner, ref.orphan, ref.shared = "sandbox of "+c.ID, c.ID, "", false
+		ref.key, ref.creator, ref.orphan, ref.shared = "sandbox of "+c.ID, c.ID, "", false
 	case ref.host: // The host's network namespace exists until the host restarts.
 		ref.key, ref.orphan, ref.shared = "host", "", true
 	case ref.orphan != "":
 		ref.key = "left behind with " + ref.orphan
 	default:
-		ref.key = ref.owner
+		ref.key = ref.creator
 	}
 	return ref, err
 }
 
-// followJoins follows network modes of the form container:<ID or name> to the owner of the network namespace.
+// followJoins follows network modes of the form container:<ID or name> to the creator of the network namespace.
 func (p *pass) followJoins(ctx context.Context, c container.Container) (networkRef, error) {
 	const maxJoins = 8 // ends a circle
-	owner, orphan := c, ""
+	creator, orphan := c, ""
 	for range maxJoins {
-		id, joined := owner.NetworkMode.JoinedContainer()
+		id, joined := creator.NetworkMode.JoinedContainer()
 		if !joined {
 			break
 		}
 		next, err := p.inspect(ctx, id)
-		if errors.Is(err, container.ErrNotFound) { // The network namespace outlives its owner.
-			return networkRef{owner: id, shared: true}, nil
+		if errors.Is(err, container.ErrNotFound) { // The network namespace outlives its creator.
+			return networkRef{creator: id, shared: true}, nil
 		}
 		if err != nil {
-			return networkRef{owner: id, shared: true}, err
+			return networkRef{creator: id, shared: true}, err
 		}
-		if next.StartedAt.After(owner.StartedAt) {
-			orphan = owner.ID
+		if next.StartedAt.After(creator.StartedAt) {
+			orphan = creator.ID
 		}
-		owner = next
+		creator = next
 	}
 	return networkRef{
-		owner: owner.ID, orphan: orphan, host: owner.NetworkMode.IsHost(), published: owner.Published,
-		shared: owner.ID != c.ID || p.isJoined(c),
+		creator: creator.ID, orphan: orphan, host: creator.NetworkMode.IsHost(), published: creator.Published,
+		shared: creator.ID != c.ID || p.isJoined(c),
 	}, nil
 }
 

@@ -21,7 +21,7 @@ func (p *pass) readOwners(ctx context.Context, t *target) {
 		t.addProblem(Problem{Reason: "its sockets cannot be distinguished from others in the shared network namespace: " + problem.Reason, Detail: problem.Detail})
 		return
 	}
-	t.Owners = &owners
+	t.Owned = &owners
 	if owners.Denied > 0 {
 		t.addProblem(newDeniedProblem(owners))
 	}

@@ -105,7 +105,7 @@ func (p *pass) inspectTarget(ctx context.Context, t *target) {
 		t.addProblem(Problem{Reason: "parts of the engine's answer are invalid", Detail: strings.Join(c.Invalid, "; ")})
 	}
 	if t.network, err = p.resolveNetwork(ctx, c); err != nil {
-		t.addProblem(Problem{Reason: "the owner of its network namespace cannot be inspected", Detail: err.Error()})
+		t.addProblem(Problem{Reason: "the container that created its network namespace cannot be inspected", Detail: err.Error()})
 	}
 	if c.State == container.Restarting {
 		t.setRestarting()
@@ -117,7 +117,7 @@ func (p *pass) inspectTarget(ctx context.Context, t *target) {
 // setRestarting ends the reading of a container without a process: it has no sockets.
 func (t *target) setRestarting() {
 	t.addProblem(Problem{Reason: "the container is restarting"})
-	t.Owners = &procfd.OwnedSockets{}
+	t.Owned = &procfd.OwnedSockets{}
 	t.netns = nil
 }
 
@@ -158,7 +158,7 @@ func (t *target) finish() Reading {
 		return t.Reading
 	}
 	t.NetNS = &n.NetNS
-	t.Method, t.Skipped = n.method, n.skipped
+	t.Method, t.Unused = n.method, n.unused
 	if n.err != nil {
 		t.addProblem(toProblem(cmp.Or(t.tablesErr, n.err)))
 	}

@@ -24,10 +24,10 @@ func (p *pass) readTables(ctx context.Context, n *netnsRead) {
 			return
 		}
 		if p.uses(method) && !isExited(err) {
-			n.skipped = append(n.skipped, Skipped{Method: method, Problem: toProblem(err)})
+			n.unused = append(n.unused, UnusedMethod{Method: method, Problem: toProblem(err)})
 		}
 	}
-	n.skipped = slices.DeleteFunc(n.skipped, func(s Skipped) bool { return s.Method == n.method }) // its tables are used, even if they are partial
+	n.unused = slices.DeleteFunc(n.unused, func(s UnusedMethod) bool { return s.Method == n.method }) // its tables are used, even if they are partial
 }
 
 // keepBest keeps tables that are complete, or that have more sockets than those of earlier methods.

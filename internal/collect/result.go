@@ -25,13 +25,13 @@ type Reading struct {
 	Container container.Container
 	// NetNS is its network namespace, which other readings may share. It is nil if unknown.
 	NetNS *NetNS
-	// Owners has the sockets of a shared network namespace that the container's processes hold. It is nil if they are
+	// Owned has the sockets of a shared network namespace that the container's processes hold. It is nil if they are
 	// unknown, or if the network namespace is not shared.
-	Owners *procfd.OwnedSockets
+	Owned *procfd.OwnedSockets
 	// Method is how the tables were read. None: they could not be read.
 	Method Method
-	// Skipped are the better methods that failed.
-	Skipped []Skipped
+	// Unused are the better methods that failed.
+	Unused []UnusedMethod
 	// Problems are why parts are missing. Empty: the reading is complete.
 	Problems []Problem
 }
@@ -61,8 +61,8 @@ const (
 	None     Method = "none"     // the tables were not read
 )
 
-// Skipped is a method that could not be used, and why.
-type Skipped struct {
+// UnusedMethod is a method that could not be used, and why.
+type UnusedMethod struct {
 	Method Method
 	Problem
 }

@@ -33,11 +33,11 @@ func TestSharedNamespaceIsReadOnce(t *testing.T) {
 	if a.NetNS != b.NetNS || !a.NetNS.Host || !slices.Equal(ports(a), []uint16{80, 81}) {
 		t.Errorf("namespaces %+v, %+v", a.NetNS, b.NetNS)
 	}
-	if a.Owners == nil || len(a.Owners.Inodes) != 1 || len(a.Problems) != 0 {
-		t.Errorf("owners %+v, problems %v", a.Owners, a.Problems)
+	if a.Owned == nil || len(a.Owned.Inodes) != 1 || len(a.Problems) != 0 {
+		t.Errorf("owners %+v, problems %v", a.Owned, a.Problems)
 	}
-	if r := readings["/scratch"]; r.NetNS != a.NetNS || r.Owners != nil || !strings.Contains(reasons(r), "no sh or no ls") {
-		t.Errorf("scratch: owners %+v, reasons %q", r.Owners, reasons(r))
+	if r := readings["/scratch"]; r.NetNS != a.NetNS || r.Owned != nil || !strings.Contains(reasons(r), "no sh or no ls") {
+		t.Errorf("scratch: owners %+v, reasons %q", r.Owned, reasons(r))
 	}
 	side := readings["/sidecar"]
 	if side.NetNS != readings["/owner"].NetNS || len(side.NetNS.Published) != 1 {

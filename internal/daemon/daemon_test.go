@@ -266,10 +266,10 @@ func TestUnusedMethodsAreLoggedOnce(t *testing.T) {
 		t.Errorf("%s", line)
 	}
 	messages(t, &log)
-	all := func(unused ...collect.Skipped) snapshot.Snapshot {
+	all := func(unused ...collect.UnusedMethod) snapshot.Snapshot {
 		return snapshot.Snapshot{Containers: []snapshot.Container{{ID: "a", Unused: unused}, {ID: "b", Unused: unused}}}
 	}
-	sockdiag, procfs := collect.Skipped{Method: collect.Sockdiag, Problem: missing}, collect.Skipped{Method: collect.Procfs, Problem: collect.Problem{Reason: "hidden"}}
+	sockdiag, procfs := collect.UnusedMethod{Method: collect.Sockdiag, Problem: missing}, collect.UnusedMethod{Method: collect.Procfs, Problem: collect.Problem{Reason: "hidden"}}
 	for i, step := range []struct {
 		taken snapshot.Snapshot
 		want  []string

@@ -89,11 +89,11 @@ func isConfigured(r collect.Reading, port uint16) bool {
 	return ok
 }
 
-func allOwnersKnown(r collect.Reading) bool { return r.Owners != nil && r.Owners.Denied == 0 }
+func allOwnersKnown(r collect.Reading) bool { return r.Owned != nil && r.Owned.Denied == 0 }
 
 // processesUnreadable reports whether the container shares its namespace and none of its processes could be read.
 func processesUnreadable(r collect.Reading) bool {
-	return r.NetNS.Shared && (r.Owners == nil || r.Owners.Readable == 0 && r.Owners.Denied > 0)
+	return r.NetNS.Shared && (r.Owned == nil || r.Owned.Readable == 0 && r.Owned.Denied > 0)
 }
 
 // ownersByInode maps an inode to the indexes of the readings with a process that holds it. It has no inode 0, which the
@@ -101,10 +101,10 @@ func processesUnreadable(r collect.Reading) bool {
 func ownersByInode(readings []collect.Reading, indexes []int) map[uint64][]int {
 	owners := make(map[uint64][]int)
 	for _, i := range indexes {
-		if readings[i].Owners == nil {
+		if readings[i].Owned == nil {
 			continue
 		}
-		for inode := range readings[i].Owners.Inodes {
+		for inode := range readings[i].Owned.Inodes {
 			if inode != 0 {
 				owners[inode] = append(owners[inode], i)
 			}

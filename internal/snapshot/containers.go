@@ -20,7 +20,7 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 		Service:     reading.Container.Service,
 		Networks:    reading.Container.Networks,
 		Method:      reading.Method,
-		Unused:      reading.Skipped,
+		Unused:      reading.Unused,
 		Problems:    reading.Problems,
 		NetworkMode: reading.Container.NetworkMode,
 		Sockets:     len(sockets.own),
@@ -49,10 +49,10 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 
 // processName returns the name of a process that holds s, or "" if it is not known.
 func processName(reading collect.Reading, s socket.Socket) string {
-	if reading.Owners == nil {
+	if reading.Owned == nil {
 		return ""
 	}
-	return reading.Owners.Inodes[s.Inode]
+	return reading.Owned.Inodes[s.Inode]
 }
 
 // addListener adds a listener and its endpoints. In the host's namespace these are its own addresses, elsewhere the published

@@ -41,7 +41,7 @@ func toContainer(c Container) snapshotv1.Container {
 		Namespace:   c.Namespace,
 		Networks:    convert(c.Networks, toNetwork),
 		Method:      c.Method,
-		Unused: convert(c.Unused, func(u collect.Skipped) snapshotv1.UnusedMethod {
+		Unused: convert(c.Unused, func(u collect.UnusedMethod) snapshotv1.UnusedMethod {
 			return snapshotv1.UnusedMethod{Method: u.Method, Reason: u.Reason}
 		}),
 		Status:      c.Status(),

@@ -42,7 +42,7 @@ type Container struct {
 	Namespace string
 	Method    collect.Method
 	// Unused are the better methods that could not be used.
-	Unused []collect.Skipped
+	Unused []collect.UnusedMethod
 	// Listeners and Connections are its sockets, ascending.
 	Listeners   []Listener
 	Connections []Connection

@@ -255,7 +255,7 @@ func TestSharedNamespace(t *testing.T) {
 			var result collect.Result
 			for _, m := range test.sharers {
 				result.Readings = append(result.Readings, collect.Reading{
-					Container: container.Container{ConfiguredPorts: m.configured}, NetNS: &test.namespace, Owners: m.owners,
+					Container: container.Container{ConfiguredPorts: m.configured}, NetNS: &test.namespace, Owned: m.owners,
 				})
 			}
 			for i, got := range Attribute(result, Interfaces{Addresses: addrs("0.0.0.0")}) {
@@ -297,7 +297,7 @@ func TestUnacceptedPrefersTheExactListener(t *testing.T) {
 		established("10.0.0.1:80", "10.0.0.9:5000", 0), established("10.0.0.2:80", "10.0.0.9:5001", 0), established("10.0.0.2:81", "10.0.0.9:5002", 0),
 	}}
 	got := Attribute(collect.Result{Readings: []collect.Reading{
-		{NetNS: namespace, Owners: owners(0, 1)}, {NetNS: namespace, Owners: owners(0, 2)}, {NetNS: namespace, Owners: owners(0, 3)},
+		{NetNS: namespace, Owned: owners(0, 1)}, {NetNS: namespace, Owned: owners(0, 2)}, {NetNS: namespace, Owned: owners(0, 3)},
 	}}, Interfaces{})
 	for i, want := range []string{"10.0.0.9:5001", "10.0.0.9:5000", "10.0.0.9:5002"} {
 		if !slices.Equal(texts(got[i].Established), []string{want}) {
@@ -384,7 +384,7 @@ func TestCostIsLinearInListenersAndConnections(t *testing.T) {
 		for _, s := range sockets {
 			held.Inodes[s.Inode] = ""
 		}
-		got := Attribute(collect.Result{Readings: []collect.Reading{{NetNS: namespace, Owners: held}, {NetNS: namespace, Owners: owners(0)}}}, Interfaces{})
+		got := Attribute(collect.Result{Readings: []collect.Reading{{NetNS: namespace, Owned: held}, {NetNS: namespace, Owned: owners(0)}}}, Interfaces{})
 		if len(got[0].Listeners) != count || len(got[0].Connections) != count || len(got[1].Connections) != 0 {
 			t.Errorf("%d listeners, %d and %d connections", len(got[0].Listeners), len(got[0].Connections), len(got[1].Connections))
 		}
