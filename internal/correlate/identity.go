@@ -12,8 +12,8 @@ import (
 // Two targets serve the same host if their engine IDs are equal and they have a live container in common. Cloned hosts have
 // the same engine ID, but not the same containers. Without an engine ID only full container IDs count.
 //
-// Targets that respond come before stale ones. Then comes the target with the earliest first response, then the one with
-// the latest response. A later claimant cannot displace a target that responds. It can displace a stale one.
+// Targets that answer come before stale ones. Then comes the target with the earliest first answer, then the one with the
+// latest answer. A later claimant cannot displace a target that answers. It can displace a stale one.
 func duplicates(polled []PolledHost) map[string]string {
 	ranked := make([]int, 0, len(polled)) // the best first
 	for i, p := range polled {

@@ -130,7 +130,7 @@ func (m *Mapper) Latest() graph.Graph {
 	defer m.mu.Unlock()
 	for i, t := range g.Targets {
 		if polled, ok := m.targets[t.Target]; ok {
-			g.Targets[i].LastAnswer = polled.lastResponse.UTC()
+			g.Targets[i].LastAnswer = polled.lastAnswer.UTC()
 		}
 	}
 	return g

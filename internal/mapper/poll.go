@@ -80,10 +80,10 @@ func (m *Mapper) record(t *polledTarget, result pollResult, err error) {
 	if err != nil {
 		return
 	}
-	t.lastResponse = now
+	t.lastAnswer = now
 	if !result.unchanged {
 		if !host.IsSameHost(t.host) {
-			t.firstResponse = now
+			t.firstAnswer = now
 		}
 		t.host, t.pollResult = host, result
 		t.snapshot = snapshotv1.Snapshot{} // host has all that is needed of it

@@ -16,14 +16,14 @@ import (
 // polledTarget is the state of one polled daemon.
 type polledTarget struct {
 	address
-	pollResult    // the latest one, without the snapshot
-	host          *correlate.Host
-	firstResponse time.Time // as the current host
-	lastResponse  time.Time
-	polled        bool
-	reason        string // why the latest poll failed; empty if it succeeded
-	removed       bool   // from the targets
-	cancel        context.CancelFunc
+	pollResult  // the latest one, without the snapshot
+	host        *correlate.Host
+	firstAnswer time.Time // as the current host
+	lastAnswer  time.Time
+	polled      bool
+	reason      string // why the latest poll failed; empty if it succeeded
+	removed     bool   // from the targets
+	cancel      context.CancelFunc
 }
 
 // updateTargets resolves the targets, starts to poll new ones, and stops polling those that are gone.
@@ -101,7 +101,7 @@ func (m *Mapper) polledHosts(now time.Time) []correlate.PolledHost {
 	hosts := make([]correlate.PolledHost, 0, len(m.targets)+len(m.unresolved))
 	for _, name := range slices.Sorted(maps.Keys(m.targets)) {
 		t := m.targets[name]
-		if t.reason != "" && now.Sub(t.lastResponse) > m.StaleAfter {
+		if t.reason != "" && now.Sub(t.lastAnswer) > m.StaleAfter {
 			t.host, t.pollResult = nil, pollResult{}
 			if t.removed {
 				delete(m.targets, name)
@@ -118,7 +118,7 @@ func (m *Mapper) polledHosts(now time.Time) []correlate.PolledHost {
 
 func (t *polledTarget) polledHost() correlate.PolledHost {
 	s := correlate.PolledHost{
-		Target: t.name, Host: t.host, Format: t.format, LastAnswer: t.lastResponse, FirstAnswer: t.firstResponse,
+		Target: t.name, Host: t.host, Format: t.format, LastAnswer: t.lastAnswer, FirstAnswer: t.firstAnswer,
 		State: graph.StateOK, Reason: t.warning,
 	}
 	switch {
