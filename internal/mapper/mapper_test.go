@@ -199,11 +199,24 @@ func TestHistoryStartsAfterAllTargetsArePolled(t *testing.T) {
 		response snapshotv1.Snapshot
 		server   string
 	}{{"one", one, "host/engine of one"}, {"two", two, "host/engine of one@one"}} {
-		m.record(m.targets[step.name], pollResult{snapshot: step.response}, nil)
+		m.record(t.Context(), m.targets[step.name], pollResult{snapshot: step.response}, nil)
 		m.rebuild(time.Now())
 		if g := m.Latest(); len(g.Links) != 1 || g.Links[0].Server != step.server {
 			t.Errorf("after %s: %+v", step.name, g.Links)
 		}
+	}
+}
+
+// A poll may end after its target was removed. Its result is dropped; otherwise the target would be ok forever.
+func TestPollThatEndsAfterRemovalChangesNothing(t *testing.T) {
+	m := New(Options{Interval: time.Hour, StaleAfter: time.Hour}, history.New(time.Hour), zerolog.Nop())
+	ctx, cancel := context.WithCancel(t.Context())
+	target := &polledTarget{address: address{name: "one"}, cancel: cancel}
+	m.targets["one"] = target
+	m.updateTargets(t.Context(), nil)
+	m.record(ctx, target, pollResult{snapshot: snapshotFrom("one")}, nil)
+	if !target.removed || target.reason == "" || target.host != nil {
+		t.Errorf("%+v", target)
 	}
 }
 

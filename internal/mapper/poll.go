@@ -36,10 +36,7 @@ func (m *Mapper) poll(ctx context.Context, t *polledTarget, from address) {
 		polling, cancel := context.WithTimeout(ctx, m.pollTimeout)
 		result, err := m.client.fetch(polling, from, m.previous(t))
 		cancel()
-		if ctx.Err() != nil {
-			return
-		}
-		m.record(t, result, err)
+		m.record(ctx, t, result, err)
 		if err == nil {
 			pauses.Reset()
 		}
@@ -59,8 +56,8 @@ func (m *Mapper) previousHost(t *polledTarget) *correlate.Host {
 	return t.host
 }
 
-// record stores the result of a poll.
-func (m *Mapper) record(t *polledTarget, result pollResult, err error) {
+// record stores the result of a poll, unless ctx ended meanwhile: then the target was removed, or its address changed.
+func (m *Mapper) record(ctx context.Context, t *polledTarget, result pollResult, err error) {
 	now := time.Now()
 	var host *correlate.Host
 	if err == nil && !result.unchanged { // outside the lock: a large snapshot takes time
@@ -68,6 +65,9 @@ func (m *Mapper) record(t *polledTarget, result pollResult, err error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if ctx.Err() != nil { // updateTargets ends it under the lock
+		return
+	}
 	reason := ""
 	if err != nil {
 		reason = err.Error()

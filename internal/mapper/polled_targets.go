@@ -16,12 +16,12 @@ import (
 // polledTarget is the state of one polled daemon.
 type polledTarget struct {
 	address
-	pollResult  // the latest one, without the snapshot
+	pollResult  // the latest successful one with new data, without the snapshot
 	host        *correlate.Host
 	firstAnswer time.Time // as the current host
 	lastAnswer  time.Time
 	polled      bool
-	reason      string // why the latest poll failed; empty if it succeeded
+	reason      string // why its data is not current; empty if the latest poll succeeded
 	removed     bool   // from the targets
 	cancel      context.CancelFunc
 }
@@ -93,7 +93,8 @@ func (m *Mapper) resolve(ctx context.Context) (resolved map[string]address, unre
 	return resolved, unresolved
 }
 
-// polledHosts returns the latest state of all targets, sorted by name, and drops data older than StaleAfter.
+// polledHosts returns the state of all polled daemons by name, then of unresolved targets by name. It drops data older than
+// StaleAfter if the latest poll failed, or if the target was removed.
 func (m *Mapper) polledHosts(now time.Time) []correlate.PolledHost {
 	m.mu.Lock()
 	defer m.mu.Unlock()
