@@ -24,8 +24,8 @@ type networkRef struct {
 	published []container.Binding
 }
 
-// resolveNetwork returns the network namespace of a container. With an error, the result is valid too, but lacks the
-// published ports.
+// resolveNetwork returns the network namespace of a container. With an error, the result has key, creator and
+// shared only.
 func (p *pass) resolveNetwork(ctx context.Context, c container.Container) (networkRef, error) {
 	ref, err := p.followJoins(ctx, c)
 	switch {

@@ -26,11 +26,11 @@ type Reading struct {
 	// NetNS is its network namespace, which other readings may share. It is nil if unknown.
 	NetNS *NetNS
 	// Owned has the sockets of a shared network namespace that the container's processes hold. It is nil if they are
-	// unknown, or if the network namespace is not shared.
+	// unknown, or if the network namespace is not shared. It is empty for a restarting container.
 	Owned *procfd.OwnedSockets
-	// Method is how the tables were read. None: they could not be read.
+	// Method is how the tables were read. None: they were not read.
 	Method Method
-	// Unused are the better methods that failed.
+	// Unused are the methods that were tried and failed, the best first.
 	Unused []UnusedMethod
 	// Problems are why parts are missing. Empty: the reading is complete.
 	Problems []Problem
@@ -40,7 +40,8 @@ type Reading struct {
 type NetNS struct {
 	// ID is unique in a collection.
 	ID string
-	// Host means the host's own network namespace, in which processes outside containers have sockets too.
+	// Host means the host's own network namespace, in which processes outside containers have sockets too, or the network
+	// namespace of a sandbox in host mode.
 	Host bool
 	// Shared means that more than one container uses it or may use it.
 	Shared bool

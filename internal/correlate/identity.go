@@ -13,7 +13,7 @@ import (
 // the same engine ID, but not the same containers. Without an engine ID only full container IDs count.
 //
 // Targets that answer come before stale ones. Then comes the target with the earliest first answer, then the one with the
-// latest answer. A later claimant cannot displace a target that answers. It can displace a stale one.
+// latest answer. A target that answers keeps its place. A stale target loses its place to any target that answers.
 func duplicates(polled []PolledHost) map[string]string {
 	ranked := make([]int, 0, len(polled)) // the best first
 	for i, p := range polled {
@@ -58,13 +58,13 @@ func isFullID(id string) bool { return len(id) == 64 }
 
 // hostNames are the names of one host in a graph.
 type hostNames struct {
-	display string // for people; unique
+	display string // for people; two hosts of one name differ by their targets
 	engine  string // in the IDs of its containers' nodes; clones have the same
 	node    string // in the ID of its own node; unique
 }
 
 // newHostNames returns the names of the polled hosts. IDs come from the engine, so that they stay the same when other hosts
-// are added or removed. A name that several hosts have is followed by the target.
+// are added or removed. A name or an engine ID that several hosts have is followed by the target.
 func newHostNames(polled []PolledHost) []hostNames {
 	named, identified := make(map[string]int), make(map[string]int)
 	for _, p := range polled {

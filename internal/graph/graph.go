@@ -91,7 +91,7 @@ type Node struct {
 	Reason string `json:"reason,omitempty"`
 	// Candidates are the IDs of containers that may own a socket, or the names of hosts that an ambiguous address may mean.
 	Candidates []string `json:"candidates,omitempty"`
-	// Stale: the last poll of the host failed, and this is its last data.
+	// Stale: the data of its host is not current, see StateStale.
 	Stale bool `json:"stale,omitempty"`
 	// Details are the details of a container; nil if its daemon reports none, or two minutes after the container is gone.
 	Details *Details `json:"details,omitempty"`
@@ -204,8 +204,8 @@ type State string
 const (
 	StateOK        State = "ok"
 	StatePending   State = "pending"   // not polled yet
-	StateStale     State = "stale"     // the last poll failed; the last data is in the graph
-	StateFailed    State = "failed"    // the last poll failed; no data is in the graph
+	StateStale     State = "stale"     // the last poll failed, or the target was removed; its last data is in the graph
+	StateFailed    State = "failed"    // no data is in the graph: polls fail, or the entry cannot be resolved
 	StateDuplicate State = "duplicate" // answers as a host that another target already serves
 )
 
