@@ -109,9 +109,9 @@ func shop() graph.Graph {
 	web, api, db, cache := published(container("one", "shop", "web"), 8000), container("one", "shop", "api"), container("one", "shop", "db"), container("one", "shop", "cache")
 	job, idle := container("two", "batch", "job"), container("two", "", "idle")
 	someone, bank := external("203.0.113.7"), graph.Node{ID: "external/payments", Kind: graph.KindExternal, Name: "payments"}
-	unread := container("two", "", "sealed")
-	unread.Reason, unread.Details.Method, unread.Details.Status = "the image has no cat", collect.None, snapshotv1.StatusFailed
-	unread.Details.Listening = []snapshotv1.Listener{}
+	sealed := container("two", "", "sealed")
+	sealed.Reason, sealed.Details.Method, sealed.Details.Status = "the image has no cat", collect.None, snapshotv1.StatusFailed
+	sealed.Details.Listening = []snapshotv1.Listener{}
 	past := link(api, cache, 6379, 0)
 	past.Live, past.LastSeen = false, time.Now().UTC().Add(-10*time.Minute)
 	oneSided := link(job, web, 8080, 3)
@@ -122,7 +122,7 @@ func shop() graph.Graph {
 	measured.Measured = &graph.Measured{RTTMicroseconds: 420, BytesSent: 1234567, BytesReceived: 89}
 	outside := link(someone, web, 8080, 1)
 	outside.Via = graph.ViaPublished
-	return newMap([]graph.Node{web, api, db, cache, job, idle, unread, someone, bank},
+	return newMap([]graph.Node{web, api, db, cache, job, idle, sealed, someone, bank},
 		[]graph.Link{measured, link(api, db, 5432, 4), past, oneSided, fresh, outside},
 		graph.Target{Target: "one:9057", Host: "one", State: graph.StateOK, Format: "snapshot", LastAnswer: time.Now().UTC()},
 		graph.Target{Target: "two:9057", Host: "two", State: graph.StateOK, Format: "snapshot", LastAnswer: time.Now().UTC()},

@@ -350,7 +350,7 @@ func TestPanelKeepsTheFocusedButton(t *testing.T) {
 	same(t, "the focus after its link is removed", []string{webtest.Eval[string](p, `document.activeElement.id`)}, "panel")
 }
 
-// TestWiderNodesDoNotOverlap widens neighbouring nodes by the sign of unreadable containers.
+// TestWiderNodesDoNotOverlap widens neighbouring nodes by the sign of incomplete containers.
 func TestWiderNodesDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	var nodes []graph.Node

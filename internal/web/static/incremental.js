@@ -90,7 +90,7 @@ class Placer {
     }
   }
 
-  /** widen makes room for an item that became wider, for example by the sign of an unreadable container. */
+  /** widen makes room for an item that became wider, for example by the sign of an incomplete container. */
   widen(item) {
     const at = this.places.get(item.id);
     if (!at) return; // growBoxes removed its place

@@ -2,7 +2,7 @@
 import { copy, html, setText, updateChildren } from "./html.js";
 import { MapDrawing } from "./map.js";
 import { capitalize, describeLink, displayName, formatCount, formatNumber, formatTime, qualifiedName } from "./format.js";
-import { linePanel, nodePanel, targetsPanel, unreadPanel } from "./panel.js";
+import { linePanel, nodePanel, targetsPanel, incompletePanel } from "./panel.js";
 import { buildScene, describe } from "./scene.js";
 import { download, exportJSON, exportPNG, exportSVG, fetchExport, types } from "./save.js";
 import { Search } from "./search.js";
@@ -104,7 +104,7 @@ function highlight(scroll) {
   const selected = selection();
   map.select(selected.ids);
   table.select(selected.keys, scroll);
-  const content = selected.panel || (view.panel === "targets" && graph && targetsPanel(graph, time)) || (view.panel === "unread" && graph && unreadPanel(graph, on));
+  const content = selected.panel || (view.panel === "targets" && graph && targetsPanel(graph, time)) || (view.panel === "incomplete" && graph && incompletePanel(graph, on));
   $("panel").hidden = !content;
   const closeButton = html("button", { type: "button", className: "close", title: "Close (Esc)", "aria-label": "Close", onclick: () => select("", "") }, "×");
   updateChildren($("panel"), content && [closeButton, content]);
@@ -153,7 +153,7 @@ function openGroup(node) {
   const onMap = $("map").contains(document.activeElement);
   changeView({ open: withID(view.open, id), closed: without(view.closed, id), select: "" });
   if (onMap) $("map").focus();
-  announce(`Expanded: ${formatCount(scene.nodes.length, "node")} now`);
+  announce(`Expanded: ${formatCount(scene.nodes.length, "node or group", "nodes and groups")} now`);
 }
 
 /** closeGroup collapses a box or group. */

@@ -274,7 +274,7 @@ function node(n) {
   g.append(svg("rect", { class: "body", x, y, width: w, height: h, rx: round }));
   g.append(svg("text", { class: "name", x: x + 10, y: y + 18 }, n.name), svg("text", { class: "small", x: x + 10, y: y + 33 }, n.subtitle));
   g.append(svg("text", { class: "large", x: x + w / 2, y: y + 27 }, n.large));
-  if (n.flags.includes("unread")) {
+  if (n.flags.includes("incomplete")) {
     g.append(svg("circle", { class: "sign", cx: x + w - 15, cy: y + 14, r: 8 }), svg("text", { class: "sign-text", x: x + w - 15, y: y + 18 }, "!"));
   }
   if (n.node.kind === "ambiguous") {

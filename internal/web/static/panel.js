@@ -1,4 +1,4 @@
-// The side panel: details of a node, of a line, of the targets or of the unreadable containers.
+// The side panel: details of a node, of a line, of the targets or of the incomplete containers.
 import { button, html } from "./html.js";
 import { describeLink, displayName, formatAgo, formatBytes, formatCount, formatEndpoint, formatNumber, isGroup, publishedPorts, qualifiedName } from "./format.js";
 import { groupIDs, linkKey } from "./view.js";
@@ -7,7 +7,7 @@ const evidence = { both: "Observed at both ends", client: "Observed at the clien
 const routes = { direct: "at the server's own address", published: "at a published port of its host", host: "at its host's address", loopback: "over loopback" };
 const methods = { sockdiag: "netlink in its network namespace", procfs: "the host's /proc", exec: "a command in the container", none: "not readable" };
 
-/** suggestFix returns what makes a container readable. With the host's /proc every running container is readable. */
+/** suggestFix returns what makes a container readable. With the host's /proc every running container outside a sandbox is readable. */
 function suggestFix({ name, reason, details }) {
   if (!reason) return "";
   if (/restarting/.test(reason)) return `See why it restarts: docker logs ${name}`;
@@ -28,9 +28,9 @@ export function nodePanel(node, { links, nodes }, graph, now, on) {
   const details = node.details;
   return [
     html("h2", {}, displayName(node)),
-    node.reason && html("div", { className: "trouble" }, html("p", {}, `${details?.method === "none" ? "Not readable" : "Partly readable"}: ${node.reason}.`), html("p", {}, suggestFix(node) + ".")),
-    node.stale && html("p", { className: "trouble" }, "The last poll of its host failed. This is its last known state."),
-    node.past && html("p", {}, "This container no longer exists."),
+    node.reason && html("div", { className: "trouble" }, html("p", {}, `${details?.method === "none" ? "Not readable" : "Incomplete"}: ${node.reason}.`), html("p", {}, suggestFix(node) + ".")),
+    node.stale && html("p", { className: "trouble" }, isGroup(node) ? "Some of its hosts have no current data." : "Its host has no current data. This is its last known state."),
+    node.past && html("p", {}, isGroup(node) ? "None of its containers is in the current data." : "This container is not in the current data. It is gone, or the data of its host was dropped."),
     html("p", { className: "actions" },
       button("Show only neighbours", () => on.showNeighbours(node.id)),
       isGroup(node) && button("Expand group", () => on.openGroup(node.id)),
@@ -67,7 +67,7 @@ function linkList(heading, links, otherOf, now, on) {
   ];
 }
 
-/** nodeButton returns a button that selects a node. */
+/** nodeButton returns a button with the name of a node. */
 const nodeButton = (node, onclick) => button(displayName(node), onclick, { className: "link", dataset: { id: node.id } });
 
 /** linePanel describes the links of a line. */
@@ -90,31 +90,34 @@ export function linePanel(line, { nodes }, now, on) {
 }
 
 const targetRemedies = {
-  stale: "Retrying. Its last data stays in the map for OUTPOST_STALE_AFTER.", failed: "Is Outpost running there, and can this host reach it?",
+  stale: "Its last data stays in the map for OUTPOST_STALE_AFTER.", failed: "Is Outpost running there, and can this host reach it?",
   duplicate: "Name each host once.", pending: "Not polled yet.",
 };
+
+/** remedyFor returns what the user can do about a target. A target that is a DNS name or a file is an entry that cannot be resolved. */
+const remedyFor = ({ state, target }) => (state === "failed" && /^(dns|file):/.test(target) ? "Check the name or the file." : targetRemedies[state] || "");
 
 /** targetsPanel lists the targets with problems and then the others. */
 export function targetsPanel({ targets }, now) {
   const bad = targets.filter((t) => t.state !== "ok" || t.reason), good = targets.filter((t) => !bad.includes(t));
   return [
     html("h2", {}, "Targets"),
-    bad.map((t) => html("section", { className: "trouble" }, html("h3", {}, `${t.target}: ${t.state}`), html("p", {}, t.reason ? t.reason + ". " : "", targetRemedies[t.state] || ""),
+    bad.map((t) => html("section", { className: "trouble" }, html("h3", {}, `${t.target}: ${t.state}`), html("p", {}, t.reason ? t.reason + ". " : "", remedyFor(t)),
       t.lastAnswer && Date.parse(t.lastAnswer) > 0 && html("p", {}, `Last answer ${formatAgo(t.lastAnswer, now)}.`))),
     good.length > 0 && [html("h3", {}, "Up to date"), list(good.map((t) => t.target + (t.host && t.host !== t.target ? ` (${t.host})` : "")))],
   ];
 }
 
-const maxUnread = 200;
+const maxIncomplete = 200;
 
-/** unreadPanel lists the containers that are not completely readable. */
-export function unreadPanel({ nodes }, on) {
-  const unread = nodes.filter((n) => n.reason);
+/** incompletePanel lists the incomplete containers. */
+export function incompletePanel({ nodes }, on) {
+  const incomplete = nodes.filter((n) => n.reason);
   return [
-    html("h2", {}, "Partly readable"),
-    unread.slice(0, maxUnread).map((n) => html("section", { className: "trouble", dataset: { id: n.id } },
+    html("h2", {}, "Incomplete containers"),
+    incomplete.slice(0, maxIncomplete).map((n) => html("section", { className: "trouble", dataset: { id: n.id } },
       html("h3", {}, nodeButton(n, () => on.jumpTo(n.id)), n.host ? ` on ${n.host}` : ""),
       html("p", {}, `${n.image || ""}: ${n.reason}.`), html("p", {}, suggestFix(n) + "."))),
-    unread.length > maxUnread && html("p", {}, `and ${formatNumber(unread.length - maxUnread)} more, see Outpost's log`),
+    incomplete.length > maxIncomplete && html("p", {}, `and ${formatNumber(incomplete.length - maxIncomplete)} more, see Outpost's log`),
   ];
 }

@@ -34,7 +34,7 @@ export function buildScene(shown) {
 
 function buildNode(node, side) {
   const name = truncate(displayName(node), maxNameLength), subtitle = truncate(formatSubtitle(node), maxNameLength + 4);
-  const sign = node.reason || node.unread ? 20 : 0; // room for the sign of unreadable containers
+  const sign = node.reason || node.incomplete ? 20 : 0; // room for the sign of incomplete containers
   const w = Math.ceil(Math.max(70, measure(name, "name") + 20 + sign, measure(subtitle, "small") + 20));
   return { id: node.id, node, name, large: fitText(displayName(node), w - 6), subtitle, w, h: nodeHeight, boxes: enclosingBoxes(node), side, flags: nodeFlags(node) };
 }
@@ -46,7 +46,7 @@ function fitText(name, width) {
 }
 
 function nodeFlags(node) {
-  return [node.kind, isGroup(node) && "group", node.reason || node.unread ? "unread" : "", node.stale && "stale", node.past && "past"].filter(Boolean);
+  return [node.kind, isGroup(node) && "group", node.reason || node.incomplete ? "incomplete" : "", node.stale && "stale", node.past && "past"].filter(Boolean);
 }
 
 /** enclosingBoxes returns the IDs of the boxes around a node, the outermost first. */
@@ -136,8 +136,8 @@ export function describe(n) {
   const parts = [displayName(n.node), formatSubtitle(n.node)];
   if (n.node.host && n.node.kind !== "host") parts.push(`on ${n.node.host}`);
   if (n.node.reason) parts.push(n.node.reason);
-  if (n.node.unread) parts.push(formatCount(n.node.unread, "container") + " only partly readable");
-  if (n.node.stale) parts.push("the last poll of its host failed");
+  if (n.node.incomplete) parts.push(formatCount(n.node.incomplete, "container") + " incomplete");
+  if (n.node.stale) parts.push("its data is not current");
   if (n.node.past) parts.push("past");
   return parts.filter(Boolean).join(", ");
 }

@@ -22,12 +22,12 @@ export function formatCounts(graph, shown, newLinks, { ports, labels }) {
 /** buildWarnings returns a button for each kind of problem. */
 export function buildWarnings(graph, on) {
   const bad = graph.targets.filter((t) => t.state === "stale" || t.state === "failed"), notes = graph.targets.filter((t) => t.state === "duplicate" || (t.state === "ok" && t.reason));
-  const pending = graph.targets.filter((t) => t.state === "pending"), unread = graph.nodes.filter((n) => n.reason);
+  const pending = graph.targets.filter((t) => t.state === "pending"), incomplete = graph.nodes.filter((n) => n.reason);
   return [
     bad.length && [`${formatNumber(bad.length)} of ${formatCount(graph.targets.length, "target")} without current data`, "targets"],
     pending.length && [`${formatCount(pending.length, "target")} not polled yet`, "targets"],
     notes.length && [`${formatCount(notes.length, "target")} to check`, "targets"],
-    unread.length && [`${formatCount(unread.length, "container")} partly readable`, "unread"],
+    incomplete.length && [`${formatCount(incomplete.length, "container")} incomplete`, "incomplete"],
   ].filter(Boolean).map(([text, panel]) => button(text, () => on.showPanel(panel), { className: "warning" }));
 }
 

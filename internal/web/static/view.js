@@ -33,13 +33,13 @@ const levels = ["container", "service", "project", "host", "image"];
 /** validators check the parameters that are not free text. */
 const validators = {
   group: oneOf("auto", ...levels), external: oneOf("auto", "show", "group", "hide"),
-  state: oneOf("", "live", "past"), unlinked: oneOf("show", "hide"), panel: oneOf("", "targets", "unread"), columns: oneOf("", "all"),
+  state: oneOf("", "live", "past"), unlinked: oneOf("show", "hide"), panel: oneOf("", "targets", "incomplete"), columns: oneOf("", "all"),
   port: (text) => /^\d{0,5}$/.test(text), depth: (text) => /^\d+$/.test(text) && text >= 1 && text <= maxDepth, at: isTime, since: isSince, newSince: isSince,
   level: oneOf(...levels), look: (text) => /^-?\d+,-?\d+,\d(\.\d+)?$/.test(text),
 };
 
 /** aliases are values of earlier addresses. */
-const aliases = { group: { none: "container" }, level: { none: "container" } };
+const aliases = { group: { none: "container" }, level: { none: "container" }, panel: { unread: "incomplete" } };
 
 /** parseView reads a view from the query of an address and ignores invalid values. */
 export function parseView(query) {
@@ -251,7 +251,7 @@ function addMember(group, n) {
   if (group.host !== n.host) group.host = undefined;
   if (group.image !== n.image) group.image = undefined;
   group.stale ||= n.stale;
-  group.unread = (group.unread || 0) + (n.reason ? 1 : 0);
+  group.incomplete = (group.incomplete || 0) + (n.reason ? 1 : 0);
   group.past = ((group.members === 0 || group.past) && n.past) || undefined;
   for (const port of publishedPorts(n)) group.publishes.add(port);
   group.members++;

@@ -1,5 +1,5 @@
-// Package webtest drives the map page in a real Chromium with pointer and keys. Each warning or error of the browser fails the
-// test.
+// Package webtest drives the map page in a real Chromium with pointer and keys. Each console message, exception, dialog or request
+// to another server fails the test.
 package webtest
 
 import (
@@ -240,7 +240,8 @@ func (p *Page) Click(selector string) {
 	p.do(chromedp.Click(chromedp.CSS(selector)))
 }
 
-// ClickText clicks the middle of the element of a selector with exactly the text. It works for SVG elements too.
+// ClickText clicks the middle of the element of a selector with exactly the text. It works for SVG elements too. Within
+// a node it clicks the middle of the node.
 func (p *Page) ClickText(selector, text string) {
 	p.t.Helper()
 	x, y := p.middle(selector, text)
@@ -315,11 +316,11 @@ func (p *Page) Texts(selector string) []string {
 	return Eval[[]string](p, fmt.Sprintf(`[...document.querySelectorAll(%q)].map((e) => e.textContent)`, selector))
 }
 
-// Downloaded returns the content of the file that do saves, with a name that ends with end. It waits until the file is not empty.
-func (p *Page) Downloaded(end string, do func()) []byte {
+// Downloaded returns the content of the file that save saves, with a name that ends with end. It waits until the file is not empty.
+func (p *Page) Downloaded(end string, save func()) []byte {
 	p.t.Helper()
 	pattern := filepath.Join(p.downloads, "*"+end)
-	do()
+	save()
 	for deadline := time.Now().Add(stepTimeout); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		found, _ := filepath.Glob(pattern)
 		if len(found) == 0 {
