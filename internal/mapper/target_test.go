@@ -1,8 +1,10 @@
 package mapper
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,7 +21,8 @@ func TestFileOfTargetsIsReloaded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "targets")
 	write := func(lines ...string) {
 		t.Helper()
-		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		next := path + ".next" // the mapper must not read a file that is half written
+		if err := errors.Join(os.WriteFile(next, []byte(strings.Join(lines, "\n")), 0o600), os.Rename(next, path)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -41,12 +44,19 @@ func TestFileOfTargetsIsReloaded(t *testing.T) {
 
 // An equal reason must be an equal text. Otherwise each poll counts as a change and is logged.
 func TestFileOfTargetsListsFailedLinesInOrder(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "targets")
-	if err := os.WriteFile(path, []byte("dns:b.invalid:1\ndns:a.invalid:1\ndns:c.invalid:1"), 0o600); err != nil {
+	path, content := filepath.Join(t.TempDir(), "targets"), []byte("dns:b.invalid:1\ndns:a.invalid:1\ndns:c.invalid:1")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	targets, err := parseLines(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, target := range targets { // no lookup: it may take seconds
+		targets[i].resolve = func(context.Context) ([]address, error) { return nil, errors.New(target.name) }
+	}
 	for range 10 {
-		_, err := (&fileTarget{path: path}).resolve(t.Context())
+		_, err := (&fileTarget{path: path, text: content, targets: targets}).resolve(t.Context())
 		if err == nil {
 			t.Fatal("names that do not exist are resolved")
 		}
