@@ -62,7 +62,7 @@ const (
 	None     Method = "none"     // the tables were not read
 )
 
-// UnusedMethod is a method that could not be used, and why.
+// UnusedMethod is a method that was tried and failed, and why.
 type UnusedMethod struct {
 	Method Method
 	Problem

@@ -41,7 +41,7 @@ type Container struct {
 	// is empty if the namespace is not known.
 	Namespace string
 	Method    collect.Method
-	// Unused are the better methods that could not be used.
+	// Unused are the methods that were tried and failed, the best first.
 	Unused []collect.UnusedMethod
 	// Listeners and Connections are its sockets, ascending.
 	Listeners   []Listener

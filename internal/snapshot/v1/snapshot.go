@@ -66,7 +66,7 @@ type Network struct {
 	Gateways  []netip.Addr `json:"gateways"`
 }
 
-// UnusedMethod is a better method that could not be used.
+// UnusedMethod is a method that was tried and failed.
 type UnusedMethod struct {
 	Method collect.Method `json:"method"`
 	Reason string         `json:"reason"`

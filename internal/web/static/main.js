@@ -2,7 +2,7 @@
 import { copy, html, setText, updateChildren } from "./html.js";
 import { MapDrawing } from "./map.js";
 import { capitalize, describeLink, displayName, formatCount, formatNumber, formatTime, qualifiedName } from "./format.js";
-import { linePanel, nodePanel, targetsPanel, incompletePanel } from "./panel.js";
+import { incompletePanel, linePanel, nodePanel, targetsPanel } from "./panel.js";
 import { buildScene, describe } from "./scene.js";
 import { download, exportJSON, exportPNG, exportSVG, fetchExport, types } from "./save.js";
 import { Search } from "./search.js";

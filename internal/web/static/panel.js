@@ -43,7 +43,7 @@ export function nodePanel(node, { links, nodes }, graph, now, on) {
       ["Networks", details && list(details.networks.map((n) => [n.name, n.addresses.length ? ` ${n.addresses.join(", ")}` : ""].join("")))],
       ["Listening", details && (details.listening.length ? list(details.listening.map(listener)) : details.status === "ok" ? "no ports" : "unknown")],
       ["Read with", details && `${details.method}: ${methods[details.method] || ""}`],
-      ["Better methods that failed", details && details.unused.length > 0 && list(details.unused.map((u) => `${u.method}: ${u.reason}`))],
+      ["Methods that failed", details && details.unused.length > 0 && list(details.unused.map((u) => `${u.method}: ${u.reason}`))],
       ["One of", node.candidates && list(node.candidates.map((id) => displayName(graph.nodes.find((n) => n.id === id) || { name: id })))],
     ]),
     linkList("Called by", inbound, (l) => byID.get(l.client), now, on),
