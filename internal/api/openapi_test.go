@@ -69,11 +69,27 @@ func everything() fakeDaemon {
 		Host: snapshot.Host{
 			Host:      container.Host{ID: "5a1e0c9e-0000-0000-0000-000000000000", Name: "host", Version: "29.0.0", APIVersion: "1.52"},
 			Addresses: []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")}, AllAddresses: true,
+			Sockets: &snapshot.HostSockets{
+				Method: collect.Procfs, Incomplete: true,
+				Listeners: []snapshot.HostListener{{Local: at("0.0.0.0:22"), Process: "sshd"}, {Local: at("[::]:9100"), OwnerUnknown: true}},
+				Connections: []snapshot.HostConnection{
+					{Connection: snapshot.Connection{
+						Local: at("192.0.2.129:40000"), Remote: at("192.0.2.130:80"), State: socket.Established, Process: "docker-proxy",
+						Info: &socket.TCPInfo{}, DialledBy: socket.LocalEnd,
+					}},
+					{OwnerUnknown: true, Connection: snapshot.Connection{
+						Local: at("[2001:db8::1]:80"), Remote: at("[2001:db8::9]:40000"), Inbound: true, State: socket.TimeWait,
+						ClosedAt: time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC),
+					}},
+				},
+			},
 		},
 		TakenAt:  time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)),
 		Duration: 1234 * time.Microsecond,
 		Containers: []snapshot.Container{{
 			ID: id("a"), Name: "/web", Image: "shop/web:1", Project: "shop", Service: "web", NetworkMode: "shop_default", Namespace: id("a"),
+			StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)), Exposed: []uint16{80, 65535},
+			Addresses: []netip.Addr{addr("192.0.2.130"), addr("2001:db8:1::2"), addr("fe80::1")},
 			Networks: []container.Network{{
 				ID: id("1"), Name: "shop_default",
 				Addresses: []netip.Addr{addr("192.0.2.130"), addr("2001:db8:1::2")},
@@ -87,9 +103,9 @@ func everything() fakeDaemon {
 			Connections: []snapshot.Connection{
 				{
 					Local: at("192.0.2.130:80"), Remote: at("192.0.2.131:40000"), Inbound: true, State: socket.Established, Process: "web",
-					Info: &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: math.MaxUint64},
+					DialledBy: socket.RemoteEnd, Info: &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: math.MaxUint64},
 				},
-				{Local: at("[2001:db8:1::2]:80"), Remote: at("[2001:db8::9]:40000"), Inbound: true, State: socket.TimeWait},
+				{Local: at("[2001:db8:1::2]:80"), Remote: at("[2001:db8::9]:40000"), Inbound: true, State: socket.TimeWait, ClosedAt: time.Date(2026, 1, 2, 4, 4, 0, 0, time.FixedZone("", 3600))},
 				{Local: at("192.0.2.130:40001"), Remote: at("192.0.2.140:5432"), State: socket.Established, Info: &socket.TCPInfo{}},
 			},
 			Listening:   []netip.AddrPort{at("192.0.2.1:65535"), at("[2001:db8::1]:1")},
@@ -433,11 +449,15 @@ func TestOtherPathsAndMethodsGetTheDescribedError(t *testing.T) {
 // optional has the optional fields.
 var optional = []string{
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
-	"lastAnswer", "displayName", "details", "new", "countsUnknown",
+	"lastAnswer", "displayName", "details", "new", "countsUnknown", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
+	"incomplete", "ownerUnknown",
 }
 
 // required has the required fields with the name of an optional one.
-var required = []string{"/v1/snapshot.host", "/v1/snapshot.containers[].image"}
+var required = []string{
+	"/v1/snapshot.host", "/v1/snapshot.containers[].image", "/v1/snapshot.host.addresses", "/v1/snapshot.containers[].networks[].addresses",
+	"/v1/graph.nodes[].details.networks[].addresses",
+}
 
 var invalidAddresses = []any{"", "localhost", "192.0.2.300", "192.0.2", "::ffff:192.0.2.1", "2001:DB8::1", "2001:db8::1::", "fe80::1%eth0"}
 
@@ -450,6 +470,11 @@ var invalidValues = map[string][]any{
 	"version":         {0, 2, ""},
 	"takenAt":         {"", "yesterday", "2026-01-02", "2026-01-02T03:04:05+01:00"},
 	"durationMs":      {-1},
+	"startedAt":       {"", "yesterday", "2026-01-02T03:04:05+01:00"},
+	"closedAt":        {"", "2026-01-02", "2026-01-02T03:04:05+01:00"},
+	"exposed":         {70000, 0, -1, 80.5},
+	"ownerUnknown":    {false},
+	"incomplete":      {false},
 	"method":          {"", "netlink"},
 	"status":          {"", "good"},
 	"direction":       {"", "both"},

@@ -2,10 +2,12 @@ package snapshot
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/container"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // ToV1 returns the document of GET /v1/snapshot. Empty lists are not nil, so that JSON has [] and not null.
@@ -15,6 +17,7 @@ func (s Snapshot) ToV1() snapshotv1.Snapshot {
 		Host: snapshotv1.Host{
 			ID: s.Host.ID, Name: s.Host.Name, EngineVersion: s.Host.Version, APIVersion: s.Host.APIVersion,
 			Addresses: notNil(s.Host.Addresses), AllAddresses: s.Host.AllAddresses,
+			Sockets: toHostSockets(s.Host.Sockets),
 		},
 		TakenAt:    s.TakenAt.UTC(),
 		DurationMs: float64(s.Duration.Microseconds()) / 1000,
@@ -40,6 +43,9 @@ func toContainer(c Container) snapshotv1.Container {
 		NetworkMode: string(c.NetworkMode),
 		Namespace:   c.Namespace,
 		Networks:    convert(c.Networks, toNetwork),
+		StartedAt:   toTime(c.StartedAt),
+		Exposed:     c.Exposed,
+		Addresses:   c.Addresses,
 		Method:      c.Method,
 		Unused: convert(c.Unused, func(u collect.UnusedMethod) snapshotv1.UnusedMethod {
 			return snapshotv1.UnusedMethod{Method: u.Method, Reason: u.Reason}
@@ -62,6 +68,7 @@ func toListener(l Listener) snapshotv1.Listener {
 func toConnection(c Connection) snapshotv1.Connection {
 	converted := snapshotv1.Connection{
 		Local: toEndpoint(c.Local), Remote: toEndpoint(c.Remote), Direction: "out", State: c.State.String(), Process: c.Process,
+		Dialled: toDialled(c.DialledBy), ClosedAt: toTime(c.ClosedAt),
 	}
 	if c.Inbound {
 		converted.Direction = "in"
@@ -72,6 +79,39 @@ func toConnection(c Connection) snapshotv1.Connection {
 		}
 	}
 	return converted
+}
+
+func toHostSockets(s *HostSockets) *snapshotv1.HostSockets {
+	if s == nil {
+		return nil
+	}
+	return &snapshotv1.HostSockets{
+		Method: s.Method, Incomplete: s.Incomplete,
+		Listening: convert(s.Listeners, func(l HostListener) snapshotv1.HostListener {
+			return snapshotv1.HostListener{Endpoint: toEndpoint(l.Local), Process: l.Process, OwnerUnknown: l.OwnerUnknown}
+		}),
+		Connections: convert(s.Connections, func(c HostConnection) snapshotv1.HostConnection {
+			return snapshotv1.HostConnection{Connection: toConnection(c.Connection), OwnerUnknown: c.OwnerUnknown}
+		}),
+	}
+}
+
+// toDialled returns nil if it is not known which end dialled.
+func toDialled(by socket.End) *bool {
+	if by == socket.UnknownEnd {
+		return nil
+	}
+	dialled := by == socket.LocalEnd
+	return &dialled
+}
+
+// toTime returns nil if t is zero.
+func toTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }
 
 func toEndpoint(endpoint netip.AddrPort) snapshotv1.Endpoint {

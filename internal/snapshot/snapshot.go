@@ -30,13 +30,40 @@ type Host struct {
 	// are the configured ones.
 	Addresses    []netip.Addr
 	AllAddresses bool
+	Sockets      *HostSockets // nil if the host's own network namespace was not read
+}
+
+// HostSockets are the sockets of the host's own network namespace that no container owns, and those with an unknown owner.
+type HostSockets struct {
+	Method      collect.Method
+	Incomplete  bool // sockets are missing
+	Listeners   []HostListener
+	Connections []HostConnection
+}
+
+// HostListener is a listening socket of the host's network namespace.
+type HostListener struct {
+	Local        netip.AddrPort
+	Process      string // that holds it; empty if not known
+	OwnerUnknown bool   // it may belong to a container
+}
+
+// HostConnection is a connection of the host's network namespace.
+type HostConnection struct {
+	Connection
+	OwnerUnknown bool // it may belong to a container
 }
 
 // Container is one container with its sockets and endpoints.
 type Container struct {
 	ID, Name, Image  string
 	Project, Service string // of Docker Compose
+	StartedAt        time.Time
+	Exposed          []uint16 // TCP ports, ascending
 	Networks         []container.Network
+	// Addresses are those of its network namespace except loopback ones, ascending. It has none if it uses the host's network
+	// namespace.
+	Addresses []netip.Addr
 	// Namespace is equal for the containers of this snapshot that share a network namespace and different for all others. It
 	// is empty if the namespace is not known.
 	Namespace string
@@ -100,6 +127,10 @@ type Connection struct {
 	State   socket.State
 	Process string          // that holds it; empty if not known
 	Info    *socket.TCPInfo // nil if not known
+	// DialledBy is the end that dialled, by the kernel's counters.
+	DialledBy socket.End
+	// ClosedAt is when it entered TIME_WAIT. It is zero in other states, and if unknown.
+	ClosedAt time.Time
 }
 
 // LeftOut counts the sockets of a namespace that are not endpoints, by reason.

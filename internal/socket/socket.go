@@ -28,7 +28,19 @@ type TCPInfo struct {
 	RTT time.Duration // smoothed round-trip time
 	// Sent and Received are in bytes, without retransmissions.
 	Sent, Received uint64
+	// DialledBy is the end that dialled the connection.
+	DialledBy End
 }
+
+// End is one of the two ends of a connection.
+type End uint8
+
+// The ends of a connection, seen from one of them.
+const (
+	UnknownEnd End = iota
+	LocalEnd
+	RemoteEnd
+)
 
 // Unaccepted reports whether s is a connection in its listener's accept queue. It is live and belongs to the
 // listener's owner.

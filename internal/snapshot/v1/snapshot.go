@@ -31,18 +31,51 @@ type Host struct {
 	// AllAddresses reports whether Addresses are all addresses of the host except loopback and IPv6 link-local
 	// ones, instead of configured ones.
 	AllAddresses bool `json:"allAddresses"`
+	// Sockets are nil if the sockets of the host's own network namespace were not read.
+	Sockets *HostSockets `json:"sockets,omitempty"`
+}
+
+// HostSockets are the sockets of the host's own network namespace that no container owns, and those with an unknown
+// owner.
+type HostSockets struct {
+	Method      collect.Method   `json:"method"`
+	Incomplete  bool             `json:"incomplete,omitempty"`
+	Listening   []HostListener   `json:"listening"`
+	Connections []HostConnection `json:"connections"`
+}
+
+// HostListener is a listening socket in the host's network namespace.
+type HostListener struct {
+	Endpoint
+	Process string `json:"process,omitempty"`
+	// OwnerUnknown reports whether the socket may also belong to a container on the host's network.
+	OwnerUnknown bool `json:"ownerUnknown,omitempty"`
+}
+
+// HostConnection is a connection in the host's network namespace.
+type HostConnection struct {
+	Connection
+	// OwnerUnknown reports whether the connection may also belong to a container on the host's network.
+	OwnerUnknown bool `json:"ownerUnknown,omitempty"`
 }
 
 // Container is one running container.
 type Container struct {
-	ID          string         `json:"id"`
-	Name        string         `json:"name"`
-	Image       string         `json:"image"`
-	Project     string         `json:"project,omitempty"`
-	Service     string         `json:"service,omitempty"`
-	NetworkMode string         `json:"networkMode"`
-	Namespace   string         `json:"namespace,omitempty"`
-	Networks    []Network      `json:"networks"`
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Image       string    `json:"image"`
+	Project     string    `json:"project,omitempty"`
+	Service     string    `json:"service,omitempty"`
+	NetworkMode string    `json:"networkMode"`
+	Namespace   string    `json:"namespace,omitempty"`
+	Networks    []Network `json:"networks"`
+	// StartedAt is nil if the engine does not report it.
+	StartedAt *time.Time `json:"startedAt,omitempty"`
+	// Exposed are the exposed TCP ports of its configuration, ascending.
+	Exposed []uint16 `json:"exposed,omitempty"`
+	// Addresses are those of its network namespace except loopback ones, ascending. They are empty if it uses the host's
+	// network namespace.
+	Addresses   []netip.Addr   `json:"addresses,omitempty"`
 	Method      collect.Method `json:"method"`
 	Unused      []UnusedMethod `json:"unused"`
 	Status      string         `json:"status"`
@@ -88,6 +121,10 @@ type Connection struct {
 	State     string   `json:"state"`
 	Process   string   `json:"process,omitempty"`
 	Measured  *TCPInfo `json:"measured,omitempty"`
+	// Dialled reports whether this end dialled the connection, by the kernel's counters. It is nil if they do not tell.
+	Dialled *bool `json:"dialled,omitempty"`
+	// ClosedAt is when a connection entered TIME_WAIT. It is nil in other states, and if unknown.
+	ClosedAt *time.Time `json:"closedAt,omitempty"`
 }
 
 // TCPInfo is what the kernel measures of a connection (struct tcp_info).
