@@ -22,6 +22,7 @@ import (
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/snapshot"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 type fakeDaemon struct {
@@ -325,6 +326,7 @@ func TestSnapshotFilters(t *testing.T) {
 // The ETag of a snapshot does not depend on its time.
 func TestSnapshotETag(t *testing.T) {
 	s := oneContainer()
+	s.containers[0].Connections = []snapshot.Connection{{State: socket.TimeWait}}
 	server := serve(t, s)
 	response, first := request(t, server, "GET", "/v1/snapshot")
 	again, second := request(t, server, "GET", "/v1/snapshot")
@@ -333,6 +335,10 @@ func TestSnapshotETag(t *testing.T) {
 	}
 	if response, _ := request(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusNotModified {
 		t.Errorf("%d", response.StatusCode)
+	}
+	s.containers[0].Connections[0].ClosedAt = time.Now()
+	if response, _ := request(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusNotModified {
+		t.Errorf("another closing time: %d", response.StatusCode)
 	}
 	s.containers[0].Name = "/other"
 	if response, _ := request(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusOK {

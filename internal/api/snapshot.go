@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/PabloL007/outpost/internal/snapshot"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 const (
@@ -44,18 +45,31 @@ func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	document.TakenAt, document.DurationMs = time.Time{}, 0
-	for _, c := range document.Containers {
-		for i := range c.Connections {
-			c.Connections[i].Measured = nil
-		}
-	}
+	removeUnstable(&document)
 	stable, ok := h.encode(w, document)
 	if !ok {
 		return
 	}
 	incomplete := setIncomplete(w, taken.Containers)
 	h.writeConditional(w, r, typeJSON, body, newETag(stable, incomplete))
+}
+
+// removeUnstable removes what differs between two readings of the same sockets. The kernel's clock ticks at other moments than
+// Outpost's, so ClosedAt may differ by a second.
+func removeUnstable(document *snapshotv1.Snapshot) {
+	document.TakenAt, document.DurationMs = time.Time{}, 0
+	for _, c := range document.Containers {
+		for i := range c.Connections {
+			c.Connections[i].Measured, c.Connections[i].ClosedAt = nil, nil
+		}
+	}
+	if document.Host.Sockets == nil {
+		return
+	}
+	for i := range document.Host.Sockets.Connections {
+		connection := &document.Host.Sockets.Connections[i]
+		connection.Measured, connection.ClosedAt = nil, nil
+	}
 }
 
 // snapshotFor returns a snapshot for a request. If that fails, it responds itself.

@@ -3,6 +3,7 @@ package collect
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // read reads a network namespace and, if it is shared, the owners of its sockets. The tables come first: a socket in
@@ -34,7 +35,7 @@ func (p *pass) readTables(ctx context.Context, n *netnsRead) {
 func (n *netnsRead) keepBest(method Method, read tables, err error) {
 	n.err = err
 	if err == nil || len(read.sockets) > len(n.Sockets) {
-		n.method, n.Sockets, n.problems = method, read.sockets, read.problems
+		n.method, n.Sockets, n.problems, n.ReadAt = method, read.sockets, read.problems, time.Now()
 	}
 }
 

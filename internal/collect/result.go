@@ -1,6 +1,8 @@
 package collect
 
 import (
+	"time"
+
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/procfd"
 	"github.com/PabloL007/outpost/internal/procnet"
@@ -49,6 +51,8 @@ type NetNS struct {
 	Published []container.Binding
 	// Sockets are the rows of its tables. If they could not be read, they are empty and each reading has the problem.
 	Sockets []socket.Socket
+	// ReadAt is when they were read.
+	ReadAt time.Time
 }
 
 // Method is a way to read socket tables.

@@ -107,7 +107,7 @@ func (c *containerConns) updateListeners(listeners []snapshot.Listener, now time
 	}
 }
 
-// updateConnections caches established connections, corrects their direction from the cache, and returns the keys of all.
+// updateConnections caches established connections, completes their direction from the cache, and returns the keys of all.
 func (c *containerConns) updateConnections(connections []snapshot.Connection, now time.Time, maxConns int) map[connKey]bool {
 	present := make(map[connKey]bool, len(connections))
 	for i := range connections {
@@ -117,6 +117,9 @@ func (c *containerConns) updateConnections(connections []snapshot.Connection, no
 		cached, isCached := c.connections[key]
 		_, listened := c.listenedAt[key.local.Port()]
 		connection.Inbound = connection.Inbound || cached.Inbound || !isCached && listened
+		if connection.DialledBy == socket.UnknownEnd && connection.Inode != 0 && connection.Inode == cached.Inode {
+			connection.DialledBy = cached.DialledBy // samples do not read it
+		}
 		if connection.State == socket.Established && (isCached || len(c.connections) < maxConns) {
 			c.connections[key] = cachedConn{*connection, now}
 		}

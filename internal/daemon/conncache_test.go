@@ -90,6 +90,36 @@ func TestAcceptedConnectionsStayInbound(t *testing.T) {
 	}
 }
 
+// Which end dialled stays known while a sample does not read it, and after the connection closed. Another socket with the same
+// ends is another connection.
+func TestDialledByStaysKnown(t *testing.T) {
+	cache := newConnCache()
+	for i, step := range []struct {
+		inode uint64
+		by    socket.End
+		state socket.State
+		want  socket.End
+	}{
+		{7, socket.LocalEnd, socket.Established, socket.LocalEnd},
+		{7, socket.UnknownEnd, socket.Established, socket.LocalEnd},
+		{0, socket.UnknownEnd, socket.TimeWait, socket.UnknownEnd},
+		{0, 0, 0, socket.LocalEnd}, // closed
+		{8, socket.UnknownEnd, socket.Established, socket.UnknownEnd},
+		{8, socket.RemoteEnd, socket.Established, socket.RemoteEnd},
+	} {
+		read := connection(1, step.state)
+		read.Inode, read.DialledBy = step.inode, step.by
+		containers := containerWith(collect.Sockdiag, read)
+		if step.state == 0 {
+			containers = containerWith(collect.Sockdiag)
+		}
+		cache.update(containers, true, noon)
+		if got := containers[0].Connections[0]; got.DialledBy != step.want {
+			t.Errorf("%d: dialled by end %d, want %d", i, got.DialledBy, step.want)
+		}
+	}
+}
+
 func TestCachedConnectionsAreBounded(t *testing.T) {
 	cache := newConnCache()
 	var many []snapshot.Connection

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -53,6 +54,11 @@ func TestDecoder(t *testing.T) {
 	sock := func(local, remote string, state socket.State, inode uint64) socket.Socket {
 		return socket.Socket{Local: addrPort(t, local), Remote: addrPort(t, remote), State: state, Inode: inode}
 	}
+	closed := func(local, remote string, remaining time.Duration) socket.Socket {
+		row := sock(local, remote, socket.TimeWait, 0)
+		row.Remaining = remaining
+		return row
+	}
 	listener := row4("00000000:1F90", "00000000:0000", "0A", 45231)
 	listening := sock("0.0.0.0:8080", "0.0.0.0:0", socket.Listen, 45231)
 
@@ -79,7 +85,22 @@ func TestDecoder(t *testing.T) {
 		{
 			name: "short TIME_WAIT row",
 			text: header4 + "   1: 020011AC:1F90 030011AC:C001 06 00000000:00000000 03:00000F2A 00000000     0        0 0 3 0000000000000000 \n",
-			want: []socket.Socket{sock("172.17.0.2:8080", "172.17.0.3:49153", socket.TimeWait, 0)},
+			want: []socket.Socket{closed("172.17.0.2:8080", "172.17.0.3:49153", 38820*time.Millisecond)},
+		},
+		{
+			name: "TIME_WAIT of IPv6",
+			text: header6 + "   1: 0000000000000000FFFF0000020011AC:1F90 0000000000000000FFFF0000030011AC:C001 06 00000000:00000000 03:00000001 00000000     0        0 0 3 0000000000000000\n",
+			want: []socket.Socket{closed("172.17.0.2:8080", "172.17.0.3:49153", 10*time.Millisecond)},
+		},
+		{
+			name: "TIME_WAIT with another timer, without one, and with ticks of nine digits",
+			text: header4 + row4("020011AC:1F90", "030011AC:C001", "06", 0) +
+				"   1: 020011AC:1F90 030011AC:C002 06 0:0 nonsense 0 0 0 0\n" +
+				"   2: 020011AC:1F90 030011AC:C003 06 0:0 03:100000001 0 0 0 0\n",
+			want: []socket.Socket{
+				closed("172.17.0.2:8080", "172.17.0.3:49153", 0), closed("172.17.0.2:8080", "172.17.0.3:49154", 0),
+				closed("172.17.0.2:8080", "172.17.0.3:49155", 0),
+			},
 		},
 		{
 			name: "unaccepted ESTABLISHED",

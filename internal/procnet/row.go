@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/bits"
 	"net/netip"
+	"time"
 
 	"github.com/PabloL007/outpost/internal/socket"
 )
@@ -40,7 +41,11 @@ func parseRow(line []byte, words wordOrder) (row socket.Socket, err error) {
 	}
 	row.State = socket.State(state & 0xFF)
 	at = end
-	for range 5 { // queues, timer, retransmits, uid, timeout
+	at = skipField(line, at) // queues
+	if row.State == socket.TimeWait {
+		row.Remaining = parseTimeWait(line, skipBlanks(line, at))
+	}
+	for range 4 { // timer, retransmits, uid, timeout
 		at = skipField(line, at)
 	}
 	if row.Inode, at, ok = parseDecimal(line, skipBlanks(line, at)); !ok {
@@ -50,6 +55,21 @@ func parseRow(line []byte, words wordOrder) (row socket.Socket, err error) {
 		return row, errPort
 	}
 	return row, nil
+}
+
+// parseTimeWait parses the timer of a socket in TIME_WAIT: its kind, 03, and the remaining time in ticks, both hexadecimal
+// (get_timewait4_sock). The result is 0 if the field is something else.
+func parseTimeWait(line []byte, at int) time.Duration {
+	const tick = time.Second / 100 // USER_HZ is 100 on all architectures that Go supports
+	kind, end := parseHex(line, at, 2)
+	if end != at+2 || kind != 3 || end >= len(line) || line[end] != ':' {
+		return 0
+	}
+	ticks, end := parseHex(line, end+1, 8)
+	if !isFieldEnd(line, end) {
+		return 0
+	}
+	return time.Duration(ticks) * tick
 }
 
 // fieldError returns err, or errTooFewFields if parsing stopped at the end of the line.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/container"
@@ -38,7 +39,7 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 		case socket.Listen:
 			c.addListener(s.Local, processName(reading, s), reading.NetNS.Host, published, interfaces)
 		case socket.Established, socket.TimeWait:
-			c.addConnection(s, processName(reading, s), sockets.listeners)
+			c.addConnection(s, processName(reading, s), sockets.listeners, reading.NetNS.ReadAt)
 		default:
 			c.LeftOut.OtherState++
 		}
@@ -76,12 +77,13 @@ func (c *Container) addListener(local netip.AddrPort, process string, inHost boo
 	c.Listeners = append(c.Listeners, listener)
 }
 
-func (c *Container) addConnection(s socket.Socket, process string, listeners listenerIndex) {
+func (c *Container) addConnection(s socket.Socket, process string, listeners listenerIndex, readAt time.Time) {
 	if s.State == socket.Established {
 		c.Established = append(c.Established, s.Remote)
 	}
 	c.Connections = append(c.Connections, Connection{
 		Local: s.Local, Remote: s.Remote, Inbound: listeners.lookup(s) != nil, State: s.State, Process: process, Info: s.TCPInfo,
+		DialledBy: s.DialledBy(), ClosedAt: s.ClosedAt(readAt), Inode: s.Inode,
 	})
 }
 

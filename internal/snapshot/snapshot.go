@@ -129,6 +129,7 @@ type Connection struct {
 	Info    *socket.TCPInfo // nil if not known
 	// DialledBy is the end that dialled, by the kernel's counters.
 	DialledBy socket.End
+	Inode     uint64 // 0 if no process holds it
 	// ClosedAt is when it entered TIME_WAIT. It is zero in other states, and if unknown.
 	ClosedAt time.Time
 }

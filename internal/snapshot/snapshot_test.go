@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -277,6 +278,35 @@ func TestSharedNamespace(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The document says which end dialled, and when a connection closed, if that is known.
+func TestDirectionAndClosingTime(t *testing.T) {
+	readAt := time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
+	with := func(s socket.Socket, by socket.End, remaining time.Duration) socket.Socket {
+		s.TCPInfo, s.Remaining = &socket.TCPInfo{DialledBy: by}, remaining
+		return s
+	}
+	got := Snapshot{Containers: Attribute(collect.Result{Readings: []collect.Reading{{NetNS: &collect.NetNS{ReadAt: readAt, Sockets: []socket.Socket{
+		listen("0.0.0.0:80", 1),
+		with(established("10.0.0.1:80", "10.0.0.2:1000", 2), socket.LocalEnd, 0), // dialled from a listening port
+		with(established("10.0.0.1:81", "10.0.0.2:1000", 3), socket.RemoteEnd, 0),
+		with(established("10.0.0.1:82", "10.0.0.2:1000", 4), socket.UnknownEnd, 0),
+		established("10.0.0.1:83", "10.0.0.2:1000", 5),
+		with(in(socket.TimeWait, established("10.0.0.1:84", "10.0.0.2:1000", 0)), socket.UnknownEnd, 50*time.Second),
+		in(socket.TimeWait, established("10.0.0.1:85", "10.0.0.2:1000", 0)),
+	}}}}}, Interfaces{})}.ToV1().Containers[0].Connections
+	dialled, accepted, closedAt := true, false, time.Date(2026, 1, 2, 3, 3, 55, 0, time.UTC)
+	for i, want := range []struct {
+		direction string
+		dialled   *bool
+		closedAt  *time.Time
+	}{{"in", &dialled, nil}, {"out", &accepted, nil}, {"out", nil, nil}, {"out", nil, nil}, {"out", nil, &closedAt}, {"out", nil, nil}} {
+		c := got[i]
+		if c.Direction != want.direction || !cmp.Equal(c.Dialled, want.dialled) || !cmp.Equal(c.ClosedAt, want.closedAt) {
+			t.Errorf("%s: direction %s, dialled %v, closed at %v", c.Local, c.Direction, c.Dialled, c.ClosedAt)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/mdlayher/netlink"
 
@@ -54,6 +55,8 @@ const (
 	messageLocal      = 8  // 16 bytes; IPv4 uses the first 4
 	messageRemote     = 24 // like messageLocal
 	messageCookie     = 44
+	messageExpires    = 52 // of the timer, in milliseconds
+	messageSendQueue  = 60 // bytes that are not sent or not acknowledged
 	messageInode      = 68
 	messageSize       = 72
 )
@@ -80,7 +83,11 @@ func decode(data []byte) (sock socket.Socket, cookie uint64, err error) {
 		Inode:  uint64(binary.NativeEndian.Uint32(data[messageInode:])),
 		State:  socket.State(data[messageState]),
 	}
-	if err := decodeAttributes(data[messageSize:], &sock); err != nil {
+	if sock.State == socket.TimeWait {
+		sock.Remaining = time.Duration(binary.NativeEndian.Uint32(data[messageExpires:])) * time.Millisecond
+	}
+	allAcknowledged := sock.State == socket.Established && binary.NativeEndian.Uint32(data[messageSendQueue:]) == 0
+	if err := decodeAttributes(data[messageSize:], &sock, allAcknowledged); err != nil {
 		return socket.Socket{}, 0, err
 	}
 	return sock, binary.NativeEndian.Uint64(data[messageCookie:]), nil
@@ -92,7 +99,9 @@ func toAddrPort(addr, port []byte) netip.AddrPort {
 	return netip.AddrPortFrom(a.Unmap(), binary.BigEndian.Uint16(port))
 }
 
-func decodeAttributes(data []byte, sock *socket.Socket) error {
+// decodeAttributes decodes the attributes of sock. allAcknowledged means that it is established and that the peer has
+// acknowledged everything.
+func decodeAttributes(data []byte, sock *socket.Socket, allAcknowledged bool) error {
 	if len(data) == 0 {
 		return nil
 	}
@@ -106,6 +115,9 @@ func decodeAttributes(data []byte, sock *socket.Socket) error {
 			sock.CgroupID = attributes.Uint64()
 		case attributeInfo:
 			sock.TCPInfo = decodeTCPInfo(value)
+			if sock.TCPInfo != nil && allAcknowledged {
+				sock.TCPInfo.DialledBy = decodeDialledBy(value, sock.TCPInfo.Sent)
+			}
 		}
 	}
 	if err := attributes.Err(); err != nil {

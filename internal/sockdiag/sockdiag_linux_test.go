@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,8 +62,28 @@ func TestDecode(t *testing.T) {
 	binary.NativeEndian.PutUint64(info[infoBytesSent:], 13)
 	binary.NativeEndian.PutUint64(info[infoBytesRetrans:], 3)
 	binary.NativeEndian.PutUint64(info[infoBytesReceived:], 20)
+	withCounters := func(acked, sent, retransmitted uint64) netlink.Attribute {
+		info := slices.Clone(info)
+		binary.NativeEndian.PutUint64(info[infoBytesAcked:], acked)
+		binary.NativeEndian.PutUint64(info[infoBytesSent:], sent)
+		binary.NativeEndian.PutUint64(info[infoBytesRetrans:], retransmitted)
+		return netlink.Attribute{Type: attributeInfo, Data: info}
+	}
 	v4, v6 := ends("10.0.0.1:80", "10.0.0.2:4000"), ends("[2001:db8::1]:80", "[2001:db8::2]:4000")
 	with := func(row socket.Socket, change func(*socket.Socket)) socket.Socket { change(&row); return row }
+	dialledBy := func(by socket.End) socket.Socket {
+		return with(v4, func(s *socket.Socket) {
+			s.TCPInfo = &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: 10, Received: 20, DialledBy: by}
+		})
+	}
+	queued := message(t, v4, familyIPv4, 9, withCounters(10, 10, 0))
+	binary.NativeEndian.PutUint32(queued[messageSendQueue:], 1)
+	closing := with(v4, func(s *socket.Socket) { s.State = socket.CloseWait })
+	closed := with(v4, func(s *socket.Socket) { s.State, s.Inode = socket.TimeWait, 0 })
+	expiring := message(t, closed, familyIPv4, 9)
+	binary.NativeEndian.PutUint32(expiring[messageExpires:], 57990)
+	timed := message(t, v4, familyIPv4, 9) // the timer of another state
+	binary.NativeEndian.PutUint32(timed[messageExpires:], 57990)
 	for name, test := range map[string]struct {
 		data []byte
 		want socket.Socket
@@ -76,6 +97,14 @@ func TestDecode(t *testing.T) {
 		"info": {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: info}), with(v4, func(s *socket.Socket) {
 			s.TCPInfo = &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: 10, Received: 20}
 		})},
+		"dialled":              {message(t, v4, familyIPv4, 9, withCounters(11, 13, 3)), dialledBy(socket.LocalEnd)},
+		"accepted":             {message(t, v4, familyIPv4, 9, withCounters(10, 13, 3)), dialledBy(socket.RemoteEnd)},
+		"more acknowledged":    {message(t, v4, familyIPv4, 9, withCounters(12, 13, 3)), dialledBy(socket.UnknownEnd)},
+		"less acknowledged":    {message(t, v4, familyIPv4, 9, withCounters(9, 13, 3)), dialledBy(socket.UnknownEnd)},
+		"data in the queue":    {queued, dialledBy(socket.UnknownEnd)},
+		"not established":      {message(t, closing, familyIPv4, 9, withCounters(11, 10, 0)), with(dialledBy(socket.UnknownEnd), func(s *socket.Socket) { s.State = socket.CloseWait })},
+		"TIME_WAIT":            {expiring, with(closed, func(s *socket.Socket) { s.Remaining = 57990 * time.Millisecond })},
+		"timer of ESTABLISHED": {timed, v4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row, cookie, err := decode(test.data)
@@ -249,6 +278,128 @@ func TestDumpMatchesProcNet(t *testing.T) {
 		}
 		if s.Local.Port() == port && s.State == socket.Established && (s.TCPInfo == nil || s.TCPInfo.Received != 1000) {
 			t.Errorf("info of the connection that received 1000 bytes: %+v", s.TCPInfo)
+		}
+	}
+}
+
+// The kernel's counters tell which end dialled, whatever was sent, and also if both ports listen.
+func TestDialledBy(t *testing.T) {
+	reuse := func(_, _ string, raw syscall.RawConn) (err error) {
+		controlErr := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		return errors.Join(err, controlErr)
+	}
+	config := net.ListenConfig{Control: reuse}
+	config.SetMultipathTCP(false) // inet_diag shows the subflows of MPTCP with other counters
+	for _, network := range []string{"127.0.0.1:0", "[::1]:0"} {
+		server, err := config.Listen(t.Context(), "tcp", network)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = server.Close() })
+		peer, err := config.Listen(t.Context(), "tcp", network) // the client dials from its port
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = peer.Close() })
+		dialer := net.Dialer{LocalAddr: peer.Addr(), Control: reuse}
+		dialled, err := dialer.DialContext(t.Context(), "tcp", server.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = dialled.Close() })
+		accepted, err := server.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = accepted.Close() })
+		expectDialledBy(t, dialled, socket.LocalEnd)
+		expectDialledBy(t, accepted, socket.RemoteEnd)
+		for _, transfer := range []struct {
+			from, to net.Conn
+			size     int
+		}{{dialled, accepted, 1}, {accepted, dialled, 1}, {accepted, dialled, 1 << 20}, {dialled, accepted, 1 << 20}} {
+			written := make(chan error, 1)
+			go func() {
+				_, err := transfer.from.Write(make([]byte, transfer.size))
+				written <- err
+			}()
+			if _, err := io.ReadFull(transfer.to, make([]byte, transfer.size)); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-written; err != nil {
+				t.Fatal(err)
+			}
+			expectDialledBy(t, dialled, socket.LocalEnd)
+			expectDialledBy(t, accepted, socket.RemoteEnd)
+		}
+	}
+}
+
+// expectDialledBy waits until the peer has acknowledged everything.
+func expectDialledBy(t *testing.T, conn net.Conn, want socket.End) {
+	t.Helper()
+	var got socket.End
+	for deadline := time.Now().Add(10 * time.Second); got == socket.UnknownEnd && time.Now().Before(deadline); {
+		all, err := dumpNetNS(t.Context(), nil, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range all {
+			if s.Local.String() == conn.LocalAddr().String() && s.Remote.String() == conn.RemoteAddr().String() {
+				got = s.DialledBy()
+			}
+		}
+	}
+	if got != want {
+		t.Errorf("%v to %v was dialled by end %d, want %d", conn.LocalAddr(), conn.RemoteAddr(), got, want)
+	}
+}
+
+// inet_diag and /proc/net agree on when a connection closed.
+func TestTimeWait(t *testing.T) {
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	dialled, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now()
+	if err := errors.Join(accepted.Close(), dialled.Close()); err != nil {
+		t.Fatal(err)
+	}
+	closedAt := func(sockets []socket.Socket) (at time.Time) {
+		for _, s := range sockets {
+			if s.Local.String() == accepted.LocalAddr().String() && s.Remote.String() == accepted.RemoteAddr().String() {
+				at = s.ClosedAt(time.Now())
+			}
+		}
+		return at
+	}
+	var fromDiag time.Time
+	for deadline := time.Now().Add(10 * time.Second); fromDiag.IsZero() && time.Now().Before(deadline); { // the last segments are on their way
+		all, err := dumpNetNS(t.Context(), nil, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fromDiag = closedAt(all)
+	}
+	text, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := procnet.NewDecoder(binary.NativeEndian)
+	_, _ = decoder.Write(text)
+	for source, at := range map[string]time.Time{"inet_diag": fromDiag, "/proc/net/tcp": closedAt(decoder.Table().Sockets)} {
+		if at.Before(before.Add(-2*time.Second)) || at.After(time.Now()) {
+			t.Errorf("%s: closed at %s, want after %s", source, at, before)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 // Offsets in struct tcp_info of include/uapi/linux/tcp.h, in bytes. Numbers are in the machine's byte order.
 const (
 	infoRTT           = unsafe.Offsetof(unix.TCPInfo{}.Rtt)            // u32, microseconds
+	infoBytesAcked    = unsafe.Offsetof(unix.TCPInfo{}.Bytes_acked)    // u64, with the SYN of the end that dialled
 	infoBytesReceived = unsafe.Offsetof(unix.TCPInfo{}.Bytes_received) // u64
 	infoBytesSent     = unsafe.Offsetof(unix.TCPInfo{}.Bytes_sent)     // u64, since Linux 4.19, with retransmissions
 	infoBytesRetrans  = unsafe.Offsetof(unix.TCPInfo{}.Bytes_retrans)  // u64, since Linux 4.19
@@ -32,4 +33,16 @@ func decodeTCPInfo(info []byte) *socket.TCPInfo {
 		Sent:     binary.NativeEndian.Uint64(info[infoBytesSent:]) - binary.NativeEndian.Uint64(info[infoBytesRetrans:]),
 		Received: binary.NativeEndian.Uint64(info[infoBytesReceived:]),
 	}
+}
+
+// decodeDialledBy returns the end that dialled a connection without unacknowledged data. The end that dialled has one more byte
+// acknowledged than sent: its SYN (net/ipv4/tcp_input.c, tcp_snd_una_update). sent has no retransmissions.
+func decodeDialledBy(info []byte, sent uint64) socket.End {
+	switch binary.NativeEndian.Uint64(info[infoBytesAcked:]) - sent {
+	case 0:
+		return socket.RemoteEnd
+	case 1:
+		return socket.LocalEnd
+	}
+	return socket.UnknownEnd
 }

@@ -18,6 +18,8 @@ type Socket struct {
 	// CgroupID identifies the cgroup v2 that created the socket by its directory's inode. It is 0 if the source of the
 	// table does not report it.
 	CgroupID uint64
+	// Remaining is how long the kernel keeps a socket in TIME_WAIT. It is 0 in other states, and if it is unknown.
+	Remaining time.Duration
 	// TCPInfo is nil unless it was requested and the source of the table reports it.
 	TCPInfo *TCPInfo
 	State   State
@@ -28,7 +30,8 @@ type TCPInfo struct {
 	RTT time.Duration // smoothed round-trip time
 	// Sent and Received are in bytes, without retransmissions.
 	Sent, Received uint64
-	// DialledBy is the end that dialled the connection.
+	// DialledBy is the end that dialled the connection. It is known only of an established connection without
+	// unacknowledged data.
 	DialledBy End
 }
 
@@ -41,6 +44,26 @@ const (
 	LocalEnd
 	RemoteEnd
 )
+
+// TimeWaitLength is how long the kernel keeps a socket in TIME_WAIT (TCP_TIMEWAIT_LEN of include/net/tcp.h).
+const TimeWaitLength = time.Minute
+
+// ClosedAt returns when s entered TIME_WAIT, truncated to the second. readAt is when its table was read. The result is the
+// zero time if it is unknown. A segment of the peer may restart the kernel's timer.
+func (s Socket) ClosedAt(readAt time.Time) time.Time {
+	if s.State != TimeWait || s.Remaining <= 0 || s.Remaining > TimeWaitLength || readAt.IsZero() {
+		return time.Time{}
+	}
+	return readAt.Add(s.Remaining - TimeWaitLength).Truncate(time.Second)
+}
+
+// DialledBy returns the end that dialled s, as far as its TCPInfo shows.
+func (s Socket) DialledBy() End {
+	if s.TCPInfo == nil {
+		return UnknownEnd
+	}
+	return s.TCPInfo.DialledBy
+}
 
 // Unaccepted reports whether s is a connection in its listener's accept queue. It is live and belongs to the
 // listener's owner.
