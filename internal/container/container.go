@@ -60,6 +60,8 @@ type Container struct {
 	// Published are the TCP ports that the engine has bound on the host, one entry for each binding. It is empty if
 	// the container has no network of its own.
 	Published []Binding
+	// ExposedPorts are the exposed TCP ports of the configuration, ascending.
+	ExposedPorts []uint16
 	// ConfiguredPorts are the TCP ports in the configuration, ascending: exposed ports, and ports of requested
 	// bindings.
 	ConfiguredPorts []uint16

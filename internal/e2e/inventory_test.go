@@ -66,6 +66,13 @@ func TestUnchangedHostNeedsNoEngineCalls(t *testing.T) {
 		port := strings.Fields(strings.ReplaceAll(l.docker("port", l.Name("random"), "80/tcp"), ":", " "))[1]
 		eventually(t, func() bool { return len(o.connections().containers["/"+l.Name("random")].Listening) > 0 })
 		o.connections().expect(l.Name("random"), []string{"10.1.2.3 " + port}, nil)
+		random := o.snapshot().container(t, l.Name("random"))
+		if got, want := random.StartedAt.Format(time.RFC3339Nano), l.docker("inspect", "-f", "{{.State.StartedAt}}", l.Name("random")); got != want {
+			t.Errorf("started at %s, the engine reports %s", got, want)
+		}
+		if fmt.Sprint(random.Exposed) != "[80]" {
+			t.Errorf("exposed ports %v", random.Exposed)
+		}
 	}
 	// A container joins a network and leaves it.
 	if err := l.Network(t.Context(), "net"); err != nil {

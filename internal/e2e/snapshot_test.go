@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // snapshotAnswer has the fields of GET /v1/snapshot that the tests use.
@@ -19,6 +20,9 @@ type snapshotContainer struct {
 	Unused                                      []struct{ Method, Reason string }
 	Listening                                   []snapshotListener
 	Connections                                 []snapshotConnection
+	StartedAt                                   time.Time
+	Exposed                                     []uint16
+	Addresses                                   []string
 }
 
 type snapshotListener struct {
@@ -32,6 +36,8 @@ type snapshotConnection struct {
 	Local, Remote             endpoint
 	Direction, State, Process string
 	Measured                  *struct{ RTTMicroseconds, BytesSent, BytesReceived int64 }
+	Dialled                   *bool
+	ClosedAt                  *time.Time
 }
 
 func (o *outpost) snapshot() snapshotAnswer {

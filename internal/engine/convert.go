@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -71,7 +72,8 @@ func toContainer(inspected dockercontainer.InspectResponse) (container.Container
 	}
 	// The result is the zero time if the container never started.
 	c.StartedAt, _ = time.Parse(time.RFC3339Nano, base.State.StartedAt)
-	c.ConfiguredPorts = toConfiguredPorts(config.ExposedPorts, base.HostConfig.PortBindings)
+	c.ExposedPorts = tcpPorts(maps.Keys(config.ExposedPorts))
+	c.ConfiguredPorts = mergePorts(c.ExposedPorts, tcpPorts(maps.Keys(base.HostConfig.PortBindings)))
 	if inspected.NetworkSettings == nil {
 		return c, nil
 	}

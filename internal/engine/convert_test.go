@@ -2,11 +2,14 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/go-connections/nat"
 )
 
 // Any answer of an engine is converted to a container or rejected.
@@ -33,4 +36,13 @@ func FuzzInspect(f *testing.F) {
 			t.Errorf("%+v", c)
 		}
 	})
+}
+func TestTCPPorts(t *testing.T) {
+	ports := []nat.Port{"443/tcp", "53/udp", "80/tcp", "79-81/tcp", "65534-70000/tcp", "0-1/tcp", "x/tcp", "8080"}
+	if got, want := fmt.Sprint(tcpPorts(slices.Values(ports))), "[1 79 80 81 443 8080]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got, want := fmt.Sprint(mergePorts([]uint16{80, 443}, []uint16{22, 80})), "[22 80 443]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
 }

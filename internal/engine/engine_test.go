@@ -83,7 +83,7 @@ func TestInspectOfAPIVersions(t *testing.T) {
 					binding(8100, "0.0.0.0:18100"), binding(8100, "[::]:18100"),
 					binding(8101, "0.0.0.0:18101"), binding(8101, "[::]:18101"),
 				},
-				ConfiguredPorts: []uint16{80, 8100, 8101, 9999},
+				ExposedPorts: []uint16{80, 8100, 8101, 9999}, ConfiguredPorts: []uint16{80, 8100, 8101, 9999},
 			}
 			sorted := cmpopts.SortSlices(func(a, b container.Binding) bool {
 				return a.ContainerPort < b.ContainerPort || a.ContainerPort == b.ContainerPort && a.Host.Compare(b.Host) < 0

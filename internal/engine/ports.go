@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -56,25 +57,25 @@ func parsePort(text string) (uint16, error) {
 	return uint16(port), nil
 }
 
-// toConfiguredPorts returns the exposed TCP ports and those of requested bindings, ascending. A port may be a range
-// here.
-func toConfiguredPorts(exposed nat.PortSet, requested nat.PortMap) []uint16 {
-	var ports []uint16
-	add := func(port nat.Port) {
+// tcpPorts returns the TCP ports among ports, each once, ascending. A port of the configuration may be a range.
+func tcpPorts(ports iter.Seq[nat.Port]) []uint16 {
+	var numbers []uint16
+	for port := range ports {
 		first, last, err := nat.ParsePortRangeToInt(port.Port())
 		if err != nil || port.Proto() != "tcp" {
-			return
+			continue
 		}
 		for p := max(first, 1); p <= min(last, 65535); p++ {
-			ports = append(ports, uint16(p)) //nolint:gosec // the loop bounds it
+			numbers = append(numbers, uint16(p)) //nolint:gosec // the loop bounds it
 		}
 	}
-	for port := range exposed {
-		add(port)
-	}
-	for port := range requested {
-		add(port)
-	}
-	slices.Sort(ports)
-	return slices.Compact(ports)
+	slices.Sort(numbers)
+	return slices.Compact(numbers)
+}
+
+// mergePorts returns the ports of both lists, each once, ascending.
+func mergePorts(a, b []uint16) []uint16 {
+	merged := slices.Concat(a, b)
+	slices.Sort(merged)
+	return slices.Compact(merged)
 }

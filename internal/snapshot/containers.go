@@ -19,6 +19,8 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 		Image:       reading.Container.Image,
 		Project:     reading.Container.Project,
 		Service:     reading.Container.Service,
+		StartedAt:   reading.Container.StartedAt,
+		Exposed:     reading.Container.ExposedPorts,
 		Networks:    reading.Container.Networks,
 		Method:      reading.Method,
 		Unused:      reading.Unused,
