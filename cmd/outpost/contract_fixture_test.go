@@ -86,7 +86,7 @@ func alpha(t *testing.T) contractHost {
 		&enginetest.Container{
 			Name: "db", Image: "postgres:17", NetworkMode: "shop_default", Labels: compose("shop", "db"),
 			Networks: map[string]enginetest.Network{"shop_default": bridge("shop", "172.18.0.3", "172.18.0.1", "fd00:a::3", "fd00:a::1")},
-			Exec: tables("",
+			Exec: tables(ownAddresses,
 				"LISTEN 0.0.0.0:5432 0.0.0.0:0 1",
 				"LISTEN [::]:5432 [::]:0 2",
 				"ESTABLISHED 172.18.0.3:5432 172.18.0.2:40101 3",
@@ -198,13 +198,20 @@ func overlay(address string) enginetest.Network {
 	return enginetest.Network{NetworkID: "overlay-mesh", IPAddress: address}
 }
 
-// tables answers cat with the two socket tables of rows and sh with owners.
-func tables(owners string, rows ...string) func([]string) enginetest.Exec {
+// ownAddresses are the files if_inet6 and fib_trie of a container: addresses of the engine, of a link and of a tunnel.
+const ownAddresses = "fd00000a000000000000000000000003 02 40 00 80     eth0\nfe800000000000000042acfffe120003 02 40 20 80     eth0\n" +
+	"Main:\n     |-- 10.8.0.3\n        /32 host LOCAL\n     |-- 127.0.0.1\n        /32 host LOCAL\n     |-- 172.18.0.3\n        /32 host LOCAL\n"
+
+// tables answers cat with the two socket tables of rows, and sh with rest. A cat of four files prints rest after the tables.
+func tables(rest string, rows ...string) func([]string) enginetest.Exec {
 	return func(command []string) enginetest.Exec {
-		if command[0] == "cat" {
+		switch {
+		case command[0] != "cat":
+			return enginetest.Exec{Stdout: rest}
+		case strings.HasPrefix(rest, "self "): // the owners of a shared namespace
 			return enginetest.Exec{Stdout: socketTable(false, rows) + socketTable(true, rows)}
 		}
-		return enginetest.Exec{Stdout: owners}
+		return enginetest.Exec{Stdout: socketTable(false, rows) + socketTable(true, rows) + rest}
 	}
 }
 

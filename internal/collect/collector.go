@@ -67,7 +67,8 @@ type Collector struct {
 	recheckOperation string   // names this collector's recheckedError marks in the failure cache
 	pool             *callpool.Pool
 	runner           *runner
-	decoders         *sync.Pool  // of *procnet.Decoder: their buffers grow once to the size of the tables
+	decoders         *sync.Pool // of *procnet.Decoder: their buffers grow once to the size of the tables
+	addresses        *addressCache
 	hostProcVerified atomic.Bool // Proc showed a container's process, so the engine's PIDs are valid in it
 }
 
@@ -88,6 +89,7 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 		pool:      pool,
 		runner:    &runner{engine: engine, failures: pool.Failures, decoders: decoders},
 		decoders:  decoders,
+		addresses: &addressCache{entries: make(map[addressKey]netnsAddresses)},
 	}
 	return c.setSources(sources)
 }
@@ -95,7 +97,9 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 // WithMethods returns a collector restricted to methods. It shares calls in flight, known failures and lifetime with c,
 // and is closed with it.
 func (c *Collector) WithMethods(methods ...Method) *Collector {
-	restricted := &Collector{Options: c.Options, inventory: c.inventory, pool: c.pool, runner: c.runner, decoders: c.decoders}
+	restricted := &Collector{
+		Options: c.Options, inventory: c.inventory, pool: c.pool, runner: c.runner, decoders: c.decoders, addresses: c.addresses,
+	}
 	return restricted.setSources(sourcesFor(methods))
 }
 
@@ -134,6 +138,7 @@ func (c *Collector) collectOnce(ctx context.Context, withTCPInfo, last bool) (re
 	if err != nil {
 		return Result{}, false, err
 	}
+	c.addresses.expire()
 	p := newPass(c, listed, withTCPInfo)
 	targets := p.inspectAll(ctx, listed)
 	defer closeProcesses(targets)

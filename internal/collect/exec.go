@@ -16,16 +16,24 @@ import (
 
 // The only commands that run in containers.
 var (
-	// tablesCommand runs in one container of each network namespace.
+	// netnsCommand runs in one container of each network namespace. Files of addresses follow the tables.
+	netnsCommand = []string{"cat", "/proc/net/tcp", "/proc/net/tcp6", ifInet6, fibTrie}
+	// tablesCommand runs instead on the host's network, and if the addresses are too long.
 	tablesCommand = []string{"cat", "/proc/net/tcp", "/proc/net/tcp6"}
 	// ownersCommand runs in each container that shares its network namespace.
 	ownersCommand = []string{"sh", "-c", procfd.Script}
 )
 
-// Commands returns the commands that run in containers: first the command that prints socket tables, then the
-// command that lists the sockets of processes.
+// The files of addresses that netnsCommand prints.
+const (
+	ifInet6 = "/proc/net/if_inet6"
+	fibTrie = "/proc/net/fib_trie"
+)
+
+// Commands returns the commands that run in containers: first the command that prints socket tables and addresses, then the same
+// without addresses, then the command that lists the sockets of processes.
 func Commands() [][]string {
-	return [][]string{slices.Clone(tablesCommand), slices.Clone(ownersCommand)}
+	return [][]string{slices.Clone(netnsCommand), slices.Clone(tablesCommand), slices.Clone(ownersCommand)}
 }
 
 const (

@@ -113,6 +113,29 @@ func TestFaultOfOneContainerDoesNotAffectAnother(t *testing.T) {
 			ports: []uint16{81}, execs: 2,
 		},
 		{
+			name: "if_inet6 missing",
+			container: enginetest.Container{Exec: answers(enginetest.Exec{
+				Stdout: header4 + listener(81, 1) + header6, Stderr: "cat: can't open '/proc/net/if_inet6': No such file or directory\n", Code: 1,
+			})},
+			ports: []uint16{81}, execs: 2,
+		},
+		{
+			name: "no IPv6, fib_trie forbidden",
+			container: enginetest.Container{Exec: answers(enginetest.Exec{
+				Stdout: header4 + listener(81, 1), Code: 1,
+				Stderr: "cat: /proc/net/tcp6: No such file or directory\ncat: /proc/net/if_inet6: No such file or directory\ncat: /proc/net/fib_trie: Permission denied\n",
+			})},
+			ports: []uint16{81}, execs: 2,
+		},
+		{
+			name: "tcp6 unreadable beside if_inet6",
+			container: enginetest.Container{Exec: answers(enginetest.Exec{
+				Stdout: header4 + listener(81, 1) + header6, Code: 1,
+				Stderr: "cat: /proc/net/tcp6: Input/output error\ncat: /proc/net/if_inet6: No such file or directory\n",
+			})},
+			reason: "cat returned an incomplete answer", ports: []uint16{81}, execs: 2,
+		},
+		{
 			name:      "cat killed half-way",
 			container: enginetest.Container{Exec: answers(enginetest.Exec{Stdout: header4 + listener(81, 1), Code: 137})},
 			reason:    "cat returned an incomplete answer", ports: []uint16{81}, execs: 2,

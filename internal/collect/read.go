@@ -10,6 +10,7 @@ import (
 // them without an owner was closed meanwhile. In the other order, a new connection would seem to have no owner.
 func (p *pass) read(ctx context.Context, n *netnsRead) {
 	p.readTables(ctx, n)
+	p.readAddresses(ctx, n)
 	if n.Shared {
 		inParallel(n.targets, func(t *target) { p.readOwners(ctx, t) })
 	}
@@ -36,6 +37,7 @@ func (n *netnsRead) keepBest(method Method, read tables, err error) {
 	n.err = err
 	if err == nil || len(read.sockets) > len(n.Sockets) {
 		n.method, n.Sockets, n.problems, n.ReadAt = method, read.sockets, read.problems, time.Now()
+		n.Addresses = read.addresses
 	}
 }
 

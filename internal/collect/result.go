@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/PabloL007/outpost/internal/container"
@@ -51,6 +52,9 @@ type NetNS struct {
 	Published []container.Binding
 	// Sockets are the rows of its tables. If they could not be read, they are empty and each reading has the problem.
 	Sockets []socket.Socket
+	// Addresses are its own addresses except loopback ones, ascending, up to 1,000. They are empty if they are unknown, and
+	// for the host's network namespace.
+	Addresses []netip.Addr
 	// ReadAt is when they were read.
 	ReadAt time.Time
 }

@@ -3,6 +3,7 @@ package collect
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/hostproc"
@@ -58,10 +59,12 @@ func (c *Collector) usesProcesses() bool {
 type tables struct {
 	sockets  []socket.Socket
 	problems []Problem // of the tables, whichever target they were read through
+	// addresses are those of the namespace, if the source reads them beside the tables.
+	addresses []netip.Addr
 }
 
 func newTables(decoded procnet.Table) tables {
-	read := tables{sockets: slices.Clone(decoded.Sockets)}
+	read := tables{sockets: slices.Clone(decoded.Sockets), addresses: decoded.Addresses}
 	if decoded.Malformed > 0 {
 		read.problems = []Problem{{
 			Reason: "rows of the socket table cannot be decoded",

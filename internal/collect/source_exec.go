@@ -38,7 +38,7 @@ func (p *pass) printTables(ctx context.Context, deadline time.Time, t *target) (
 		return tables{}, err
 	}
 	return callpool.DoUntil(ctx, p.pool, deadline, execKey(t), func(ctx context.Context) (tables, error) {
-		return p.runner.runTablesCommand(ctx, t.Container)
+		return p.runner.readTables(ctx, t.Container, !t.network.host)
 	})
 }
 
@@ -66,31 +66,53 @@ func checkExecutable(t *target) error {
 	return nil
 }
 
-// runTablesCommand runs tablesCommand in c. The tables are partial if the error is not nil.
-func (r *runner) runTablesCommand(ctx context.Context, c container.Container) (tables, error) {
+// addressesOperation is the operation in the failure cache of printing the addresses of a network namespace.
+const addressesOperation = "addresses"
+
+// readTables runs a command in c that prints the tables and, withAddresses, the addresses of its network namespace. The tables are
+// partial if the error is not nil. Addresses that are too long leave the tables complete. They are then not printed again.
+func (r *runner) readTables(ctx context.Context, c container.Container, withAddresses bool) (tables, error) {
+	command := tablesCommand
+	if withAddresses && r.failures.Get(failureKey(c, addressesOperation)) == nil {
+		command = netnsCommand
+	}
 	decoder := r.decoders.Get().(*procnet.Decoder) //nolint:errcheck // the pool holds only decoders
 	defer r.decoders.Put(decoder)
 	decoder.Reset()
-	status, err := r.run(ctx, c, tablesCommand, decoder, io.Discard)
+	status, err := r.run(ctx, c, command, decoder, io.Discard)
 	if status.truncated {
 		decoder.DropPartialRow() // The decoder has the beginning of the last row only.
 	}
 	decoded := decoder.Table()
 	read := newTables(decoded)
 	switch {
+	case status.truncated && decoded.AddressRows:
+		r.failures.Put(failureKey(c, addressesOperation), newTruncatedError(command[0], true))
+		r.failures.Put(failureKey(c, command[0]), nil)
+		return read, nil
 	case err != nil:
 	case status.truncated:
-		read.problems = append(read.problems, newTruncatedError(tablesCommand[0], false).Problem)
+		read.problems = append(read.problems, newTruncatedError(command[0], false).Problem)
 	case !isComplete(decoded, status):
-		err = status.incompleteError(tablesCommand[0])
+		err = status.incompleteError(command[0])
 	}
 	return read, err
 }
 
-// isComplete reports whether cat printed all tables. A kernel without IPv6 has no tcp6.
+// isComplete reports whether cat printed all tables. A kernel without IPv6 has no tcp6. The files of addresses may be missing, or
+// forbidden.
 func isComplete(decoded procnet.Table, status exitStatus) bool {
-	if !decoded.IPv4 {
+	if !decoded.IPv4 || status.code != 0 && status.stderr == "" {
 		return false
 	}
-	return status.code == 0 || !decoded.IPv6 && strings.Contains(status.stderr, "No such file")
+	if status.code == 0 {
+		return true
+	}
+	for message := range strings.SplitSeq(status.stderr, netnsCommand[0]+": ") {
+		lacksIPv6 := !decoded.IPv6 && strings.Contains(message, "No such file")
+		if message != "" && !lacksIPv6 && !strings.Contains(message, ifInet6) && !strings.Contains(message, fibTrie) {
+			return false
+		}
+	}
+	return true
 }

@@ -23,6 +23,7 @@ type world struct {
 	exec       func(context.Context, string, io.Writer) error // runs a command in the container with this ID
 	refreshed  int
 	commands   []string // IDs of the containers in which they ran
+	ran        [][]string
 }
 
 func (w *world) Containers(context.Context) ([]container.Summary, error) {
@@ -66,14 +67,22 @@ func (w *world) Refresh(ctx context.Context, id string) (container.Container, er
 	return now, err
 }
 
-func (w *world) Exec(ctx context.Context, id string, _ []string, stdout, _ io.Writer) (int, error) {
+func (w *world) Exec(ctx context.Context, id string, command []string, stdout, _ io.Writer) (int, error) {
 	w.mu.Lock()
 	w.commands = append(w.commands, id)
+	w.ran = append(w.ran, command)
 	w.mu.Unlock()
 	if w.exec == nil {
 		return 0, errors.New("unexpected command")
 	}
 	return 0, w.exec(ctx, id, stdout)
+}
+
+// arguments returns the commands that ran, in their order.
+func (w *world) arguments() [][]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.ran)
 }
 
 // commandsIn returns how many commands ran in a container.

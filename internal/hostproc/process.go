@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -77,20 +78,55 @@ func (p *Process) OpenNetNS() (*os.File, error) {
 
 // Addresses returns the addresses of the network namespace: all except loopback and IPv6 link-local ones.
 func (p *Process) Addresses() ([]procnet.Address, error) {
-	var files []io.Reader
-	for _, name := range []string{"fib_trie", "route", "if_inet6"} {
-		file, err := p.open(filepath.Join(p.thread, "net", name))
-		if errors.Is(err, fs.ErrNotExist) { // the kernel lacks one of the address families
-			files = append(files, nil)
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		defer file.close()
-		files = append(files, file)
+	files, err := p.openNet("fib_trie", "route", "if_inet6")
+	defer files.close()
+	if err != nil {
+		return nil, err
 	}
-	return procnet.DecodeAddresses(files[0], files[1], files[2], binary.NativeEndian)
+	return procnet.DecodeAddresses(files.reader(0), files.reader(1), files.reader(2), binary.NativeEndian)
+}
+
+// LocalAddresses returns the addresses of the network namespace except loopback ones, up to 1,000. Together with an error it
+// returns those that it could decode.
+func (p *Process) LocalAddresses() ([]netip.Addr, error) {
+	files, err := p.openNet("fib_trie", "if_inet6")
+	defer files.close()
+	if err != nil {
+		return nil, err
+	}
+	return procnet.DecodeLocalAddresses(files.reader(0), files.reader(1))
+}
+
+// netFiles are files of the process's net directory. A file that does not exist is nil: the kernel lacks one of the address
+// families.
+type netFiles []*file
+
+// openNet opens files. The caller must close them, also those beside an error.
+func (p *Process) openNet(names ...string) (files netFiles, err error) {
+	for _, name := range names {
+		opened, err := p.open(filepath.Join(p.thread, "net", name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return files, err
+		}
+		files = append(files, opened)
+	}
+	return files, nil
+}
+
+func (f netFiles) close() {
+	for _, opened := range f {
+		if opened != nil {
+			opened.close()
+		}
+	}
+}
+
+// reader returns a nil interface for a file that does not exist.
+func (f netFiles) reader(i int) io.Reader {
+	if f[i] == nil {
+		return nil
+	}
+	return f[i]
 }
 
 func (p *Process) open(name string) (*file, error) { return openAt(p.directory, name) }

@@ -42,18 +42,18 @@ func DecodeAddresses(fibTrie, route, ifInet6 io.Reader, order binary.ByteOrder) 
 	trie := fibTrieDecoder{addLocal: func(addr netip.Addr) error { return found.add(addr, routes.interfaceFor(addr)) }}
 	inet6 := inet6Decoder{add: found.add}
 	err := errors.Join( // route first: the trie decoder looks up interfaces in it
-		decodeFile("route", route, routes.decode),
-		decodeFile("fib_trie", fibTrie, trie.decode),
-		decodeFile("if_inet6", ifInet6, inet6.decode),
+		decodeRows("route", route, maxAddressRows, routes.decode),
+		decodeRows("fib_trie", fibTrie, maxAddressRows, trie.decode),
+		decodeRows("if_inet6", ifInet6, maxAddressRows, inet6.decode),
 	)
 	return sortAddresses(found), err
 }
 
-func decodeFile(name string, r io.Reader, decode func(row []byte) error) error {
+func decodeRows(name string, r io.Reader, maxRows int, decode func(row []byte) error) error {
 	if r == nil {
 		return nil
 	}
-	if err := eachRow(r, maxAddressRows, decode); err != nil {
+	if err := eachRow(r, maxRows, decode); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/lines"
@@ -20,6 +21,10 @@ type Table struct {
 	Sockets []socket.Socket
 	// IPv4 and IPv6 report which tables the stream contained. A table without rows still has its header.
 	IPv4, IPv6 bool
+	// Addresses are those of the rows of if_inet6 and fib_trie in the stream, except loopback ones, ascending, up to 1,000.
+	// AddressRows reports whether there were such rows.
+	Addresses   []netip.Addr
+	AddressRows bool
 	// Malformed counts the rows that could not be decoded. FirstMalformed is the *RowError of the first one.
 	Malformed      int
 	FirstMalformed error
@@ -41,7 +46,7 @@ func (e *RowError) Unwrap() error { return e.Err }
 var errCutShort = errors.New("cut short: the stream ends inside the row")
 
 // Decoder decodes the socket tables that are written to it: one table, or both in sequence as
-// `cat /proc/net/tcp /proc/net/tcp6` prints them. It counts malformed rows and skips them. A Decoder must not be used
+// `cat /proc/net/tcp /proc/net/tcp6` prints them. if_inet6 and fib_trie may follow. It counts malformed rows and skips them. A Decoder must not be used
 // concurrently. Reusing one after Reset saves the growth of its buffers.
 type Decoder struct {
 	lines lines.Writer
@@ -49,12 +54,14 @@ type Decoder struct {
 	index rowIndex
 	table Table
 	line  int
+
+	addresses *addressRows
 }
 
 // NewDecoder returns a decoder of tables printed by a kernel of the given byte order: the kernel prints
 // addresses as 32-bit words in its own order (net/ipv4/tcp_ipv4.c, get_tcp4_sock).
 func NewDecoder(order binary.ByteOrder) *Decoder {
-	d := &Decoder{words: newWordOrder(order)}
+	d := &Decoder{words: newWordOrder(order), addresses: newAddressRows()}
 	d.lines.Line = d.decode
 	return d
 }
@@ -66,6 +73,7 @@ func (d *Decoder) Write(p []byte) (int, error) { return d.lines.Write(p) }
 // counts as malformed.
 func (d *Decoder) Table() Table {
 	table := d.table
+	table.Addresses, table.AddressRows = d.addresses.found.sorted(), d.addresses.begun
 	if partial := d.lines.Partial(); len(partial) > 0 {
 		table.addMalformed(d.line+1, partial, errCutShort)
 	}
@@ -79,6 +87,7 @@ func (d *Decoder) DropPartialRow() { d.lines.Reset() }
 func (d *Decoder) Reset() {
 	d.lines.Reset()
 	d.index.reset()
+	d.addresses.reset()
 	d.table = Table{Sockets: d.table.Sockets[:0]}
 	d.line = 0
 }
@@ -89,6 +98,9 @@ func (d *Decoder) decode(line []byte) {
 		return
 	}
 	row, err := parseRow(line, d.words)
+	if err != nil && d.addresses.decode(line) {
+		return
+	}
 	if err != nil {
 		d.table.addMalformed(d.line, line, err)
 		return

@@ -233,7 +233,7 @@ func TestDecoder(t *testing.T) {
 				order = binary.BigEndian
 			}
 			got := decode(t, order, test.text)
-			if diff := cmp.Diff(test.want, got.Sockets, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+			if diff := cmp.Diff(test.want, got.Sockets, cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
 				t.Errorf("sockets (-want +got):\n%s", diff)
 			}
 			if got.Malformed != test.malformed {
@@ -257,7 +257,7 @@ func TestDecoderAcceptsChunksOfAnySize(t *testing.T) {
 		for rest := text; rest != ""; rest = rest[min(size, len(rest)):] {
 			_, _ = d.Write([]byte(rest[:min(size, len(rest))]))
 		}
-		if diff := cmp.Diff(want, d.Table(), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+		if diff := cmp.Diff(want, d.Table(), cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
 			t.Fatalf("chunks of %d bytes (-want +got):\n%s", size, diff)
 		}
 	}
@@ -318,6 +318,7 @@ func FuzzDecoder(f *testing.F) {
 	f.Add(header4+row4("00000000:1F90", "00000000:0000", "0A", 1), false)
 	f.Add(header6+row6(zero6+":0050", zero6+":0000", "0A", 7), true)
 	f.Add("   1: 00000000:1F91", false)
+	f.Add(header4+inet6Row("fd00::1", "00", "80", "eth0")+trie("Local", "10.0.0.2"), false)
 	f.Fuzz(func(t *testing.T, text string, bigEndian bool) {
 		order := binary.ByteOrder(binary.LittleEndian)
 		if bigEndian {
@@ -328,7 +329,7 @@ func FuzzDecoder(f *testing.F) {
 		for i := range len(text) {
 			_, _ = bytewise.Write([]byte{text[i]})
 		}
-		if diff := cmp.Diff(whole, bytewise.Table(), cmpopts.EquateComparable(netip.AddrPort{}), cmp.Comparer(sameText)); diff != "" {
+		if diff := cmp.Diff(whole, bytewise.Table(), cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}), cmp.Comparer(sameText)); diff != "" {
 			t.Errorf("whole and bytewise differ:\n%s", diff)
 		}
 		if lines := strings.Count(text, "\n") + 1; len(whole.Sockets)+whole.Malformed > lines {

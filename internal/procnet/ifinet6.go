@@ -31,27 +31,41 @@ type inet6Decoder struct {
 }
 
 func (d inet6Decoder) decode(row []byte) error {
+	parsed, err := parseInet6Entry(row)
+	if err != nil {
+		return err
+	}
+	if parsed.scope == scopeHost || parsed.scope == scopeLink || parsed.flags&(addrDADFailed|addrTentative) != 0 {
+		return nil
+	}
+	return d.add(parsed.addr, parsed.interfaceName)
+}
+
+type inet6Entry struct {
+	addr          netip.Addr
+	scope, flags  uint32
+	interfaceName string
+}
+
+func parseInet6Entry(row []byte) (inet6Entry, error) {
 	fields := splitFields(row)
 	if len(fields) != 6 {
-		return errInet6Fields
+		return inet6Entry{}, errInet6Fields
 	}
 	var b [16]byte
 	if len(fields[0]) != hex.EncodedLen(len(b)) {
-		return errInet6Address
+		return inet6Entry{}, errInet6Address
 	}
 	if _, err := hex.Decode(b[:], fields[0]); err != nil {
-		return errInet6Address
+		return inet6Entry{}, errInet6Address
 	}
 	scope, ok1 := parseHexField(fields[3])
 	flags, ok2 := parseHexField(fields[4])
 	if !ok1 || !ok2 {
-		return errInet6Number
+		return inet6Entry{}, errInet6Number
 	}
 	if len(fields[5]) > maxInterfaceName {
-		return errInterface
+		return inet6Entry{}, errInterface
 	}
-	if scope == scopeHost || scope == scopeLink || flags&(addrDADFailed|addrTentative) != 0 {
-		return nil
-	}
-	return d.add(netip.AddrFrom16(b), string(fields[5]))
+	return inet6Entry{addr: netip.AddrFrom16(b), scope: scope, flags: flags, interfaceName: string(fields[5])}, nil
 }
