@@ -71,16 +71,16 @@ func everything() fakeDaemon {
 			Addresses: []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")}, AllAddresses: true,
 			Sockets: &snapshot.HostSockets{
 				Method: collect.Procfs, Incomplete: true,
-				Listeners: []snapshot.HostListener{{Local: at("0.0.0.0:22"), Process: "sshd"}, {Local: at("[::]:9100"), OwnerUnknown: true}},
-				Connections: []snapshot.HostConnection{
-					{Connection: snapshot.Connection{
+				Listeners: []snapshot.Listener{{Local: at("0.0.0.0:22")}, {Local: at("[::]:9100"), OwnerUnknown: true}},
+				Connections: []snapshot.Connection{
+					{
 						Local: at("192.0.2.129:40000"), Remote: at("192.0.2.130:80"), State: socket.Established, Process: "docker-proxy",
 						Info: &socket.TCPInfo{}, DialledBy: socket.LocalEnd,
-					}},
-					{OwnerUnknown: true, Connection: snapshot.Connection{
-						Local: at("[2001:db8::1]:80"), Remote: at("[2001:db8::9]:40000"), Inbound: true, State: socket.TimeWait,
+					},
+					{
+						OwnerUnknown: true, Local: at("[2001:db8::1]:80"), Remote: at("[2001:db8::9]:40000"), Inbound: true, State: socket.TimeWait,
 						ClosedAt: time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC),
-					}},
+					},
 				},
 			},
 		},
@@ -89,6 +89,7 @@ func everything() fakeDaemon {
 		Containers: []snapshot.Container{{
 			ID: id("a"), Name: "/web", Image: "shop/web:1", Project: "shop", Service: "web", NetworkMode: "shop_default", Namespace: id("a"),
 			StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)), Exposed: []uint16{80, 65535},
+			Bindings:  []container.Binding{{ContainerPort: 80, Host: at("0.0.0.0:8080")}},
 			Addresses: []netip.Addr{addr("192.0.2.130"), addr("2001:db8:1::2"), addr("fe80::1")},
 			Networks: []container.Network{{
 				ID: id("1"), Name: "shop_default",
@@ -145,7 +146,7 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 		}, {ID: "ambiguous/10.0.0.1", Kind: graph.KindAmbiguous, Name: "10.0.0.1", Candidates: []string{"h"}}}
 		g.Links = []graph.Link{{
 			Client: "container/h/a", Server: "ambiguous/10.0.0.1", Port: 80, Via: graph.ViaHost, Evidence: graph.EvidenceClient, Connections: 2, Closed: 1,
-			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1}, Live: true, New: true, CountsUnknown: true,
+			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1}, Live: true, New: true, CountsUnknown: true, DirectionUnknown: true,
 			FirstSeen: noon, LastSeen: time.Now().UTC(),
 		}}
 		g.Targets = []graph.Target{{
@@ -449,7 +450,7 @@ func TestOtherPathsAndMethodsGetTheDescribedError(t *testing.T) {
 // optional has the optional fields.
 var optional = []string{
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
-	"lastAnswer", "displayName", "details", "new", "countsUnknown", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
+	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
 	"incomplete", "ownerUnknown",
 }
 

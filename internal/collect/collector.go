@@ -142,13 +142,15 @@ func (c *Collector) collectOnce(ctx context.Context, withTCPInfo, last bool) (re
 	p := newPass(c, listed, withTCPInfo)
 	targets := p.inspectAll(ctx, listed)
 	defer closeProcesses(targets)
-	inParallel(groupByNetNS(targets), func(n *netnsRead) { p.read(ctx, n) })
+	namespaces := groupByNetNS(targets)
+	inParallel(namespaces, func(n *netnsRead) { p.read(ctx, n) })
 	outdated = p.recheckFailures(ctx, targets, last)
 	if err := ctx.Err(); err != nil {
 		return Result{}, false, fmt.Errorf("collect: %w", err)
 	}
 	result = newResult(targets)
 	result.Addresses, result.AddressesErr = p.hostAddresses(targets)
+	result.Host = p.hostNetNS(ctx, namespaces)
 	return result, outdated, nil
 }
 

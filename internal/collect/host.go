@@ -2,11 +2,14 @@ package collect
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"time"
 
 	"github.com/PabloL007/outpost/internal/hostproc"
 	"github.com/PabloL007/outpost/internal/procnet"
@@ -23,16 +26,10 @@ func (c *Collector) readOwnNetNS() hostproc.NetNSID {
 }
 
 // hostAddresses returns the addresses of the host, read through a container on the host's network. Without one, it
-// reads them through Outpost's own process if that runs in no container, else through PID 1. It returns none if no
-// process of the engine's containers is visible: then Proc may not be the host's.
+// reads them through a process of the host. It returns none if no such process is known.
 func (p *pass) hostAddresses(targets []*target) ([]procnet.Address, error) {
-	verified := false
 	for _, t := range targets {
-		if !t.process.visible() {
-			continue
-		}
-		verified = verified || !t.process.self
-		if t.netns == nil || !t.netns.Host {
+		if !t.process.visible() || t.netns == nil || !t.netns.Host {
 			continue
 		}
 		// An error means that the process has exited, or that a file could not be decoded: try the next one.
@@ -40,16 +37,56 @@ func (p *pass) hostAddresses(targets []*target) ([]procnet.Address, error) {
 			return addresses, nil
 		}
 	}
-	switch {
-	case !verified:
+	if !p.isHostProc(targets) {
 		return nil, nil
-	case p.SelfContainer == "":
-		return readAddresses(p.Proc.Self())
 	}
-	return readAddresses(p.Proc.Init())
+	return addressesOf(p.hostProcess())
 }
 
-func readAddresses(process *hostproc.Process, err error) ([]procnet.Address, error) {
+// isHostProc reports whether Proc is the host's: it shows a process of another container than Outpost's own.
+func (p *pass) isHostProc(targets []*target) bool {
+	return slices.ContainsFunc(targets, func(t *target) bool { return t.process.visible() && !t.process.self })
+}
+
+// hostProcess opens a process in the host's network namespace: Outpost's own if that runs in no container, else PID 1.
+func (p *pass) hostProcess() (*hostproc.Process, error) {
+	if p.SelfContainer == "" {
+		return p.Proc.Self()
+	}
+	return p.Proc.Init()
+}
+
+// hostNetNS returns the sockets of the host's own network namespace. They are those of a container there, if one was read through
+// the host's /proc. It returns nil if no enabled method reads them.
+func (p *pass) hostNetNS(ctx context.Context, namespaces []*netnsRead) *HostNetNS {
+	var targets []*target
+	for _, n := range namespaces {
+		targets = append(targets, n.targets...)
+		if n.Host && n.err == nil && n.method != Exec && n.targets[0].process.visible() {
+			return &HostNetNS{Sockets: n.Sockets, ReadAt: n.ReadAt, Method: n.method, Incomplete: len(n.problems) > 0}
+		}
+	}
+	if !p.isHostProc(targets) {
+		return nil
+	}
+	process, err := p.hostProcess()
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = process.Close() }()
+	for _, s := range p.sources {
+		source, ok := s.(processSource)
+		if !ok {
+			continue
+		}
+		if read, err := source.ReadProcess(ctx, p, process); err == nil {
+			return &HostNetNS{Sockets: read.sockets, ReadAt: time.Now(), Method: source.Method(), Incomplete: len(read.problems) > 0}
+		}
+	}
+	return nil
+}
+
+func addressesOf(process *hostproc.Process, err error) ([]procnet.Address, error) {
 	if err != nil {
 		return nil, err
 	}

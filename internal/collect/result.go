@@ -18,6 +18,8 @@ type Result struct {
 	// AddressesErr is why some are missing.
 	Addresses    []procnet.Address
 	AddressesErr error
+	// Host is the host's own network namespace. It is nil if it was not read.
+	Host *HostNetNS
 	// Exited are the names of containers that ended during the collection.
 	Exited []string
 }
@@ -57,6 +59,16 @@ type NetNS struct {
 	Addresses []netip.Addr
 	// ReadAt is when they were read.
 	ReadAt time.Time
+}
+
+// HostNetNS is the host's own network namespace, whether or not a container uses it.
+type HostNetNS struct {
+	Sockets []socket.Socket
+	ReadAt  time.Time
+	// Method is how the tables were read.
+	Method Method
+	// Incomplete means that rows are missing.
+	Incomplete bool
 }
 
 // Method is a way to read socket tables.

@@ -23,7 +23,8 @@ const (
 // did not close it first. An accepted connection looks dialled once its listener closes.
 type connCache struct {
 	containers map[string]*containerConns // by container ID
-	size       int                        // number of connections
+	host       *containerConns            // of the host's own network namespace; nil if it was not read
+	size       int                        // number of connections of containers
 }
 
 // containerConns are the cached connections and listeners of one container.
@@ -44,9 +45,46 @@ type cachedConn struct {
 
 func newConnCache() *connCache { return &connCache{containers: make(map[string]*containerConns)} }
 
-// update adds recently closed connections to containers and caches their established ones. In a sample, a container that was
-// not read gets the sockets of its last reading, unless that is older than closedTTL.
-func (c *connCache) update(containers []snapshot.Container, sample bool, now time.Time) {
+// update adds recently closed connections to a snapshot and caches the established ones.
+func (c *connCache) update(taken *snapshot.Snapshot, sample bool, now time.Time) {
+	c.updateContainers(taken.Containers, sample, now)
+	c.updateHost(taken.Host.Sockets, now)
+	dropContainersConns(taken)
+}
+
+func (c *connCache) updateHost(sockets *snapshot.HostSockets, now time.Time) {
+	if sockets == nil {
+		c.host = nil
+		return
+	}
+	if c.host == nil {
+		c.host = newContainerConns()
+	}
+	c.host.update(sockets.Listeners, &sockets.Connections, now, maxCachedConns-c.size)
+}
+
+// dropContainersConns drops the connections of the host with an unknown owner that are known to be a container's: the kernel shows
+// no owner of a closed connection, but its container had it when it was open.
+func dropContainersConns(taken *snapshot.Snapshot) {
+	if taken.Host.Sockets == nil {
+		return
+	}
+	owned := make(map[connKey]bool)
+	for _, c := range taken.Containers {
+		if c.NetworkMode.IsHost() {
+			for _, connection := range c.Connections {
+				owned[connKey{connection.Local, connection.Remote}] = true
+			}
+		}
+	}
+	taken.Host.Sockets.Connections = slices.DeleteFunc(taken.Host.Sockets.Connections, func(c snapshot.Connection) bool {
+		return c.OwnerUnknown && owned[connKey{c.Local, c.Remote}]
+	})
+}
+
+// updateContainers is update for containers. In a sample, a container that was not read gets the sockets of its last reading,
+// unless that is older than closedTTL.
+func (c *connCache) updateContainers(containers []snapshot.Container, sample bool, now time.Time) {
 	kept := make(map[string]*containerConns, len(containers))
 	c.size = c.sizeOf(containers)
 	for i := range containers {
@@ -55,7 +93,7 @@ func (c *connCache) update(containers []snapshot.Container, sample bool, now tim
 		wasRead := current.Method != collect.None
 		switch {
 		case wasRead && cached == nil:
-			cached = &containerConns{connections: make(map[connKey]cachedConn), listenedAt: make(map[uint16]time.Time)}
+			cached = newContainerConns()
 		case cached == nil:
 			continue
 		}
@@ -64,7 +102,7 @@ func (c *connCache) update(containers []snapshot.Container, sample bool, now tim
 		case wasRead:
 			cached.container, cached.readAt = *current, now
 			c.size -= len(cached.connections)
-			cached.update(current, now, maxCachedConns-c.size)
+			cached.update(current.Listeners, &current.Connections, now, maxCachedConns-c.size)
 			c.size += len(cached.connections)
 		case sample && now.Sub(cached.readAt) <= closedTTL:
 			*current = cached.container
@@ -83,16 +121,20 @@ func (c *connCache) sizeOf(containers []snapshot.Container) (size int) {
 	return size
 }
 
-// update caches the established connections of current, at most maxConns, and adds the recently closed ones to it.
-func (c *containerConns) update(current *snapshot.Container, now time.Time, maxConns int) {
-	c.updateListeners(current.Listeners, now)
-	present := c.updateConnections(current.Connections, now, maxConns)
+func newContainerConns() *containerConns {
+	return &containerConns{connections: make(map[connKey]cachedConn), listenedAt: make(map[uint16]time.Time)}
+}
+
+// update caches the established connections, at most maxConns, and adds the recently closed ones to them.
+func (c *containerConns) update(listeners []snapshot.Listener, connections *[]snapshot.Connection, now time.Time, maxConns int) {
+	c.updateListeners(listeners, now)
+	present := c.updateConnections(*connections, now, maxConns)
 	c.peak = max(c.peak, len(c.connections))
 	closed := c.expire(present, now)
 	c.shrink()
 	if len(closed) > 0 { // clone: earlier snapshots share the list
-		current.Connections = append(slices.Clone(current.Connections), closed...)
-		slices.SortFunc(current.Connections, snapshot.CompareConnections)
+		*connections = append(slices.Clone(*connections), closed...)
+		slices.SortFunc(*connections, snapshot.CompareConnections)
 	}
 }
 
@@ -120,6 +162,7 @@ func (c *containerConns) updateConnections(connections []snapshot.Connection, no
 		if connection.DialledBy == socket.UnknownEnd && connection.Inode != 0 && connection.Inode == cached.Inode {
 			connection.DialledBy = cached.DialledBy // samples do not read it
 		}
+		connection.OwnerUnknown = connection.OwnerUnknown && (!isCached || cached.OwnerUnknown) // the kernel shows no owner of a closed one
 		if connection.State == socket.Established && (isCached || len(c.connections) < maxConns) {
 			c.connections[key] = cachedConn{*connection, now}
 		}

@@ -49,7 +49,7 @@ func TestClosedConnectionsStayForAMinute(t *testing.T) {
 		{time.Minute + 500*time.Millisecond, false, containerWith(collect.Exec), "[3 CLOSE]"},
 		{2 * time.Minute, false, containerWith(collect.Exec), "[]"},
 	} {
-		cache.update(step.containers, step.sample, noon.Add(step.after))
+		cache.updateContainers(step.containers, step.sample, noon.Add(step.after))
 		if got := states(step.containers); got != step.want {
 			t.Errorf("after %s: %s, want %s", step.after, got, step.want)
 		}
@@ -57,7 +57,7 @@ func TestClosedConnectionsStayForAMinute(t *testing.T) {
 	if cache.size != 0 {
 		t.Errorf("%d connections cached", cache.size)
 	}
-	if cache.update(nil, false, noon); len(cache.containers) != 0 {
+	if cache.updateContainers(nil, false, noon); len(cache.containers) != 0 {
 		t.Error("a container that is gone is still cached")
 	}
 }
@@ -77,13 +77,13 @@ func TestAcceptedConnectionsStayInbound(t *testing.T) {
 	cache := newConnCache()
 	listening := containerWith(collect.Procfs, row("192.0.2.1:1000", true, socket.Established))
 	listening[0].Listeners = []snapshot.Listener{{Local: netip.MustParseAddrPort("0.0.0.0:80")}}
-	cache.update(listening, false, noon)
+	cache.updateContainers(listening, false, noon)
 	for _, step := range []struct {
 		after time.Duration
 		want  string
 	}{{30 * time.Second, "[true true]"}, {80 * time.Second, "[true false]"}, {100 * time.Second, "[true false]"}} {
 		closed := containerWith(collect.Procfs, row("192.0.2.1:1000", false, socket.Established), row("192.0.2.2:1000", false, socket.TimeWait))
-		cache.update(closed, false, noon.Add(step.after))
+		cache.updateContainers(closed, false, noon.Add(step.after))
 		if got := fmt.Sprint(inbound(closed)); got != step.want {
 			t.Errorf("after %s: %s, want %s", step.after, got, step.want)
 		}
@@ -113,7 +113,7 @@ func TestDialledByStaysKnown(t *testing.T) {
 		if step.state == 0 {
 			containers = containerWith(collect.Sockdiag)
 		}
-		cache.update(containers, true, noon)
+		cache.updateContainers(containers, true, noon)
 		if got := containers[0].Connections[0]; got.DialledBy != step.want {
 			t.Errorf("%d: dialled by end %d, want %d", i, got.DialledBy, step.want)
 		}
@@ -129,7 +129,7 @@ func TestCachedConnectionsAreBounded(t *testing.T) {
 	var containers []snapshot.Container
 	for id := range 4 { // each step puts a new container before the cached ones
 		containers = append([]snapshot.Container{{ID: fmt.Sprint(id), Method: collect.Procfs, Connections: many}}, containers...)
-		cache.update(containers, false, noon)
+		cache.updateContainers(containers, false, noon)
 		cached := 0
 		for _, p := range cache.containers {
 			cached += len(p.connections)
@@ -150,19 +150,19 @@ func TestExpiredConnectionsReleaseMemory(t *testing.T) {
 		runtime.ReadMemStats(&stats)
 		return int(stats.HeapAlloc) >> 10
 	}
-	cache.update(containerWith(collect.Exec), false, noon)
+	cache.updateContainers(containerWith(collect.Exec), false, noon)
 	before := heapKiB()
 	func() {
 		var connections []snapshot.Connection
 		for i := range count {
 			connections = append(connections, connection(i+1, socket.Established))
 		}
-		cache.update(containerWith(collect.Exec, connections...), false, noon)
+		cache.updateContainers(containerWith(collect.Exec, connections...), false, noon)
 	}()
 	if during := heapKiB(); during < before+count*100>>10 {
 		t.Errorf("heap of %d KiB with %d connections, %d KiB without", during, count, before)
 	}
-	cache.update(containerWith(collect.Exec, connection(1, socket.Established)), false, noon.Add(2*time.Minute))
+	cache.updateContainers(containerWith(collect.Exec, connection(1, socket.Established)), false, noon.Add(2*time.Minute))
 	if after := heapKiB(); after > before+256 {
 		t.Errorf("heap of %d KiB, %d KiB before", after, before)
 	}

@@ -127,7 +127,7 @@ func (d *Daemon) Sample(ctx context.Context) (snapshot.Snapshot, error) {
 		return snapshot.Snapshot{}, err
 	}
 	taken := d.newSnapshot(ctx, result, started)
-	d.conns.update(taken.Containers, true, time.Now())
+	d.conns.update(&taken, true, time.Now())
 	return taken, nil
 }
 
@@ -164,7 +164,7 @@ func (d *Daemon) collect(ctx context.Context, withTCPInfo bool) (snapshot.Snapsh
 	taken := d.newSnapshot(ctx, result, started)
 	d.changes.collected(taken, result.Exited)
 	d.observer.Collected(taken)
-	d.conns.update(taken.Containers, false, time.Now())
+	d.conns.update(&taken, false, time.Now())
 	return taken, nil
 }
 

@@ -21,7 +21,7 @@ func (d *Daemon) detectInterfaces(result collect.Result) snapshot.Interfaces {
 }
 
 func (d *Daemon) newHost(ctx context.Context, result collect.Result) snapshot.Host {
-	host := snapshot.Host{Host: d.describeEngine(ctx), Addresses: snapshot.HostAddresses(result)}
+	host := snapshot.Host{Host: d.describeEngine(ctx), Addresses: snapshot.HostAddresses(result), Sockets: snapshot.AttributeHost(result)}
 	host.AllAddresses = len(host.Addresses) > 0
 	if !host.AllAddresses {
 		host.Addresses = d.interfaces

@@ -98,7 +98,7 @@ func (n Node) path() string {
 		return n.Host + "/" + n.Name
 	case KindHost:
 		return n.Name
-	case KindExternal, KindAmbiguous, KindService, KindProject, KindImage:
+	case KindExternal, KindAmbiguous, KindUnknown, KindService, KindProject, KindImage:
 	}
 	return string(n.Kind) + " " + n.Name
 }

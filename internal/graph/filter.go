@@ -117,7 +117,7 @@ func (v View) dropUnlinked(g Graph) Graph {
 	}
 	dropAll := v.Unlinked == "hide" || v.Port != 0 || v.State == "past"
 	g.Nodes = slices.DeleteFunc(slices.Clone(g.Nodes), func(n Node) bool {
-		return !linked[n.ID] && (dropAll || n.Past || n.Kind == KindExternal || n.Kind == KindAmbiguous)
+		return !linked[n.ID] && (dropAll || n.Past || n.Kind == KindExternal || n.Kind == KindAmbiguous || n.Kind == KindUnknown)
 	})
 	return g
 }

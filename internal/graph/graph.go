@@ -69,6 +69,7 @@ const (
 	KindHost      Kind = "host"      // the host's own processes; grouped by host, also its containers
 	KindExternal  Kind = "external"  // an address outside all polled hosts, or its configured name
 	KindAmbiguous Kind = "ambiguous" // an address that several hosts or containers have, or a socket with several possible owners
+	KindUnknown   Kind = "unknown"   // behind a host's address: one of its containers or processes, and nothing shows which
 	KindService   Kind = "service"
 	KindProject   Kind = "project"
 	KindImage     Kind = "image"
@@ -181,6 +182,8 @@ type Link struct {
 	Measured *Measured `json:"measured,omitempty"`
 	// Live: the link has connections now.
 	Live bool `json:"live"`
+	// DirectionUnknown: nothing shows which end dialled. The end with the lower port counts as the server.
+	DirectionUnknown bool `json:"directionUnknown,omitempty"`
 	// New marks a link first seen since View.NewSince.
 	New bool `json:"new,omitempty"`
 	// CountsUnknown: this is the link of an earlier time (View.At), and Connections and Closed are unknown.

@@ -24,7 +24,7 @@ func (n Node) groupAt(level Kind) (Node, bool) {
 	case KindExternal:
 		return Node{ID: NodeID(KindExternal), Kind: KindExternal, Name: "external"}, n.Unnamed()
 	case KindHost:
-		return Node{ID: NodeID(KindHost, n.Host), Kind: KindHost, Name: n.Host, Host: n.Host, Stale: n.Stale}, n.Host != "" && n.Kind != KindAmbiguous
+		return Node{ID: NodeID(KindHost, n.Host), Kind: KindHost, Name: n.Host, Host: n.Host, Stale: n.Stale}, n.Host != "" && n.Kind != KindAmbiguous && n.Kind != KindUnknown
 	case KindProject:
 		return Node{ID: NodeID(KindProject, n.Project), Kind: KindProject, Name: n.Project, Project: n.Project, Host: n.Host}, n.Project != ""
 	case KindService:
@@ -34,7 +34,7 @@ func (n Node) groupAt(level Kind) (Node, bool) {
 		}, n.Service != ""
 	case KindImage:
 		return Node{ID: NodeID(KindImage, n.Image), Kind: KindImage, Name: n.Image, Image: n.Image, Host: n.Host}, n.Kind == KindContainer && n.Image != ""
-	case KindContainer, KindAmbiguous:
+	case KindContainer, KindAmbiguous, KindUnknown:
 	}
 	return Node{}, false
 }
@@ -169,6 +169,7 @@ func (l Link) with(other Link) Link {
 	l.Closed += other.Closed
 	l.Live = l.Live || other.Live
 	l.New = l.New || other.New
+	l.DirectionUnknown = l.DirectionUnknown && other.DirectionUnknown
 	if other.FirstSeen.Before(l.FirstSeen) {
 		l.FirstSeen = other.FirstSeen
 	}

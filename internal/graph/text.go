@@ -13,7 +13,7 @@ import (
 // label returns the label of a node.
 func (n Node) label() string {
 	switch n.Kind {
-	case KindContainer, KindExternal, KindService, KindProject, KindImage:
+	case KindContainer, KindExternal, KindUnknown, KindService, KindProject, KindImage:
 		return n.Name
 	case KindHost, KindAmbiguous:
 	}
@@ -103,7 +103,7 @@ func dotShape(n Node) string {
 	switch n.Kind {
 	case KindExternal:
 		return ", shape=ellipse"
-	case KindAmbiguous:
+	case KindAmbiguous, KindUnknown:
 		return ", shape=diamond"
 	case KindContainer, KindHost, KindService, KindProject, KindImage:
 	}
@@ -141,7 +141,7 @@ func mermaidShape(n Node) (left, right string) {
 	switch n.Kind {
 	case KindExternal:
 		return "([", "])"
-	case KindAmbiguous:
+	case KindAmbiguous, KindUnknown:
 		return "{", "}"
 	case KindContainer, KindHost, KindService, KindProject, KindImage:
 	}

@@ -28,7 +28,7 @@ type View struct {
 	Since, NewSince Moment
 	// At shows the links of an earlier time. Their numbers of connections are unknown.
 	At time.Time
-	// Unlinked is "show", "hide" or empty. "show" drops external, ambiguous and past nodes without links, "hide" all nodes
+	// Unlinked is "show", "hide" or empty. "show" drops external, ambiguous, unknown and past nodes without links, "hide" all nodes
 	// without links. Empty keeps them, except where Port or State "past" selects links: then unlinked nodes are always dropped.
 	Unlinked string
 	// External is the treatment of external addresses without a name: "hide", "group", or "show" (the default).

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/container"
@@ -26,6 +25,7 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 		Unused:      reading.Unused,
 		Problems:    reading.Problems,
 		NetworkMode: reading.Container.NetworkMode,
+		Bindings:    reading.Container.Published,
 		Sockets:     len(sockets.own),
 		LeftOut:     LeftOut{OwnerUnknown: sockets.ownerUnknown},
 	}
@@ -42,7 +42,7 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 		case socket.Listen:
 			c.addListener(s.Local, processName(reading, s), reading.NetNS.Host, published, interfaces)
 		case socket.Established, socket.TimeWait:
-			c.addConnection(s, processName(reading, s), sockets.listeners, reading.NetNS.ReadAt)
+			c.addConnection(newConnection(s, processName(reading, s), sockets.listeners, reading.NetNS.ReadAt))
 		default:
 			c.LeftOut.OtherState++
 		}
@@ -80,14 +80,11 @@ func (c *Container) addListener(local netip.AddrPort, process string, inHost boo
 	c.Listeners = append(c.Listeners, listener)
 }
 
-func (c *Container) addConnection(s socket.Socket, process string, listeners listenerIndex, readAt time.Time) {
-	if s.State == socket.Established {
-		c.Established = append(c.Established, s.Remote)
+func (c *Container) addConnection(connection Connection) {
+	if connection.State == socket.Established {
+		c.Established = append(c.Established, connection.Remote)
 	}
-	c.Connections = append(c.Connections, Connection{
-		Local: s.Local, Remote: s.Remote, Inbound: listeners.lookup(s) != nil, State: s.State, Process: process, Info: s.TCPInfo,
-		DialledBy: s.DialledBy(), ClosedAt: s.ClosedAt(readAt), Inode: s.Inode,
-	})
+	c.Connections = append(c.Connections, connection)
 }
 
 func (c *Container) sort() {

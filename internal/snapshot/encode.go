@@ -45,8 +45,11 @@ func toContainer(c Container) snapshotv1.Container {
 		Networks:    convert(c.Networks, toNetwork),
 		StartedAt:   toTime(c.StartedAt),
 		Exposed:     c.Exposed,
-		Addresses:   c.Addresses,
-		Method:      c.Method,
+		Bindings: convertSome(c.Bindings, func(b container.Binding) snapshotv1.Binding {
+			return snapshotv1.Binding{Endpoint: toEndpoint(b.Host), ContainerPort: b.ContainerPort}
+		}),
+		Addresses: c.Addresses,
+		Method:    c.Method,
 		Unused: convert(c.Unused, func(u collect.UnusedMethod) snapshotv1.UnusedMethod {
 			return snapshotv1.UnusedMethod{Method: u.Method, Reason: u.Reason}
 		}),
@@ -87,11 +90,11 @@ func toHostSockets(s *HostSockets) *snapshotv1.HostSockets {
 	}
 	return &snapshotv1.HostSockets{
 		Method: s.Method, Incomplete: s.Incomplete,
-		Listening: convert(s.Listeners, func(l HostListener) snapshotv1.HostListener {
-			return snapshotv1.HostListener{Endpoint: toEndpoint(l.Local), Process: l.Process, OwnerUnknown: l.OwnerUnknown}
+		Listening: convert(s.Listeners, func(l Listener) snapshotv1.HostListener {
+			return snapshotv1.HostListener{Endpoint: toEndpoint(l.Local), OwnerUnknown: l.OwnerUnknown}
 		}),
-		Connections: convert(s.Connections, func(c HostConnection) snapshotv1.HostConnection {
-			return snapshotv1.HostConnection{Connection: toConnection(c.Connection), OwnerUnknown: c.OwnerUnknown}
+		Connections: convert(s.Connections, func(c Connection) snapshotv1.HostConnection {
+			return snapshotv1.HostConnection{Connection: toConnection(c), OwnerUnknown: c.OwnerUnknown}
 		}),
 	}
 }
@@ -125,6 +128,14 @@ func convert[T, D any](list []T, to func(T) D) []D {
 		converted[i] = to(item)
 	}
 	return converted
+}
+
+// convertSome is convert, but nil for an empty list.
+func convertSome[T, D any](list []T, to func(T) D) []D {
+	if len(list) == 0 {
+		return nil
+	}
+	return convert(list, to)
 }
 
 func notNil[T any](list []T) []T {

@@ -37,21 +37,8 @@ type Host struct {
 type HostSockets struct {
 	Method      collect.Method
 	Incomplete  bool // sockets are missing
-	Listeners   []HostListener
-	Connections []HostConnection
-}
-
-// HostListener is a listening socket of the host's network namespace.
-type HostListener struct {
-	Local        netip.AddrPort
-	Process      string // that holds it; empty if not known
-	OwnerUnknown bool   // it may belong to a container
-}
-
-// HostConnection is a connection of the host's network namespace.
-type HostConnection struct {
-	Connection
-	OwnerUnknown bool // it may belong to a container
+	Listeners   []Listener
+	Connections []Connection
 }
 
 // Container is one container with its sockets and endpoints.
@@ -60,7 +47,9 @@ type Container struct {
 	Project, Service string // of Docker Compose
 	StartedAt        time.Time
 	Exposed          []uint16 // TCP ports, ascending
-	Networks         []container.Network
+	// Bindings are its published ports, whether or not it listens there.
+	Bindings []container.Binding
+	Networks []container.Network
 	// Addresses are those of its network namespace except loopback ones, ascending. It has none if it uses the host's network
 	// namespace.
 	Addresses []netip.Addr
@@ -116,6 +105,8 @@ type Listener struct {
 	// where Local is a host endpoint itself.
 	Published []netip.AddrPort
 	Process   string // that holds it; empty if not known
+	// OwnerUnknown: it is the host's or that of a container on its network.
+	OwnerUnknown bool
 }
 
 // Connection is an ESTABLISHED or TIME_WAIT socket. In state CLOSE it is a connection that was established within the last
@@ -132,6 +123,16 @@ type Connection struct {
 	Inode     uint64 // 0 if no process holds it
 	// ClosedAt is when it entered TIME_WAIT. It is zero in other states, and if unknown.
 	ClosedAt time.Time
+	// OwnerUnknown: it is the host's or that of a container on its network.
+	OwnerUnknown bool
+}
+
+// newConnection returns the connection of a socket that was read at a time.
+func newConnection(s socket.Socket, process string, listeners listenerIndex, readAt time.Time) Connection {
+	return Connection{
+		Local: s.Local, Remote: s.Remote, Inbound: listeners.lookup(s) != nil, State: s.State, Process: process, Info: s.TCPInfo,
+		DialledBy: s.DialledBy(), ClosedAt: s.ClosedAt(readAt), Inode: s.Inode,
+	}
 }
 
 // LeftOut counts the sockets of a namespace that are not endpoints, by reason.

@@ -10,7 +10,7 @@ import (
 )
 
 // Lines returns the links of g in alphabetical order, one in a line:
-// client > server:port via evidence established+closed
+// client > server:port via evidence established+closed [direction unknown]
 func Lines(g graph.Graph) string {
 	names := make(map[string]string)
 	for _, n := range g.Nodes {
@@ -28,6 +28,9 @@ func Lines(g graph.Graph) string {
 		line := fmt.Sprintf("%s > %s:%d %s %s %d", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, l.Connections)
 		if l.Closed > 0 {
 			line += fmt.Sprintf("+%d", l.Closed)
+		}
+		if l.DirectionUnknown {
+			line += " direction unknown"
 		}
 		all = append(all, line+"\n")
 	}

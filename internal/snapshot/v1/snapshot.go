@@ -47,7 +47,6 @@ type HostSockets struct {
 // HostListener is a listening socket in the host's network namespace.
 type HostListener struct {
 	Endpoint
-	Process string `json:"process,omitempty"`
 	// OwnerUnknown reports whether the socket may also belong to a container on the host's network.
 	OwnerUnknown bool `json:"ownerUnknown,omitempty"`
 }
@@ -73,6 +72,8 @@ type Container struct {
 	StartedAt *time.Time `json:"startedAt,omitempty"`
 	// Exposed are the exposed TCP ports of its configuration, ascending.
 	Exposed []uint16 `json:"exposed,omitempty"`
+	// Bindings are the published ports, whether or not the container listens there now.
+	Bindings []Binding `json:"bindings,omitempty"`
 	// Addresses are those of its network namespace except loopback ones, ascending. They are empty if it uses the host's
 	// network namespace.
 	Addresses   []netip.Addr   `json:"addresses,omitempty"`
@@ -82,6 +83,12 @@ type Container struct {
 	Reason      string         `json:"reason,omitempty"`
 	Listening   []Listener     `json:"listening"`
 	Connections []Connection   `json:"connections"`
+}
+
+// Binding publishes a port of a container at an endpoint of the host.
+type Binding struct {
+	Endpoint
+	ContainerPort uint16 `json:"containerPort"`
 }
 
 // Statuses of a container.

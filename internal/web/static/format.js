@@ -47,6 +47,7 @@ export function formatSubtitle(node) {
   switch (node.kind) {
     case "container": return node.image || "";
     case "host": return "its own processes";
+    case "unknown": return "not identified";
     case "ambiguous": return `one of ${formatNumber((node.candidates || []).length)}`;
     default: return "external";
   }

@@ -277,7 +277,7 @@ function node(n) {
   if (n.flags.includes("incomplete")) {
     g.append(svg("circle", { class: "sign", cx: x + w - 15, cy: y + 14, r: 8 }), svg("text", { class: "sign-text", x: x + w - 15, y: y + 18 }, "!"));
   }
-  if (n.node.kind === "ambiguous") {
+  if (n.node.kind === "ambiguous" || n.node.kind === "unknown") {
     for (const cx of [x, x + w]) g.append(svg("path", { class: "body", d: `M${cx - 6} ${y + h / 2} l6 -6 l6 6 l-6 6 Z` }));
   }
   return g;

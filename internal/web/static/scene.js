@@ -53,7 +53,7 @@ function nodeFlags(node) {
 function enclosingBoxes(node) {
   const { kind, host, project } = node;
   const inProject = project && kind !== "project";
-  if (!host || kind === "ambiguous") return inProject ? [`box ${nodeID("project", project)}`] : [];
+  if (!host || kind === "ambiguous" || kind === "unknown") return inProject ? [`box ${nodeID("project", project)}`] : [];
   if (isGroup(node) && kind === "host") return [];
   const outer = `box ${nodeID("host", host)}`;
   return inProject ? [outer, `${outer} ${nodeID("project", project)}`] : [outer];

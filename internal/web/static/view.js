@@ -163,20 +163,20 @@ function neighbourhood({ nodes, links }, view) {
 }
 
 /**
- * dropUnlinked drops unconnected nodes. External, ambiguous and past nodes without a link are never shown. Containers and hosts
+ * dropUnlinked drops unconnected nodes. External, ambiguous, unknown and past nodes without a link are never shown. Containers and hosts
  * without one are hidden by view.unlinked, and if the view selects ports or past links.
  */
 function dropUnlinked({ nodes, links }, view) {
   const linked = new Set(links.flatMap((l) => [l.client, l.server]));
   const dropAll = view.unlinked === "hide" || view.port || view.state === "past";
-  return { nodes: nodes.filter((n) => linked.has(n.id) || (!dropAll && !n.past && n.kind !== "external" && n.kind !== "ambiguous")), links };
+  return { nodes: nodes.filter((n) => linked.has(n.id) || (!dropAll && !n.past && !["external", "ambiguous", "unknown"].includes(n.kind))), links };
 }
 
 /** groupsFor returns the possible groups of a node: of its host, project, service and image. */
 function groupsFor(n) {
   if (isUnnamedExternal(n)) return [{ id: "external", kind: "external", name: "external", level: "external" }];
   const groups = [];
-  if (n.host && n.kind !== "ambiguous") groups.push({ id: nodeID("host", n.host), kind: "host", host: n.host, name: n.host, level: "host" });
+  if (n.host && n.kind !== "ambiguous" && n.kind !== "unknown") groups.push({ id: nodeID("host", n.host), kind: "host", host: n.host, name: n.host, level: "host" });
   if (n.kind !== "container") return groups;
   const { host, project, service, image } = n;
   if (project) groups.push({ id: nodeID("project", project), kind: "project", host, name: project, project, level: "project" });
@@ -285,6 +285,7 @@ function mergePair(a, b) {
   return {
     ...a,
     evidence: a.evidence === b.evidence ? a.evidence : "both",
+    directionUnknown: (a.directionUnknown && b.directionUnknown) || undefined,
     measured: mergeMeasured(a, b),
     newLinks: (a.newLinks || 0) + (b.newLinks || 0) || undefined,
     connections: a.connections + b.connections, closed: a.closed + b.closed, live: a.live || b.live,
