@@ -9,7 +9,8 @@ import (
 // addrIndex finds the holders of addresses that mean something outside of their host.
 type addrIndex struct {
 	hosts      map[netip.Addr]addrHolder // hosts' own addresses
-	routable   map[netip.Addr]addrHolder // containers' routable addresses
+	routable   map[netip.Addr]addrHolder // containers' addresses that mean something on all hosts
+	unproven   map[netip.Addr]addrHolder // containers' addresses that may or may not mean something on other hosts
 	networks   map[networkAddr]netnsRef  // containers' addresses on a network, on any host
 	containers map[netip.Addr]bool       // all containers' addresses, in whatever scope
 }
@@ -29,6 +30,7 @@ func newAddrIndex() addrIndex {
 	return addrIndex{
 		hosts:      make(map[netip.Addr]addrHolder),
 		routable:   make(map[netip.Addr]addrHolder),
+		unproven:   make(map[netip.Addr]addrHolder),
 		networks:   make(map[networkAddr]netnsRef),
 		containers: make(map[netip.Addr]bool),
 	}
@@ -36,32 +38,49 @@ func newAddrIndex() addrIndex {
 
 // addHost adds the addresses of a host and its containers. The gateway of a bridge network means the host to its own
 // containers only: many hosts have the same.
-func (x *addrIndex) addHost(host int32, h *Host) {
+func (x *addrIndex) addHost(host int32, h *Host, isProven func(addr netip.Addr, network string) bool) {
 	for addr := range h.addrs {
 		if !h.gateways[addr] {
 			addAddrHolder(x.hosts, addr, netnsRef{host, hostNetns})
 		}
 	}
+	for addr, holders := range h.ownAddrs {
+		if !addr.IsLinkLocalUnicast() {
+			for _, ns := range holders {
+				x.addDirectAddr(addr, netnsRef{host, ns}, isProven(addr, ""))
+			}
+		}
+	}
 	for i, n := range h.namespaces {
 		for _, network := range n.networks {
 			for _, addr := range network.Addresses {
-				x.addContainerAddr(h, netnsRef{host, toIndex(i)}, network, addr.Unmap())
+				addr = addr.Unmap()
+				at := netnsRef{host, toIndex(i)}
+				x.addContainerAddr(at, network, addr, n.gone)
+				if !n.gone && !addr.IsLinkLocalUnicast() {
+					x.addDirectAddr(addr, at, h.isRoutable(addr, network) || isProven(addr, network.ID))
+				}
 			}
 		}
 	}
 }
 
 // addContainerAddr adds an address of a container. A gone container has it only if no live one does.
-func (x *addrIndex) addContainerAddr(h *Host, at netnsRef, network snapshotv1.Network, addr netip.Addr) {
+func (x *addrIndex) addContainerAddr(at netnsRef, network snapshotv1.Network, addr netip.Addr, gone bool) {
 	x.containers[addr] = true
-	live := int(h.namespaces[at.netns].primary) < h.live
 	key := networkAddr{network.ID, addr}
-	if _, taken := x.networks[key]; network.ID != "" && (live || !taken) {
+	if _, taken := x.networks[key]; network.ID != "" && (!gone || !taken) {
 		x.networks[key] = at
 	}
-	if live && h.isRoutable(addr, network.Gateways) {
+}
+
+// addDirectAddr adds an address of a container that other hosts may reach.
+func (x *addrIndex) addDirectAddr(addr netip.Addr, at netnsRef, proven bool) {
+	if proven {
 		addAddrHolder(x.routable, addr, at)
+		return
 	}
+	addAddrHolder(x.unproven, addr, at)
 }
 
 // addAddrHolder adds a holder of an address. All calls for one holder must follow each other. Of more than maxCandidates

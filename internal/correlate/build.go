@@ -1,27 +1,26 @@
 package correlate
 
 import (
+	"time"
+
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// Build runs the cross-host phase on polled hosts and returns the graph of all links. If several targets serve the same
-// host, one counts, and the others are reported as duplicates. names names external addresses; it may be nil.
+// Build returns the graph of all links of one set of answers. See Tracker.Build.
 func Build(polled []PolledHost, names *graph.Names) graph.Graph {
-	c := newCrossHostCorrelator(polled, names)
-	for i := range c.polled {
-		c.addLocalLinks(toIndex(i))
-	}
-	c.addOutboundEnds()
-	c.addInboundEnds()
-	c.flushUnmatched()
-	g := c.graph()
-	g.Targets = c.targets(polled)
-	return g
+	return new(Tracker).Build(polled, names)
 }
 
 // crossHostCorrelator is the cross-host phase. Hosts and nodes are known by their indexes.
 type crossHostCorrelator struct {
-	matcher
+	tracker      *Tracker
+	seen         map[halfEnd]time.Time // as in tracker
+	waiting      bool
+	links        linkTable
+	outbound     []outboundEnd
+	inbound      []inboundEnd
+	hostSourced  map[fromHostKey]*hostSourcedEnds
+	sourcedOrder []fromHostKey
 	polled       []PolledHost // with a host, each host once
 	nodes        nodeTable
 	addrs        addrIndex
@@ -35,19 +34,17 @@ type crossHostCorrelator struct {
 	networkIndex map[string]int32 // by ID, of the networks in byNetwork
 }
 
-func newCrossHostCorrelator(polled []PolledHost, names *graph.Names) *crossHostCorrelator {
-	c := &crossHostCorrelator{duplicates: duplicates(polled)}
+func newCrossHostCorrelator(polled []PolledHost, names *graph.Names, tracker *Tracker) *crossHostCorrelator {
+	c := &crossHostCorrelator{tracker: tracker, seen: make(map[halfEnd]time.Time), duplicates: duplicates(polled)}
 	for _, p := range polled {
 		if p.Host != nil && c.duplicates[p.Target] == "" {
 			c.polled = append(c.polled, p)
 		}
 	}
-	c.phase = c
 	c.unattributed = make([]int, len(c.polled))
 	c.prepare(names)
-	for i, p := range c.polled {
+	for i := range c.polled {
 		c.nodes.addContainers(toIndex(i))
-		c.addrs.addHost(toIndex(i), p.Host)
 	}
 	return c
 }
@@ -69,6 +66,7 @@ func (c *crossHostCorrelator) prepare(names *graph.Names) {
 		index: make(map[linkKey]int32, outbound+inbound/2), // most pairs share a link
 	}
 	c.outbound = make([]outboundEnd, 0, outbound)
+	c.inbound = make([]inboundEnd, 0, inbound)
 	c.hostSourced = make(map[fromHostKey]*hostSourcedEnds)
 	c.preparePending(outbound)
 }

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/PabloL007/outpost/internal/graph"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
@@ -14,14 +16,25 @@ import (
 type container struct {
 	ID, Name, Image, Project, Service, Reason string
 
-	details *graph.Details
+	details   *graph.Details
+	startedAt time.Time // zero if unknown
+	complete  bool      // all its connections are known
 }
 
 func newContainer(c snapshotv1.Container) container {
 	return container{
 		details: graph.NewDetails(c), ID: graph.Truncate(c.ID), Name: graph.Truncate(strings.TrimPrefix(c.Name, "/")), Image: graph.Truncate(c.Image),
 		Project: graph.Truncate(c.Project), Service: graph.Truncate(cmp.Or(c.Service, swarmService(c.Name))), Reason: graph.Truncate(c.Reason),
+		startedAt: startOf(c), complete: !isIncomplete(c),
 	}
+}
+
+// startOf returns when a container started; zero if unknown.
+func startOf(c snapshotv1.Container) time.Time {
+	if c.StartedAt == nil {
+		return time.Time{}
+	}
+	return *c.StartedAt
 }
 
 // swarmTask matches the name that Docker Swarm gives to a task's container: the service, the slot or node, and the task
@@ -54,6 +67,10 @@ func (h *Host) addContainers(containers []snapshotv1.Container) []int32 {
 		n.members = append(n.members, ownerID(i))
 		h.containers = append(h.containers, newContainer(c))
 		h.addNetworks(ns, ownerID(i), c.Networks)
+		h.addOwnAddrs(c.Addresses, ns)
+		for _, port := range c.Exposed {
+			h.exposed[netnsPort{ns, port}] = true
+		}
 	}
 	h.live = len(h.containers)
 	return namespaces
@@ -73,7 +90,7 @@ func (h *Host) addNetworks(ns int32, owner ownerID, networks []snapshotv1.Networ
 		n.primary = owner
 		n.addNetwork(network)
 		for _, addr := range network.Addresses {
-			h.netnsByAddr[addr.Unmap()] = ns
+			h.addNetnsAddr(addr.Unmap(), ns)
 		}
 		for _, gateway := range network.Gateways {
 			h.gateways[gateway.Unmap()] = true
@@ -81,8 +98,68 @@ func (h *Host) addNetworks(ns int32, owner ownerID, networks []snapshotv1.Networ
 	}
 }
 
-// netnsOf returns the network namespace of a container's address, if it is reached from the namespace from.
-func (h *Host) netnsOf(addr netip.Addr, from int32) (netns int32, ok bool) {
+// addNetnsAddr adds an address that the engine gave to a network namespace.
+func (h *Host) addNetnsAddr(addr netip.Addr, ns int32) {
+	first, taken := h.netnsByAddr[addr]
+	switch more := h.moreByAddr[addr]; {
+	case !taken:
+		h.netnsByAddr[addr] = ns
+	case first != ns && len(more) < maxCandidates && !slices.Contains(more, ns):
+		h.moreByAddr[addr] = append(more, ns)
+	}
+}
+
+// addOwnAddrs adds addresses that a network namespace has itself: of tunnels, or of interfaces that the engine did not make.
+func (h *Host) addOwnAddrs(addrs []netip.Addr, ns int32) {
+	for _, addr := range addrs {
+		addr = addr.Unmap()
+		if at, ok := h.netnsByAddr[addr]; ok && at == ns || !addr.IsValid() || addr.IsLoopback() || ns == hostNetns {
+			continue
+		}
+		if holders := h.ownAddrs[addr]; len(holders) < maxCandidates && !slices.Contains(holders, ns) {
+			h.ownAddrs[addr] = append(holders, ns)
+		}
+	}
+}
+
+// netnsOf is holderOf for an address that is reached from the namespace of the end.
+func (h *Host) netnsOf(addr netip.Addr, end *connEnd) (netns int32, ok bool) {
+	netns, ok = h.holderOf(addr, end)
+	return netns, ok && h.sameNetwork(end.netns, netns)
+}
+
+// holderOf returns the network namespace of the container that had an address while an end of the host was open.
+func (h *Host) holderOf(addr netip.Addr, end *connEnd) (netns int32, ok bool) {
 	netns, ok = h.netnsByAddr[addr]
-	return netns, ok && h.sameNetwork(from, netns)
+	if !ok {
+		return netns, false
+	}
+	for _, other := range h.moreByAddr[addr] { // equal addresses need separate networks
+		if !h.sameNetwork(end.netns, netns) {
+			netns = other
+		}
+	}
+	if gone, had := h.goneByAddr[addr]; had && h.startedAfter(netns, end) {
+		netns = gone
+	}
+	return netns, true
+}
+
+// ownerBehind returns the owner of the other half of a closed or open end, dialled from the network namespace that has the address
+// now.
+func (h *Host) ownerBehind(netns int32, end *connEnd) ownerID {
+	if h.startedAfter(netns, end) {
+		return unknownOwner
+	}
+	return h.clientIn(netns)
+}
+
+// startedAfter reports whether the container with a namespace's addresses started after an end had closed.
+func (h *Host) startedAfter(netns int32, end *connEnd) bool {
+	primary := h.namespaces[netns].primary
+	if primary < 0 || h.namespaces[netns].gone || end.closedAt == 0 {
+		return false
+	}
+	started := h.containers[primary].startedAt
+	return !started.IsZero() && started.UnixNano() > end.closedAt
 }

@@ -1,30 +1,128 @@
 package correlate
 
-import "github.com/PabloL007/outpost/internal/graph"
+import (
+	"net/netip"
 
-// pairLink returns the link of a pair. If the server was unknown, the inbound end decides the way.
-func (c *crossHostCorrelator) pairLink(out *outboundEnd, in inboundEnd) *linkStats {
-	via := out.via
-	if out.server.host == unknownHost {
-		via = c.polled[in.host].Host.inferVia(in.connEnd, via == graph.ViaDirect)
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+// pairEnds adds the links of the ends on different hosts that have mirrored tuples. A partner has the remote address of an end as
+// its local one.
+func (c *crossHostCorrelator) pairEnds() {
+	c.collectEnds()
+	locals := c.localAddrs()
+	p := newPairing(len(c.outbound)+len(c.inbound), 0, func(i int32) *connEnd { end, _ := c.end(i); return end })
+	for i := range toIndex(len(p.paired)) {
+		if end, _ := c.end(i); locals[end.remote.Addr()] {
+			p.add(i)
+		}
 	}
-	l := c.links.at(linkKey{c.nodes.ownerNode(out.host, out.owner), c.nodes.ownerNode(in.host, in.owner), in.local.Port(), via})
-	return c.seenBy(l, out.host, in.host)
+	for i := range toIndex(len(p.paired)) {
+		if j, ok := p.partner(i, c.isLivePair, c.isNearPair, c.isGonePair); ok {
+			c.addPair(i, j)
+		}
+	}
 }
 
-// outboundLink returns the link of an unmatched outbound end. An end with an unknown direction needs a known server.
-func (c *crossHostCorrelator) outboundLink(out *outboundEnd) *linkStats {
-	if out.directionUnknown && !out.resolved {
-		c.unattributed[out.host]++
-		return nil
+// collectEnds collects the ends that the local phases left.
+func (c *crossHostCorrelator) collectEnds() {
+	for i, p := range c.polled {
+		for j := range p.Host.unmatchedOutbound {
+			end := &p.Host.unmatchedOutbound[j]
+			c.outbound = append(c.outbound, outboundEnd{
+				connEnd: end, host: toIndex(i), server: netnsRef{host: unknownHost}, port: end.remote.Port(), via: graph.ViaDirect,
+			})
+		}
+		for j := range p.Host.unmatchedInbound {
+			c.inbound = append(c.inbound, inboundEnd{connEnd: &p.Host.unmatchedInbound[j], host: toIndex(i)})
+		}
 	}
-	l := c.links.at(linkKey{c.nodes.ownerNode(out.host, out.owner), out.serverID, out.port, out.via})
-	return c.seenBy(l, out.host)
 }
 
-func (c *crossHostCorrelator) inboundLink(client int32, in inboundEnd, via graph.Via) *linkStats {
-	l := c.links.at(linkKey{client, c.nodes.ownerNode(in.host, in.owner), in.local.Port(), via})
-	return c.seenBy(l, in.host)
+// end returns an end by its index in pairEnds, and its host. The outbound ends come first.
+func (c *crossHostCorrelator) end(i int32) (end *connEnd, host int32) {
+	if int(i) < len(c.outbound) {
+		return c.outbound[i].connEnd, c.outbound[i].host
+	}
+	in := &c.inbound[int(i)-len(c.outbound)]
+	return in.connEnd, in.host
+}
+
+// localAddrs returns the local addresses of all ends but loopback.
+func (c *crossHostCorrelator) localAddrs() map[netip.Addr]bool {
+	locals := make(map[netip.Addr]bool)
+	for i := range toIndex(len(c.outbound) + len(c.inbound)) {
+		if end, _ := c.end(i); !end.isLoopback() && !locals[end.local.Addr()] {
+			locals[end.local.Addr()] = true
+		}
+	}
+	return locals
+}
+
+func (c *crossHostCorrelator) isLivePair(i, j int32) bool {
+	a, _ := c.end(i)
+	b, _ := c.end(j)
+	return !a.gone && !b.gone && c.isPair(i, j)
+}
+
+func (c *crossHostCorrelator) isNearPair(i, j int32) bool {
+	return c.isLivePair(i, j) && c.isNear(i, j)
+}
+
+func (c *crossHostCorrelator) isGonePair(i, j int32) bool {
+	a, _ := c.end(i)
+	b, _ := c.end(j)
+	return a.gone != b.gone && c.isPair(i, j)
+}
+
+// isPair reports whether two ends may belong to one connection between hosts. An address that a host has on a network of its own
+// leads to no other host.
+func (c *crossHostCorrelator) isPair(i, j int32) bool {
+	a, hostA := c.end(i)
+	b, hostB := c.end(j)
+	_, localA := c.polled[hostA].Host.netnsByAddr[a.remote.Addr()]
+	_, localB := c.polled[hostB].Host.netnsByAddr[b.remote.Addr()]
+	return hostA != hostB && (!localA && !localB || c.isNear(i, j))
+}
+
+// isNear reports whether the ends are on one network. Hosts may have equal addresses on separate ones.
+func (c *crossHostCorrelator) isNear(i, j int32) bool {
+	a, hostA := c.end(i)
+	b, hostB := c.end(j)
+	return intersect(c.networksOf(netnsRef{hostA, a.netns}), c.networksOf(netnsRef{hostB, b.netns}))
+}
+
+// addPair adds the connection of two ends by their indexes in pairEnds.
+func (c *crossHostCorrelator) addPair(i, j int32) {
+	c.setMatched(i)
+	c.setMatched(j)
+	a, hostA := c.end(i)
+	b, hostB := c.end(j)
+	client, server, known := direct(a, b, c.polled[hostA].Host.isServicePort(a), c.polled[hostB].Host.isServicePort(b))
+	clientHost, serverHost := hostA, hostB
+	if client == b {
+		clientHost, serverHost = hostB, hostA
+	}
+	c.prove(a, hostA)
+	c.prove(b, hostB)
+	c.linkPair(client, clientHost, server, serverHost, pairVia(server), known)
+}
+
+func (c *crossHostCorrelator) setMatched(i int32) {
+	if int(i) < len(c.outbound) {
+		c.outbound[i].matched = true
+		return
+	}
+	c.inbound[int(i)-len(c.outbound)].matched = true
+}
+
+// linkPair counts a connection with both ends. Connections between the processes of hosts are in no link.
+func (c *crossHostCorrelator) linkPair(client *connEnd, clientHost int32, server *connEnd, serverHost int32, via graph.Via, directionKnown bool) {
+	if client.owner == hostProcesses && server.owner == hostProcesses {
+		return
+	}
+	l := c.links.at(linkKey{c.nodes.ownerNode(clientHost, client.owner), c.nodes.ownerNode(serverHost, server.owner), server.local.Port(), via})
+	c.seenBy(l, clientHost, serverHost).addPair(client, server, directionKnown)
 }
 
 // seenBy updates when a link was seen last: when the hosts answered.
@@ -33,11 +131,4 @@ func (c *crossHostCorrelator) seenBy(l *link, hosts ...int32) *linkStats {
 		l.lastSeen = max(l.lastSeen, c.polled[host].LastAnswer.UnixNano())
 	}
 	return &l.linkStats
-}
-
-// sourceRewritten returns true: any connection out of a host may be masqueraded.
-func (c *crossHostCorrelator) sourceRewritten(*outboundEnd) bool { return true }
-
-func (c *crossHostCorrelator) addHostProcessEnd(host int32, in inboundEnd) {
-	c.addServerOnly(c.nodes.ownerNode(host, hostProcesses), in, c.polled[in.host].Host.inferVia(in.connEnd, false))
 }

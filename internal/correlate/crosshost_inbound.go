@@ -1,27 +1,45 @@
 package correlate
 
-// addInboundEnds adds the ends that the local phases left.
+import "github.com/PabloL007/outpost/internal/graph"
+
+// addInboundEnds finds the clients of the inbound ends without a partner.
 func (c *crossHostCorrelator) addInboundEnds() {
-	for i, p := range c.polled {
-		for j := range p.Host.unmatchedInbound {
-			c.addInboundEnd(inboundEnd{&p.Host.unmatchedInbound[j], toIndex(i)})
+	for i := range c.inbound {
+		if in := &c.inbound[i]; !in.matched && in.dialler == nil {
+			in.matched = c.matchSource(in)
+		}
+	}
+	for i := range c.inbound {
+		if in := &c.inbound[i]; !in.matched {
+			c.addInboundEnd(in)
 		}
 	}
 }
 
-// addInboundEnd pairs an inbound end, or else finds its client by the source address. The narrowest scope comes first.
-func (c *crossHostCorrelator) addInboundEnd(in inboundEnd) {
+// matchSource pairs an inbound end with an outbound end by the client's own address.
+func (c *crossHostCorrelator) matchSource(in *inboundEnd) bool {
+	return c.addrs.containers[in.remote.Addr()] &&
+		(c.matchInbound(c.bySource(), keyBySource(in.remote, in.host, in.netnsRef(), in.local.Port()), in) || c.matchOnNetworks(in))
+}
+
+// addInboundEnd finds the client of an inbound end by the source address. The narrowest scope comes first.
+func (c *crossHostCorrelator) addInboundEnd(in *inboundEnd) {
 	source := in.remote.Addr()
-	if c.addrs.containers[source] && (c.matchInbound(c.bySource(), keyBySource(in.remote, in.host, in.netnsRef(), in.local.Port()), in) || c.matchOnNetworks(in)) {
+	host := c.polled[in.host].Host
+	if in.dialler != nil {
+		c.addHostDialled(in)
 		return
 	}
-	host := c.polled[in.host].Host
 	if at, ok := c.onNetworksOf(in.netnsRef(), source); ok {
 		c.addServerOnly(c.nodes.clientNode(at), in, host.inferVia(in.connEnd, true))
 		return
 	}
-	if ns, ok := host.netnsByAddr[source]; ok {
-		c.addServerOnly(c.nodes.clientNode(netnsRef{in.host, ns}), in, host.inferVia(in.connEnd, true))
+	if host.isLocalAddr(source) {
+		c.addFromHost(addrHolder{netnsRef: netnsRef{in.host, hostNetns}}, in)
+		return
+	}
+	if ns, ok := host.holderOf(source, in.connEnd); ok {
+		c.addServerOnly(c.nodes.ownerNode(in.host, host.ownerBehind(ns, in.connEnd)), in, host.inferVia(in.connEnd, false))
 		return
 	}
 	if holder, ok := c.addrs.hosts[source]; ok {
@@ -29,19 +47,33 @@ func (c *crossHostCorrelator) addInboundEnd(in inboundEnd) {
 		return
 	}
 	if holder, ok := c.addrs.routable[source]; ok {
-		client := c.nodes.ambiguousNode(source, holder)
-		if len(holder.others) == 0 {
-			client = c.nodes.clientNode(holder.netnsRef)
-		}
-		c.addServerOnly(client, in, host.inferVia(in.connEnd, false))
+		c.addFromHolder(holder, in)
 		return
 	}
-	c.addServerOnly(c.nodes.externalNode(source), in, host.inferVia(in.connEnd, false))
+	if node, ok := c.unprovenNode(source, in.host, in.connEnd); ok {
+		c.addServerOnly(node, in, host.inferVia(in.connEnd, false))
+	}
+}
+
+// matchInbound pairs in with an outbound end that is pending under key, and reports whether there is one.
+func (c *crossHostCorrelator) matchInbound(p pending, key connKey, in *inboundEnd) bool {
+	i, ok := p.takeOpen(key, c.outbound, in.connEnd)
+	if !ok {
+		return false
+	}
+	out := &c.outbound[i]
+	out.matched = true
+	via := out.via
+	if out.server.host == unknownHost { // the inbound end decides the way
+		via = c.polled[in.host].Host.inferVia(in.connEnd, via == graph.ViaDirect)
+	}
+	c.linkPair(out.connEnd, out.host, in.connEnd, in.host, via, true)
+	return true
 }
 
 // matchOnNetworks pairs an inbound end with an outbound end that has the same source on a network of the server. The client
 // dialled an address of no container.
-func (c *crossHostCorrelator) matchOnNetworks(in inboundEnd) bool {
+func (c *crossHostCorrelator) matchOnNetworks(in *inboundEnd) bool {
 	if len(c.networkIndex) == 0 {
 		return false
 	}
@@ -53,10 +85,21 @@ func (c *crossHostCorrelator) matchOnNetworks(in inboundEnd) bool {
 	return false
 }
 
+// addFromHolder adds a connection from an address of one or several containers.
+func (c *crossHostCorrelator) addFromHolder(holder addrHolder, in *inboundEnd) {
+	client := c.nodes.ambiguousNode(in.remote.Addr(), holder)
+	if len(holder.others) == 0 {
+		client = c.nodes.clientNode(holder.netnsRef)
+	}
+	host := c.polled[in.host].Host
+	_, isRoutable := c.addrs.routable[in.local.Addr()]
+	isOwn := len(host.ownAddrs[in.local.Addr()]) > 0
+	c.addServerOnly(client, in, host.inferVia(in.connEnd, isRoutable || isOwn))
+}
+
 // addFromHost finds the client of an inbound end with a host's address as its source. Masquerading puts the host's address
-// in the place of a container's. If several hosts have the address, a pending outbound end identifies the
-// client's host.
-func (c *crossHostCorrelator) addFromHost(holder addrHolder, in inboundEnd) {
+// in the place of a container's. If several hosts have the address, a pending outbound end identifies the client's host.
+func (c *crossHostCorrelator) addFromHost(holder addrHolder, in *inboundEnd) {
 	for _, at := range append([]netnsRef{holder.netnsRef}, holder.others...) {
 		if c.matchInbound(c.byHost(), keyByHost(in.remote, at.host, in.netnsRef(), in.local.Port()), in) {
 			return
@@ -67,4 +110,22 @@ func (c *crossHostCorrelator) addFromHost(holder addrHolder, in inboundEnd) {
 		return
 	}
 	c.addHostSourced(holder.host, in)
+}
+
+// addHostDialled adds a connection that a process of the server's host dialled, if it is still there when the host is read again:
+// docker-proxy may have dialled it for a client that was seen too early or too late. A closed one may be docker-proxy's in any
+// case.
+func (c *crossHostCorrelator) addHostDialled(in *inboundEnd) {
+	switch {
+	case in.closed:
+		c.addHostSourced(in.host, in)
+	case c.isSettled(in.host, in.host, in.connEnd):
+		c.linkPair(in.dialler, in.host, in.connEnd, in.host, graph.ViaDirect, true)
+	}
+}
+
+// addServerOnly counts a connection with only its inbound end.
+func (c *crossHostCorrelator) addServerOnly(client int32, in *inboundEnd, via graph.Via) {
+	l := c.links.at(linkKey{client, c.nodes.ownerNode(in.host, in.owner), in.local.Port(), via})
+	c.seenBy(l, in.host).addServerOnly(in.connEnd)
 }

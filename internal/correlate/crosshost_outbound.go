@@ -60,14 +60,11 @@ func (c *crossHostCorrelator) internNetwork(id string) int32 {
 	return network
 }
 
-// addOutboundEnds adds the ends that the local phases left.
+// addOutboundEnds finds the servers of the outbound ends without a partner.
 func (c *crossHostCorrelator) addOutboundEnds() {
-	for i, p := range c.polled {
-		for j := range p.Host.unmatchedOutbound {
-			end := &p.Host.unmatchedOutbound[j]
-			c.resolveOutbound(c.addOutbound(outboundEnd{
-				connEnd: end, host: toIndex(i), server: netnsRef{host: unknownHost}, port: end.remote.Port(), via: graph.ViaDirect,
-			}))
+	for i := range c.outbound {
+		if !c.outbound[i].matched {
+			c.resolveOutbound(toIndex(i))
 		}
 	}
 }
@@ -76,11 +73,19 @@ func (c *crossHostCorrelator) addOutboundEnds() {
 func (c *crossHostCorrelator) resolveOutbound(i int32) {
 	out := &c.outbound[i]
 	addr, client := out.remote.Addr(), netnsRef{out.host, out.netns}
+	own := c.polled[out.host].Host
 	if at, ok := c.onNetworksOf(client, addr); ok {
 		c.addCandidate(i, at)
 		return
 	}
-	if ns, ok := c.polled[out.host].Host.netnsByAddr[addr]; ok { // on a network that the client is not on
+	if addr.IsLoopback() || own.isLocalAddr(addr) {
+		c.addCandidate(i, netnsRef{out.host, hostNetns})
+		if addr.IsLoopback() {
+			out.via = graph.ViaLoopback
+		}
+		return
+	}
+	if ns, ok := own.holderOf(addr, out.connEnd); ok { // on a network that the client is not on
 		c.addCandidate(i, netnsRef{out.host, ns})
 		return
 	}
@@ -95,7 +100,12 @@ func (c *crossHostCorrelator) resolveOutbound(i int32) {
 	if out.directionUnknown {
 		return
 	}
-	out.serverID = c.nodes.externalNode(addr)
+	node, ok := c.unprovenNode(addr, out.host, out.connEnd)
+	if !ok {
+		out.matched = true // it waits
+		return
+	}
+	out.serverID = node
 	if network, ok := c.networkWith(client, out.local.Addr()); ok {
 		c.byNetwork.set(networkKey(out.local, c.internNetwork(network), out.port), i)
 	}
@@ -112,6 +122,7 @@ func (c *crossHostCorrelator) addCandidates(i int32, holder addrHolder, via grap
 		c.addCandidate(i, other)
 	}
 	out := &c.outbound[i]
+	out.toHost = false
 	out.serverID, out.server, out.port, out.via = c.nodes.ambiguousNode(out.remote.Addr(), holder), netnsRef{host: unknownHost}, out.remote.Port(), via
 }
 
@@ -126,6 +137,7 @@ func (c *crossHostCorrelator) addCandidate(i int32, at netnsRef) {
 	out.resolved = true
 	out.server, out.serverID = netnsRef{at.host, d.netns}, c.nodes.ownerNode(at.host, d.owner)
 	out.port, out.via = d.port, d.via
+	out.toHost, out.listens = d.owner == hostProcesses, listens
 	c.candidates = append(c.candidates, candidate{i, out.port, out.server})
 }
 
@@ -152,4 +164,31 @@ func (c *crossHostCorrelator) networkWith(at netnsRef, addr netip.Addr) (network
 		}
 	}
 	return "", false
+}
+
+// unprovenNode returns the node of the other side of an end of a host by its address, which no host has. It is external, or
+// ambiguous if it may be a container of another host: that would show the other half, unless it is closed or was not read
+// completely. ok is false while the end waits for another answer of that host.
+func (c *crossHostCorrelator) unprovenNode(addr netip.Addr, host int32, end *connEnd) (node int32, ok bool) {
+	holder, held := c.addrs.unproven[addr]
+	if !held || end.gone {
+		return c.nodes.externalNode(addr), true
+	}
+	for _, at := range append([]netnsRef{holder.netnsRef}, holder.others...) {
+		switch {
+		case at.host == host: // it would have been found there
+		case end.closed || !c.isRead(at):
+			return c.nodes.ambiguousNode(addr, holder), true
+		case !c.isSettled(host, at.host, end):
+			return 0, false
+		}
+	}
+	return c.nodes.externalNode(addr), true
+}
+
+// isRead reports whether all connections of the container with a namespace's addresses are known.
+func (c *crossHostCorrelator) isRead(at netnsRef) bool {
+	h := c.polled[at.host].Host
+	primary := h.namespaces[at.netns].primary
+	return primary >= 0 && h.containers[primary].complete
 }

@@ -10,11 +10,33 @@ import (
 type connEnd struct {
 	netns            int32
 	owner            ownerID
-	inbound          bool // accepted by this namespace
-	directionUnknown bool // either side may be the client; inbound is false
-	closed           bool // not established any more: TIME_WAIT, or CLOSE of a sample
+	inbound          bool // a listener of this namespace has the local port
+	directionUnknown bool // the daemon does not report directions; inbound is false
+	role             role
+	closed           bool   // not established any more: TIME_WAIT, or CLOSE of a sample
+	gone             bool   // of a container that is gone
+	proxied          uint16 // host port at which docker-proxy accepted it for the container netns and owner; 0 for other ends
 	local, remote    netip.AddrPort
+	closedAt         int64 // nanoseconds since 1970, 0 if unknown
 	tcpInfo          *snapshotv1.TCPInfo
+	dialler          *connEnd // of an inbound end: a socket of the host that docker-proxy or another process of the host dialled
+}
+
+// role is which end of a connection the kernel says this one is.
+type role uint8
+
+const (
+	roleUnknown role = iota
+	roleClient       // it dialled
+	roleServer       // it accepted
+)
+
+// isServer reports whether the end was accepted, as far as it shows by itself.
+func (e *connEnd) isServer() bool { return e.role == roleServer || e.role == roleUnknown && e.inbound }
+
+// isLoopback reports whether the connection stays inside its network namespace.
+func (e *connEnd) isLoopback() bool {
+	return e.remote.Addr().IsLoopback() || e.local.Addr().IsLoopback()
 }
 
 // netnsPort is a TCP port of a network namespace.
@@ -41,7 +63,7 @@ var dockerDNS = netip.AddrFrom4([4]byte{127, 0, 0, 11})
 // parseEnds returns the ends of all connections of containers. namespaces has the network namespace of each container. A
 // socket that several containers of a namespace hold appears once.
 func (h *Host) parseEnds(containers []snapshotv1.Container, namespaces []int32) []connEnd {
-	total := 0
+	total := len(h.hostEnds) + len(h.goneEnds)
 	for _, c := range containers {
 		total += len(c.Connections)
 	}
@@ -65,7 +87,7 @@ func (h *Host) parseEnds(containers []snapshotv1.Container, namespaces []int32) 
 	if len(owners) > 0 {
 		setOwners(ends, owners)
 	}
-	return ends
+	return append(append(ends, h.hostEnds...), h.goneEnds...)
 }
 
 // addSocketOwner reports whether the socket of an end is new. If another container holds the same socket, either may be the
@@ -98,10 +120,20 @@ func parseEnd(c snapshotv1.Connection) (connEnd, bool) {
 	if remoteErr != nil || localErr != nil && c.Direction != "" {
 		return connEnd{}, false
 	}
-	return connEnd{
+	end := connEnd{
 		inbound: c.Direction == "in", directionUnknown: c.Direction == "", closed: c.State != "ESTABLISHED",
 		local: local, remote: remote, tcpInfo: c.Measured,
-	}, true
+	}
+	if c.Dialled != nil {
+		end.role = roleServer
+		if *c.Dialled {
+			end.role = roleClient
+		}
+	}
+	if c.ClosedAt != nil {
+		end.closedAt = c.ClosedAt.UnixNano()
+	}
+	return end, true
 }
 
 func parseEndpoint(e snapshotv1.Endpoint) (netip.AddrPort, error) {

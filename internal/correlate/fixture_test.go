@@ -2,6 +2,8 @@ package correlate
 
 import (
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,12 +20,22 @@ type hostSpec struct {
 	name       string
 	addresses  string // separated by blanks
 	containers []containerSpec
+	// sockets are the sockets of the host itself: "listen address:port", or a connection as of a container. "unknown" follows if a
+	// container may own it. nil if they were not read.
+	sockets []string
 }
 
 // containerSpec describes a container. A network is "id address gateway". A listener is "address:port" and the host's
-// bindings. A connection is "in|out local remote", followed by "TIME_WAIT" if it is closed.
+// bindings. A connection is "in|out local remote", followed by "TIME_WAIT" if it is closed, "closed=" and the time before noon,
+// and "dialled" or "accepted" if the kernel shows it.
 type containerSpec struct {
 	name        string
+	namespace   string
+	status      string
+	addresses   string        // of the namespace itself
+	started     time.Duration // before noon; 0 if unknown
+	exposed     []uint16
+	bindings    []string // "port binding", of published ports without a listener
 	networkMode string
 	networks    []string
 	listeners   []string
@@ -38,11 +50,64 @@ func (h hostSpec) document() snapshotv1.Snapshot {
 	for _, c := range h.containers {
 		d.Containers = append(d.Containers, c.document(h.name))
 	}
+	if h.sockets != nil {
+		d.Host.Sockets = &snapshotv1.HostSockets{}
+	}
+	for _, text := range h.sockets {
+		words := strings.Fields(text)
+		unknown := slices.Contains(words, "unknown")
+		if words[0] == "listen" {
+			d.Host.Sockets.Listening = append(d.Host.Sockets.Listening, snapshotv1.HostListener{Endpoint: endpoint(words[1]), OwnerUnknown: unknown})
+			continue
+		}
+		d.Host.Sockets.Connections = append(d.Host.Sockets.Connections, snapshotv1.HostConnection{Connection: connection(words), OwnerUnknown: unknown})
+	}
 	return d
 }
 
+// connection parses the words of a connection.
+func connection(words []string) snapshotv1.Connection {
+	c := snapshotv1.Connection{Direction: words[0], Local: endpoint(words[1]), Remote: endpoint(words[2]), State: "ESTABLISHED"}
+	for _, word := range words[3:] {
+		ago, isClosed := strings.CutPrefix(word, "closed=")
+		switch {
+		case word == "TIME_WAIT", word == "CLOSE":
+			c.State = word
+		case word == "dialled", word == "accepted":
+			dialled := word == "dialled"
+			c.Dialled = &dialled
+		case isClosed:
+			before, err := time.ParseDuration(ago)
+			if err != nil {
+				panic(err)
+			}
+			at := noon.Add(-before)
+			c.ClosedAt = &at
+		}
+	}
+	return c
+}
+
 func (c containerSpec) document(host string) snapshotv1.Container {
-	d := snapshotv1.Container{ID: "id-" + host + "-" + c.name, Name: "/" + c.name, Image: "it", NetworkMode: c.networkMode}
+	d := snapshotv1.Container{
+		ID: "id-" + host + "-" + c.name, Name: "/" + c.name, Image: "it", NetworkMode: c.networkMode, Namespace: c.namespace, Status: c.status,
+		Exposed: c.exposed,
+	}
+	if c.started != 0 {
+		at := noon.Add(-c.started)
+		d.StartedAt = &at
+	}
+	for _, text := range c.bindings {
+		port, at, _ := strings.Cut(text, " ")
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			panic(err)
+		}
+		d.Bindings = append(d.Bindings, snapshotv1.Binding{Endpoint: endpoint(at), ContainerPort: uint16(number)})
+	}
+	for addr := range strings.FieldsSeq(c.addresses) {
+		d.Addresses = append(d.Addresses, netip.MustParseAddr(addr))
+	}
 	for _, text := range c.networks {
 		words := strings.Fields(text)
 		n := snapshotv1.Network{ID: words[0], Name: words[0], Addresses: []netip.Addr{netip.MustParseAddr(words[1])}}
@@ -60,12 +125,7 @@ func (c containerSpec) document(host string) snapshotv1.Container {
 		d.Listening = append(d.Listening, l)
 	}
 	for _, text := range c.connections {
-		words := strings.Fields(text)
-		connection := snapshotv1.Connection{Direction: words[0], Local: endpoint(words[1]), Remote: endpoint(words[2]), State: "ESTABLISHED"}
-		if len(words) > 3 {
-			connection.State = words[3]
-		}
-		d.Connections = append(d.Connections, connection)
+		d.Connections = append(d.Connections, connection(strings.Fields(text)))
 	}
 	return d
 }

@@ -15,11 +15,11 @@ import (
 func TestGoneContainerKeepsItsAddressesForAWhile(t *testing.T) {
 	before := NewHost(hostA(server(), client("out 172.17.0.107:1 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
 	rest := hostA(server("in 172.17.0.106:8080 172.17.0.107:1", "in 172.17.0.106:8080 172.17.0.108:1")).document()
-	const known = "a/client > a/server:8080 direct server 1\nexternal 172.17.0.108 > a/server:8080 published server 1\n"
+	const known = "a/client > a/server:8080 direct both 1\nexternal 172.17.0.108 > a/server:8080 published server 1\n"
 	for _, test := range []struct {
 		after time.Duration
 		want  string
-	}{{time.Minute, known}, {addrGrace, known}, {addrGrace + time.Second, strings.ReplaceAll(known, "a/client > a/server:8080 direct", "external 172.17.0.107 > a/server:8080 published")}} {
+	}{{time.Minute, known}, {addrGrace, known}, {addrGrace + time.Second, strings.ReplaceAll(known, "a/client > a/server:8080 direct both", "external 172.17.0.107 > a/server:8080 published server")}} {
 		host := NewHost(rest, netip.Addr{}, NewHost(hostA(server()).document(), netip.Addr{}, before, noon.Add(time.Second)), noon.Add(test.after))
 		g := Build([]PolledHost{{Target: "a", Host: host, State: graph.StateOK, LastAnswer: noon}}, nil)
 		if diff := cmp.Diff(test.want, graphtest.Lines(g)); diff != "" {
@@ -33,11 +33,97 @@ func TestGoneContainerKeepsItsAddressesForAWhile(t *testing.T) {
 	}
 }
 
-func TestNewContainerTakesAddressOfGoneOne(t *testing.T) {
-	before := NewHost(hostA(server(), client("out 172.17.0.107:1 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
-	host := NewHost(hostA(server("in 172.17.0.106:8080 172.17.0.107:1"), containerSpec{name: "new", networks: []string{"br0 172.17.0.107"}}).document(), netip.Addr{}, before, noon)
-	if got := graphtest.Lines(Build([]PolledHost{{Target: "a", Host: host, State: graph.StateOK}}, nil)); got != "a/new > a/server:8080 direct server 1\n" {
-		t.Error(got)
+// after returns the links of successive snapshots of one host, in the last of them.
+func after(interval time.Duration, successive ...hostSpec) string {
+	var host *Host
+	tracker := new(Tracker)
+	var g graph.Graph
+	for i, spec := range successive {
+		at := noon.Add(time.Duration(i-len(successive)+1) * interval)
+		host = NewHost(spec.document(), netip.Addr{}, host, at)
+		g = tracker.Build([]PolledHost{{Target: "a", Host: host, State: graph.StateOK, LastAnswer: at, PolledAt: at.Add(-time.Second)}}, nil)
+	}
+	return graphtest.Lines(g)
+}
+
+func TestClientThatIsRemovedWithItsConnectionOpen(t *testing.T) {
+	dials := client("out 172.17.0.107:1 172.17.0.1:18090")
+	direct := client("out 172.17.0.107:1 172.17.0.106:8080")
+	agent := onHost("agent", nil, "out 10.77.0.11:1 10.77.0.11:18090")
+	for _, test := range []struct {
+		name       string
+		successive []hostSpec
+		want       string
+	}{
+		{"half-open", []hostSpec{hostA(server("in 172.17.0.106:8080 172.17.0.107:1"), direct), hostA(server("in 172.17.0.106:8080 172.17.0.107:1"))},
+			"a/client > a/server:8080 direct both 1\n"},
+		{"another container has its address", []hostSpec{
+			hostA(server("in 172.17.0.106:8080 172.17.0.107:1"), direct),
+			hostA(server("in 172.17.0.106:8080 172.17.0.107:1"), containerSpec{name: "new", networks: []string{"br0 172.17.0.107"}}),
+		}, "a/client > a/server:8080 direct both 1\n"},
+		{"through docker-proxy", []hostSpec{hostA(server("in 172.17.0.106:8080 172.17.0.1:500"), dials), hostA(server("in 172.17.0.106:8080 172.17.0.1:500"))}, ""},
+		{"through docker-proxy, closed", []hostSpec{hostA(server("in 172.17.0.106:8080 172.17.0.1:500"), dials), hostA(server("in 172.17.0.106:8080 172.17.0.1:500 TIME_WAIT"))}, ""},
+		{"through docker-proxy, seen by the host", []hostSpec{
+			readA([]string{"in 172.17.0.1:18090 172.17.0.107:1", "out 172.17.0.1:500 172.17.0.106:8080"}, server("in 172.17.0.106:8080 172.17.0.1:500"), dials),
+			readA([]string{"in 172.17.0.1:18090 172.17.0.107:1", "out 172.17.0.1:500 172.17.0.106:8080"}, server("in 172.17.0.106:8080 172.17.0.1:500")),
+		}, "a/client > a/server:8080 published both 1\n"},
+		{"on the host's network", []hostSpec{hostA(server("in 172.17.0.106:8080 10.77.0.11:1"), agent), hostA(server("in 172.17.0.106:8080 10.77.0.11:1"))},
+			"a/agent > a/server:8080 published both 1\n"},
+		{"the server is removed", []hostSpec{hostA(server("in 172.17.0.106:8080 172.17.0.1:500"), dials), hostA(dials)}, "a/client > a/server:8080 published client 1\n"},
+	} {
+		if diff := cmp.Diff(test.want, after(time.Second, test.successive...)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+func TestAddressThatIsUsedAgain(t *testing.T) {
+	job := func(name string, started time.Duration, connections ...string) containerSpec {
+		return containerSpec{name: name, networks: []string{"br0 172.17.0.107 172.17.0.1"}, started: started, connections: connections}
+	}
+	closed := server("in 172.17.0.106:8080 172.17.0.107:1 TIME_WAIT closed=20s")
+	for _, test := range []struct {
+		name       string
+		successive []hostSpec
+		want       string
+	}{
+		{"closed before the new container started", []hostSpec{hostA(server(), job("job1", time.Minute)), hostA(closed, job("job2", 10*time.Second))},
+			"a/job1 > a/server:8080 direct server 0+1\n"},
+		{"closed after it started", []hostSpec{hostA(server(), job("job1", time.Minute)), hostA(closed, job("job2", 30*time.Second))},
+			"a/job2 > a/server:8080 direct server 0+1\n"},
+		{"the same container has restarted", []hostSpec{hostA(server(), job("job1", time.Minute)), hostA(closed, job("job1", 10*time.Second))},
+			"a/job1 > a/server:8080 direct server 0+1\n"},
+		{"the old one was never seen", []hostSpec{hostA(closed, job("job2", 10*time.Second))}, "unknown unknown behind a > a/server:8080 direct server 0+1\n"},
+		{"the server's address", []hostSpec{
+			hostA(containerSpec{name: "old", networks: []string{"br0 172.17.0.106"}, started: time.Minute, listeners: []string{"0.0.0.0:8080"}}, client()),
+			hostA(containerSpec{name: "new", networks: []string{"br0 172.17.0.106"}, started: 10 * time.Second, listeners: []string{"0.0.0.0:8080"}},
+				client("out 172.17.0.107:1 172.17.0.106:8080 TIME_WAIT closed=20s")),
+		}, "a/client > a/old:8080 direct client 0+1\n"},
+	} {
+		if diff := cmp.Diff(test.want, after(time.Second, test.successive...)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+// A container that joined the namespace of another one stays in the old namespace when the other one restarts.
+func TestClosedLinksOfJoinedContainersStayTheirs(t *testing.T) {
+	x := func(namespace string, started time.Duration) containerSpec {
+		return containerSpec{name: "x", namespace: namespace, networks: []string{"br0 172.17.0.107 172.17.0.1"}, started: started}
+	}
+	joined := func(connections ...string) containerSpec {
+		return containerSpec{name: "joined", networkMode: "container:id-a-x", namespace: "1", started: time.Minute, connections: connections}
+	}
+	got := after(time.Second,
+		hostA(server("in 172.17.0.106:8080 172.17.0.107:1"), x("1", time.Minute), joined("out 172.17.0.107:1 172.17.0.106:8080")),
+		hostA(server("in 172.17.0.106:8080 172.17.0.107:1 TIME_WAIT closed=20s"), x("2", 10*time.Second), joined("out 172.17.0.107:1 172.17.0.106:8080 CLOSE")),
+	)
+	if diff := cmp.Diff("a/joined > a/server:8080 direct both 0+1\n", got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	got = after(time.Second, hostA(server(), x("1", time.Minute), joined()), hostA(server("in 172.17.0.106:8080 172.17.0.107:1 TIME_WAIT closed=20s"), x("2", 10*time.Second), joined()))
+	if diff := cmp.Diff("ambiguous joined or x > a/server:8080 direct server 0+1\n", got); diff != "" {
+		t.Errorf("nobody knows the client (-want +got):\n%s", diff)
 	}
 }
 

@@ -16,23 +16,35 @@ type Host struct {
 	containers []container
 	live       int             // containers[:live] are in the snapshot; the rest are gone
 	gone       []goneContainer // recently
+	goneAt     []place         // of each of gone
 	namespaces []netns         // the first is the host's own
 	invalid    int             // containers, listeners and connections that were dropped
 
-	addrs       map[netip.Addr]bool  // of the host, its bridges included
-	allAddrs    bool                 // addrs is complete
-	gateways    map[netip.Addr]bool  // of its containers' networks
-	netnsByAddr map[netip.Addr]int32 // of containers' addresses
+	addrs       map[netip.Addr]bool    // of the host, its bridges included
+	allAddrs    bool                   // addrs is complete
+	gateways    map[netip.Addr]bool    // of its containers' networks
+	netnsByAddr map[netip.Addr]int32   // of containers' addresses on their networks
+	moreByAddr  map[netip.Addr][]int32 // others with the same address, on other networks
+	goneByAddr  map[netip.Addr]int32   // of the latest gone container with the address
+	ownAddrs    map[netip.Addr][]int32 // addresses that only the namespaces themselves report
 
 	published    map[uint16]map[netip.Addr]destination // by host port and address
 	hasPublished map[netnsPort]bool                    // whether any host port leads there
+	exposed      map[netnsPort]bool                    // ports that a container's configuration names
 
 	candidateSets [][]ownerID        // of sockets with several possible owners
 	setIndex      map[string]ownerID // by the set's printed form
 
+	hostRead          bool      // all sockets of the host's network namespace are known
+	hostOwnersUnknown bool      // a container on the host's network may own some of them
+	uncertainOwner    ownerID   // of such sockets
+	hostEnds          []connEnd // of no known container
+	goneEnds          []connEnd // of gone containers
+	dialled           []connEnd // open ones of live containers
+
 	localLinks        []link
-	unmatchedOutbound []connEnd // with a server elsewhere
-	unmatchedInbound  []connEnd // with a client elsewhere
+	unmatchedOutbound []connEnd // without a known other half on this host
+	unmatchedInbound  []connEnd
 }
 
 // NewHost runs the local phase on a snapshot that was read at a time. previous is the result for the host's snapshot before
@@ -47,6 +59,10 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 		addrs:        make(map[netip.Addr]bool),
 		gateways:     make(map[netip.Addr]bool),
 		netnsByAddr:  make(map[netip.Addr]int32),
+		moreByAddr:   make(map[netip.Addr][]int32),
+		goneByAddr:   make(map[netip.Addr]int32),
+		ownAddrs:     make(map[netip.Addr][]int32),
+		exposed:      make(map[netnsPort]bool),
 		published:    make(map[uint16]map[netip.Addr]destination),
 		hasPublished: make(map[netnsPort]bool),
 		setIndex:     make(map[string]ownerID),
@@ -61,7 +77,11 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	namespaces := h.addContainers(containers)
 	h.carryOver(previous)
 	h.indexListeners(containers, namespaces)
-	h.correlateLocally(containers, namespaces)
+	h.addGonePorts()
+	h.addHostSockets(document.Host.Sockets, containers)
+	ends := h.parseEnds(containers, namespaces)
+	h.correlateLocally(ends)
+	h.remember(ends)
 	return h
 }
 

@@ -25,6 +25,24 @@ func (h *Host) indexListeners(containers []snapshotv1.Container, namespaces []in
 			}
 		}
 	}
+	for i, c := range containers {
+		for _, b := range c.Bindings {
+			h.addIdleBinding(b, netnsPort{namespaces[i], b.ContainerPort}, ownerID(i))
+		}
+	}
+}
+
+// addIdleBinding adds a binding without a listener behind it. One with a listener is known already, with the listener's owner.
+func (h *Host) addIdleBinding(b snapshotv1.Binding, to netnsPort, owner ownerID) {
+	addr, err := netip.ParseAddr(b.Address)
+	if err != nil || b.Port == 0 || b.ContainerPort == 0 {
+		h.invalid++
+		return
+	}
+	at := netip.AddrPortFrom(addr.Unmap(), b.Port)
+	if _, taken := h.published[at.Port()][at.Addr()]; !taken {
+		h.addBinding(at, destination{to, owner, graph.ViaPublished})
+	}
 }
 
 // addListener adds a listener. If another container has the same one, either may be the owner.
@@ -47,16 +65,20 @@ func (h *Host) addPublished(binding snapshotv1.Endpoint, d destination) {
 		h.invalid++
 		return
 	}
+	h.addBinding(netip.AddrPortFrom(addr.Unmap(), binding.Port), d)
+}
+
+func (h *Host) addBinding(at netip.AddrPort, d destination) {
 	h.hasPublished[d.netnsPort] = true
-	if h.published[binding.Port] == nil {
-		h.published[binding.Port] = make(map[netip.Addr]destination)
+	if h.published[at.Port()] == nil {
+		h.published[at.Port()] = make(map[netip.Addr]destination)
 	}
-	bindings := h.published[binding.Port]
-	if other, taken := bindings[addr.Unmap()]; taken {
+	bindings := h.published[at.Port()]
+	if other, taken := bindings[at.Addr()]; taken {
 		other.owner = h.mergeOwners(other.owner, d.owner)
 		d = other
 	}
-	bindings[addr.Unmap()] = d
+	bindings[at.Addr()] = d
 }
 
 // listenerAt returns the owner of the listener that accepts connections to an address of a network namespace.

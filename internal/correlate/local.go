@@ -2,77 +2,130 @@ package correlate
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/PabloL007/outpost/internal/graph"
-	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // localCorrelator is the local phase: it matches the connection ends of one host.
 type localCorrelator struct {
 	*Host
-	matcher
-	// bySource has the outbound ends with a server on this host. All sources but loopback identify the client.
+	ends     []connEnd
+	links    linkTable
+	outbound []outboundEnd
+	// proxies are the pieces of proxied connections, and proxyOrder the same in a fixed order.
+	proxies    map[netnsPort]*proxyPieces
+	proxyOrder []*proxyPieces
+	// bySource has the outbound ends with a translated address and a server on this host. All sources but loopback identify
+	// the client.
 	bySource pending
+	// byPort has the same ends by their source port: the host's address may replace the source.
+	byPort pending
 	// byClient has the outbound ends to unknown addresses, by the client's network namespace. The address may be the Swarm
 	// virtual IP (VIP) of a service with a container of this host behind it.
 	byClient pending
+	// fromHost has the inbound ends with an address of the host as their source, and no other half.
+	fromHost []*connEnd
 }
 
-// correlateLocally matches the connection ends of containers. It keeps the links, and the ends for the cross-host phase.
-// namespaces has the network namespace of each container.
-func (h *Host) correlateLocally(containers []snapshotv1.Container, namespaces []int32) {
-	ends := h.parseEnds(containers, namespaces)
+// correlateLocally matches the connection ends of one host. It keeps the links, and the ends for the cross-host phase.
+func (h *Host) correlateLocally(ends []connEnd) {
 	c := &localCorrelator{
-		Host: h, bySource: newPending(), byClient: newPending(),
-		matcher: matcher{
-			outbound:    make([]outboundEnd, 0, len(ends)),
-			hostSourced: make(map[fromHostKey]*hostSourcedEnds),
-			links:       linkTable{index: make(map[linkKey]int32)},
-		},
+		Host: h, ends: ends, bySource: newPending(), byPort: newPendingQueues(0), byClient: newPending(),
+		proxies: make(map[netnsPort]*proxyPieces),
+		links:   linkTable{index: make(map[linkKey]int32)},
 	}
-	c.phase = c
+	paired := c.pairEnds()
 	for i := range ends {
-		if !ends[i].inbound {
+		if !paired[i] && !ends[i].isServer() {
 			c.addOutboundEnd(&ends[i])
 		}
 	}
 	for i := range ends {
-		if ends[i].inbound {
+		if !paired[i] && ends[i].isServer() {
 			c.addInboundEnd(&ends[i])
 		}
 	}
-	c.flushUnmatched()
+	c.matchPorts()
+	c.flushOutbound()
+	c.flushProxies()
+	c.flushFromHost()
 	h.localLinks = c.links.links
+}
+
+// pairEnds adds the links of all ends with mirrored tuples, and reports which ends have such a partner.
+func (c *localCorrelator) pairEnds() []bool {
+	p := newPairing(len(c.ends), len(c.ends), func(i int32) *connEnd { return &c.ends[i] })
+	for i := range c.ends {
+		p.add(toIndex(i))
+		c.countProxied(&c.ends[i])
+	}
+	live := func(i, j int32) bool { return !c.ends[i].gone && !c.ends[j].gone }
+	near := func(i, j int32) bool { return live(i, j) && c.sameNetwork(c.ends[i].netns, c.ends[j].netns) }
+	once := func(i, j int32) bool { return c.ends[i].gone != c.ends[j].gone }
+	for i := range c.ends {
+		if j, ok := p.partner(toIndex(i), live, near, once); ok {
+			c.addPair(&c.ends[i], &c.ends[j])
+		}
+	}
+	return p.paired
+}
+
+// addPair adds a connection with both ends.
+func (c *localCorrelator) addPair(a, b *connEnd) {
+	client, server, known := direct(a, b, c.isServicePort(a), c.isServicePort(b))
+	switch {
+	case client.owner == hostProcesses && server.owner == hostProcesses: // no container's connection
+	case client.netns == hostNetns && server.netns != hostNetns && server.proxied == 0 && c.mayBeHost(client.owner) && c.hasPublished[server.netnsPort()]:
+		p := c.proxyOf(server.netnsPort())
+		p.dialled = append(p.dialled, hostPair{client, server})
+	default:
+		c.linkPair(client, server, pairVia(server)).addPair(client, server, known)
+	}
+}
+
+// pairVia returns how the client of a pair reached the server. Both know each other's address.
+func pairVia(server *connEnd) graph.Via {
+	switch {
+	case server.proxied != 0:
+		return graph.ViaPublished
+	case server.isLoopback():
+		return graph.ViaLoopback
+	case server.netns == hostNetns:
+		return graph.ViaHost
+	}
+	return graph.ViaDirect
+}
+
+func (c *localCorrelator) linkPair(client, server *connEnd, via graph.Via) *linkStats {
+	return &c.links.at(linkKey{int32(client.owner), int32(server.owner), server.local.Port(), via}).linkStats
 }
 
 // addOutboundEnd resolves the server of an outbound end, and stores the end as pending.
 func (c *localCorrelator) addOutboundEnd(end *connEnd) {
-	out := outboundEnd{connEnd: end, server: netnsRef{host: unknownHost}, via: graph.ViaDirect}
-	d, ok := c.resolveLocally(end)
-	if !ok {
-		i := c.addOutbound(out)
-		if !end.directionUnknown {
-			c.byClient.set(clientKey(end.local, end.netns, end.remote.Port()), i)
+	d, listens := c.resolveLocally(end)
+	out := outboundEnd{connEnd: end, server: netnsRef{netns: d.netns}, serverID: int32(d.owner), port: d.port, via: d.via, resolved: listens}
+	if !listens {
+		out.server, out.via = netnsRef{host: unknownHost}, graph.ViaDirect
+	}
+	c.outbound = append(c.outbound, out)
+	i := toIndex(len(c.outbound) - 1)
+	switch {
+	case !listens && !end.directionUnknown:
+		c.byClient.set(clientKey(end.local, end.netns, end.remote.Port()), i)
+	case listens:
+		c.bySource.set(sourceKey(end.local, end.netns, d.netnsPort), i)
+		if d.via == graph.ViaPublished {
+			c.byPort.add(portKey(end.local.Port(), d.netnsPort), i)
 		}
-		return
 	}
-	out.server, out.serverID, out.port, out.via, out.resolved = netnsRef{netns: d.netns}, int32(d.owner), d.port, d.via, true
-	i := c.addOutbound(out)
-	if d.owner == hostProcesses { // their inbound ends are not in the snapshot
-		return
-	}
-	key := sourceKey(end.local, end.netns, d.netnsPort)
-	if j, taken := c.bySource.first[key]; taken && c.outbound[j].via == graph.ViaDirect {
-		return // One source port to two addresses of one server: the direct connection comes first.
-	}
-	c.bySource.set(key, i)
 }
 
-// resolveLocally returns the server of an outbound end if it is on this host. If the direction is unknown, the server must
-// have a listener: an end without one at its remote address may be inbound.
+// resolveLocally returns the server of an outbound end if it is a container of this host. If the direction is unknown, the server
+// must have a listener: an end without one at its remote address may be inbound.
 func (c *localCorrelator) resolveLocally(end *connEnd) (d destination, ok bool) {
 	remote := end.remote.Addr()
-	netns, isContainer := c.netnsOf(remote, end.netns)
+	netns, isContainer := c.netnsOf(remote, end)
 	switch {
 	case end.directionUnknown:
 		if !c.isLocalAddr(remote) {
@@ -81,15 +134,18 @@ func (c *localCorrelator) resolveLocally(end *connEnd) (d destination, ok bool) 
 		d, ok = c.resolveHost(end.remote)
 		return d, ok && d.owner != hostProcesses
 	case remote.IsLoopback():
-		return c.resolveLoopback(end.netns, end.remote), true
+		return c.resolveLoopback(end.netns, end.remote)
 	case isContainer:
 		d, _ = c.resolveContainer(netns, end.remote)
+		if c.startedAfter(netns, end) {
+			d.owner = unknownOwner
+		}
 		return d, true
 	case c.isLocalAddr(remote):
-		d, _ = c.resolveHost(end.remote)
-		return d, true
+		d, ok = c.resolveHost(end.remote)
+		return d, ok && d.owner != hostProcesses
 	}
-	return d, false
+	return c.resolveOwnAddr(end.remote)
 }
 
 // sourceKey is the key of a connection in bySource. netns is the network namespace of the end at hand. A loopback source
@@ -102,62 +158,103 @@ func sourceKey(source netip.AddrPort, netns int32, server netnsPort) connKey {
 	return key
 }
 
+// portKey is the key of a connection in byPort.
+func portKey(port uint16, server netnsPort) connKey {
+	return connKey{endpointKey{port: port}, server.port, scope{client: anywhere, server: netnsRef{netns: server.netns}}}
+}
+
 // clientKey is the key of a connection in byClient. netns is the client's network namespace.
 func clientKey(source netip.AddrPort, netns int32, port uint16) connKey {
 	return connKey{toEndpointKey(source), port, scope{client: netns}}
 }
 
-// addInboundEnd pairs an inbound end, or else finds its client by the source address.
+// addInboundEnd pairs an inbound end by a translated address, or else finds its client by the source address.
 func (c *localCorrelator) addInboundEnd(end *connEnd) {
-	in := inboundEnd{connEnd: end}
-	if c.matchInbound(c.bySource, sourceKey(end.remote, end.netns, end.netnsPort()), in) {
-		return
-	}
 	source := end.remote.Addr()
-	netns, isContainer := c.netnsOf(source, end.netns)
+	netns, isContainer := c.netnsOf(source, end)
 	switch {
-	case isContainer && c.matchInbound(c.byClient, clientKey(end.remote, netns, end.local.Port()), in):
+	case c.matchTranslated(c.bySource, sourceKey(end.remote, end.netns, end.netnsPort()), end):
+	case isContainer && c.matchTranslated(c.byClient, clientKey(end.remote, netns, end.local.Port()), end):
 	case source.IsLoopback():
-		c.addServerOnly(int32(c.loopbackClient(end.netns)), in, graph.ViaLoopback)
+		c.addLoopbackServer(end)
 	case isContainer:
-		c.addServerOnly(int32(c.clientIn(netns)), in, c.inferVia(end, true))
+		c.addServerOnly(int32(c.ownerBehind(netns, end)), end, c.inferVia(end, c.isOnNetworkOf(source, netns, end.netns)))
 	case c.isLocalAddr(source):
-		c.addHostSourced(in.host, in)
+		c.fromHost = append(c.fromHost, end)
+	case len(c.ownAddrs[source]) > 0:
+		c.addServerOnly(int32(c.clientOf(c.ownAddrs[source])), end, c.inferVia(end, true))
 	default:
 		c.unmatchedInbound = append(c.unmatchedInbound, *end)
 	}
 }
 
-// loopbackClient returns the owner of a connection that was dialled on the loopback address of a network namespace.
-func (h *Host) loopbackClient(netns int32) ownerID {
-	if netns == hostNetns {
-		return hostProcesses
+// matchTranslated pairs an inbound end with an outbound end that is pending under key.
+func (c *localCorrelator) matchTranslated(p pending, key connKey, end *connEnd) bool {
+	i, ok := p.takeOpen(key, c.outbound, end)
+	if !ok {
+		return false
 	}
-	return h.clientIn(netns)
+	out := &c.outbound[i]
+	out.matched = true
+	c.linkPair(out.connEnd, end, out.via).addPair(out.connEnd, end, true)
+	return true
 }
 
-func (c *localCorrelator) pairLink(out *outboundEnd, in inboundEnd) *linkStats {
-	return &c.links.at(linkKey{int32(out.owner), int32(in.owner), in.local.Port(), out.via}).linkStats
+// matchPorts pairs the inbound ends from the host's addresses with outbound ends from the same port, after all better matches.
+func (c *localCorrelator) matchPorts() {
+	c.fromHost = slices.DeleteFunc(c.fromHost, func(end *connEnd) bool {
+		return c.matchTranslated(c.byPort, portKey(end.remote.Port(), end.netnsPort()), end)
+	})
 }
 
-// outboundLink leaves an end without a server on this host to the cross-host phase.
-func (c *localCorrelator) outboundLink(out *outboundEnd) *linkStats {
-	if !out.resolved {
-		c.unmatchedOutbound = append(c.unmatchedOutbound, *out.connEnd)
-		return nil
+// addLoopbackServer adds a connection that was dialled on the loopback address of the server's network namespace. docker-proxy's
+// client is in the host's.
+func (c *localCorrelator) addLoopbackServer(end *connEnd) {
+	switch {
+	case end.proxied != 0:
+		c.addServerOnly(int32(c.hostOwner(end.closed || c.hostOwnersUnknown)), end, graph.ViaPublished)
+	case end.netns == hostNetns:
+		c.addServerOnly(int32(c.hostOwner(end.closed || c.hostOwnersUnknown)), end, graph.ViaLoopback)
+	default:
+		c.addServerOnly(int32(c.clientIn(end.netns)), end, graph.ViaLoopback)
 	}
-	return &c.links.at(linkKey{int32(out.owner), out.serverID, out.port, out.via}).linkStats
 }
 
-func (c *localCorrelator) inboundLink(client int32, in inboundEnd, via graph.Via) *linkStats {
-	return &c.links.at(linkKey{client, int32(in.owner), in.local.Port(), via}).linkStats
+// addServerOnly counts a connection with only its inbound end.
+func (c *localCorrelator) addServerOnly(client int32, end *connEnd, via graph.Via) {
+	c.links.at(linkKey{client, int32(end.owner), end.local.Port(), via}).addServerOnly(end)
 }
 
-// sourceRewritten reports whether the port is published: on one host only docker-proxy and masquerading for published ports replace a container's source.
-func (c *localCorrelator) sourceRewritten(out *outboundEnd) bool {
-	return out.via == graph.ViaPublished
+// flushOutbound counts the connections with only their outbound end, and leaves those without a known server to the cross-host
+// phase. An end of a gone container makes no link of its own.
+func (c *localCorrelator) flushOutbound() {
+	for i := range c.outbound {
+		out := &c.outbound[i]
+		switch {
+		case out.matched:
+			continue
+		case !out.resolved:
+			c.unmatchedOutbound = append(c.unmatchedOutbound, *out.connEnd)
+			continue
+		case out.via == graph.ViaPublished:
+			c.proxyOf(netnsPort{out.server.netns, out.port}).clients.add(out.connEnd)
+		case out.via == graph.ViaDirect && c.mayBeHost(out.owner) && c.hasPublished[netnsPort{out.server.netns, out.port}]:
+			p := c.proxyOf(netnsPort{out.server.netns, out.port})
+			p.dialledOnly = append(p.dialledOnly, out)
+			continue
+		}
+		if !out.gone {
+			c.links.at(linkKey{int32(out.owner), out.serverID, out.port, out.via}).addClientOnly(out.connEnd)
+		}
+	}
 }
 
-func (c *localCorrelator) addHostProcessEnd(_ int32, in inboundEnd) {
-	c.addServerOnly(int32(hostProcesses), in, c.inferVia(in.connEnd, false))
+// flushFromHost leaves the inbound ends from the host's addresses to the cross-host phase, except those that docker-proxy dialled
+// for known clients.
+func (c *localCorrelator) flushFromHost() {
+	for _, end := range c.fromHost {
+		if p, ok := c.proxies[end.netnsPort()]; !ok || !p.accepted.explains(end.closed) && !p.clients.explains(end.closed) {
+			c.unmatchedInbound = append(c.unmatchedInbound, *end)
+		}
+	}
 }

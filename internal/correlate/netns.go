@@ -10,7 +10,10 @@ import (
 )
 
 // hostNetns is the index of the host's own network namespace.
-const hostNetns = 0
+const hostNetns int32 = 0
+
+// networkModeHost is the network mode of containers in the host's network namespace.
+const networkModeHost = "host"
 
 // netns is a network namespace of a host.
 type netns struct {
@@ -19,6 +22,7 @@ type netns struct {
 	listeners  listeners
 	networks   []snapshotv1.Network
 	networkIDs []string // ascending
+	gone       bool     // of a container that is gone
 }
 
 // maxNetworks bounds how many networks of a namespace are searched for each connection.
@@ -45,7 +49,7 @@ func newNetnsGrouper(containers []snapshotv1.Container) netnsGrouper {
 	g := netnsGrouper{make(map[string]int32), make(map[string]int32), make(map[string]string)}
 	for _, c := range containers {
 		g.ids[strings.TrimPrefix(c.Name, "/")] = c.ID
-		if c.NetworkMode == "host" && c.Namespace != "" {
+		if c.NetworkMode == networkModeHost && c.Namespace != "" {
 			g.byReportedID[c.Namespace] = hostNetns
 		}
 	}
@@ -54,7 +58,7 @@ func newNetnsGrouper(containers []snapshotv1.Container) netnsGrouper {
 
 // find returns the network namespace of a container if an earlier container has it too.
 func (g netnsGrouper) find(c snapshotv1.Container) (ns int32, ok bool) {
-	if c.NetworkMode == "host" {
+	if c.NetworkMode == networkModeHost {
 		return hostNetns, true
 	}
 	if c.Namespace != "" {

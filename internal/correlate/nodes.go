@@ -51,12 +51,14 @@ func (t *nodeTable) ownerNode(host int32, owner ownerID) int32 {
 	switch {
 	case owner == hostProcesses:
 		return t.hostNode(host)
+	case owner == unknownOwner:
+		return t.unknownNode(host)
 	case int(owner) < len(h.containers):
 		return t.firstContainer[host] + int32(owner)
 	}
 	var names, ids []string
 	for _, candidate := range h.candidates(owner) {
-		n := t.nodes[t.firstContainer[host]+int32(candidate)]
+		n := t.nodes[t.ownerNode(host, candidate)]
 		names, ids = append(names, n.Name), append(ids, n.ID)
 	}
 	slices.Sort(ids)
@@ -72,6 +74,15 @@ func (t *nodeTable) hostNode(host int32) int32 {
 	names := t.hosts[host]
 	return t.intern(graph.Node{
 		ID: graph.NodeID(graph.KindHost, names.node), Kind: graph.KindHost, Host: names.display, Name: names.display,
+		Stale: t.polled[host].State == graph.StateStale,
+	})
+}
+
+// unknownNode returns the node of whatever is behind a host and cannot be identified: its containers or its processes.
+func (t *nodeTable) unknownNode(host int32) int32 {
+	names := t.hosts[host]
+	return t.intern(graph.Node{
+		ID: graph.NodeID(graph.KindUnknown, names.node), Kind: graph.KindUnknown, Host: names.display, Name: "unknown behind " + names.display,
 		Stale: t.polled[host].State == graph.StateStale,
 	})
 }

@@ -12,6 +12,9 @@ type ownerID int32
 // hostProcesses is the owner of sockets that no container holds.
 const hostProcesses ownerID = -1
 
+// unknownOwner is the owner of sockets behind the host that nothing identifies.
+const unknownOwner ownerID = -2
+
 // maxCandidates bounds how many containers one socket may belong to, and how many places one address. The first ones stand
 // for the rest, so that work per connection stays bounded.
 const maxCandidates = 16

@@ -51,6 +51,12 @@ func (p pending) add(key connKey, i int32) {
 	p.first[key] = i
 }
 
+// takeOpen is take for keys that do not identify a connection: an open client does not belong to a closed server.
+func (p pending) takeOpen(key connKey, outbound []outboundEnd, in *connEnd) (i int32, ok bool) {
+	i, ok = p.take(key, outbound)
+	return i, ok && (outbound[i].closed || !in.closed)
+}
+
 // take returns the first end under key that is not matched yet. It forgets the matched ends before it, so that many equal
 // ends take linear time.
 func (p pending) take(key connKey, outbound []outboundEnd) (i int32, ok bool) {

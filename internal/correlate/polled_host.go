@@ -17,4 +17,6 @@ type PolledHost struct {
 	Reason, Format string
 	// LastAnswer is the time of the last answer, and FirstAnswer that of the first one as the present host.
 	LastAnswer, FirstAnswer time.Time
+	// PolledAt is when the poll of the last answer began: all that existed then is in the answer.
+	PolledAt time.Time
 }

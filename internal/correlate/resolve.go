@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // destination is the server that a remote address leads to, and the way there.
@@ -44,32 +45,57 @@ func (h *Host) resolveHost(at netip.AddrPort) (d destination, listens bool) {
 	return destination{netnsPort{hostNetns, at.Port()}, owner, graph.ViaHost}, listens
 }
 
-// resolveLoopback returns the server at a loopback address that was dialled in a network namespace. Without a listener it is
-// one of the containers there, because the listener may be closed since.
-func (h *Host) resolveLoopback(netns int32, at netip.AddrPort) destination {
+// resolveLoopback returns the server at a loopback address that was dialled in a network namespace, and reports whether it is
+// known. Without a listener it is one of the containers there, because the listener may be closed since.
+func (h *Host) resolveLoopback(netns int32, at netip.AddrPort) (d destination, ok bool) {
 	if at.Addr() == dockerDNS {
-		return destination{netnsPort{hostNetns, at.Port()}, hostProcesses, graph.ViaHost}
+		return destination{netnsPort{hostNetns, at.Port()}, hostProcesses, graph.ViaHost}, true
 	}
-	if owner, ok := h.listenerAt(netns, at); ok {
-		return destination{netnsPort{netns, at.Port()}, owner, graph.ViaLoopback}
+	if d, ok := h.publishedAt(at); ok && netns == hostNetns {
+		return d, true
+	}
+	d = destination{netnsPort{netns, at.Port()}, hostProcesses, graph.ViaLoopback}
+	if d.owner, ok = h.listenerAt(netns, at); ok {
+		return d, d.owner != hostProcesses
 	}
 	if netns != hostNetns {
-		return destination{netnsPort{netns, at.Port()}, h.clientIn(netns), graph.ViaLoopback}
+		d.owner = h.clientIn(netns)
+		return d, true
 	}
-	d, _ := h.resolveHost(at)
-	if d.owner == hostProcesses {
-		d.via = graph.ViaLoopback
-	}
-	return d
+	return d, false
 }
 
-// inferVia returns the way of a connection by its inbound end alone. Containers reach each other directly. Other
-// clients reach a published port by the host's address.
-func (h *Host) inferVia(in *connEnd, fromContainer bool) graph.Via {
+// resolveOwnAddr returns the server at an address that only the containers themselves report.
+func (h *Host) resolveOwnAddr(at netip.AddrPort) (d destination, ok bool) {
+	holders := h.ownAddrs[at.Addr()]
+	switch len(holders) {
+	case 0:
+		return d, false
+	case 1:
+		d, _ = h.resolveContainer(holders[0], at)
+		return d, true
+	}
+	return destination{netnsPort{holders[0], at.Port()}, h.clientOf(holders), graph.ViaDirect}, true
+}
+
+// clientOf returns the owner of a connection that was dialled from one of several network namespaces.
+func (h *Host) clientOf(namespaces []int32) ownerID {
+	owner := h.clientIn(namespaces[0])
+	for _, ns := range namespaces[1:] {
+		owner = h.mergeOwners(owner, h.clientIn(ns))
+	}
+	return owner
+}
+
+// inferVia returns the way of a connection by its inbound end alone. Containers on a common network reach each other directly.
+// Other clients reach a published port by the host's address.
+func (h *Host) inferVia(in *connEnd, onNetwork bool) graph.Via {
 	switch {
+	case in.proxied != 0:
+		return graph.ViaPublished
 	case in.netns == hostNetns:
 		return graph.ViaHost
-	case !fromContainer && h.hasPublished[in.netnsPort()]:
+	case !onNetwork && h.hasPublished[in.netnsPort()]:
 		return graph.ViaPublished
 	}
 	return graph.ViaDirect
@@ -83,6 +109,13 @@ func (h *Host) sameNetwork(client, server int32) bool {
 	}
 	a, b := h.namespaces[client].networkIDs, h.namespaces[server].networkIDs
 	return len(a) == 0 || len(b) == 0 || intersect(a, b)
+}
+
+// isOnNetworkOf reports whether the address of a network namespace is on a network of another one, or on an unknown network.
+func (h *Host) isOnNetworkOf(addr netip.Addr, of, other int32) bool {
+	network, ok := h.networkOf(of, addr)
+	_, common := slices.BinarySearch(h.namespaces[other].networkIDs, network)
+	return !ok || common
 }
 
 // intersect reports whether two ascending lists have a common element.
@@ -111,11 +144,11 @@ func (h *Host) isExternalRouter(gateway netip.Addr) bool { return h.allAddrs && 
 
 // isRoutable reports whether a container's address means something outside of its host. This holds for a global
 // IPv6 address, and for any address on a network with another machine as its gateway.
-func (h *Host) isRoutable(addr netip.Addr, gateways []netip.Addr) bool {
+func (h *Host) isRoutable(addr netip.Addr, network snapshotv1.Network) bool {
 	if addr.Is6() && addr.IsGlobalUnicast() && !addr.IsPrivate() {
 		return true
 	}
-	return slices.ContainsFunc(gateways, func(gateway netip.Addr) bool {
+	return slices.ContainsFunc(network.Gateways, func(gateway netip.Addr) bool {
 		gateway = gateway.Unmap()
 		return gateway.Is4() == addr.Is4() && h.isExternalRouter(gateway)
 	})

@@ -43,6 +43,10 @@ func TestAddressOfAnotherHost(t *testing.T) {
 			{name: "b", addresses: "10.0.0.2 192.168.0.9", containers: []containerSpec{{name: "x", listeners: []string{"0.0.0.0:8080 0.0.0.0:80"}}}},
 			{name: "c", addresses: "10.0.0.3 192.168.0.9", containers: []containerSpec{{name: "x", listeners: []string{"0.0.0.0:8080 0.0.0.0:80"}}}},
 		}, "a/client > ambiguous 192.168.0.9:80 host client 1\n"},
+		{"several hosts have the address and nobody is known to listen", []hostSpec{
+			{name: "a", addresses: "10.0.0.1", containers: []containerSpec{client("out 172.17.0.107:40000 192.168.0.9:80")}},
+			{name: "b", addresses: "10.0.0.2 192.168.0.9"}, {name: "c", addresses: "10.0.0.3 192.168.0.9"},
+		}, "a/client > ambiguous 192.168.0.9:80 host client 1\n"},
 		{"several hosts have the address and one has the server's end", []hostSpec{
 			{name: "a", addresses: "10.0.0.1", containers: []containerSpec{client("out 172.17.0.107:40000 192.168.0.9:80")}},
 			{name: "b", addresses: "10.0.0.2 192.168.0.9", containers: []containerSpec{{name: "x", listeners: []string{"0.0.0.0:8080 0.0.0.0:80"}}}},

@@ -24,6 +24,7 @@ type link struct {
 type linkStats struct {
 	established, closed      int
 	clientSeen, serverSeen   bool
+	directionKnown           bool   // of at least one connection
 	bytesSent, bytesReceived uint64 // by the client
 	rttSum, measuredCount    int64  // microseconds, and the number of connections in the sum
 }
@@ -47,10 +48,23 @@ func (s *linkStats) addServerEnd(closed bool, measured *snapshotv1.TCPInfo) {
 	s.addMeasured(closed, measured.BytesReceived, measured.BytesSent, measured.RTTMicroseconds)
 }
 
+// addClientOnly adds a connection with only its outbound end.
+func (s *linkStats) addClientOnly(end *connEnd) {
+	s.clientSeen, s.directionKnown = true, true
+	s.addClientEnd(end.closed, end.tcpInfo)
+}
+
+// addServerOnly adds a connection with only its inbound end.
+func (s *linkStats) addServerOnly(end *connEnd) {
+	s.serverSeen, s.directionKnown = true, true
+	s.addServerEnd(end.closed, end.tcpInfo)
+}
+
 // addPair adds a connection with both ends. It is open while either end is open. The client's measurements count, and the
-// server's only if the client has none.
-func (s *linkStats) addPair(client, server *connEnd) {
+// server's only if the client has none. directionKnown reports whether client is known to have dialled.
+func (s *linkStats) addPair(client, server *connEnd, directionKnown bool) {
 	s.clientSeen, s.serverSeen = true, true
+	s.directionKnown = s.directionKnown || directionKnown
 	closed := client.closed && server.closed
 	if client.tcpInfo != nil {
 		s.addClientEnd(closed, client.tcpInfo)

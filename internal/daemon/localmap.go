@@ -27,6 +27,7 @@ type LocalMap struct {
 	history   *history.History
 
 	mu      sync.Mutex
+	tracker correlate.Tracker
 	host    *correlate.Host // of the latest snapshot
 	takenAt time.Time       // of the latest snapshot
 }
@@ -74,7 +75,7 @@ func (m *LocalMap) update(taken snapshot.Snapshot) graph.Graph {
 	m.takenAt = taken.TakenAt
 	now := time.Now()
 	m.host = correlate.NewHost(taken.ToV1(), netip.Addr{}, m.host, now)
-	built := correlate.Build([]correlate.PolledHost{{Host: m.host, State: graph.StateOK, LastAnswer: now}}, m.names)
+	built := m.tracker.Build([]correlate.PolledHost{{Host: m.host, State: graph.StateOK, LastAnswer: now, PolledAt: taken.TakenAt}}, m.names)
 	built.Role = graph.RoleDaemon
 	return m.history.Update(built, now)
 }

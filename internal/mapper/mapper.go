@@ -49,8 +49,9 @@ type Mapper struct {
 	changed    bool                     // since the map was built
 	polledAt   time.Time                // the latest poll of any target
 
-	buildSem *semaphore.Weighted // with one unit; guards builtAt and primed
+	buildSem *semaphore.Weighted // with one unit; guards builtAt, tracker and primed
 	builtAt  time.Time
+	tracker  correlate.Tracker
 	primed   bool // each target has been polled once
 }
 
@@ -86,7 +87,7 @@ func (m *Mapper) updateHistory(ctx context.Context) {
 			return
 		}
 		now := time.Now()
-		if m.isChanged() || now.Sub(m.builtAt) > maxMapAge {
+		if m.isChanged() || m.tracker.Waiting() || now.Sub(m.builtAt) > maxMapAge {
 			m.rebuild(now)
 		} else {
 			m.history.Touch(now)
@@ -140,7 +141,7 @@ func (m *Mapper) Latest() graph.Graph {
 // address of a host that is not yet polled looks external. The caller holds buildSem.
 func (m *Mapper) rebuild(now time.Time) {
 	hosts := m.polledHosts(now)
-	built := correlate.Build(hosts, m.Names)
+	built := m.tracker.Build(hosts, m.Names)
 	built.Role = graph.RoleMapper
 	if m.primed {
 		m.history.Update(built, now)

@@ -199,7 +199,7 @@ func TestHistoryStartsAfterAllTargetsArePolled(t *testing.T) {
 		response snapshotv1.Snapshot
 		server   string
 	}{{"one", one, "host/engine of one"}, {"two", two, "host/engine of one@one"}} {
-		m.record(t.Context(), m.targets[step.name], pollResult{snapshot: step.response}, nil)
+		m.record(t.Context(), m.targets[step.name], time.Now(), pollResult{snapshot: step.response}, nil)
 		m.rebuild(time.Now())
 		if g := m.Latest(); len(g.Links) != 1 || g.Links[0].Server != step.server {
 			t.Errorf("after %s: %+v", step.name, g.Links)
@@ -214,7 +214,7 @@ func TestPollThatEndsAfterRemovalChangesNothing(t *testing.T) {
 	target := &polledTarget{address: address{name: "one"}, cancel: cancel}
 	m.targets["one"] = target
 	m.updateTargets(t.Context(), nil)
-	m.record(ctx, target, pollResult{snapshot: snapshotFrom("one")}, nil)
+	m.record(ctx, target, time.Now(), pollResult{snapshot: snapshotFrom("one")}, nil)
 	if !target.removed || target.reason == "" || target.host != nil {
 		t.Errorf("%+v", target)
 	}

@@ -34,9 +34,10 @@ func (m *Mapper) poll(ctx context.Context, t *polledTarget, from address) {
 	first := time.Duration(rand.Int64N(int64(min(pollSpread, m.Interval)))) //nolint:gosec // not a secret
 	for pause := first; wait.For(ctx, pause) == nil; pause = pauses.NextBackOff() {
 		polling, cancel := context.WithTimeout(ctx, m.pollTimeout)
+		started := time.Now()
 		result, err := m.client.fetch(polling, from, m.previous(t))
 		cancel()
-		m.record(ctx, t, result, err)
+		m.record(ctx, t, started, result, err)
 		if err == nil {
 			pauses.Reset()
 		}
@@ -56,8 +57,8 @@ func (m *Mapper) previousHost(t *polledTarget) *correlate.Host {
 	return t.host
 }
 
-// record stores the result of a poll, unless ctx ended meanwhile: then the target was removed, or its address changed.
-func (m *Mapper) record(ctx context.Context, t *polledTarget, result pollResult, err error) {
+// record stores the result of a poll that began at started, unless ctx ended meanwhile: then the target was removed, or its address changed.
+func (m *Mapper) record(ctx context.Context, t *polledTarget, started time.Time, result pollResult, err error) {
 	now := time.Now()
 	var host *correlate.Host
 	if err == nil && !result.unchanged { // outside the lock: a large snapshot takes time
@@ -80,7 +81,7 @@ func (m *Mapper) record(ctx context.Context, t *polledTarget, result pollResult,
 	if err != nil {
 		return
 	}
-	t.lastAnswer = now
+	t.lastAnswer, t.answerBegan = now, started
 	if !result.unchanged {
 		if !host.IsSameHost(t.host) {
 			t.firstAnswer = now

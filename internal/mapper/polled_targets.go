@@ -20,6 +20,7 @@ type polledTarget struct {
 	host        *correlate.Host
 	firstAnswer time.Time // as the current host
 	lastAnswer  time.Time
+	answerBegan time.Time // when the poll of the last answer began
 	polled      bool
 	reason      string // why its data is not current; empty if the latest poll succeeded
 	removed     bool   // from the targets
@@ -119,7 +120,7 @@ func (m *Mapper) polledHosts(now time.Time) []correlate.PolledHost {
 
 func (t *polledTarget) polledHost() correlate.PolledHost {
 	s := correlate.PolledHost{
-		Target: t.name, Host: t.host, Format: t.format, LastAnswer: t.lastAnswer, FirstAnswer: t.firstAnswer,
+		Target: t.name, Host: t.host, Format: t.format, LastAnswer: t.lastAnswer, FirstAnswer: t.firstAnswer, PolledAt: t.answerBegan,
 		State: graph.StateOK, Reason: t.warning,
 	}
 	switch {

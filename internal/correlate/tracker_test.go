@@ -1,0 +1,122 @@
+package correlate
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/graph/graphtest"
+)
+
+// round is one answer of each host. The times are in seconds after noon; a host without a document did not answer.
+type round struct {
+	a, b       *hostSpec
+	atA, atB   int
+	wantLinks  string
+	wantsRound bool // some ends wait
+}
+
+// play checks the links after each round, and that they stay when the hosts answer the same again.
+func play(t *testing.T, name string, rounds []round) {
+	t.Helper()
+	last := rounds[len(rounds)-1]
+	for _, r := range slices.Backward(rounds) { // the last answer of each host again: nothing changes
+		last.a, last.b = cmp.Or(last.a, r.a), cmp.Or(last.b, r.b)
+	}
+	for range 2 {
+		last.atA, last.atB = last.atA+100, last.atA+101
+		rounds = append(rounds, last)
+	}
+	tracker := new(Tracker)
+	polled := []PolledHost{{Target: "a", State: graph.StatePending}, {Target: "b", State: graph.StatePending}}
+	for i, r := range rounds {
+		for j, answer := range []struct {
+			spec *hostSpec
+			at   int
+		}{{r.a, r.atA}, {r.b, r.atB}} {
+			if answer.spec == nil {
+				continue
+			}
+			at := noon.Add(time.Duration(answer.at) * time.Second)
+			p := &polled[j]
+			p.Host, p.State, p.LastAnswer, p.PolledAt = NewHost(answer.spec.document(), netip.Addr{}, p.Host, at), graph.StateOK, at, at.Add(-100*time.Millisecond)
+		}
+		g := tracker.Build(polled, nil)
+		if diff := gocmp.Diff(r.wantLinks, graphtest.Lines(g)); diff != "" {
+			t.Errorf("%s, round %d (-want +got):\n%s", name, i+1, diff)
+		}
+		if tracker.Waiting() != r.wantsRound {
+			t.Errorf("%s, round %d: waiting = %t", name, i+1, tracker.Waiting())
+		}
+	}
+}
+
+func TestEndWaitsForTheOtherHost(t *testing.T) {
+	accepts := new(hostA(server("in 172.17.0.106:8080 10.77.0.12:37458")))
+	dials := new(hostB(client("out 172.17.0.107:37458 10.77.0.11:18090")))
+	idle, idleServer := new(hostB(client())), new(hostA(server()))
+	closed := new(hostA(server("in 172.17.0.106:8080 10.77.0.12:37458 TIME_WAIT")))
+	const both = "b/client > a/server:8080 published both 1\n"
+	play(t, "the server's end is seen first", []round{
+		{a: idleServer, b: idle, atA: 0, atB: 0},
+		{a: accepts, atA: 10, wantsRound: true},
+		{a: accepts, atA: 11, wantsRound: true},
+		{b: dials, atB: 12, wantLinks: both},
+	})
+	play(t, "the server's end is seen first and closes", []round{
+		{a: idleServer, b: idle, atA: 0, atB: 0},
+		{a: accepts, atA: 10, wantsRound: true},
+		{a: closed, atA: 20, b: new(hostB(client("out 172.17.0.107:37458 10.77.0.11:18090 CLOSE"))), atB: 21, wantLinks: "b/client > a/server:8080 published both 0+1\n"},
+	})
+	play(t, "nobody on the other host has it", []round{
+		{a: idleServer, b: idle, atA: 0, atB: 0},
+		{a: accepts, atA: 10, wantsRound: true},
+		{b: idle, atB: 12, wantLinks: "b > a/server:8080 published server 1\n"},
+	})
+	play(t, "the other host does not answer any more", []round{
+		{a: idleServer, b: idle, atA: 0, atB: 0},
+		{a: accepts, atA: 10, wantsRound: true},
+		{a: accepts, atA: 69, wantsRound: true},
+		{a: accepts, atA: 71, wantLinks: "b > a/server:8080 published server 1\n"},
+	})
+	play(t, "the client's end is seen before the new published port", []round{
+		{a: new(hostA()), b: idle, atA: 0, atB: 0},
+		{b: dials, atB: 10, wantsRound: true},
+		{a: accepts, atA: 12, wantLinks: both},
+	})
+	play(t, "the client's end is seen first, nobody is known to listen", []round{
+		{a: new(hostA()), b: idle, atA: 0, atB: 0},
+		{b: dials, atB: 10, wantsRound: true},
+		{a: new(hostA()), atA: 12, wantLinks: "b/client > a:18090 host client 1\n"},
+	})
+	play(t, "a routed container on a host that was not read since", []round{
+		{a: new(hostA(routedOn("web", "10.71.2.10", []string{"0.0.0.0:8080"}))), b: idle, atA: 0, atB: 0},
+		{b: new(hostB(routedOn("app", "10.71.1.2", nil, "out 10.71.1.2:40000 10.71.2.10:8080"))), atB: 10, wantsRound: true},
+		{a: new(hostA(routedOn("web", "10.71.2.10", []string{"0.0.0.0:8080"}, "in 10.71.2.10:8080 10.71.1.2:40000"))), atA: 12, wantLinks: "b/app > a/web:8080 direct both 1\n"},
+	})
+}
+
+// The sockets of one host are not read at the same moment either.
+func TestEndWaitsForItsOwnHost(t *testing.T) {
+	proxied := server("in 172.17.0.106:8080 172.17.0.1:500")
+	dials := client("out 172.17.0.107:1 172.17.0.1:18090")
+	play(t, "the client was read too early", []round{
+		{a: new(hostA(server(), client())), atA: 0},
+		{a: new(hostA(proxied, client())), atA: 10, wantsRound: true},
+		{a: new(hostA(proxied, dials)), atA: 20, wantLinks: "a/client > a/server:8080 published client 1\n"},
+	})
+	play(t, "a process of the host", []round{
+		{a: new(hostA(server(), client())), atA: 0},
+		{a: new(hostA(proxied, client())), atA: 10, wantsRound: true},
+		{a: new(hostA(proxied, client())), atA: 20, wantLinks: "a > a/server:8080 published server 1\n"},
+	})
+	play(t, "the first answer", []round{
+		{a: new(hostA(proxied, client())), atA: 0, wantLinks: "a > a/server:8080 published server 1\n"},
+		{b: new(hostB()), atB: 5, wantLinks: "a > a/server:8080 published server 1\n"},
+	})
+}

@@ -1,0 +1,555 @@
+package correlate
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+)
+
+// A world is a random topology of hosts, and random connections. It writes the ends of each connection into the socket tables as
+// the kernel does, and keeps the truth, so that each link of the graph can be judged.
+type world struct {
+	*rand.Rand
+	hosts []*worldHost
+	truth map[truth]bool             // whether the socket tables decide it
+	story []string                   // the connections, for failures
+	peers map[[2]netip.AddrPort]bool // connections from listening ports
+}
+
+// truth is a true link. Nodes are "host/container", "host" for the host's processes, or the address of an external node.
+type truth struct {
+	client, server string
+	port           uint16
+	via            graph.Via
+}
+
+type worldHost struct {
+	name           string
+	lan            netip.Addr
+	proxied        bool // all connections to published ports go through docker-proxy; else only those of the host and its containers
+	noProxy        bool // there is no docker-proxy
+	read           bool // the host's own sockets are read
+	blind          bool // nobody knows who owns them
+	netns          *worldNetns
+	members        []*worldParty // containers
+	document       snapshotv1.Snapshot
+	blindListeners []snapshotv1.HostListener
+	natted         map[netip.AddrPort]bool // sources that masquerading uses
+}
+
+// worldParty is a container, or the processes of a host.
+type worldParty struct {
+	host      *worldHost
+	name      string
+	netns     *worldNetns
+	index     int               // in the document; -1 for the host's processes
+	listeners map[uint16]uint16 // the published port, or 0, by port
+}
+
+type worldNetns struct {
+	addrs    map[string]netip.Addr // by network
+	gateways map[string]netip.Addr
+	ports    map[uint16]bool // in use
+	listens  map[uint16]bool
+}
+
+func newWorld(seed uint64) *world {
+	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), truth: make(map[truth]bool), peers: make(map[[2]netip.AddrPort]bool)}
+	for i := range 1 + w.IntN(3) {
+		w.addHost(i)
+	}
+	for range 3 + w.IntN(25) {
+		w.connect()
+	}
+	return w
+}
+
+func (w *world) chance(percent int) bool { return w.IntN(100) < percent }
+
+func addrf(format string, args ...any) netip.Addr {
+	return netip.MustParseAddr(fmt.Sprintf(format, args...))
+}
+
+// addHost adds a host. All hosts have equal bridges with equal addresses, in IPv4 and IPv6.
+func (w *world) addHost(i int) {
+	h := &worldHost{
+		name: string(rune('a' + i)), lan: addrf("10.77.0.%d", 11+i), read: w.chance(70), natted: make(map[netip.AddrPort]bool),
+		netns: newWorldNetns(),
+	}
+	h.blind = h.read && w.chance(20)
+	switch w.IntN(3) {
+	case 0:
+		h.noProxy = true
+	case 1:
+		h.proxied = h.read // an external client looks like the host otherwise
+	}
+	h.document.Host = snapshotv1.Host{ID: "engine " + h.name, Name: h.name, AllAddresses: true, Addresses: []netip.Addr{
+		h.lan, addrf("fd00:77::%d", 11+i), addrf("172.17.0.1"), addrf("172.18.0.1"), addrf("fd00:17::1"), addrf("10.71.%d.1", i), addrf("fd71:%d::1", i),
+	}}
+	w.hosts = append(w.hosts, h)
+	for n := range 2 + w.IntN(5) {
+		w.addContainer(h, i, n)
+	}
+	if h.read {
+		h.document.Host.Sockets = &snapshotv1.HostSockets{Listening: h.blindListeners}
+	}
+}
+
+func newWorldNetns() *worldNetns {
+	return &worldNetns{addrs: make(map[string]netip.Addr), gateways: make(map[string]netip.Addr), ports: make(map[uint16]bool), listens: make(map[uint16]bool)}
+}
+
+// addContainer adds container n of host number i.
+func (w *world) addContainer(h *worldHost, i, n int) {
+	c := &worldParty{host: h, name: fmt.Sprint("c", n), index: n, listeners: make(map[uint16]uint16), netns: newWorldNetns()}
+	d := snapshotv1.Container{ID: fmt.Sprintf("%s-%d", h.name, n), Name: "/" + c.name, Image: "it", Status: snapshotv1.StatusOK, NetworkMode: "default"}
+	var own *worldParty // with a namespace of its own
+	for _, m := range h.members {
+		if h.document.Containers[m.index].NetworkMode == "default" {
+			own = m
+		}
+	}
+	switch k := w.IntN(10); {
+	case k == 0 && h.read:
+		c.netns, d.NetworkMode = h.netns, "host"
+	case k == 1 && own != nil:
+		c.netns, d.NetworkMode = own.netns, "container:"+h.document.Containers[own.index].ID
+	default:
+		w.attach(c.netns, h, i, n, &d)
+	}
+	for range w.IntN(3) {
+		port := uint16(8080 + w.IntN(3))
+		if c.netns == h.netns {
+			port += uint16(10 * n)
+		}
+		if c.netns.listens[port] {
+			continue
+		}
+		c.netns.listens[port] = true
+		c.listeners[port] = 0
+		l := snapshotv1.Listener{Endpoint: snapshotv1.Endpoint{Address: "::", Port: port}}
+		if c.netns != h.netns && w.chance(50) {
+			c.listeners[port] = uint16(18000 + 10*n + int(port-8080))
+			h.netns.listens[c.listeners[port]] = !h.noProxy
+			l.Published = []snapshotv1.Endpoint{{Address: "0.0.0.0", Port: c.listeners[port]}}
+		}
+		if c.netns == h.netns && h.blind {
+			h.blindListeners = append(h.blindListeners, snapshotv1.HostListener{Endpoint: l.Endpoint, OwnerUnknown: true})
+			continue
+		}
+		d.Listening = append(d.Listening, l)
+	}
+	if c.netns == h.netns && h.blind {
+		d.Status = snapshotv1.StatusPartial
+	}
+	h.members = append(h.members, c)
+	h.document.Containers = append(h.document.Containers, d)
+}
+
+// attach connects a container to random networks.
+func (w *world) attach(ns *worldNetns, h *worldHost, i, n int, d *snapshotv1.Container) {
+	add := func(network string, gateway netip.Addr, addrs ...netip.Addr) {
+		v1 := snapshotv1.Network{ID: network + " of " + h.name, Addresses: addrs}
+		if network == "overlay" {
+			v1.ID = network
+		}
+		if gateway.IsValid() {
+			v1.Gateways = []netip.Addr{gateway}
+			if network == "macvlan" {
+				v1.Gateways = append(v1.Gateways, addrf("fd00:77::fe"))
+			}
+			ns.gateways[network] = gateway
+		}
+		ns.addrs[network], ns.addrs[network+"6"] = addrs[0], addrs[1]
+		d.Networks = append(d.Networks, v1)
+	}
+	switch w.IntN(3) {
+	case 0:
+		add("bridge", addrf("172.17.0.1"), addrf("172.17.0.%d", 2+n), addrf("fd00:17::%d", 2+n))
+	case 1:
+		add("other", addrf("172.18.0.1"), addrf("172.18.0.%d", 2+n), addrf("fd00:18::%d", 2+n))
+	case 2:
+		add("routed", addrf("10.71.%d.1", i), addrf("10.71.%d.%d", i, 2+n), addrf("fd71:%d::%d", i, 2+n))
+	}
+	if w.chance(30) {
+		add("overlay", netip.Addr{}, addrf("10.0.1.%d", 2+10*i+n), addrf("fd00:1::%d", 2+10*i+n))
+	}
+	if w.chance(20) {
+		add("macvlan", addrf("10.77.0.254"), addrf("10.77.0.%d", 100+10*i+n), addrf("fd00:77::%d", 100+10*i+n))
+	}
+	if w.chance(20) { // a tunnel that the engine does not know
+		ns.addrs["tunnel"], ns.addrs["tunnel6"] = addrf("10.8.0.%d", 2+10*i+n), addrf("fd00:8::%d", 2+10*i+n)
+		d.Addresses = []netip.Addr{ns.addrs["tunnel"], ns.addrs["tunnel6"]}
+	}
+}
+
+// ephemeral returns a free local port. All namespaces begin with the same one, so that equal tuples are common.
+func (ns *worldNetns) ephemeral() uint16 {
+	for port := uint16(40000); ; port++ {
+		if !ns.ports[port] {
+			ns.ports[port] = true
+			return port
+		}
+	}
+}
+
+// masquerade returns the source of a connection from a host's address. The port is kept if it is free.
+func (h *worldHost) masquerade(addr netip.Addr, port uint16) netip.AddrPort {
+	for at := netip.AddrPortFrom(addr, port); ; at = netip.AddrPortFrom(addr, at.Port()+997) {
+		if !h.natted[at] && (at.Port() == port || !h.netns.ports[at.Port()]) {
+			h.natted[at], h.netns.ports[at.Port()] = true, true
+			return at
+		}
+	}
+}
+
+// closing is which side closes a connection first, if any.
+type closing int
+
+const (
+	neither closing = iota
+	byClient
+	byServer
+)
+
+// row is one end of a connection in the table of a party's namespace.
+type row struct {
+	of            *worldParty // nil: nobody reads it
+	local, remote netip.AddrPort
+	client        bool
+}
+
+// write adds a connection's ends to the tables. The side that closes first keeps its end. withInfo adds which end dialled.
+func (w *world) write(closes closing, withInfo bool, client, server row) {
+	for _, r := range []row{client, server} {
+		if r.of == nil || closes == byClient && !r.client || closes == byServer && r.client {
+			continue
+		}
+		c := snapshotv1.Connection{Local: toEndpoint(r.local), Remote: toEndpoint(r.remote), State: "ESTABLISHED", Direction: "out"}
+		if r.of.netns.listens[r.local.Port()] {
+			c.Direction = "in"
+		}
+		if closes != neither {
+			c.State = "TIME_WAIT"
+		} else if withInfo {
+			c.Dialled = &r.client
+		}
+		h := r.of.host
+		switch {
+		case r.of.index >= 0 && (r.of.netns != h.netns || !h.blind && (closes == neither || !r.client)):
+			d := &h.document.Containers[r.of.index]
+			d.Connections = append(d.Connections, c)
+		case h.read:
+			unknown := (closes != neither || h.blind) && slices.ContainsFunc(h.members, func(m *worldParty) bool { return m.netns == h.netns })
+			h.document.Host.Sockets.Connections = append(h.document.Host.Sockets.Connections, snapshotv1.HostConnection{Connection: c, OwnerUnknown: unknown})
+		}
+	}
+}
+
+func toEndpoint(at netip.AddrPort) snapshotv1.Endpoint {
+	return snapshotv1.Endpoint{Address: at.Addr().String(), Port: at.Port()}
+}
+
+func (h *worldHost) processes() *worldParty {
+	return &worldParty{host: h, name: "", netns: h.netns, index: -1}
+}
+
+// hidden reports whether nobody knows which sockets are the party's.
+func (p *worldParty) hidden() bool { return p.host != nil && p.host.blind && p.netns == p.host.netns }
+
+func (p *worldParty) String() string {
+	if p.host == nil {
+		return p.name
+	}
+	if p.index < 0 {
+		return p.host.name
+	}
+	return p.host.name + "/" + p.name
+}
+
+// connect adds a random connection.
+func (w *world) connect() {
+	sh, ch := w.hosts[w.IntN(len(w.hosts))], w.hosts[w.IntN(len(w.hosts))]
+	server := sh.members[w.IntN(len(sh.members))]
+	client := ch.members[w.IntN(len(ch.members))]
+	if w.chance(15) {
+		client = ch.processes()
+	}
+	if w.chance(10) {
+		w.connectOutside(client)
+		return
+	}
+	ports := slices.Sorted(maps.Keys(server.listeners))
+	if len(ports) == 0 {
+		return
+	}
+	port := ports[w.IntN(len(ports))]
+	closes := neither
+	if w.chance(30) {
+		closes = closing(1 + w.IntN(2))
+	}
+	ways := w.ways(client, server, port)
+	if len(ways) == 0 {
+		return
+	}
+	ways[w.IntN(len(ways))](closes)
+}
+
+// connectOutside adds a connection to an external address.
+func (w *world) connectOutside(client *worldParty) {
+	if client.index < 0 {
+		return
+	}
+	remote := netip.AddrPortFrom(addrf("192.0.2.%d", 1+w.IntN(5)), 443)
+	local := netip.AddrPortFrom(client.source(), client.netns.ephemeral())
+	w.write(neither, false, row{client, local, remote, true}, row{})
+	w.is(client, &worldParty{name: remote.Addr().String()}, 443, graph.ViaDirect, true, "outside %s > %s", local, remote)
+}
+
+// source returns an address of a party.
+func (p *worldParty) source() netip.Addr {
+	if p.netns == p.host.netns {
+		return p.host.lan
+	}
+	for _, network := range []string{"bridge", "other", "routed"} {
+		if addr, ok := p.netns.addrs[network]; ok {
+			return addr
+		}
+	}
+	return netip.Addr{}
+}
+
+func (w *world) is(client, server *worldParty, port uint16, via graph.Via, decided bool, format string, args ...any) {
+	t := truth{client.String(), server.String(), port, via}
+	decided = decided && !client.hidden() && !server.hidden()
+	w.truth[t] = w.truth[t] || decided
+	w.story = append(w.story, fmt.Sprintf("%s > %s:%d %s decided=%t: ", client, server, port, via, decided)+fmt.Sprintf(format, args...))
+}
+
+// ways returns the ways in which a client can reach a server.
+func (w *world) ways(client, server *worldParty, port uint16) (ways []func(closes closing)) {
+	same := client.host == server.host
+	hostClient, hostServer := client.netns == client.host.netns, server.netns == server.host.netns
+	if client.netns == server.netns && client.index >= 0 {
+		ways = append(ways, func(closes closing) {
+			w.direct(client, server, port, closes, addrf("127.0.0.1"), addrf("127.0.0.1"), graph.ViaLoopback, closes == neither)
+		})
+	}
+	for _, network := range slices.Sorted(maps.Keys(server.netns.addrs)) {
+		to := server.netns.addrs[network]
+		base := strings.TrimSuffix(network, "6")
+		from, joined := client.netns.addrs[network]
+		reaches := base == "overlay" || base == "macvlan" || base == "tunnel" || base == "routed" || same
+		if joined && reaches && client.netns != server.netns {
+			decided := closes0(base, same)
+			ways = append(ways, func(closes closing) {
+				w.direct(client, server, port, closes, from, to, graph.ViaDirect, closes == neither || decided)
+			})
+		}
+	}
+	gateway, onBridge := server.netns.gateways["bridge"]
+	if same && hostClient && onBridge && client.host.read {
+		ways = append(ways, func(closes closing) {
+			w.direct(client, server, port, closes, gateway, server.netns.addrs["bridge"], graph.ViaDirect, closes == neither)
+		})
+	}
+	if hostServer && (client.index >= 0 || !same) {
+		ways = append(ways, func(closes closing) { w.toHostNetwork(client, server, port, closes) })
+	}
+	if published := server.listeners[port]; published != 0 && (!same || !hostClient || client.host.read || !server.host.proxied) {
+		ways = append(ways, func(closes closing) { w.toPublished(client, server, port, published, closes) })
+	}
+	return ways
+}
+
+// closes0 reports whether a connection that one side has closed is still decided by the address of the other side.
+func closes0(network string, same bool) bool {
+	return network == "overlay" || same && network != "tunnel"
+}
+
+// direct adds a connection without any translation. Sometimes the client dials from a port at which it listens.
+func (w *world) direct(client, server *worldParty, port uint16, closes closing, from, to netip.Addr, via graph.Via, decided bool) {
+	source := netip.AddrPortFrom(from, client.netns.ephemeral())
+	withInfo := w.chance(50)
+	for _, p := range slices.Sorted(maps.Keys(client.listeners)) {
+		pair := [2]netip.AddrPort{netip.AddrPortFrom(from, p), netip.AddrPortFrom(to, port)}
+		if via == graph.ViaDirect && closes == neither && !w.peers[pair] && w.chance(50) {
+			w.peers[pair], w.peers[[2]netip.AddrPort{pair[1], pair[0]}] = true, true
+			source = netip.AddrPortFrom(from, p)
+		}
+	}
+	target := netip.AddrPortFrom(to, port)
+	w.write(closes, withInfo, row{client, source, target, true}, row{server, target, source, false})
+	decided = decided && (withInfo || !client.netns.listens[source.Port()])
+	w.is(client, server, port, via, decided && (client.alone() || closes == neither) && (server.alone() || closes == neither), "%s > %s closes %d", source, target, closes)
+}
+
+// alone reports whether nobody shares the party's network namespace.
+func (p *worldParty) alone() bool {
+	for _, m := range p.host.members {
+		if m != p && m.netns == p.netns {
+			return false
+		}
+	}
+	return p.netns != p.host.netns
+}
+
+// toHostNetwork adds a connection to a container on the host's network.
+func (w *world) toHostNetwork(client, server *worldParty, port uint16, closes closing) {
+	target := netip.AddrPortFrom(server.host.lan, port)
+	source := netip.AddrPortFrom(client.source(), client.netns.ephemeral())
+	if !source.Addr().IsValid() {
+		return
+	}
+	seen := source
+	if client.host != server.host && client.netns != client.host.netns {
+		seen = client.host.masquerade(client.host.lan, source.Port())
+	}
+	decided := closes == neither && (client.index >= 0 || client.host.read)
+	w.write(closes, false, row{client, source, target, true}, row{server, target, seen, false})
+	w.is(client, server, port, graph.ViaHost, decided, "%s as %s > %s closes %d", source, seen, target, closes)
+}
+
+// toPublished adds a connection to a published port.
+func (w *world) toPublished(client, server *worldParty, port, published uint16, closes closing) {
+	host := server.host
+	dialled := netip.AddrPortFrom(host.lan, published)
+	source := netip.AddrPortFrom(client.source(), client.netns.ephemeral())
+	if client.netns == host.netns && !host.noProxy && w.chance(50) {
+		source, dialled = netip.AddrPortFrom(addrf("127.0.0.1"), source.Port()), netip.AddrPortFrom(addrf("127.0.0.1"), published)
+	}
+	inner := netip.AddrPortFrom(server.source(), port)
+	if !source.Addr().IsValid() || !inner.Addr().IsValid() {
+		return
+	}
+	seen := source
+	local := client.host == host
+	if !local && client.netns != client.host.netns {
+		seen = client.host.masquerade(client.host.lan, source.Port())
+	}
+	decided := closes == neither && (client.index >= 0 || client.host.read)
+	w.is(client, server, port, graph.ViaPublished, decided, "%s as %s > %s > %s closes %d", source, seen, dialled, inner, closes)
+	proxy := host.processes()
+	if host.proxied || local && !host.noProxy {
+		back := netip.AddrPortFrom(host.bridgeOf(server), proxy.netns.ephemeral())
+		piece := closing([]closing{neither, byClient, byServer}[closes])
+		w.write(piece, false, row{client, source, dialled, true}, row{proxy, dialled, seen, false})
+		w.write(piece, false, row{proxy, back, inner, true}, row{server, inner, back, false})
+		return
+	}
+	if local && client.sharesNetwork(server) { // hairpin
+		seen = host.masquerade(host.bridgeOf(server), source.Port())
+	}
+	w.write(closes, false, row{client, source, dialled, true}, row{server, inner, seen, false})
+}
+
+func (p *worldParty) sharesNetwork(other *worldParty) bool {
+	for network := range p.netns.gateways {
+		if _, ok := other.netns.gateways[network]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// bridgeOf returns the host's address on the network of a container.
+func (h *worldHost) bridgeOf(p *worldParty) netip.Addr {
+	for _, network := range []string{"bridge", "other", "routed"} {
+		if gateway, ok := p.netns.gateways[network]; ok {
+			return gateway
+		}
+	}
+	return netip.Addr{}
+}
+
+// judge returns what is wrong with a graph.
+func (w *world) judge(g graph.Graph) (wrong []string) {
+	nodes := make(map[string]graph.Node)
+	for _, n := range g.Nodes {
+		nodes[n.ID] = n
+	}
+	seen := make(map[truth]bool)
+	for _, l := range g.Links {
+		fits := false
+		for t := range w.truth {
+			certain := nodes[l.Client].Kind == graph.KindContainer && !w.hidesWay(l, nodes)
+			if t.port != l.Port && !l.DirectionUnknown || t.via != l.Via && certain && !l.DirectionUnknown {
+				continue
+			}
+			forward := w.may(nodes, l.Client, t.client) && w.may(nodes, l.Server, t.server)
+			if forward || l.DirectionUnknown && w.may(nodes, l.Client, t.server) && w.may(nodes, l.Server, t.client) {
+				fits = true
+			}
+		}
+		seen[truth{name(nodes[l.Client]), name(nodes[l.Server]), l.Port, l.Via}] = true
+		if !fits {
+			wrong = append(wrong, fmt.Sprintf("not true: %s > %s:%d %s %d+%d", name(nodes[l.Client]), name(nodes[l.Server]), l.Port, l.Via, l.Connections, l.Closed))
+		}
+	}
+	for t, decided := range w.truth {
+		if decided && !seen[t] {
+			wrong = append(wrong, fmt.Sprintf("missing: %s > %s:%d %s", t.client, t.server, t.port, t.via))
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}
+
+// may reports whether a node is a party, or does not rule it out.
+func (w *world) may(nodes map[string]graph.Node, id, party string) bool {
+	n := nodes[id]
+	switch n.Kind {
+	case graph.KindUnknown:
+		return party == n.Host || strings.HasPrefix(party, n.Host+"/") || w.proxies(n.Host)
+	case graph.KindAmbiguous:
+		return slices.ContainsFunc(n.Candidates, func(c string) bool {
+			candidate, isNode := nodes[c]
+			return isNode && name(candidate) == party || !isNode && (c == party || strings.HasPrefix(party, c+"/")) || c == "host/"+"engine "+party
+		})
+	}
+	return name(n) == party
+}
+
+// hidesWay reports whether the socket tables do not tell how a client of another host reached a server: only the server had the
+// connection, and it is closed.
+func (w *world) hidesWay(l graph.Link, nodes map[string]graph.Node) bool {
+	return l.Evidence == graph.EvidenceServer && l.Connections == 0 && nodes[l.Client].Host != nodes[l.Server].Host
+}
+
+// proxies reports whether docker-proxy of a host hides the clients of other hosts too.
+func (w *world) proxies(host string) bool {
+	return slices.ContainsFunc(w.hosts, func(h *worldHost) bool { return h.name == host && h.proxied })
+}
+
+func name(n graph.Node) string {
+	if n.Kind == graph.KindContainer {
+		return n.Host + "/" + n.Name
+	}
+	return n.Name
+}
+
+// In random worlds each link is true or says that it is not certain, and each connection is found that the socket tables decide.
+func TestRandomWorlds(t *testing.T) {
+	const worlds = 5000
+	failures := 0
+	for seed := range uint64(worlds) {
+		w := newWorld(seed)
+		var polled []PolledHost
+		for _, h := range w.hosts {
+			polled = append(polled, PolledHost{Target: h.name, Host: NewHost(h.document, netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon})
+		}
+		if wrong := w.judge(Build(polled, nil)); len(wrong) > 0 {
+			t.Errorf("world %d:\n%s\n\n%s", seed, strings.Join(wrong, "\n"), strings.Join(w.story, "\n"))
+			if failures++; failures == 5 {
+				t.FailNow()
+			}
+		}
+	}
+}
