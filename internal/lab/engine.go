@@ -32,6 +32,7 @@ type Engine struct {
 // EngineOptions are differences between an engine and the machine.
 type EngineOptions struct {
 	CgroupV2 bool // cgroup v2 only, even where the machine has v1
+	NoRules  bool // no iptables rules: docker-proxy serves all clients of published ports
 }
 
 // hostInside is the address of an engine in its own namespaces.
@@ -133,6 +134,7 @@ func (e *Engine) start(ctx context.Context, address netip.Prefix, options Engine
 		"hosts":     []string{hostInside, e.Host()},
 		"data-root": filepath.Join(e.directory, "data"),
 		"exec-opts": []string{"native.cgroupdriver=cgroupfs"}, // cgroups of systemd are shared with other services
+		"iptables":  !options.NoRules,
 	})
 	if err != nil {
 		return err

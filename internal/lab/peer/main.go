@@ -7,6 +7,9 @@
 //	peer dial:3:web:80             three connections, retried until they succeed
 //	peer as:65534:dial:1:web:80    the same in a process of another user
 //	peer serve:tcp4:0.0.0.0:80     listen, accept, and close each connection after its client has
+//	peer answer:tcp4:0.0.0.0:80    listen, accept, and close each connection first
+//	peer fetch:2:web:80            two connections, closed when the server has closed them
+//	peer meet:0.0.0.0:4001:web:4001   listen, and dial from the same port
 //	peer hang-up:2:web:80          two connections, closed at once, so that they stay in TIME_WAIT
 //	peer visit:1000:web:80         1000 connections of 5 ms, one after the other
 //	peer churn:4:web:80            open and close connections without end, four at a time
@@ -78,6 +81,21 @@ func execute(ctx context.Context, instruction string) (any, error) {
 			go serve(listener)
 		}
 		return listener, err
+	case "answer":
+		listener, err := listen(ctx, first, address, false)
+		if err == nil {
+			go answer(listener)
+		}
+		return listener, err
+	case "fetch":
+		held, err := dial(ctx, first, address)
+		for _, conn := range held {
+			_, readErr := io.Copy(io.Discard, conn)
+			err = errors.Join(err, readErr, conn.Close())
+		}
+		return nil, err
+	case "meet":
+		return meet(ctx, rest)
 	case "hang-up":
 		held, err := dial(ctx, first, address)
 		for _, conn := range held {
@@ -113,17 +131,20 @@ func execute(ctx context.Context, instruction string) (any, error) {
 }
 
 func listen(ctx context.Context, network, address string, reuse bool) (net.Listener, error) {
-	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		if !reuse {
-			return nil
-		}
-		const reusePort = 15 // SO_REUSEPORT of asm-generic/socket.h; package syscall lacks it
-		var err error
-		return errors.Join(c.Control(func(fd uintptr) {
-			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, reusePort, 1)
-		}), err)
-	}}
+	var config net.ListenConfig
+	if reuse {
+		config.Control = reusePort
+	}
 	return config.Listen(ctx, network, address)
+}
+
+// reusePort lets several sockets have one local endpoint.
+func reusePort(_, _ string, c syscall.RawConn) error {
+	const option = 15 // SO_REUSEPORT of asm-generic/socket.h; package syscall lacks it
+	var err error
+	return errors.Join(c.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, 1)
+	}), err)
 }
 
 func accept(listener net.Listener) {
@@ -149,6 +170,36 @@ func serve(listener net.Listener) {
 			_ = conn.Close()
 		}()
 	}
+}
+
+// answer closes each connection first, as a server of HTTP/1.0 does.
+func answer(listener net.Listener) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		_ = conn.Close()
+	}
+}
+
+// meet listens at the address before the second colon of text, and dials the rest from there.
+func meet(ctx context.Context, text string) (any, error) {
+	host, rest, _ := strings.Cut(text, ":")
+	port, remote, _ := strings.Cut(rest, ":")
+	local := host + ":" + port
+	listener, err := listen(ctx, "tcp4", local, true)
+	if err != nil {
+		return nil, err
+	}
+	go accept(listener)
+	address, err := net.ResolveTCPAddr("tcp4", local)
+	if err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{LocalAddr: address, Control: reusePort}
+	conn, err := dialer.DialContext(ctx, "tcp4", remote)
+	return []any{listener, conn}, err
 }
 
 // visit opens connections one after the other and closes each after 5 ms.

@@ -1,0 +1,171 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/PabloL007/outpost/internal/lab"
+)
+
+// network makes a network on the engine that ends with the test.
+func (e *testEngine) network(part string, options ...string) (name string) {
+	e.t.Helper()
+	name = e.Name(part)
+	e.docker(append(append([]string{"network", "create", "--label", e.Label()}, options...), name)...)
+	e.t.Cleanup(func() { _, _ = e.Docker(context.WithoutCancel(e.t.Context()), "network", "rm", name) })
+	return name
+}
+
+// pid returns the first process of a container.
+func (e *testEngine) pid(part string) string {
+	return e.docker("inspect", "-f", "{{.State.Pid}}", e.Name(part))
+}
+
+// pairMapper starts a daemon on each engine and a mapper. It returns the mapper, and short names for the hosts: a, b, …
+func pairMapper(t *testing.T, engines []*testEngine, variables ...string) (m *outpost, daemons []*outpost, shorten *strings.Replacer) {
+	t.Helper()
+	var targets, names []string
+	for i, e := range engines {
+		o := e.start(variables...)
+		daemons = append(daemons, o)
+		targets = append(targets, o.target())
+		names = append(names, e.Name(""), "", hostname(t)+"@"+o.target(), string(rune('a'+i)))
+	}
+	return startMapper(t, targets), daemons, strings.NewReplacer(names...)
+}
+
+// connectRouted gives two engines a network each, "routed", which the other one reaches without any translation.
+func connectRouted(a, b *testEngine) {
+	for _, e := range []struct{ own, other *testEngine }{{a, b}, {b, a}} {
+		number, other := lastNumber(e.own.ip), lastNumber(e.other.ip)
+		e.own.network("routed", "--subnet", "10.71."+number+".0/24", "--ipv6", "--subnet", "fd71:"+number+"::/64",
+			"-o", "com.docker.network.bridge.enable_ip_masquerade=false")
+		e.own.inside("ip", "address", "add", "fd77::"+number+"/64", "dev", "eth0", "nodad")
+		e.own.inside("ip", "route", "add", "10.71."+other+".0/24", "via", e.other.ip)
+		e.own.inside("ip", "route", "add", "fd71:"+other+"::/64", "via", "fd77::"+other)
+		e.own.inside("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+		e.own.inside("iptables", "-I", "DOCKER-USER", "-j", "ACCEPT")
+	}
+}
+
+func lastNumber(ip string) string { return ip[strings.LastIndexByte(ip, '.')+1:] }
+
+// Two ends that show each other's endpoints are one connection, whatever the engine knows of their addresses.
+func TestEndsThatMirrorEachOtherAreOneLink(t *testing.T) {
+	t.Parallel()
+	a, b := newEngine(t, "10.77.0.41/24", lab.EngineOptions{}), newEngine(t, "10.77.0.42/24", lab.EngineOptions{})
+	connectRouted(a, b)
+	a.peer("web", []string{"--network", a.Name("routed"), "--ip", "10.71.41.10", "--ip6", "fd71:41::10"}, "listen:tcp4:0.0.0.0:8080", "listen:tcp6:[::]:8081")
+	b.peer("app", []string{"--network", b.Name("routed")}, "dial:3:10.71.41.10:8080", "dial:2:[fd71:41::10]:8081")
+	connectPods(a)
+	peers := a.network("peers", "--subnet", "10.73.41.0/24")
+	a.peer("n1", []string{"--network", peers, "--ip", "10.73.41.11"}, "listen:tcp4:0.0.0.0:4001")
+	a.peer("n2", []string{"--network", peers, "--ip", "10.73.41.12"}, "meet:10.73.41.12:4001:10.73.41.11:4001")
+
+	for _, method := range []string{"sockdiag", "procfs", "exec"} {
+		m, daemons, shorten := pairMapper(t, []*testEngine{a, b}, "OUTPOST_COLLECTOR="+method)
+		m.expectLinks(shorten,
+			"b/app > a/web:8080 direct both 3",
+			"b/app > a/web:8081 direct both 2",
+			"a/pod-app > a/pod-web:80 direct both 1",
+			"a/n2 > a/n1:4001 direct both 1",
+		)
+		for _, link := range m.graph("").Links { // only the kernel's counters show which of two listening ends dialled
+			if link.DirectionUnknown != (link.Port == 4001 && method != "sockdiag") {
+				t.Errorf("%s: %+v", method, link)
+			}
+		}
+		for _, o := range append(daemons, m) {
+			o.end()
+		}
+	}
+}
+
+// connectPods starts two containers without a network of the engine, and connects them as a CNI plugin does.
+func connectPods(e *testEngine) {
+	e.peer("pod-web", []string{"--network", "none"}, "listen:tcp4:0.0.0.0:80")
+	e.peer("pod-app", []string{"--network", "none"})
+	e.inside("ip", "link", "add", "cni0", "type", "bridge")
+	e.inside("ip", "link", "set", "cni0", "up")
+	for i, part := range []string{"pod-web", "pod-app"} {
+		pid, link := e.pid(part), fmt.Sprint("cni-", i)
+		e.inside("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", pid)
+		e.inside("ip", "link", "set", link, "master", "cni0", "up")
+		e.inside("nsenter", "-t", pid, "-n", "ip", "address", "add", fmt.Sprintf("10.244.0.%d/24", 10+i), "dev", "eth0")
+		e.inside("nsenter", "-t", pid, "-n", "ip", "link", "set", "eth0", "up")
+	}
+	e.docker("exec", "-d", e.Name("pod-app"), "peer", "dial:1:10.244.0.10:80")
+}
+
+// The host sees both pieces of a connection through docker-proxy, so that each client is known: containers, processes of the host,
+// and clients of other hosts. The server closes some of the connections first. Then nothing shows which client of another host it
+// was, but it is never the host itself.
+func TestClientsOfDockerProxyAreKnown(t *testing.T) {
+	t.Parallel()
+	a, b := newEngine(t, "10.77.0.43/24", lab.EngineOptions{NoRules: true}), newEngine(t, "10.77.0.44/24", lab.EngineOptions{})
+	const ports = 20
+	publish, listeners, visits, farVisits := []string{"-p", "8085:80"}, []string{"listen:tcp4:0.0.0.0:80"}, []string{}, []string{}
+	for i := range ports {
+		publish = append(publish, "-p", fmt.Sprintf("%d:%d", 9000+i, 9000+i))
+		listeners = append(listeners, fmt.Sprint("answer:tcp4:0.0.0.0:", 9000+i))
+	}
+	a.peer("server", publish, listeners...)
+	m, _, shorten := pairMapper(t, []*testEngine{a, b})
+	m.expectLinks(shorten)
+
+	b.peer("far", []string{"--network", "host"}, "dial:3:10.77.0.43:8085")
+	a.peer("near", nil, "dial:2:172.17.0.1:8085")
+	a.startProcess("dial:1:127.0.0.1:8085", "dial:4:"+a.address("server")+":80")
+	want := []string{
+		"b/far > a/server:80 published both 3",
+		"a/near > a/server:80 published both 2",
+		"a > a/server:80 published both 1",
+		"a > a/server:80 direct both 4",
+	}
+	m.expectLinks(shorten, want...)
+
+	for i := range ports {
+		visits = append(visits, fmt.Sprint("fetch:1:172.17.0.1:", 9000+i))
+		farVisits = append(farVisits, fmt.Sprint("fetch:1:10.77.0.43:", 9000+i))
+		want = append(want, fmt.Sprintf("a/visitor > a/server:%d published ", 9000+i), fmt.Sprintf("unknown behind b > a/server:%d published ", 9000+i))
+	}
+	a.peer("visitor", nil, visits...)
+	b.docker(append([]string{"exec", "-d", b.Name("far"), "peer"}, farVisits...)...)
+	m.expectPairs(shorten, want...)
+}
+
+// expectPairs waits until the map has links with exactly these beginnings: "client > server:port via".
+func (o *outpost) expectPairs(shorten *strings.Replacer, want ...string) {
+	o.t.Helper()
+	shorten4 := func(lines []string) []string {
+		var short []string
+		for _, line := range lines {
+			words := strings.Fields(line)
+			short = append(short, strings.Join(words[:len(words)-2], " "))
+		}
+		slices.Sort(short)
+		return slices.Compact(short)
+	}
+	for i, line := range want {
+		if words := strings.Fields(line); len(words) > 4 {
+			want[i] = strings.Join(words[:4], " ")
+		}
+		want[i] = strings.TrimSpace(want[i])
+	}
+	slices.Sort(want)
+	want = slices.Compact(want)
+	var got []string
+	for deadline := time.Now().Add(20 * time.Second); !slices.Equal(got, want); time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			o.t.Errorf("(-want +got):\n%s\n%s", cmp.Diff(want, got), o.get("/v1/graph").body)
+			return
+		}
+		got = shorten4(linkLines(o.graph(""), shorten))
+	}
+}
