@@ -154,12 +154,13 @@ func (h *Host) ownerBehind(netns int32, end *connEnd) ownerID {
 	return h.clientIn(netns)
 }
 
-// startedAfter reports whether the container with a namespace's addresses started after an end had closed.
+// startedAfter reports whether the container with a namespace's addresses started after an end had closed. Closing times are
+// truncated to the second.
 func (h *Host) startedAfter(netns int32, end *connEnd) bool {
 	primary := h.namespaces[netns].primary
 	if primary < 0 || h.namespaces[netns].gone || end.closedAt == 0 {
 		return false
 	}
 	started := h.containers[primary].startedAt
-	return !started.IsZero() && started.UnixNano() > end.closedAt
+	return !started.IsZero() && started.UnixNano() >= end.closedAt+int64(time.Second)
 }

@@ -91,6 +91,8 @@ func TestAddressThatIsUsedAgain(t *testing.T) {
 			"a/job1 > a/server:8080 direct server 0+1\n"},
 		{"closed after it started", []hostSpec{hostA(server(), job("job1", time.Minute)), hostA(closed, job("job2", 30*time.Second))},
 			"a/job2 > a/server:8080 direct server 0+1\n"},
+		{"closed in the second in which it started", []hostSpec{hostA(server(), job("job1", time.Minute)), hostA(closed, job("job2", 19500*time.Millisecond))},
+			"a/job2 > a/server:8080 direct server 0+1\n"},
 		{"the same container has restarted", []hostSpec{hostA(server(), job("job1", time.Minute)), hostA(closed, job("job1", 10*time.Second))},
 			"a/job1 > a/server:8080 direct server 0+1\n"},
 		{"the old one was never seen", []hostSpec{hostA(closed, job("job2", 10*time.Second))}, "unknown unknown behind a > a/server:8080 direct server 0+1\n"},
