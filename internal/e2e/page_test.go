@@ -46,7 +46,7 @@ func checkDemoPage(t *testing.T, l *testLab, port int, part func(string) string,
 		return webtest.Eval[[]string](p, `[...document.querySelectorAll("#table tbody tr.live")].map((r) => [...r.cells].slice(0, 6).map((c) => c.textContent).join(" "))`)
 	}
 	for _, want := range []string{
-		part("client") + " " + part("web") + " 8080 3 published both", part("sidecar") + " " + part("web") + " 8080 1 loopback both",
+		part("client") + " " + part("web") + " 8080 3 published client", part("sidecar") + " " + part("web") + " 8080 1 loopback both",
 		part("agent") + " " + part("web") + " 8080 1 published both", part("web") + " " + part("db") + " 5432 2 direct both",
 	} {
 		if links := linked(); !slices.Contains(links, want) {

@@ -59,14 +59,14 @@ func lastNumber(ip string) string { return ip[strings.LastIndexByte(ip, '.')+1:]
 // Two ends that show each other's endpoints are one connection, whatever the engine knows of their addresses.
 func TestEndsThatMirrorEachOtherAreOneLink(t *testing.T) {
 	t.Parallel()
-	a, b := newEngine(t, "10.77.0.41/24", lab.EngineOptions{}), newEngine(t, "10.77.0.42/24", lab.EngineOptions{})
+	a, b := newEngine(t, "10.77.0.51/24", lab.EngineOptions{}), newEngine(t, "10.77.0.52/24", lab.EngineOptions{})
 	connectRouted(a, b)
-	a.peer("web", []string{"--network", a.Name("routed"), "--ip", "10.71.41.10", "--ip6", "fd71:41::10"}, "listen:tcp4:0.0.0.0:8080", "listen:tcp6:[::]:8081")
-	b.peer("app", []string{"--network", b.Name("routed")}, "dial:3:10.71.41.10:8080", "dial:2:[fd71:41::10]:8081")
+	a.peer("web", []string{"--network", a.Name("routed"), "--ip", "10.71.51.10", "--ip6", "fd71:51::10"}, "listen:tcp4:0.0.0.0:8080", "listen:tcp6:[::]:8081")
+	b.peer("app", []string{"--network", b.Name("routed")}, "dial:3:10.71.51.10:8080", "dial:2:[fd71:51::10]:8081")
 	connectPods(a)
-	peers := a.network("peers", "--subnet", "10.73.41.0/24")
-	a.peer("n1", []string{"--network", peers, "--ip", "10.73.41.11"}, "listen:tcp4:0.0.0.0:4001")
-	a.peer("n2", []string{"--network", peers, "--ip", "10.73.41.12"}, "meet:10.73.41.12:4001:10.73.41.11:4001")
+	peers := a.network("peers", "--subnet", "10.73.51.0/24")
+	a.peer("n1", []string{"--network", peers, "--ip", "10.73.51.11"}, "listen:tcp4:0.0.0.0:4001")
+	a.peer("n2", []string{"--network", peers, "--ip", "10.73.51.12"}, "meet:10.73.51.12:4001:10.73.51.11:4001")
 
 	for _, method := range []string{"sockdiag", "procfs", "exec"} {
 		m, daemons, shorten := pairMapper(t, []*testEngine{a, b}, "OUTPOST_COLLECTOR="+method)
@@ -108,7 +108,7 @@ func connectPods(e *testEngine) {
 // was, but it is never the host itself.
 func TestClientsOfDockerProxyAreKnown(t *testing.T) {
 	t.Parallel()
-	a, b := newEngine(t, "10.77.0.43/24", lab.EngineOptions{NoRules: true}), newEngine(t, "10.77.0.44/24", lab.EngineOptions{})
+	a, b := newEngine(t, "10.77.0.53/24", lab.EngineOptions{NoRules: true}), newEngine(t, "10.77.0.54/24", lab.EngineOptions{})
 	const ports = 20
 	publish, listeners, visits, farVisits := []string{"-p", "8085:80"}, []string{"listen:tcp4:0.0.0.0:80"}, []string{}, []string{}
 	for i := range ports {
@@ -119,7 +119,7 @@ func TestClientsOfDockerProxyAreKnown(t *testing.T) {
 	m, _, shorten := pairMapper(t, []*testEngine{a, b})
 	m.expectLinks(shorten)
 
-	b.peer("far", []string{"--network", "host"}, "dial:3:10.77.0.43:8085")
+	b.peer("far", []string{"--network", "host"}, "dial:3:10.77.0.53:8085")
 	a.peer("near", nil, "dial:2:172.17.0.1:8085")
 	a.startProcess("dial:1:127.0.0.1:8085", "dial:4:"+a.address("server")+":80")
 	m.expectLinks(shorten,
@@ -132,7 +132,7 @@ func TestClientsOfDockerProxyAreKnown(t *testing.T) {
 
 	for i := range ports {
 		visits = append(visits, fmt.Sprint("fetch:1:172.17.0.1:", 9000+i))
-		farVisits = append(farVisits, fmt.Sprint("fetch:1:10.77.0.43:", 9000+i))
+		farVisits = append(farVisits, fmt.Sprint("fetch:1:10.77.0.53:", 9000+i))
 		want = append(want, fmt.Sprintf("a/visitor > a/server:%d published", 9000+i), fmt.Sprintf("unknown behind b > a/server:%d published", 9000+i))
 	}
 	a.peer("visitor", nil, visits...)

@@ -76,7 +76,7 @@ func (c *snapshotContainer) listens() []string {
 	return all
 }
 
-// withoutMethodDetails returns containers without what differs between methods: the method, process names and measurements, and
+// withoutMethodDetails returns containers without what differs between methods: the method, process names, measurements and which end dialled, and
 // connections that close by themselves.
 func (s snapshotAnswer) withoutMethodDetails(names ...string) []*snapshotContainer {
 	var all []*snapshotContainer
@@ -90,7 +90,7 @@ func (s snapshotAnswer) withoutMethodDetails(names ...string) []*snapshotContain
 		}
 		c.Connections = slices.DeleteFunc(c.Connections, func(x snapshotConnection) bool { return x.State != "ESTABLISHED" })
 		for i := range c.Connections {
-			c.Connections[i].Measured, c.Connections[i].Process = nil, ""
+			c.Connections[i].Measured, c.Connections[i].Process, c.Connections[i].Dialled = nil, "", nil
 		}
 		all = append(all, c)
 	}
