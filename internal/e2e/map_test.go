@@ -62,6 +62,12 @@ func linkLines(g graph.Graph, shorten *strings.Replacer) []string {
 // expectLinks waits until the map has exactly these links.
 func (o *outpost) expectLinks(shorten *strings.Replacer, want ...string) {
 	o.t.Helper()
+	o.expectLines(func() []string { return linkLines(o.graph(""), shorten) }, want)
+}
+
+// expectLines waits until lines returns exactly want, in any order. want is sorted.
+func (o *outpost) expectLines(lines func() []string, want []string) {
+	o.t.Helper()
 	slices.Sort(want)
 	var got []string
 	for deadline := time.Now().Add(20 * time.Second); !slices.Equal(got, want); time.Sleep(200 * time.Millisecond) {
@@ -69,7 +75,7 @@ func (o *outpost) expectLinks(shorten *strings.Replacer, want ...string) {
 			o.t.Errorf("(-want +got):\n%s\n%s", cmp.Diff(want, got), o.get("/v1/graph").body)
 			return
 		}
-		got = linkLines(o.graph(""), shorten)
+		got = lines()
 	}
 }
 

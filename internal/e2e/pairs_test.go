@@ -3,12 +3,8 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/PabloL007/outpost/internal/lab"
 )
@@ -143,17 +139,12 @@ func TestClientsOfDockerProxyAreKnown(t *testing.T) {
 // expectWays waits until the map has exactly these links, without their evidence and number: "client > server:port via".
 func (o *outpost) expectWays(shorten *strings.Replacer, want ...string) {
 	o.t.Helper()
-	slices.Sort(want)
-	var got []string
-	for deadline := time.Now().Add(20 * time.Second); !slices.Equal(got, want); time.Sleep(200 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			o.t.Errorf("(-want +got):\n%s\n%s", cmp.Diff(want, got), o.get("/v1/graph").body)
-			return
-		}
-		got = nil
-		for _, line := range linkLines(o.graph(""), shorten) {
+	o.expectLines(func() []string {
+		lines := linkLines(o.graph(""), shorten)
+		for i, line := range lines {
 			words := strings.Fields(line)
-			got = append(got, strings.Join(words[:len(words)-2], " "))
+			lines[i] = strings.Join(words[:len(words)-2], " ")
 		}
-	}
+		return lines
+	}, want)
 }
