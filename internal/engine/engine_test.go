@@ -85,10 +85,7 @@ func TestInspectOfAPIVersions(t *testing.T) {
 				},
 				ExposedPorts: []uint16{80, 8100, 8101, 9999}, ConfiguredPorts: []uint16{80, 8100, 8101, 9999},
 			}
-			sorted := cmpopts.SortSlices(func(a, b container.Binding) bool {
-				return a.ContainerPort < b.ContainerPort || a.ContainerPort == b.ContainerPort && a.Host.Compare(b.Host) < 0
-			})
-			if diff := cmp.Diff(wantContainer, got, sorted, cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
+			if diff := cmp.Diff(wantContainer, got, cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
 				t.Errorf("Inspect (-want +got):\n%s", diff)
 			}
 		})

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -14,13 +16,13 @@ import (
 )
 
 // toBindings converts NetworkSettings.Ports, which contains the actual bindings of each port. A port that is only
-// exposed has none. invalid describes the bindings that could not be parsed.
+// exposed has none. The bindings ascend by container port, then by host endpoint. invalid describes those that could not be parsed.
 func toBindings(ports nat.PortMap) (bindings []container.Binding, invalid []string) {
-	for port, hostBindings := range ports {
+	for _, port := range slices.Sorted(maps.Keys(ports)) {
 		if port.Proto() != "tcp" {
 			continue
 		}
-		for _, hostBinding := range hostBindings {
+		for _, hostBinding := range ports[port] {
 			containerPort, portErr := parsePort(port.Port())
 			host, hostErr := parseHostEndpoint(hostBinding)
 			if err := errors.Join(portErr, hostErr); err != nil {
@@ -30,6 +32,9 @@ func toBindings(ports nat.PortMap) (bindings []container.Binding, invalid []stri
 			bindings = append(bindings, container.Binding{ContainerPort: containerPort, Host: host})
 		}
 	}
+	slices.SortFunc(bindings, func(a, b container.Binding) int {
+		return cmp.Or(cmp.Compare(a.ContainerPort, b.ContainerPort), a.Host.Compare(b.Host))
+	})
 	return bindings, invalid
 }
 
