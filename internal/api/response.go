@@ -23,6 +23,8 @@ func toStatus(err error) (status int, reason string) {
 		return http.StatusServiceUnavailable, "the container engine cannot be reached"
 	case errors.Is(err, container.ErrForbidden):
 		return http.StatusServiceUnavailable, "the container engine does not permit listing containers"
+	case errors.Is(err, container.ErrAPIVersion):
+		return http.StatusServiceUnavailable, "the container engine and Outpost have no API version in common"
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusServiceUnavailable, "the container engine does not answer in time"
 	}

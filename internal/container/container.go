@@ -16,6 +16,8 @@ var (
 	ErrUnreachable = errors.New("engine not reachable")
 	// ErrForbidden means that the engine, or a proxy in front of it, rejected the call.
 	ErrForbidden = errors.New("not permitted")
+	// ErrAPIVersion means that the engine rejects the version of its API that Outpost uses.
+	ErrAPIVersion = errors.New("no common API version")
 )
 
 // State is a container's state. Commands run only in a Running container.

@@ -35,11 +35,11 @@ func (e *Engine) reconnect() error {
 	return nil
 }
 
-// negotiateTimeout bounds the wait for the engine's version, which the engine returns without delay.
+// negotiateTimeout bounds the negotiation, which the engine answers without delay.
 const negotiateTimeout = 10 * time.Second
 
-// client returns the client for a call. It first negotiates the API version by a ping. Docker's client would do so
-// during its first call, but would then block all other callers until that call ends, beyond their own deadlines.
+// client returns the client for a call. It first negotiates the API version. Docker's client would do so during its first
+// call, but would then block all other callers until that call ends, beyond their own deadlines.
 func (e *Engine) client(ctx context.Context) (*client.Client, error) {
 	c := e.current.Load()
 	if c.negotiated.Load() {
@@ -54,11 +54,8 @@ func (e *Engine) client(ctx context.Context) (*client.Client, error) {
 	if c.negotiated.Load() {
 		return c.Client, nil
 	}
-	switch ping, err := c.Ping(ctx); {
-	case err == nil:
-		c.NegotiateAPIVersionPing(ping)
-	case !isRejection(err): // after a rejection, the client uses its newest version
-		return nil, wrapError("ping", err)
+	if err := e.negotiate(ctx, c.Client); err != nil {
+		return nil, err
 	}
 	c.negotiated.Store(true)
 	return c.Client, nil

@@ -130,6 +130,8 @@ func wrapError(operation string, err error) error {
 		err = container.ErrNotFound
 	case client.IsErrConnectionFailed(err):
 		err = fmt.Errorf("%w: %w", container.ErrUnreachable, err)
+	case isVersionError(err):
+		err = fmt.Errorf("%w: Outpost speaks %s to %s: %w", container.ErrAPIVersion, oldestAPIVersion, newestAPIVersion, err)
 	case errdefs.IsPermissionDenied(err):
 		err = fmt.Errorf("%w: %w", container.ErrForbidden, err)
 	}
