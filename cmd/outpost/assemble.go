@@ -35,7 +35,7 @@ type outpost struct {
 // assemble wires the parts. life bounds the work that outlives a request; close ends that work.
 func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpost, error) {
 	measures := metrics.New(buildVersion(), engine.CallKinds())
-	docker, err := engine.New(c.Workers, measures.EngineCalled)
+	docker, err := engine.New(engine.Options{MaxCalls: c.Workers, Observe: measures.EngineCalled, UseProxy: c.EngineProxy})
 	if err != nil {
 		// The client fails only for what it reads from the environment, such as an invalid certificate.
 		return nil, usageError{fmt.Errorf("DOCKER_CERT_PATH=%q, DOCKER_HOST=%q: %w", c.DockerCertPath, c.DockerHost, err)}

@@ -60,7 +60,7 @@ func newCollector(t *testing.T) *collect.Collector { return newCollectorWithTime
 
 func newCollectorWithTimeout(t *testing.T, timeout time.Duration) *collect.Collector {
 	t.Helper()
-	e, err := engine.New(4, func(string) {})
+	e, err := engine.New(engine.Options{MaxCalls: 4, Observe: func(string) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

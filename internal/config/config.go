@@ -4,6 +4,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -42,6 +43,7 @@ type Config struct {
 	TargetCert      string        `envconfig:"OUTPOST_TARGET_CERT_FILE" shown:"none" desc:"outpost map and --from: file with the client certificate to send to daemons"`
 	TargetKey       string        `envconfig:"OUTPOST_TARGET_KEY_FILE" shown:"none" desc:"outpost map and --from: file with the key of the client certificate"`
 	Pprof           string        `envconfig:"OUTPOST_PPROF" shown:"off" desc:"loopback address and port to serve Go's profiles on, such as 127.0.0.1:6060"`
+	EngineProxy     bool          `envconfig:"OUTPOST_ENGINE_PROXY" default:"off" desc:"reach an engine at tcp:// or https:// through the proxy of HTTP_PROXY, HTTPS_PROXY and NO_PROXY: on or off"`
 	Workers         int           `envconfig:"WORKERS" shown:"min(10, 2*cores+1)" desc:"how many containers to read at once"`
 	LogLevel        string        `envconfig:"LOG_LEVEL" default:"INFO" desc:"DEBUG, INFO, WARNING, ERROR or CRITICAL"`
 	LogFormat       string        `envconfig:"LOG_FORMAT" default:"json" desc:"json, or console for people"`
@@ -78,6 +80,9 @@ func FromEnvironment() (Config, error) {
 		if value := values[rule.variable]; value != "" && !rule.set(value) {
 			return Config{}, rule.wrong(value)
 		}
+	}
+	if c.DockerTLSVerify != "" && c.DockerCertPath == "" { // Docker's client would speak clear text
+		return Config{}, errors.New("DOCKER_TLS_VERIFY is set: want " + certDirectory + " in DOCKER_CERT_PATH")
 	}
 	return c, nil
 }

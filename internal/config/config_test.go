@@ -95,7 +95,8 @@ func TestValuesAreConverted(t *testing.T) {
 		{"DOCKER_HOST", "tcp://10.0.0.1:2375", "tcp://10.0.0.1:2375"},
 		{"DOCKER_API_VERSION", "1.41", "1.41"},
 		{"DOCKER_CERT_PATH", directory, directory},
-		{"DOCKER_TLS_VERIFY", "1", "1"},
+		{"OUTPOST_ENGINE_PROXY", "on", "true"},
+		{"OUTPOST_ENGINE_PROXY", "off", "false"},
 	} {
 		t.Run(test.name+"="+test.value, func(t *testing.T) {
 			unsetAll(t)
@@ -108,6 +109,29 @@ func TestValuesAreConverted(t *testing.T) {
 				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+// DOCKER_TLS_VERIFY without certificates is an error, as in Docker's own command line.
+func TestVerificationNeedsCertificates(t *testing.T) {
+	unsetAll(t)
+	t.Setenv("DOCKER_TLS_VERIFY", "1")
+	for _, host := range []string{"", "tcp://10.0.0.1:2376", "https://10.0.0.1:2376"} {
+		t.Setenv("DOCKER_HOST", host)
+		const want = "DOCKER_TLS_VERIFY is set: want a directory that holds ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH"
+		if _, err := FromEnvironment(); err == nil || err.Error() != want {
+			t.Errorf("%q: error %v, want %s", host, err, want)
+		}
+	}
+	directory := t.TempDir()
+	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
+		if err := os.WriteFile(filepath.Join(directory, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("DOCKER_CERT_PATH", directory)
+	if c, err := FromEnvironment(); err != nil || c.DockerTLSVerify != "1" {
+		t.Errorf("%q, %v", c.DockerTLSVerify, err)
 	}
 }
 
@@ -153,6 +177,7 @@ func TestWrongValuesNameTheAcceptedForm(t *testing.T) {
 		{"OUTPOST_METRICS_MAX_LINKS", "-1", "a whole number from 0"},
 		{"OUTPOST_INTERVAL", "0", "from 1s to 1h"},
 		{"OUTPOST_STALE_AFTER", "1ms", "from 1s to 168h"},
+		{"OUTPOST_ENGINE_PROXY", "http://proxy.example:3128", "on or off"},
 		{"WORKERS", "0", "a whole number from 1 to 1000"},
 		{"WORKERS", "many", "a whole number"},
 		{"WORKERS", "min(10, 2*cores+1)", "a whole number"},

@@ -41,6 +41,8 @@ func orOff[T any](off T, parse parser[T]) parser[T] {
 	}
 }
 
+func parseSwitch(value string) (on, ok bool) { return value == "on", value == "on" || value == "off" }
+
 func number(low, high int) parser[int] {
 	return func(value string) (int, bool) {
 		n, err := strconv.Atoi(value)

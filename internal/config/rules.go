@@ -27,6 +27,8 @@ const (
 	week    = 7 * 24 * time.Hour
 	million = 1_000_000
 	oneFile = "the path of a file that exists"
+
+	certDirectory = "a directory that holds ca.pem, cert.pem and key.pem"
 )
 
 // rules returns one rule for each variable; they store the values in c. The order is that of Config's fields.
@@ -54,12 +56,13 @@ func (c *Config) rules() []rule {
 		{variable: "OUTPOST_TARGET_CERT_FILE", set: into(&c.TargetCert, parseFile), form: oneFile, isPath: true},
 		{variable: "OUTPOST_TARGET_KEY_FILE", set: into(&c.TargetKey, parseFile), form: oneFile, isPath: true},
 		{variable: "OUTPOST_PPROF", set: into(&c.Pprof, parseLoopback), form: "a loopback address and a port, such as 127.0.0.1:6060"},
+		{variable: "OUTPOST_ENGINE_PROXY", set: into(&c.EngineProxy, parseSwitch), form: "on or off"},
 		{variable: "WORKERS", set: into(&c.Workers, number(1, 1000)), form: "a whole number from 1 to 1000"},
 		{variable: "LOG_LEVEL", set: into(&c.LogLevel, parseLogLevel), form: "DEBUG, INFO, WARNING, ERROR or CRITICAL"},
 		{variable: "LOG_FORMAT", set: into(&c.LogFormat, oneOf("json", "console")), form: "json or console"},
 		{variable: "DOCKER_HOST", set: into(&c.DockerHost, parseDockerHost), form: "unix://path, tcp://host:port, http://host:port or https://host:port"},
 		{variable: "DOCKER_API_VERSION", set: into(&c.DockerAPIVersion, parseAPIVersion), form: "a version such as 1.41"},
-		{variable: "DOCKER_CERT_PATH", set: into(&c.DockerCertPath, parseCertDirectory), form: "a directory that holds ca.pem, cert.pem and key.pem"},
+		{variable: "DOCKER_CERT_PATH", set: into(&c.DockerCertPath, parseCertDirectory), form: certDirectory},
 		{variable: "DOCKER_TLS_VERIFY", set: into(&c.DockerTLSVerify, anyText), form: "any text"},
 	}
 }

@@ -27,7 +27,7 @@ var calls = map[string]string{
 	"ContainerExecAttach":  "POST /exec/{id}/start",
 	"ContainerExecInspect": "GET /exec/{id}/json",
 
-	"Close": "", "ClientVersion": "", "DaemonHost": "", "HTTPClient": "",
+	"Close": "", "ClientVersion": "", "HTTPClient": "",
 }
 
 func TestOnlyListedCallsAreMade(t *testing.T) {

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"sync/atomic"
@@ -23,7 +22,8 @@ type negotiatedClient struct {
 
 // reconnect replaces the client. The next one negotiates again, because the engine may have another version now.
 func (e *Engine) reconnect() error {
-	c, err := client.NewClientWithOpts(client.FromEnv, withConnections(e.maxCalls))
+	c, err := client.NewClientWithOpts(
+		client.WithTLSClientConfigFromEnv(), client.WithHost(e.address.host), client.WithVersionFromEnv(), e.address.configure(e.maxCalls))
 	if err != nil {
 		return fmt.Errorf("docker client: %w", err)
 	}
@@ -65,19 +65,4 @@ func (e *Engine) client(ctx context.Context) (*client.Client, error) {
 func isRejection(err error) bool {
 	status := errhttp.ToHTTP(err) // 500 for an error without an HTTP status
 	return status >= 400 && status < 500 && status != http.StatusTooManyRequests
-}
-
-// withConnections makes the client keep n idle connections with bounded responses.
-func withConnections(n int) client.Opt {
-	return func(c *client.Client) error {
-		if transport, ok := c.HTTPClient().Transport.(*http.Transport); ok {
-			transport.MaxIdleConns, transport.MaxIdleConnsPerHost = n, n
-			dial := transport.DialContext
-			if dial == nil {
-				dial = (&net.Dialer{}).DialContext
-			}
-			transport.DialContext = withBoundedResponses(dial)
-		}
-		return nil
-	}
 }

@@ -18,6 +18,7 @@ import (
 
 // Engine is a client of one Docker engine. It is safe for concurrent use.
 type Engine struct {
+	address  address
 	maxCalls int
 	observe  func(kind string)
 	current  atomic.Pointer[negotiatedClient]
@@ -39,20 +40,34 @@ const (
 	kindExecInspect = "exec_inspect"
 )
 
+// Options configure an Engine.
+type Options struct {
+	// MaxCalls is the number of concurrent calls and of idle connections that are kept. With the default limit of idle
+	// connections, most calls would open a connection.
+	MaxCalls int
+	// Observe receives the kind of each call.
+	Observe func(kind string)
+	// UseProxy makes all calls but commands use the proxy of HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
+	UseProxy bool
+}
+
 // New returns a client of the engine that the environment selects (DOCKER_HOST, DOCKER_API_VERSION,
 // DOCKER_CERT_PATH, DOCKER_TLS_VERIFY). The engine may still be down: the first call that reaches it negotiates the API
-// version. maxCalls is the number of concurrent calls and of idle connections that are kept. With the default limit of
-// idle connections, most calls would open a connection. observe receives the kind of each call.
-func New(maxCalls int, observe func(kind string)) (*Engine, error) {
-	e := &Engine{maxCalls: maxCalls, observe: observe}
+// version.
+func New(options Options) (*Engine, error) {
+	a, err := addressFromEnv(options.UseProxy)
+	if err != nil {
+		return nil, fmt.Errorf("proxy of the engine: %w", err)
+	}
+	e := &Engine{address: a, maxCalls: options.MaxCalls, observe: options.Observe}
 	return e, e.reconnect()
 }
 
 // Close closes idle connections.
 func (e *Engine) Close() error { return e.current.Load().Close() }
 
-// Address returns the engine's address, such as unix:///var/run/docker.sock.
-func (e *Engine) Address() string { return e.current.Load().DaemonHost() }
+// Address returns the engine's address, such as unix:///var/run/docker.sock, and the proxy if one is used.
+func (e *Engine) Address() string { return e.address.String() }
 
 // Host returns information about the engine and its host. If /info is not permitted, it contains only the versions.
 func (e *Engine) Host(ctx context.Context) (container.Host, error) {
@@ -123,9 +138,13 @@ func (e *Engine) Inspect(ctx context.Context, idOrName string) (container.Contai
 
 // wrapError wraps an error of Docker's client. It converts those on which callers branch to errors of package container.
 func wrapError(operation string, err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
+	}
+	if cause, ok := errors.AsType[*dialError](err); ok {
+		return fmt.Errorf("%s: %w: %w", operation, container.ErrUnreachable, cause)
+	}
+	switch {
 	case errdefs.IsNotFound(err):
 		err = container.ErrNotFound
 	case client.IsErrConnectionFailed(err):

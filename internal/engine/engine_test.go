@@ -26,7 +26,7 @@ import (
 
 func newEngine(t *testing.T) *engine.Engine {
 	t.Helper()
-	e, err := engine.New(4, func(string) {})
+	e, err := engine.New(engine.Options{MaxCalls: 4, Observe: func(string) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestErrors(t *testing.T) {
 	})
 	t.Run("environment", func(t *testing.T) {
 		t.Setenv("DOCKER_HOST", "nonsense")
-		if _, err := engine.New(1, func(string) {}); err == nil {
+		if _, err := engine.New(engine.Options{MaxCalls: 1, Observe: func(string) {}}); err == nil {
 			t.Error("no error for an invalid DOCKER_HOST")
 		}
 	})
