@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func runWith(t *testing.T, args ...string) (status int, stdout, stderr string) {
@@ -148,6 +151,37 @@ func TestHealthcheckReportsTheDaemon(t *testing.T) {
 	server.Close()
 	if status, _, _ := runWith(t, "healthcheck"); status != 1 {
 		t.Errorf("stopped: status %d", status)
+	}
+}
+
+// A daemon is alive although the engine is down, but only a restart of its container mounts the file of a new socket.
+func TestHealthcheckReportsAReplacedSocket(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	t.Setenv("OUTPOST_LISTEN", server.Listener.Addr().String())
+	path := filepath.Join(t.TempDir(), "engine.sock")
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0) // keeps the file, as a mount does
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	t.Setenv("DOCKER_HOST", fmt.Sprintf("unix:///proc/self/fd/%d", fd))
+	if status, _, stderr := runWith(t, "healthcheck"); status != 0 {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	if err := listener.Close(); err != nil { // removes the file from its directory
+		t.Fatal(err)
+	}
+	if status, _, stderr := runWith(t, "healthcheck"); status != 1 || !strings.Contains(stderr, "is the file of an earlier socket") {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	t.Setenv("DOCKER_HOST", "unix://"+path)
+	if status, _, stderr := runWith(t, "healthcheck"); status != 0 {
+		t.Errorf("the engine is down: status %d, %s", status, stderr)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/config"
+	"github.com/PabloL007/outpost/internal/engine"
 )
 
 // healthcheckTimeout is shorter than the usual timeout of an engine's health check.
@@ -21,8 +22,10 @@ const healthcheckTimeout = 3 * time.Second
 
 func newHealthcheckCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:               "healthcheck",
-		Short:             "Exit with status 0 if the daemon of this configuration is alive",
+		Use:   "healthcheck",
+		Short: "Exit with status 0 if the daemon of this configuration is alive",
+		Long: `Exit with status 0 if the daemon of this configuration is alive.
+The status is 1 if the engine's socket is the file of an earlier socket: the container must be restarted to see the current one.`,
 		Args:              rejectArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,7 +33,11 @@ func newHealthcheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := healthcheck(cmd.Context(), c); err != nil {
+			err = healthcheck(cmd.Context(), c)
+			if err == nil {
+				err = checkEngineSocket(cmd.Context())
+			}
+			if err != nil {
 				return fmt.Errorf("healthcheck: %w", err)
 			}
 			return nil
@@ -66,6 +73,14 @@ func healthcheck(ctx context.Context, c config.Config) error {
 		return errors.New(response.Status)
 	}
 	return nil
+}
+
+// checkEngineSocket returns an error if only a restart of Outpost's container can show it the engine's socket. An engine that
+// is down is no such error: the daemon waits for it.
+func checkEngineSocket(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
+	defer cancel()
+	return engine.CheckSocket(ctx)
 }
 
 // isCertificateRequired reports whether a server rejected the connection for want of a client certificate, which shows

@@ -54,6 +54,48 @@ func TestRecoversFromKilledEngine(t *testing.T) {
 	o.expectUsage(before)
 }
 
+// An engine is killed and makes a new socket. A container that mounts the file of the old socket says so and becomes unhealthy.
+// A restart of the container helps. A container that mounts the socket's directory finds the new socket itself.
+func TestReplacedSocketIsReported(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	e := newEngine(t, "10.77.0.73/24", lab.EngineOptions{})
+	e.peer("it", []string{"-p", "8080:80", "--restart", "always"}, "listen:tcp4:0.0.0.0:80")
+	const inContainer = "/run/engine/docker.sock"
+	l.run("file", "-v", e.Socket()+":"+inContainer, "-e", "DOCKER_HOST=unix://"+inContainer, "--health-interval", "200ms", "--health-retries", "1", outpostImage(t))
+	l.run("directory", "-v", filepath.Dir(e.Socket())+":/run/engine:ro", "-e", "DOCKER_HOST=unix://"+inContainer, outpostImage(t))
+	says := func(part, command string) (string, error) {
+		output, err := exec.CommandContext(t.Context(), "docker", "exec", l.Name(part), "/outpost", command).CombinedOutput()
+		return string(output), err
+	}
+	for _, part := range []string{"file", "directory"} {
+		eventually(t, func() bool { _, err := says(part, "doctor"); return err == nil })
+	}
+	restart, err := e.Kill()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const reason = inContainer + " is the file of an earlier socket: the engine made a new one; restart Outpost's container"
+	for _, command := range []string{"healthcheck", "doctor"} {
+		if said, err := says("file", command); err == nil || !strings.Contains(said, reason) {
+			t.Errorf("%s: %v, %s", command, err, said)
+		}
+	}
+	eventually(t, func() bool {
+		return l.docker("inspect", "-f", "{{.State.Health.Status}}", l.Name("file")) == "unhealthy"
+	})
+	l.docker("restart", "-t", "1", l.Name("file"))
+	for _, part := range []string{"file", "directory"} {
+		eventually(t, func() bool { _, err := says(part, "doctor"); return err == nil })
+		if said, err := says(part, "healthcheck"); err != nil {
+			t.Errorf("%s: %v, %s", part, err, said)
+		}
+	}
+}
+
 // starting accepts a container that is gone or does not listen yet.
 func starting(name string, listening []string) check {
 	return func(a *answer, _, _ time.Time) error {

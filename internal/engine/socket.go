@@ -3,9 +3,14 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"strings"
 	"syscall"
+
+	"github.com/PabloL007/outpost/internal/hostproc"
 )
 
 // dialError is why the engine could not be connected to. Docker's client replaces errors with the words "dial unix" or
@@ -26,10 +31,12 @@ func (a address) explainFailures(dial dialFunc) dialFunc {
 		if err == nil || ctx.Err() != nil {
 			return conn, err
 		}
-		if _, ok := a.socketPath(); ok {
-			return nil, err
+		reason := ""
+		if path, ok := a.socketPath(); ok {
+			reason = explainSocket(path, err)
+		} else {
+			reason = explainTCP(endpoint, err)
 		}
-		reason := explainTCP(endpoint, err)
 		if a.proxy != nil {
 			reason = "the proxy " + a.proxyName() + " cannot be reached: " + reason
 		}
@@ -45,4 +52,78 @@ func explainTCP(endpoint string, err error) string {
 		return "nothing listens on " + endpoint
 	}
 	return err.Error()
+}
+
+// explainSocket returns why the socket at path cannot be connected to. err is the error of the attempt.
+func explainSocket(path string, err error) string {
+	info, statErr := os.Stat(path)
+	switch {
+	case errors.Is(statErr, fs.ErrNotExist):
+		return fmt.Sprintf("%s does not exist: start the engine, or mount its socket with -v %s:%s, or set DOCKER_HOST", path, path, path)
+	case statErr == nil && info.IsDir():
+		return path + " is a directory, not the engine's socket: the engine makes a directory if it mounts a file that does not exist"
+	case statErr == nil && info.Mode().Type() != fs.ModeSocket:
+		return path + " is not a socket"
+	case isReplaced(info):
+		return path + " is the file of an earlier socket: the engine made a new one; restart Outpost's container, or mount the socket's directory in place of the file"
+	case errors.Is(err, fs.ErrPermission):
+		return explainPermission(path, info)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens on " + path + ": start the engine"
+	}
+	if failed, ok := errors.AsType[*net.OpError](err); ok {
+		err = failed.Err
+	}
+	return fmt.Sprintf("%s: %v", path, err)
+}
+
+// isReplaced reports whether a file was removed from its directory. A mount of a file keeps such a file.
+func isReplaced(info fs.FileInfo) bool {
+	if info == nil {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && stat.Nlink == 0
+}
+
+// explainPermission names the smallest right that permits to connect to a socket.
+func explainPermission(path string, info fs.FileInfo) string {
+	const groupWrites = 0o020
+	reason := "no permission for " + path
+	if hostproc.InUserNamespace("/proc") {
+		return reason + " from this user namespace: if the engine remaps users (userns-remap), start Outpost with --userns host"
+	}
+	if info == nil {
+		return reason + " or its directory"
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return reason
+	case info.Mode()&groupWrites != 0:
+		return fmt.Sprintf("%s: start Outpost with its group, --group-add %d", reason, stat.Gid)
+	}
+	return fmt.Sprintf("%s: start Outpost as its user, --user %d", reason, stat.Uid)
+}
+
+// CheckSocket returns an error if the engine's socket is the file of an earlier socket: only a new mount shows the current
+// one. It returns nil if the engine listens, or if a later attempt may succeed.
+func CheckSocket(ctx context.Context) error {
+	a, err := addressFromEnv(false)
+	if err != nil {
+		return err
+	}
+	path, ok := a.socketPath()
+	if !ok {
+		return nil
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", path)
+	if err == nil {
+		return conn.Close()
+	}
+	if info, statErr := os.Stat(path); statErr == nil && isReplaced(info) {
+		return errors.New(explainSocket(path, err))
+	}
+	return nil
 }
