@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -15,17 +17,19 @@ import (
 	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/config"
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/hostproc"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // errIncomplete means that doctor has printed what Outpost cannot read.
 var errIncomplete = errors.New("something cannot be read")
 
-// methodBenefits are what each method adds to the ones below it, and what it needs.
+// methodBenefits are what each method adds to the ones below it.
 var methodBenefits = map[collect.Method]string{
-	collect.Sockdiag: "netlink for every container, round-trip times and bytes: --cap-add SYS_PTRACE --cap-add SYS_ADMIN, as root, and the host's /proc",
-	collect.Procfs:   "every container, without a command in it: -v /proc:/host/proc:ro",
-	collect.Exec:     "containers with cat in their image, by a command in each: exec, on the engine's socket",
+	collect.Sockdiag: "netlink for every container, round-trip times and bytes",
+	collect.Procfs:   "every container, without a command in it",
+	collect.Exec:     "containers with cat in their image, by a command in each",
 }
 
 func newDoctorCommand() *cobra.Command {
@@ -71,8 +75,7 @@ type printRow func(subject, format string, values ...any)
 func examine(ctx context.Context, here *outpost, c config.Config, row printRow) error {
 	taken, err := here.Snapshot(ctx, false)
 	if err != nil {
-		row("engine", "does not answer at %s: %v", here.engine.Address(), err)
-		row("", "mount its socket, -v /var/run/docker.sock:/var/run/docker.sock, with its group, --user 65534:$(stat -c %%g /var/run/docker.sock), or set DOCKER_HOST")
+		explainEngine(err, here.engine.Address(), c, row)
 		return errIncomplete
 	}
 	document := taken.ToV1()
@@ -82,17 +85,41 @@ func examine(ctx context.Context, here *outpost, c config.Config, row printRow) 
 		row("methods", "cannot be tried: %v", err)
 		return errIncomplete
 	}
-	examineMethods(result, row)
-	row("addresses", "%s", describeAddresses(document.Host))
+	examineMethods(here.collector, result, document, row)
+	row("addresses", "%s", describeAddresses(here.collector, document))
 	row("access", "%s", describeAccess(c))
-	return examineContainers(document, row)
+	err = examineContainers(document, row)
+	if host, hostErr := here.inventory.Host(ctx); err != nil && hostErr == nil && host.RemapsUsers && hostproc.InUserNamespace("/proc") {
+		row("users", "the engine remaps users (userns-remap), so Outpost lacks rights on the host: start it with --userns host")
+	}
+	return err
 }
 
-func examineMethods(result collect.ProbeResult, row printRow) {
+// explainEngine prints why the engine does not list its containers. An error of the connection names what helps itself.
+func explainEngine(err error, address string, c config.Config, row printRow) {
+	switch {
+	case errors.Is(err, container.ErrAPIVersion) && c.DockerAPIVersion != "":
+		row("engine", "rejects the API version at %s: %v", address, err)
+		row("", "unset DOCKER_API_VERSION: Outpost then finds a version itself")
+	case errors.Is(err, container.ErrAPIVersion):
+		row("engine", "rejects the API version at %s: %v", address, err)
+	case errors.Is(err, container.ErrForbidden):
+		row("engine", "refuses to list containers at %s: %v", address, err)
+		row("", "let the proxy permit GET of /_ping, /version, /events, /containers/json and /containers/{id}/json")
+	default:
+		row("engine", "does not answer at %s: %v", address, err)
+	}
+}
+
+func examineMethods(collector *collect.Collector, result collect.ProbeResult, document snapshotv1.Snapshot, row printRow) {
 	for _, method := range result.Methods {
+		if described := describeCommands(document); method.Method == collect.Exec && described != "" {
+			row(string(method.Method), "%s", described)
+			continue
+		}
 		row(string(method.Method), "%s", method)
-		if method.Works < method.Tried || method.Tried == 0 && method.Problem != (collect.Problem{}) {
-			row("", "it would add %s", methodBenefits[method.Method])
+		if flags := flagsFor(collector, method); len(flags) > 0 {
+			row("", "it would add %s: %s", methodBenefits[method.Method], strings.Join(flags, " "))
 		}
 	}
 	if result.CgroupProblem == "" {
@@ -102,12 +129,64 @@ func examineMethods(result collect.ProbeResult, row printRow) {
 	}
 }
 
-func describeAddresses(host snapshotv1.Host) string {
-	if len(host.Addresses) == 0 {
-		return "the host's addresses are unknown: set OUTPOST_INTERFACES, or mount the host's /proc, -v /proc:/host/proc:ro"
+// flagsFor returns the flags that a method lacks to read all containers.
+func flagsFor(collector *collect.Collector, status collect.MethodStatus) (flags []string) {
+	if status.Works == status.Tried && status.Problem == (collect.Problem{}) || status.Method == collect.Exec {
+		return nil
 	}
-	texts := make([]string, len(host.Addresses))
-	for i, addr := range host.Addresses {
+	if !collector.HasMountedProc() && status.Works == 0 {
+		flags = append(flags, "-v /proc:"+hostproc.DefaultMount+":ro")
+	}
+	if status.Method == collect.Sockdiag {
+		flags = append(flags, collector.Proc.SelfCapabilities().FlagsFor(hostproc.SysPtrace, hostproc.SysAdmin)...)
+	}
+	return flags
+}
+
+// describeCommands returns how many containers commands read, and why they do not read others. It is empty if no command ran. A
+// probe runs commands in a few containers only, so the document has the true numbers.
+func describeCommands(document snapshotv1.Snapshot) string {
+	works, tried := 0, 0
+	failed := make(map[string]int)
+	for _, c := range document.Containers {
+		if c.Method == collect.Exec {
+			works++
+			tried++
+			continue
+		}
+		for _, unused := range c.Unused {
+			if unused.Method == collect.Exec {
+				tried++
+				failed[unused.Reason]++
+			}
+		}
+	}
+	text := fmt.Sprintf("works for %d of %d containers", works, tried)
+	switch {
+	case tried == 0:
+		return ""
+	case works == 0:
+		text = "does not work"
+	}
+	for _, reason := range slices.Sorted(maps.Keys(failed)) {
+		text += fmt.Sprintf("; %s: %d", reason, failed[reason])
+	}
+	return text
+}
+
+func describeAddresses(collector *collect.Collector, document snapshotv1.Snapshot) string {
+	addresses := document.Host.Addresses
+	switch {
+	case len(addresses) > 0:
+	case !collector.HasMountedProc():
+		return "the host's addresses are unknown: set OUTPOST_INTERFACES, or mount the host's /proc, -v /proc:" + hostproc.DefaultMount + ":ro"
+	case len(document.Containers) == 0:
+		return "the host's addresses are unknown until a container runs: set OUTPOST_INTERFACES, or start one"
+	default:
+		return "the host's addresses are unknown, because no process of a container is visible: set OUTPOST_INTERFACES"
+	}
+	texts := make([]string, len(addresses))
+	for i, addr := range addresses {
 		texts[i] = addr.String()
 	}
 	return strings.Join(texts, ", ")

@@ -84,8 +84,7 @@ func newDeniedProblem(owners procfd.OwnedSockets) Problem {
 		Detail: fmt.Sprintf("%d of %d processes", owners.Denied, owners.Denied+owners.Readable),
 	}
 	if owners.MissingCapabilities != "" {
-		problem.Reason = "the owners of sockets in the shared network namespace are unknown: " + owners.MissingCapabilities +
-			" to read its processes' descriptors"
+		problem.Reason = "the owners of sockets in the shared network namespace are unknown: " + owners.MissingCapabilities
 	}
 	return problem
 }

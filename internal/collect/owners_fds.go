@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/PabloL007/outpost/internal/hostproc"
 	"github.com/PabloL007/outpost/internal/procfd"
@@ -47,7 +48,7 @@ func (p *pass) readDescriptors(ctx context.Context, t *target, pids []int) (proc
 	for _, pid := range pids {
 		process, err := p.openPID(pid, t)
 		if err == nil {
-			err = p.addDescriptors(ctx, &owners, process)
+			err = p.addDescriptors(ctx, &owners, process, t)
 			_ = process.Close()
 		}
 		if err != nil && !isGone(err) {
@@ -56,19 +57,19 @@ func (p *pass) readDescriptors(ctx context.Context, t *target, pids []int) (proc
 	}
 	if errors.Is(p.visibility(), hostproc.ErrHidden) { // An unknown number of processes is hidden: count one.
 		owners.Denied++
-		owners.MissingCapabilities = p.capabilities().ExplainDenial(hostproc.SysPtrace)
+		owners.MissingCapabilities = p.explainDescriptors(t, hostproc.SysPtrace)
 	}
 	return owners, nil
 }
 
-func (p *pass) addDescriptors(ctx context.Context, owners *procfd.OwnedSockets, process *hostproc.Process) error {
+func (p *pass) addDescriptors(ctx context.Context, owners *procfd.OwnedSockets, process *hostproc.Process, t *target) error {
 	held, err := process.Sockets(ctx, maxOwnedSockets)
 	if err != nil {
 		return err
 	}
 	if len(held.RequiredCapabilities) > 0 {
 		owners.Denied++
-		owners.MissingCapabilities = p.capabilities().ExplainDenial(held.RequiredCapabilities...)
+		owners.MissingCapabilities = p.explainDescriptors(t, held.RequiredCapabilities...)
 	} else {
 		owners.Readable++
 	}
@@ -79,6 +80,34 @@ func (p *pass) addDescriptors(ctx context.Context, owners *procfd.OwnedSockets, 
 		return hostproc.ErrTooManyDescriptors
 	}
 	return nil
+}
+
+// explainDescriptors explains why descriptors of the target's processes are denied. On the host's network, cgroups give the
+// owners without capabilities.
+func (p *pass) explainDescriptors(t *target, required ...hostproc.Capability) string {
+	denial := p.capabilities().ExplainDenial("to read its processes' descriptors", required...)
+	if flags := p.flagsForCgroups(t); len(flags) > 0 {
+		return denial + "; or start Outpost with " + strings.Join(flags, " ")
+	}
+	return denial
+}
+
+// flagsForCgroups returns the flags with which cgroups show the owners of the target's sockets, or none if no flags without
+// capabilities do.
+func (p *pass) flagsForCgroups(t *target) (flags []string) {
+	if !t.netns.Host || !t.process.visible() {
+		return nil
+	}
+	if t.process.process.NetNSID() != p.ownNetNS() {
+		flags = append(flags, "--network host")
+	}
+	switch _, err := t.process.process.CgroupIDs(p.CgroupFS, t.Container.ID); {
+	case errors.Is(err, hostproc.ErrCgroupNamespace):
+		return append(flags, "--cgroupns host")
+	case err != nil:
+		return nil
+	}
+	return flags
 }
 
 // addFDHolders adds sockets that another container passed to this one, and the names of the processes that hold

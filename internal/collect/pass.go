@@ -160,8 +160,19 @@ func (t *target) finish() Reading {
 	t.NetNS = &n.NetNS
 	t.Method, t.Unused = n.method, n.unused
 	if n.err != nil {
-		t.addProblem(toProblem(cmp.Or(t.tablesErr, n.err)))
+		t.addProblem(t.tablesProblem())
 	}
 	t.Problems = append(t.Problems, n.problems...)
 	return t.Reading
+}
+
+// tablesProblem returns why the tables are incomplete. If a command failed because of the container, it adds why the host's /proc
+// does not help: that can be repaired.
+func (t *target) tablesProblem() Problem {
+	err := cmp.Or(t.tablesErr, t.netns.err)
+	problem := toProblem(err)
+	if isHostWide(t.process.err) && !isInvisible(err) {
+		problem.Reason += "; " + toProblem(t.process.err).Reason
+	}
+	return problem
 }

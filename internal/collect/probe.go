@@ -121,11 +121,21 @@ func (p *probe) cgroupProblem(ctx context.Context, methods []MethodStatus) strin
 			problem = toProblem(err).Reason
 		case cgroupErr != nil:
 			problem = cgroupErr.Error()
-		case sockdiagWorks || p.uses(Sockdiag) && t.process.visible() && t.Container.NetworkMode.IsHost() && t.process.process.NetNSID() == p.ownNetNS():
+		case sockdiagWorks || p.uses(Sockdiag) && p.isOnHostNetwork():
 			return ""
 		default:
 			problem = "only sockdiag reports cgroups: start Outpost with --network host, or with the capabilities that sockdiag lacks"
 		}
 	}
 	return problem
+}
+
+// isOnHostNetwork reports whether Outpost is in the network namespace of PID 1.
+func (p *probe) isOnHostNetwork() bool {
+	process, err := p.Proc.Init()
+	if err != nil {
+		return false
+	}
+	defer func() { _ = process.Close() }()
+	return process.NetNSID() == p.ownNetNS()
 }

@@ -49,6 +49,8 @@ func (s MethodStatus) String() string {
 		return "works"
 	case s.Works > 0:
 		return fmt.Sprintf("works for %d of %d containers; else %s", s.Works, s.Tried, s.Problem.Reason)
+	case !s.HostWide && s.Tried > 0:
+		return fmt.Sprintf("does not work for the %d containers tried: %s", s.Tried, s.Problem.Reason)
 	}
 	return "does not work: " + s.Problem.Reason
 }

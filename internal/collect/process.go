@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -114,14 +115,28 @@ func (p *pass) explain(err error) error {
 	}
 	switch obstacle := p.visibility(); {
 	case obstacle != nil:
-		return &reasonError{invisible: true, hostWide: true, Problem: Problem{Reason: fmt.Sprintf("%s: %v", p.Proc.Path(), obstacle), Detail: err.Error()}}
+		reason := fmt.Sprintf("%s: %v", p.Proc.Path(), obstacle)
+		if errors.Is(obstacle, hostproc.ErrHidden) {
+			reason += ": " + strings.Join(p.capabilities().FlagsFor(hostproc.SysPtrace), " ")
+		}
+		return &reasonError{invisible: true, hostWide: true, Problem: Problem{Reason: reason, Detail: err.Error()}}
 	case p.hostProcVerified.Load():
 		return &exitedError{err}
 	}
-	return &reasonError{invisible: true, hostWide: true, Problem: Problem{
-		Reason: "its process is not visible: mount the host's /proc with -v /proc:" + hostproc.DefaultMount + ":ro or --pid host", Detail: err.Error(),
-	}}
+	reason := "its process is not visible: mount the host's /proc with -v /proc:" + hostproc.DefaultMount + ":ro or --pid host"
+	if p.HasMountedProc() {
+		reason = "its process is not in " + p.Proc.Path() + ", which is of another machine or PID namespace than the engine"
+	}
+	return &reasonError{invisible: true, hostWide: true, Problem: Problem{Reason: reason, Detail: err.Error()}}
 }
+
+// HasMountedProc reports whether Proc is not the /proc of Outpost's own container.
+func (c *Collector) HasMountedProc() bool {
+	return c.Proc.Path() != "" && (c.Proc.Path() != ownProc || c.SelfContainer == "")
+}
+
+// ownProc is where each container has a /proc of its own PID namespace.
+const ownProc = "/proc"
 
 // isGone reports whether err means that a process does not exist, or belongs to another container by now.
 func isGone(err error) bool {

@@ -78,5 +78,5 @@ func (p *pass) querySockets(ctx context.Context, process *hostproc.Process, netn
 
 // missingCapability returns the error of an operation for which Outpost lacks rights.
 func (p *pass) missingCapability(purpose string, err error, needed ...hostproc.Capability) error {
-	return &reasonError{hostWide: true, Problem: Problem{Reason: p.capabilities().ExplainDenial(needed...) + " " + purpose, Detail: err.Error()}}
+	return &reasonError{hostWide: true, Problem: Problem{Reason: p.capabilities().ExplainDenial(purpose, needed...), Detail: err.Error()}}
 }

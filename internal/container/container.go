@@ -90,6 +90,8 @@ type Host struct {
 	ID, Name   string // the engine's ID and the host's name
 	Version    string // of the engine
 	APIVersion string // the negotiated version of the API
+	// RemapsUsers means that containers run in another user namespace than the engine (userns-remap).
+	RemapsUsers bool
 	// Time is the engine's clock during its answer; zero if the engine does not report it.
 	Time time.Time
 }

@@ -260,7 +260,7 @@ func TestUnusedMethodsAreLoggedOnce(t *testing.T) {
 	changes := NewChangeLog(zerolog.New(&log).Level(zerolog.InfoLevel))
 	missing := collect.Problem{Reason: "CAP_SYS_ADMIN is missing", Detail: "EPERM"}
 	changes.Probed(collect.ProbeResult{Methods: []collect.MethodStatus{
-		{Method: collect.Sockdiag, Tried: 2, Problem: missing}, {Method: collect.Procfs, Tried: 2, Works: 2},
+		{Method: collect.Sockdiag, Tried: 2, Problem: missing, HostWide: true}, {Method: collect.Procfs, Tried: 2, Works: 2},
 	}})
 	if line := log.String(); !strings.Contains(line, `"sockdiag":"does not work: CAP_SYS_ADMIN is missing","procfs":"works","owners_by_cgroup":"works"`) {
 		t.Errorf("%s", line)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -79,7 +80,10 @@ func (e *Engine) Host(ctx context.Context) (container.Host, error) {
 	info, err := c.Info(ctx)
 	if err == nil {
 		now, _ := time.Parse(time.RFC3339Nano, info.SystemTime) // zero if the engine does not report it
-		return container.Host{ID: info.ID, Name: info.Name, Version: info.ServerVersion, APIVersion: c.ClientVersion(), Time: now}, nil
+		return container.Host{
+			ID: info.ID, Name: info.Name, Version: info.ServerVersion, APIVersion: c.ClientVersion(), Time: now,
+			RemapsUsers: slices.Contains(info.SecurityOptions, "name=userns"),
+		}, nil
 	}
 	if err = wrapError("info", err); !errors.Is(err, container.ErrForbidden) {
 		return container.Host{}, err

@@ -2,6 +2,7 @@ package hostproc
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -36,22 +37,38 @@ type Capabilities uint64
 func (cs Capabilities) Has(c Capability) bool { return cs>>c&1 == 1 }
 
 // ExplainDenial explains why the kernel denied an operation that requires all of the given capabilities. It names the
-// missing ones or, if the set contains all, what else may forbid the operation. The caller appends the operation, such
+// missing ones and their flags or, if the set contains all, what else may forbid the operation. purpose is the operation, such
 // as "to enter a network namespace".
-func (cs Capabilities) ExplainDenial(required ...Capability) string {
+func (cs Capabilities) ExplainDenial(purpose string, required ...Capability) string {
 	var missing []string
 	for _, c := range required {
 		if !cs.Has(c) {
 			missing = append(missing, c.String())
 		}
 	}
+	verb := " is missing "
 	switch len(missing) {
 	case 0:
-		return "despite its capabilities, AppArmor, SELinux, seccomp or a user namespace forbids Outpost"
+		return "despite its capabilities, AppArmor, SELinux, seccomp or a user namespace forbids Outpost " + purpose
 	case 1:
-		return missing[0] + " is missing"
+	default:
+		verb = " are missing "
 	}
-	return strings.Join(missing, " and ") + " are missing"
+	return strings.Join(missing, " and ") + verb + purpose + ": " + strings.Join(cs.FlagsFor(required...), " ")
+}
+
+// FlagsFor returns the flags of docker run that give Outpost the capabilities that the set lacks. Only root gets capabilities by
+// flags.
+func (cs Capabilities) FlagsFor(required ...Capability) (flags []string) {
+	for _, c := range required {
+		if !cs.Has(c) {
+			flags = append(flags, "--cap-add "+strings.TrimPrefix(c.String(), "CAP_"))
+		}
+	}
+	if len(flags) > 0 && os.Geteuid() != 0 {
+		flags = append([]string{"--user 0"}, flags...)
+	}
+	return flags
 }
 
 // parseCapabilities parses the line CapEff of /proc/<pid>/status (fs/proc/array.c, task_cap), a hexadecimal bit mask:

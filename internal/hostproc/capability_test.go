@@ -1,6 +1,7 @@
 package hostproc
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -18,17 +19,22 @@ func TestParseCapabilities(t *testing.T) {
 }
 
 func TestExplainDenialNamesMissingCapabilities(t *testing.T) {
+	user := ""
+	if os.Geteuid() != 0 {
+		user = "--user 0 "
+	}
+	const purpose = "to enter"
 	for want, got := range map[string]string{
-		"CAP_SYS_PTRACE is missing":                          Capabilities(0).ExplainDenial(SysPtrace),
-		"CAP_SYS_PTRACE and CAP_SYS_ADMIN are missing":       Capabilities(0).ExplainDenial(SysPtrace, SysAdmin),
-		"CAP_SYS_ADMIN is missing":                           Capabilities(1<<SysPtrace).ExplainDenial(SysPtrace, SysAdmin),
-		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE are missing": Capabilities(1<<SysAdmin).ExplainDenial(DACReadSearch, SysPtrace),
+		"CAP_SYS_PTRACE is missing to enter: " + user + "--cap-add SYS_PTRACE":                                                    Capabilities(0).ExplainDenial(purpose, SysPtrace),
+		"CAP_SYS_PTRACE and CAP_SYS_ADMIN are missing to enter: " + user + "--cap-add SYS_PTRACE --cap-add SYS_ADMIN":             Capabilities(0).ExplainDenial(purpose, SysPtrace, SysAdmin),
+		"CAP_SYS_ADMIN is missing to enter: " + user + "--cap-add SYS_ADMIN":                                                      Capabilities(1<<SysPtrace).ExplainDenial(purpose, SysPtrace, SysAdmin),
+		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE are missing to enter: " + user + "--cap-add DAC_READ_SEARCH --cap-add SYS_PTRACE": Capabilities(1<<SysAdmin).ExplainDenial(purpose, DACReadSearch, SysPtrace),
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	if text := Capabilities(1 << SysPtrace).ExplainDenial(SysPtrace); strings.Contains(text, "missing") || !strings.Contains(text, "AppArmor") {
+	if text := Capabilities(1<<SysPtrace).ExplainDenial(purpose, SysPtrace); strings.Contains(text, "missing") || strings.Contains(text, "--") || !strings.Contains(text, "AppArmor") {
 		t.Errorf("nothing is missing: %s", text)
 	}
 }

@@ -2,11 +2,11 @@ package enginetest
 
 import "net/http"
 
-// SetHost makes the engine answer /info for a host of that name. Without it, the answer is 404.
-func (e *Engine) SetHost(name string) {
+// SetHost makes the engine answer /info for a host of that name, with security options such as name=userns. Without it, the answer is 404.
+func (e *Engine) SetHost(name string, securityOptions ...string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.host = map[string]any{"ID": "engine-of-" + name, "Name": name, "ServerVersion": "29.0.0"}
+	e.host = map[string]any{"ID": "engine-of-" + name, "Name": name, "ServerVersion": "29.0.0", "SecurityOptions": securityOptions}
 }
 
 func (e *Engine) info(w http.ResponseWriter, _ *http.Request) {
