@@ -144,8 +144,13 @@ func (p *pass) pidsOf(ctx context.Context, t *target) ([]int, error) {
 	if t.process.self {
 		return append(slices.Clone(pids[t.Container.ID]), pids[""]...), nil
 	}
+	if t.process.visible() && !t.process.process.HasCgroupOf(t.Container.ID) {
+		return nil, errNoContainerCgroup
+	}
 	return pids[t.Container.ID], nil
 }
+
+var errNoContainerCgroup = &reasonError{Problem: Problem{Reason: "no cgroup shows which processes are of the container"}}
 
 // openPID opens a process of the container.
 func (p *pass) openPID(pid int, t *target) (*hostproc.Process, error) {

@@ -59,6 +59,7 @@ func (p *pass) findProcess(c container.Container) (process *hostproc.Process, se
 	self = p.isSelf(c)
 	process, err = p.Proc.Process(c.PID, c.ID)
 	if err == nil {
+		self = self || !process.HasCgroupOf(c.ID) && p.isOwnProcess(c.PID)
 		if !self {
 			p.hostProcVerified.Store(true)
 		}
@@ -68,6 +69,18 @@ func (p *pass) findProcess(c container.Container) (process *hostproc.Process, se
 		process, err = p.Proc.Self()
 	}
 	return process, self, err
+}
+
+// isOwnProcess reports whether a process runs in Outpost's own container, where cgroups may name no container.
+func (p *pass) isOwnProcess(pid int) bool {
+	if p.SelfContainer == "" {
+		return false
+	}
+	process, err := p.Proc.SelfContainerProcess(pid)
+	if err != nil {
+		return false
+	}
+	return process.Close() == nil
 }
 
 // isSelf reports whether Outpost runs in c. The ID of its container comes from the files that the engine mounts. A
@@ -124,7 +137,10 @@ func (p *pass) explain(err error) error {
 		return &exitedError{err}
 	}
 	reason := "its process is not visible: mount the host's /proc with -v /proc:" + hostproc.DefaultMount + ":ro or --pid host"
-	if p.HasMountedProc() {
+	switch {
+	case p.HasMountedProc() && errors.Is(err, hostproc.ErrForeignProcess):
+		reason = "neither the cgroup nor the mounts of its process in " + p.Proc.Path() + " name the container: that /proc may be of another machine or PID namespace than the engine"
+	case p.HasMountedProc():
 		reason = "its process is not in " + p.Proc.Path() + ", which is of another machine or PID namespace than the engine"
 	}
 	return &reasonError{invisible: true, hostWide: true, Problem: Problem{Reason: reason, Detail: err.Error()}}

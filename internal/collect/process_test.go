@@ -21,9 +21,10 @@ import (
 )
 
 // The test program also stands in for the first process of a container. It joins the network namespace of the process in
-// joinVariable, if any. It listens on the addresses in listenVariable, and waits for the end of its input.
+// joinVariable, if any. It mounts the file in mountVariable, if any, as a container's /etc/hostname. It listens on the addresses in listenVariable, and waits for the end of its input.
 const (
 	joinVariable   = "COLLECT_TEST_JOIN"
+	mountVariable  = "COLLECT_TEST_MOUNT"
 	listenVariable = "COLLECT_TEST_LISTEN"
 )
 
@@ -47,6 +48,12 @@ func listenAndWait(addresses string) error {
 			return err
 		}
 		if err := unix.Setns(int(netns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+	}
+	if path := os.Getenv(mountVariable); path != "" {
+		private := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+		if err := errors.Join(private, unix.Mount(path, "/etc/hostname", "", unix.MS_BIND, "")); err != nil {
 			return err
 		}
 	}
@@ -75,13 +82,40 @@ func startProcess(t *testing.T, name string, join int, addresses string) (pid in
 	if os.Getuid() != 0 {
 		t.Skip("requires root to create cgroups")
 	}
-	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), listenVariable+"="+addresses)
-	if join != 0 {
-		child.Env = append(child.Env, fmt.Sprint(joinVariable, "=", join))
-	} else {
-		child.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	variables, flags := []string{fmt.Sprint(joinVariable, "=", join)}, uintptr(0)
+	if join == 0 {
+		variables, flags = nil, unix.CLONE_NEWNET
 	}
+	cgroup := newCgroup(t, id(name))
+	pid, ready := startChild(t, addresses, flags, variables...)
+	if err := os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte(fmt.Sprint(pid)), 0); err != nil {
+		t.Fatal(err)
+	}
+	ready()
+	return pid
+}
+
+// startProcessWithoutCgroup starts the first process of a container of an engine without cgroups.
+func startProcessWithoutCgroup(t *testing.T, name, addresses string) (pid int) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("requires root to mount")
+	}
+	path := filepath.Join(t.TempDir(), "containers", id(name), "hostname")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	pid, ready := startChild(t, addresses, unix.CLONE_NEWNET|unix.CLONE_NEWNS, mountVariable+"="+path)
+	ready()
+	return pid
+}
+
+// startChild starts a process that ends with the test. ready waits until it listens.
+func startChild(t *testing.T, addresses string, flags uintptr, variables ...string) (pid int, ready func()) {
+	t.Helper()
+	child := exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = append(append(os.Environ(), listenVariable+"="+addresses), variables...)
+	child.SysProcAttr = &unix.SysProcAttr{Cloneflags: flags}
 	child.Stderr = os.Stderr
 	stdin, err := child.StdinPipe()
 	if err != nil {
@@ -94,18 +128,16 @@ func startProcess(t *testing.T, name string, join int, addresses string) (pid in
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	cgroup := newCgroup(t, id(name))
 	t.Cleanup(func() {
 		_ = stdin.Close()
 		_ = child.Wait()
 	})
-	if err := os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte(fmt.Sprint(child.Process.Pid)), 0); err != nil {
-		t.Fatal(err)
+	return child.Process.Pid, func() {
+		t.Helper()
+		if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
+			t.Fatalf("%q, %v", line, err)
+		}
 	}
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
-		t.Fatalf("%q, %v", line, err)
-	}
-	return child.Process.Pid
 }
 
 // newCgroup makes a cgroup, of version 2 or of version 1's controller pids, and removes it after the test.

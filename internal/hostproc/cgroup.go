@@ -36,6 +36,11 @@ func containerIDs(cgroups string) []string {
 	return ids
 }
 
+// HasCgroupOf reports whether the process's cgroup names a container.
+func (p *Process) HasCgroupOf(containerID string) bool {
+	return slices.Contains(containerIDs(p.cgroups), containerID)
+}
+
 func isHexDigit(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' }
 
 // endsComponent reports whether a path component ends at the start of rest or after the suffix of a systemd scope.

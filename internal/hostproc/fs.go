@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -56,14 +55,14 @@ func OpenAt(path string) (FS, error) {
 func (f FS) Path() string { return f.path }
 
 // Process returns the container's process with the given PID. It verifies that the process's cgroup file contains the
-// container's 64-digit ID. The ID must be a path component, or end one after a hyphen. The suffix .scope may follow. The
-// returned Process never reads from another process: if the kernel reuses the PID, reads fail.
+// container's 64-digit ID. The ID must be a path component, or end one after a hyphen. The suffix .scope may follow. If the file
+// contains no container's ID, the process's mounts must have it. The returned Process never reads from another process: if the kernel reuses the PID, reads fail.
 func (f FS) Process(pid int, containerID string) (*Process, error) {
 	p, err := f.unverified(strconv.Itoa(pid))
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(containerIDs(p.cgroups), containerID) {
+	if !p.isIn(containerID) {
 		_ = p.Close()
 		return nil, fmt.Errorf("process %d: %w", pid, ErrForeignProcess)
 	}
@@ -72,7 +71,8 @@ func (f FS) Process(pid int, containerID string) (*Process, error) {
 
 // SelfContainerProcess returns the process with the given PID if it runs in Outpost's own container.
 // It is for a cgroup namespace that hides the container's ID. There every path of the container is "/".
-// Every path of another process begins with "/.." (cgroup_namespaces(7)).
+// Every path of another process begins with "/.." (cgroup_namespaces(7)). Without cgroups, other containers have equal paths, but
+// other mounts.
 // The caller must know that Outpost runs in a container.
 func (f FS) SelfContainerProcess(pid int) (*Process, error) {
 	self, err := f.Self()
@@ -84,7 +84,7 @@ func (f FS) SelfContainerProcess(pid int) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(containerIDs(self.cgroups)) > 0 || p.cgroups != self.cgroups {
+	if len(containerIDs(self.cgroups)) > 0 || p.cgroups != self.cgroups || !p.hasMountsOf(self) {
 		_ = p.Close()
 		return nil, fmt.Errorf("process %d: %w", pid, ErrForeignProcess)
 	}

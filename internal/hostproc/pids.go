@@ -41,12 +41,21 @@ func (f FS) PIDs(ctx context.Context) (PIDs, error) {
 		for _, id := range ids {
 			pids[id] = append(pids[id], pid)
 		}
-		if len(ids) == 0 && cgroups == self.cgroups {
+		if len(ids) == 0 && cgroups == self.cgroups && f.hasMountsOf(name, self) {
 			pids[""] = append(pids[""], pid)
 		}
 		return nil
 	})
 	return pids, err
+}
+
+func (f FS) hasMountsOf(name string, self *Process) bool {
+	p, err := f.open(name)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = p.Close() }()
+	return p.hasMountsOf(self)
 }
 
 // eachName calls do with each name in a directory until do fails or ctx ends.
