@@ -67,6 +67,7 @@ type Collector struct {
 	recheckOperation string   // names this collector's recheckedError marks in the failure cache
 	pool             *callpool.Pool
 	runner           *runner
+	scan             *netnsScan
 	decoders         *sync.Pool // of *procnet.Decoder: their buffers grow once to the size of the tables
 	addresses        *addressCache
 	hostProcVerified atomic.Bool // Proc showed a container's process, so the engine's PIDs are valid in it
@@ -88,6 +89,7 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 		inventory: inventory,
 		pool:      pool,
 		runner:    &runner{engine: engine, failures: pool.Failures, decoders: decoders},
+		scan:      &netnsScan{},
 		decoders:  decoders,
 		addresses: &addressCache{entries: make(map[addressKey]netnsAddresses)},
 	}
@@ -98,7 +100,8 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 // and is closed with it.
 func (c *Collector) WithMethods(methods ...Method) *Collector {
 	restricted := &Collector{
-		Options: c.Options, inventory: c.inventory, pool: c.pool, runner: c.runner, decoders: c.decoders, addresses: c.addresses,
+		Options: c.Options, inventory: c.inventory, pool: c.pool, runner: c.runner, scan: c.scan, decoders: c.decoders,
+		addresses: c.addresses,
 	}
 	return restricted.setSources(sourcesFor(methods))
 }
@@ -144,6 +147,7 @@ func (c *Collector) collectOnce(ctx context.Context, withTCPInfo, last bool) (re
 	defer closeProcesses(targets)
 	namespaces := groupByNetNS(targets)
 	inParallel(namespaces, func(n *netnsRead) { p.read(ctx, n) })
+	p.reportOtherNetNS(ctx, targets)
 	outdated = p.recheckFailures(ctx, targets, last)
 	if err := ctx.Err(); err != nil {
 		return Result{}, false, fmt.Errorf("collect: %w", err)

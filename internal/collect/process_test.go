@@ -82,13 +82,19 @@ func startProcess(t *testing.T, name string, join int, addresses string) (pid in
 	if os.Getuid() != 0 {
 		t.Skip("requires root to create cgroups")
 	}
+	newCgroup(t, id(name))
+	return startAnother(t, name, join, addresses)
+}
+
+// startAnother starts another process of a container that startProcess started.
+func startAnother(t *testing.T, name string, join int, addresses string) (pid int) {
+	t.Helper()
 	variables, flags := []string{fmt.Sprint(joinVariable, "=", join)}, uintptr(0)
 	if join == 0 {
 		variables, flags = nil, unix.CLONE_NEWNET
 	}
-	cgroup := newCgroup(t, id(name))
 	pid, ready := startChild(t, addresses, flags, variables...)
-	if err := os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte(fmt.Sprint(pid)), 0); err != nil {
+	if err := os.WriteFile(filepath.Join(cgroupPath(id(name)), "cgroup.procs"), []byte(fmt.Sprint(pid)), 0); err != nil {
 		t.Fatal(err)
 	}
 	ready()
@@ -140,13 +146,18 @@ func startChild(t *testing.T, addresses string, flags uintptr, variables ...stri
 	}
 }
 
-// newCgroup makes a cgroup, of version 2 or of version 1's controller pids, and removes it after the test.
-func newCgroup(t *testing.T, name string) string {
-	t.Helper()
-	path := filepath.Join(hostproc.DefaultCgroupMount, name)
+// cgroupPath returns the path of a cgroup, of version 2 or of version 1's controller pids.
+func cgroupPath(name string) string {
 	if _, err := os.Stat(filepath.Join(hostproc.DefaultCgroupMount, "cgroup.procs")); err != nil {
-		path = filepath.Join(hostproc.DefaultCgroupMount, "pids", name)
+		return filepath.Join(hostproc.DefaultCgroupMount, "pids", name)
 	}
+	return filepath.Join(hostproc.DefaultCgroupMount, name)
+}
+
+// newCgroup makes a cgroup, returns its path, and removes it after the test.
+func newCgroup(t *testing.T, name string) (path string) {
+	t.Helper()
+	path = cgroupPath(name)
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -268,3 +268,16 @@ func (a *answer) established(name string) []string {
 	}
 	return established
 }
+
+// A process of a container makes a network namespace of its own and listens there. No answer claims to have read it.
+func TestSecondNetNSOfAContainerIsReported(t *testing.T) {
+	l := newLab(t)
+	l.run("it", "-p", l.port(0)+":10250", "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", tools,
+		"sh", "-c", "busybox unshare -n peer listen:tcp4:0.0.0.0:6443 & exec peer listen:tcp4:0.0.0.0:10250")
+	eventually(t, func() bool { return strings.Count(l.logs("it"), "ready") == 2 })
+	o := start(t, interfaces)
+	o.connections().expectPartial(l.Name("it"), l.endpoints(0), nil)
+	if c := o.snapshot().container(t, l.Name("it")); c.Status != "partial" || !strings.Contains(c.Reason, "some of its processes are in another network namespace, which is not read") {
+		t.Errorf("%s: %s", c.Status, c.Reason)
+	}
+}
