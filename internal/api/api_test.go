@@ -214,6 +214,7 @@ func TestErrors(t *testing.T) {
 	for err, reason := range map[error]string{
 		fmt.Errorf("list: %w", container.ErrUnreachable):     "the container engine cannot be reached",
 		fmt.Errorf("list: %w", container.ErrForbidden):       "the container engine does not permit listing containers",
+		fmt.Errorf("list: %w", container.ErrAPIVersion):      "the container engine and Outpost have no API version in common",
 		fmt.Errorf("list: %w", context.DeadlineExceeded):     "the container engine does not answer in time",
 		errors.New("list: secret detail of http://10.0.0.1"): "the container engine cannot be asked for its containers",
 	} {
