@@ -59,8 +59,8 @@ type Container struct {
 	// Sandboxed means that the runtime has a network stack of its own, which contains the sockets in every network
 	// mode.
 	Sandboxed bool
-	// Published are the TCP ports that the engine has bound on the host, one entry for each binding. It is empty if
-	// the container has no network of its own.
+	// Published are the TCP ports that the engine has published, one entry for each binding. It is empty if the container has
+	// no network of its own.
 	Published []Binding
 	// ExposedPorts are the exposed TCP ports of the configuration, ascending.
 	ExposedPorts []uint16
@@ -101,6 +101,9 @@ type Binding struct {
 	ContainerPort uint16
 	// Host may have the unspecified address, which means all of the host's addresses of that family.
 	Host netip.AddrPort
+	// Direct means that the network routes clients to the container and uses no port of the host. Host is then the
+	// container's own endpoint.
+	Direct bool
 }
 
 // NetworkMode is the engine's HostConfig.NetworkMode.

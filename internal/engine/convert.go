@@ -77,8 +77,8 @@ func toContainer(inspected dockercontainer.InspectResponse) (container.Container
 	if inspected.NetworkSettings == nil {
 		return c, nil
 	}
-	c.Published, c.Invalid = toBindings(inspected.NetworkSettings.Ports)
 	c.Networks = toNetworks(inspected.NetworkSettings.Networks)
+	c.Published, c.Invalid = toBindings(inspected.NetworkSettings.Ports, c.Networks)
 	return c, nil
 }
 

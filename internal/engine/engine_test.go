@@ -128,7 +128,10 @@ func TestPublishedPorts(t *testing.T) {
 		{name: "loopback alone", ports: map[string][]enginetest.Binding{"80/tcp": binding("127.0.0.1", "8080")}, want: []string{"127.0.0.1:8080"}},
 		{name: "IPv6 loopback", ports: map[string][]enginetest.Binding{"80/tcp": binding("::1", "8080")}, want: []string{"[::1]:8080"}},
 		{name: "v4-mapped", ports: map[string][]enginetest.Binding{"80/tcp": binding("::ffff:10.0.0.1", "8080")}, want: []string{"10.0.0.1:8080"}},
-		{name: "no port", ports: map[string][]enginetest.Binding{"80/tcp": binding("", "")}, fails: true},
+		{name: "routed", ports: map[string][]enginetest.Binding{"80/tcp": binding("0.0.0.0", "")}, want: []string{"10.71.1.2:80 direct"}},
+		{name: "routed for IPv6", ports: map[string][]enginetest.Binding{"80/tcp": binding("::", "")}, want: []string{"[fd71::2]:80 direct"}},
+		{name: "routed for one family", ports: map[string][]enginetest.Binding{"80/tcp": append(binding("0.0.0.0", "8080"), binding("::", "")...)}, want: []string{"0.0.0.0:8080", "[fd71::2]:80 direct"}},
+		{name: "routed at no address", ports: map[string][]enginetest.Binding{"80/tcp": binding("<b>", "")}, fails: true},
 		{name: "port 0", ports: map[string][]enginetest.Binding{"80/tcp": binding("", "0")}, fails: true},
 		{name: "port too large", ports: map[string][]enginetest.Binding{"80/tcp": binding("", "65536")}, fails: true},
 		{name: "no address at all", ports: map[string][]enginetest.Binding{"80/tcp": binding("<b>", "80")}, fails: true},
@@ -136,14 +139,20 @@ func TestPublishedPorts(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			enginetest.New(t, &enginetest.Container{Name: "it", Ports: test.ports})
+			enginetest.New(t, &enginetest.Container{
+				Name: "it", Ports: test.ports, Networks: map[string]enginetest.Network{"it": {IPAddress: "10.71.1.2", GlobalIPv6Address: "fd71::2"}},
+			})
 			c, err := newEngine(t).Inspect(t.Context(), enginetest.ID("it"))
 			if err != nil || (len(c.Invalid) > 0) != test.fails {
 				t.Fatalf("error %v, invalid %v", err, c.Invalid)
 			}
 			var got []string
 			for _, b := range c.Published {
-				got = append(got, b.Host.String())
+				text := b.Host.String()
+				if b.Direct {
+					text += " direct"
+				}
+				got = append(got, text)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

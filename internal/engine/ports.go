@@ -17,19 +17,17 @@ import (
 
 // toBindings converts NetworkSettings.Ports, which contains the actual bindings of each port. A port that is only
 // exposed has none. The bindings ascend by container port, then by host endpoint. invalid describes those that could not be parsed.
-func toBindings(ports nat.PortMap) (bindings []container.Binding, invalid []string) {
+func toBindings(ports nat.PortMap, networks []container.Network) (bindings []container.Binding, invalid []string) {
 	for _, port := range slices.Sorted(maps.Keys(ports)) {
 		if port.Proto() != "tcp" {
 			continue
 		}
 		for _, hostBinding := range ports[port] {
-			containerPort, portErr := parsePort(port.Port())
-			host, hostErr := parseHostEndpoint(hostBinding)
-			if err := errors.Join(portErr, hostErr); err != nil {
+			converted, err := toBinding(port, hostBinding, networks)
+			if err != nil {
 				invalid = append(invalid, fmt.Sprintf("binding of port %q: %v", port, err))
-				continue
 			}
-			bindings = append(bindings, container.Binding{ContainerPort: containerPort, Host: host})
+			bindings = append(bindings, converted...)
 		}
 	}
 	slices.SortFunc(bindings, func(a, b container.Binding) int {
@@ -38,20 +36,39 @@ func toBindings(ports nat.PortMap) (bindings []container.Binding, invalid []stri
 	return bindings, invalid
 }
 
-// parseHostEndpoint parses the host's address and port of a binding. Engines write the unspecified address as
-// "0.0.0.0", "::" or "".
-func parseHostEndpoint(binding nat.PortBinding) (netip.AddrPort, error) {
-	port, err := parsePort(binding.HostPort)
-	if err != nil {
-		return netip.AddrPort{}, err
+// toBinding converts one binding. A network in gateway mode "routed" uses no port of the host: the engine leaves HostPort empty
+// (moby libnetwork/drivers/bridge/port_mapping_linux.go). Such a binding stands for all of the container's addresses of the family.
+func toBinding(port nat.Port, binding nat.PortBinding, networks []container.Network) ([]container.Binding, error) {
+	containerPort, portErr := parsePort(port.Port())
+	addr, addrErr := parseHostAddr(binding.HostIP)
+	if err := errors.Join(portErr, addrErr); err != nil {
+		return nil, err
 	}
-	addr := netip.IPv4Unspecified()
-	if binding.HostIP != "" {
-		if addr, err = netip.ParseAddr(binding.HostIP); err != nil {
-			return netip.AddrPort{}, err
+	if binding.HostPort != "" {
+		hostPort, err := parsePort(binding.HostPort)
+		if err != nil {
+			return nil, err
+		}
+		return []container.Binding{{ContainerPort: containerPort, Host: netip.AddrPortFrom(addr, hostPort)}}, nil
+	}
+	var direct []container.Binding
+	for _, network := range networks {
+		for _, own := range network.Addresses {
+			if own.Is4() == addr.Is4() {
+				direct = append(direct, container.Binding{ContainerPort: containerPort, Host: netip.AddrPortFrom(own, containerPort), Direct: true})
+			}
 		}
 	}
-	return netip.AddrPortFrom(addr.Unmap(), port), nil
+	return direct, nil
+}
+
+// parseHostAddr parses the host's address of a binding. Engines write the unspecified address as "0.0.0.0", "::" or "".
+func parseHostAddr(text string) (netip.Addr, error) {
+	if text == "" {
+		return netip.IPv4Unspecified(), nil
+	}
+	addr, err := netip.ParseAddr(text)
+	return addr.Unmap(), err
 }
 
 func parsePort(text string) (uint16, error) {

@@ -25,7 +25,7 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 		Unused:      reading.Unused,
 		Problems:    reading.Problems,
 		NetworkMode: reading.Container.NetworkMode,
-		Bindings:    reading.Container.Published,
+		Bindings:    hostBindings(reading.Container.Published),
 		Sockets:     len(sockets.own),
 		LeftOut:     LeftOut{OwnerUnknown: sockets.ownerUnknown},
 	}
@@ -61,7 +61,7 @@ func processName(reading collect.Reading, s socket.Socket) string {
 
 // addListener adds a listener and its endpoints. In the host's namespace these are its own addresses, elsewhere the published
 // ones.
-func (c *Container) addListener(local netip.AddrPort, process string, inHost bool, published map[uint16][]netip.AddrPort, interfaces Interfaces) {
+func (c *Container) addListener(local netip.AddrPort, process string, inHost bool, published map[uint16][]container.Binding, interfaces Interfaces) {
 	listener := Listener{Local: local, Process: process}
 	switch {
 	case inHost:
@@ -69,15 +69,28 @@ func (c *Container) addListener(local netip.AddrPort, process string, inHost boo
 	case local.Addr().IsLoopback():
 		c.LeftOut.Loopback++
 	default:
-		listener.Published = slices.Clone(published[local.Port()])
-		if len(listener.Published) == 0 {
+		bindings := published[local.Port()]
+		if len(bindings) == 0 {
 			c.LeftOut.Unpublished++
+		}
+		for _, b := range bindings {
+			if !b.Direct {
+				listener.Published = append(listener.Published, b.Host)
+			} else if accepts(local.Addr(), b.Host.Addr()) {
+				c.Listening = append(c.Listening, b.Host)
+			}
 		}
 		for _, host := range listener.Published {
 			c.Listening = append(c.Listening, expandUnspecified(host, interfaces)...)
 		}
 	}
 	c.Listeners = append(c.Listeners, listener)
+}
+
+// accepts reports whether a listener that is bound to an address accepts connections to another one. A listener on :: counts
+// as one for IPv4 too.
+func accepts(bound, addr netip.Addr) bool {
+	return bound == addr || bound.IsUnspecified() && (bound.Is6() || addr.Is4())
 }
 
 func (c *Container) addConnection(connection Connection) {
@@ -102,14 +115,19 @@ func CompareConnections(a, b Connection) int {
 	return cmp.Or(a.Local.Compare(b.Local), a.Remote.Compare(b.Remote), cmp.Compare(a.State, b.State))
 }
 
-// publishedByPort returns the host endpoints of bindings, ascending, by container port.
-func publishedByPort(bindings []container.Binding) map[uint16][]netip.AddrPort {
-	published := make(map[uint16][]netip.AddrPort)
+// hostBindings returns the bindings that use a port of the host.
+func hostBindings(bindings []container.Binding) []container.Binding {
+	return slices.DeleteFunc(slices.Clone(bindings), func(b container.Binding) bool { return b.Direct })
+}
+
+// publishedByPort returns bindings by container port, in the order of their endpoints.
+func publishedByPort(bindings []container.Binding) map[uint16][]container.Binding {
+	published := make(map[uint16][]container.Binding)
 	for _, b := range bindings {
-		published[b.ContainerPort] = append(published[b.ContainerPort], b.Host)
+		published[b.ContainerPort] = append(published[b.ContainerPort], b)
 	}
-	for _, hosts := range published {
-		slices.SortFunc(hosts, netip.AddrPort.Compare)
+	for _, ofPort := range published {
+		slices.SortFunc(ofPort, func(a, b container.Binding) int { return a.Host.Compare(b.Host) })
 	}
 	return published
 }

@@ -42,6 +42,12 @@ func published(port uint16, hosts ...string) []container.Binding {
 	return bindings
 }
 
+// direct is a binding without a port of the host.
+func direct(endpoint string) []container.Binding {
+	host := netip.MustParseAddrPort(endpoint)
+	return []container.Binding{{ContainerPort: host.Port(), Host: host, Direct: true}}
+}
+
 func owners(denied int, inodes ...uint64) *procfd.OwnedSockets {
 	o := &procfd.OwnedSockets{Inodes: make(map[uint64]string), Readable: 1, Denied: denied}
 	for _, inode := range inodes {
@@ -91,6 +97,14 @@ func TestNamespaceOfOneContainer(t *testing.T) {
 			sockets:   []socket.Socket{listen("0.0.0.0:80", 1)},
 			published: published(80, "0.0.0.0:8080", "[::]:8080"),
 			listening: []string{"0.0.0.0:8080"},
+		},
+		{
+			name:       "routed to the container's own address",
+			sockets:    []socket.Socket{listen("0.0.0.0:80", 1), listen("10.71.1.2:81", 2), listen("10.72.1.2:82", 3), listen("[::]:83", 4), listen("127.0.0.1:84", 5)},
+			published:  slices.Concat(direct("10.71.1.2:80"), direct("[fd71::2]:80"), direct("10.71.1.2:81"), direct("10.71.1.2:82"), direct("10.71.1.2:83"), direct("10.71.1.2:84")),
+			interfaces: addrs("192.168.56.101"),
+			listening:  []string{"10.71.1.2:80", "10.71.1.2:81", "10.71.1.2:83"},
+			leftOut:    LeftOut{Loopback: 1},
 		},
 		{
 			name:       "the unspecified address expands to the interfaces",
@@ -161,6 +175,13 @@ func TestNamespaceOfOneContainer(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.established, texts(got.Established)); diff != "" {
 				t.Errorf("established (-want +got):\n%s", diff)
+			}
+			for _, l := range got.Listeners {
+				for _, host := range l.Published {
+					if slices.Contains(test.published, container.Binding{ContainerPort: l.Local.Port(), Host: host, Direct: true}) {
+						t.Errorf("%s is the container's own endpoint, not the host's", host)
+					}
+				}
 			}
 			if got.LeftOut != test.leftOut { // all else is the container's own
 				t.Errorf("left out %+v, want %+v", got.LeftOut, test.leftOut)
