@@ -92,10 +92,14 @@ func (h *Host) listenerAt(netns int32, at netip.AddrPort) (owner ownerID, ok boo
 	return hostProcesses, false
 }
 
-// publishedAt returns where a published port at an address of the host leads.
+// publishedAt returns where a published port at an address of the host leads. The engine binds :: for IPv6 alone.
 func (h *Host) publishedAt(at netip.AddrPort) (destination, bool) {
 	bindings := h.published[at.Port()]
-	for _, addr := range lookupOrder(at.Addr()) {
+	unspecified := netip.IPv4Unspecified()
+	if at.Addr().Is6() {
+		unspecified = netip.IPv6Unspecified()
+	}
+	for _, addr := range []netip.Addr{at.Addr(), unspecified} {
 		if d, ok := bindings[addr]; ok {
 			return d, true
 		}

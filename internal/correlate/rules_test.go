@@ -59,6 +59,12 @@ func TestAddressOfOwnHost(t *testing.T) {
 			containerSpec{name: "server", networks: []string{"br0 172.17.0.106 172.17.0.1"}, listeners: []string{"0.0.0.0:8080 127.0.0.1:18090"}},
 			client("out 172.17.0.107:44298 172.17.0.1:18090"),
 		)}, "a/client > a:18090 host client 1\n"},
+		{"port published for IPv6 alone", []hostSpec{{name: "a", addresses: "10.77.0.11 2001:db8::11", containers: []containerSpec{
+			{name: "server", networks: []string{"br0 fd00::106 fd00::1"}, listeners: []string{"[::]:8080 [::]:18090"}},
+			{name: "client", networks: []string{"br1 172.18.0.7 172.18.0.1", "br2 fd02::7 fd02::1"}, connections: []string{
+				"out 172.18.0.7:40000 10.77.0.11:18090", "out [fd02::7]:40000 [2001:db8::11]:18090",
+			}},
+		}}}, "a/client > a/server:8080 published client 1\na/client > a:18090 host client 1\n"},
 		{"container on the host's network", []hostSpec{hostA(
 			onHost("agent", []string{"[::]:9000"}, "in 172.17.0.1:9000 172.17.0.107:40000"),
 			client("out 172.17.0.107:40000 172.17.0.1:9000"),

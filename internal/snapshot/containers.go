@@ -81,7 +81,7 @@ func (c *Container) addListener(local netip.AddrPort, process string, inHost boo
 			}
 		}
 		for _, host := range listener.Published {
-			c.Listening = append(c.Listening, expandUnspecified(host, interfaces)...)
+			c.Listening = append(c.Listening, expandBinding(host, listener.Published, interfaces)...)
 		}
 	}
 	c.Listeners = append(c.Listeners, listener)
@@ -130,6 +130,24 @@ func publishedByPort(bindings []container.Binding) map[uint16][]container.Bindin
 		slices.SortFunc(ofPort, func(a, b container.Binding) int { return a.Host.Compare(b.Host) })
 	}
 	return published
+}
+
+// expandBinding is expandUnspecified for a binding among all of its container port. The engine binds :: for IPv6 alone
+// (IPV6_V6ONLY). Without a known IPv6 address, it is listed only if no binding of 0.0.0.0 stands for it.
+func expandBinding(host netip.AddrPort, all []netip.AddrPort, interfaces Interfaces) []netip.AddrPort {
+	if host.Addr() != netip.IPv6Unspecified() {
+		return expandUnspecified(host, interfaces)
+	}
+	var endpoints []netip.AddrPort
+	for _, addr := range interfaces.Addresses {
+		if addr.Is6() {
+			endpoints = append(endpoints, netip.AddrPortFrom(addr, host.Port()))
+		}
+	}
+	if len(endpoints) == 0 && !slices.Contains(all, netip.AddrPortFrom(netip.IPv4Unspecified(), host.Port())) {
+		return []netip.AddrPort{host}
+	}
+	return endpoints
 }
 
 // expandUnspecified returns the endpoint at each of interfaces if its address is unspecified and interfaces are known, and

@@ -99,6 +99,26 @@ func TestNamespaceOfOneContainer(t *testing.T) {
 			listening: []string{"0.0.0.0:8080"},
 		},
 		{
+			name:      "published for IPv6 alone, and no IPv6 address is known",
+			sockets:   []socket.Socket{listen("0.0.0.0:80", 1)},
+			published: published(80, "[::]:8080"),
+			listening: []string{"[::]:8080"},
+		},
+		{
+			name:       "published for IPv6 alone",
+			sockets:    []socket.Socket{listen("0.0.0.0:80", 1)},
+			published:  published(80, "[::]:8080"),
+			interfaces: addrs("192.168.56.101", "2001:db8::1"),
+			listening:  []string{"[2001:db8::1]:8080"},
+		},
+		{
+			name:       "published for both families on a host with IPv4 alone",
+			sockets:    []socket.Socket{listen("0.0.0.0:80", 1)},
+			published:  published(80, "0.0.0.0:8080", "[::]:8080", "[::]:8081"),
+			interfaces: addrs("192.168.56.101"),
+			listening:  []string{"192.168.56.101:8080", "[::]:8081"},
+		},
+		{
 			name:       "routed to the container's own address",
 			sockets:    []socket.Socket{listen("0.0.0.0:80", 1), listen("10.71.1.2:81", 2), listen("10.72.1.2:82", 3), listen("[::]:83", 4), listen("127.0.0.1:84", 5)},
 			published:  slices.Concat(direct("10.71.1.2:80"), direct("[fd71::2]:80"), direct("10.71.1.2:81"), direct("10.71.1.2:82"), direct("10.71.1.2:83"), direct("10.71.1.2:84")),
