@@ -15,6 +15,8 @@ type Address struct {
 	Addr netip.Addr
 	// Interface is empty if it is unknown: no route names it, or two interfaces have the address.
 	Interface string
+	// DefaultRoute means that a default route leads out of the interface.
+	DefaultRoute bool
 }
 
 const (
@@ -29,7 +31,7 @@ const (
 // without duplicates. It reads three files of /proc/<pid>/net; a reader is nil if the file does not exist:
 //
 //   - fib_trie for the IPv4 addresses
-//   - route for the interfaces of the IPv4 addresses
+//   - route for the interfaces of the IPv4 addresses, and for the interfaces of default routes
 //   - if_inet6 for the IPv6 addresses and their interfaces
 //
 // It omits 127.0.0.0/8, ::1 and IPv6 link-local addresses. It also omits IPv6 addresses that duplicate address
@@ -38,7 +40,7 @@ const (
 // order is the byte order of the kernel that printed route. Together with an error it returns what it could decode.
 func DecodeAddresses(fibTrie, route, ifInet6 io.Reader, order binary.ByteOrder) ([]Address, error) {
 	found := interfaceNames[netip.Addr]{}
-	routes := onLinkRoutes{words: newWordOrder(order), interfaces: interfaceNames[netip.Prefix]{}}
+	routes := onLinkRoutes{words: newWordOrder(order), interfaces: interfaceNames[netip.Prefix]{}, defaults: make(map[string]bool)}
 	trie := fibTrieDecoder{addLocal: func(addr netip.Addr) error { return found.add(addr, routes.interfaceFor(addr)) }}
 	inet6 := inet6Decoder{add: found.add}
 	err := errors.Join( // route first: the trie decoder looks up interfaces in it
@@ -46,7 +48,7 @@ func DecodeAddresses(fibTrie, route, ifInet6 io.Reader, order binary.ByteOrder) 
 		decodeRows("fib_trie", fibTrie, maxAddressRows, trie.decode),
 		decodeRows("if_inet6", ifInet6, maxAddressRows, inet6.decode),
 	)
-	return sortAddresses(found), err
+	return sortAddresses(found, routes.defaults), err
 }
 
 func decodeRows(name string, r io.Reader, maxRows int, decode func(row []byte) error) error {
@@ -59,10 +61,10 @@ func decodeRows(name string, r io.Reader, maxRows int, decode func(row []byte) e
 	return nil
 }
 
-func sortAddresses(found interfaceNames[netip.Addr]) []Address {
+func sortAddresses(found interfaceNames[netip.Addr], defaults map[string]bool) []Address {
 	addresses := make([]Address, 0, len(found))
 	for _, addr := range slices.SortedFunc(maps.Keys(found), netip.Addr.Compare) {
-		addresses = append(addresses, Address{Addr: addr, Interface: found[addr]})
+		addresses = append(addresses, Address{Addr: addr, Interface: found[addr], DefaultRoute: defaults[found[addr]]})
 	}
 	return addresses
 }

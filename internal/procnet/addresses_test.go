@@ -51,7 +51,11 @@ func orNil(text string) io.Reader {
 func format(addresses []Address) []string {
 	var text []string
 	for _, a := range addresses {
-		text = append(text, strings.TrimSpace(a.Addr.String()+" "+a.Interface))
+		line := strings.TrimSpace(a.Addr.String() + " " + a.Interface)
+		if a.DefaultRoute {
+			line += " default"
+		}
+		text = append(text, line)
 	}
 	return text
 }
@@ -77,7 +81,7 @@ func TestDecodeAddresses(t *testing.T) {
 				routeRow("eth0", "000200C0", "00000000", "0001", "00FFFFFF"),
 			ifInet6: inet6Row("2001:db8:18::1", "00", "80", "br-0123456789ab") + inet6Row("2001:db8:17::1", "00", "80", "docker0"),
 			want: []string{
-				"172.17.0.1 docker0", "172.18.0.1 br-0123456789ab", "192.0.2.10 eth0",
+				"172.17.0.1 docker0", "172.18.0.1 br-0123456789ab", "192.0.2.10 eth0 default",
 				"2001:db8:17::1 docker0", "2001:db8:18::1 br-0123456789ab",
 			},
 		},
@@ -90,7 +94,7 @@ func TestDecodeAddresses(t *testing.T) {
 				routeRow("docker0", "AC110000", "00000000", "0001", "FFFF0000") +
 				routeRow("eth0", "C0000200", "00000000", "0001", "FFFFFF00"),
 			ifInet6: inet6Row("2001:db8::1", "00", "80", "eth0"),
-			want:    []string{"172.17.0.1 docker0", "192.0.2.10 eth0", "2001:db8::1 eth0"},
+			want:    []string{"172.17.0.1 docker0", "192.0.2.10 eth0 default", "2001:db8::1 eth0 default"},
 		},
 		{
 			name:    "both tables, ascending by number",
@@ -124,6 +128,22 @@ func TestDecodeAddresses(t *testing.T) {
 				routeRow("*", "000200C0", "00000000", "0001", "E0FFFFFF") +
 				routeRow("*", "000200C0", "00000000", "0201", "F0FFFFFF"),
 			want: []string{"192.0.2.10"},
+		},
+		{
+			name:    "default routes",
+			fibTrie: trie("Local", "192.0.2.10", "198.51.100.7", "203.0.113.7", "10.0.0.1"),
+			route: routeHeader +
+				routeRow("br0", "00000000", "010200C0", "0003", "00000000") +
+				routeRow("ppp0", "00000000", "00000000", "0001", "00000000") +
+				routeRow("eth1", "00000000", "00000000", "0000", "00000000") +
+				routeRow("*", "00000000", "00000000", "0201", "00000000") +
+				routeRow("docker0", "0000000A", "010200C0", "0003", "000000FF") +
+				routeRow("br0", "000200C0", "00000000", "0001", "00FFFFFF") +
+				routeRow("ppp0", "006433C6", "00000000", "0001", "00FFFFFF") +
+				routeRow("eth1", "007100CB", "00000000", "0001", "00FFFFFF") +
+				routeRow("docker0", "0000000A", "00000000", "0001", "00FFFFFF"),
+			ifInet6: inet6Row("2001:db8::1", "00", "80", "br0"),
+			want:    []string{"10.0.0.1 docker0", "192.0.2.10 br0 default", "198.51.100.7 ppp0 default", "203.0.113.7 eth1", "2001:db8::1 br0 default"},
 		},
 		{
 			name:    "one network on two interfaces",

@@ -30,6 +30,7 @@ var (
 type onLinkRoutes struct {
 	words      wordOrder
 	interfaces interfaceNames[netip.Prefix]
+	defaults   map[string]bool // the interfaces of default routes, with a gateway or without
 }
 
 // interfaceFor returns the interface of the longest on-link route that contains addr.
@@ -62,12 +63,17 @@ func (r onLinkRoutes) decode(row []byte) error {
 	if !ok {
 		return errRouteFlags
 	}
-	if hasGateway || flags&(routeUp|routeGateway|routeReject) != routeUp {
+	// A route that drops packets has no interface, which the kernel prints as an asterisk.
+	if flags&(routeUp|routeReject) != routeUp || name == "*" {
 		return nil
 	}
-	// A default route contains every address, so it says nothing about one. A route that drops packets has no
-	// interface, which the kernel prints as an asterisk.
-	if prefix.Bits() == 0 || name == "*" {
+	if prefix.Bits() == 0 { // It contains every address, so it says nothing about one.
+		if len(r.defaults) < maxAddresses {
+			r.defaults[name] = true
+		}
+		return nil
+	}
+	if hasGateway || flags&routeGateway != 0 {
 		return nil
 	}
 	return r.interfaces.add(prefix, name)
