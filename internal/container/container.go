@@ -78,9 +78,12 @@ type Network struct {
 	Addresses, Gateways []netip.Addr
 }
 
-// Event reports that a container has changed.
+// Event reports that a container or the engine's networks have changed.
 type Event struct {
+	// ID is the container's, or empty.
 	ID string
+	// Network means that a network was created, removed, connected or disconnected.
+	Network bool
 	// Names are the container's current and previous names.
 	Names []string
 }

@@ -20,6 +20,7 @@ var calls = map[string]string{
 	"Ping":                 "HEAD /_ping",
 	"ContainerList":        "GET /containers/json",
 	"ContainerInspect":     "GET /containers/{id}/json",
+	"NetworkList":          "GET /networks",
 	"Events":               "GET /events",
 	"Info":                 "GET /info",
 	"ServerVersion":        "GET /version",

@@ -1,5 +1,5 @@
-// Package engine is a client of the Docker Engine API. It lists and inspects containers, follows their events and runs
-// commands in them. No other package imports Docker's module.
+// Package engine is a client of the Docker Engine API. It lists and inspects containers, lists networks, follows their events
+// and runs commands in containers. No other package imports Docker's module.
 package engine
 
 import (
@@ -27,12 +27,13 @@ type Engine struct {
 
 // CallKinds returns all kinds of calls, except the ping before the first call.
 func CallKinds() []string {
-	return []string{kindList, kindInspect, kindEvents, kindInfo, kindVersion, kindExecCreate, kindExecStart, kindExecInspect}
+	return []string{kindList, kindInspect, kindNetworks, kindEvents, kindInfo, kindVersion, kindExecCreate, kindExecStart, kindExecInspect}
 }
 
 const (
 	kindList        = "list"
 	kindInspect     = "inspect"
+	kindNetworks    = "networks"
 	kindEvents      = "events"
 	kindInfo        = "info"
 	kindVersion     = "version"

@@ -14,11 +14,11 @@ import (
 	"github.com/PabloL007/outpost/internal/container"
 )
 
-// changeActions are the actions that change the list of containers or the result of inspect. The engine filters by
+// changeActions are the actions that change the list of containers or networks, or the result of inspect. The engine filters by
 // them, because it also reports events of every exec and health check.
 var changeActions = []events.Action{
 	events.ActionStart, events.ActionDie, events.ActionDestroy, events.ActionRename, events.ActionUpdate, events.ActionPause,
-	events.ActionUnPause, events.ActionConnect, events.ActionDisconnect,
+	events.ActionUnPause, events.ActionConnect, events.ActionDisconnect, events.ActionCreate, events.ActionRemove,
 }
 
 // Follow calls changed for each change of a container, beginning with those after since that the engine remembers. It
@@ -82,7 +82,7 @@ func (e *Engine) streamEvents(ctx context.Context, options events.ListOptions, s
 func toEvent(message events.Message) container.Event {
 	attributes := message.Actor.Attributes
 	if message.Type == events.NetworkEventType {
-		return container.Event{ID: attributes["container"]}
+		return container.Event{ID: attributes["container"], Network: true}
 	}
 	event := container.Event{ID: message.Actor.ID}
 	for _, name := range []string{attributes["name"], attributes["oldName"]} {

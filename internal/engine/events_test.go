@@ -18,9 +18,10 @@ import (
 const wireEvents = `{"status":"start","id":"aa","Type":"container","Action":"start","Actor":{"ID":"aa","Attributes":{"image":"it","name":"web"}},"scope":"local","time":1,"timeNano":1000000001}
 {"status":"rename","id":"aa","Type":"container","Action":"rename","Actor":{"ID":"aa","Attributes":{"name":"new","oldName":"/web"}},"scope":"local","time":2,"timeNano":2000000002}
 {"Type":"network","Action":"connect","Actor":{"ID":"ff","Attributes":{"container":"bb","name":"net","type":"bridge"}},"scope":"local","time":3,"timeNano":3000000003}
+{"Type":"network","Action":"create","Actor":{"ID":"ff","Attributes":{"name":"net","type":"bridge"}},"scope":"local","time":4,"timeNano":4000000004}
 `
 
-var wantEvents = []container.Event{{ID: "aa", Names: []string{"web"}}, {ID: "aa", Names: []string{"new", "web"}}, {ID: "bb"}}
+var wantEvents = []container.Event{{ID: "aa", Names: []string{"web"}}, {ID: "aa", Names: []string{"new", "web"}}, {ID: "bb", Network: true}, {Network: true}}
 
 // startEventServer answers /events and records the query.
 func startEventServer(t *testing.T, status int, body string) (query *string) {
@@ -51,7 +52,7 @@ func TestFollow(t *testing.T) {
 	if diff := cmp.Diff(wantEvents, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, part := range []string{"since=500000.000000007", "unpause", "disconnect", "network"} {
+	for _, part := range []string{"since=500000.000000007", "unpause", "disconnect", "network", "create", "remove"} {
 		if !strings.Contains(*query, part) {
 			t.Errorf("no %q in %s", part, *query)
 		}

@@ -13,7 +13,7 @@ import (
 
 // clear empties the cache. The caller holds i.mu, unless i is new.
 func (i *Inventory) clear() {
-	i.list, i.host, i.fingerprints = nil, nil, nil
+	i.list, i.networks, i.host, i.fingerprints = nil, nil, nil, nil
 	i.inspected = make(map[string]*cacheEntry[container.Container])
 }
 
@@ -22,6 +22,9 @@ func (i *Inventory) applyEvent(event container.Event) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.list = nil
+	if event.Network {
+		i.networks = nil
+	}
 	i.invalidate(event)
 }
 

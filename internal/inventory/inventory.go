@@ -1,4 +1,4 @@
-// Package inventory caches what the engine reports about its containers, and invalidates it by the engine's events.
+// Package inventory caches what the engine reports about its containers and networks, and invalidates it by the engine's events.
 package inventory
 
 import (
@@ -14,6 +14,7 @@ import (
 type Engine interface {
 	Containers(ctx context.Context) ([]container.Summary, error)
 	Inspect(ctx context.Context, id string) (container.Container, error)
+	Networks(ctx context.Context) ([]container.NetworkConfig, error)
 	Host(ctx context.Context) (container.Host, error)
 	// Follow reports changes after since until ctx or the stream ends.
 	Follow(ctx context.Context, since time.Time, started func(), changed func(container.Event)) error
@@ -35,6 +36,7 @@ type Inventory struct {
 	expires   time.Time // when to invalidate the whole cache
 	sameClock bool      // the engine uses this machine's clock
 	list      *cacheEntry[[]container.Summary]
+	networks  *cacheEntry[[]container.NetworkConfig]
 	host      *cacheEntry[container.Host]
 	inspected map[string]*cacheEntry[container.Container] // by ID or name, as the caller wrote it
 	// fingerprints are those of the containers in the last list, by ID.
@@ -97,6 +99,13 @@ func (i *Inventory) Refresh(ctx context.Context, id string) (container.Container
 		delete(i.inspected, id)
 	}
 	return c, err
+}
+
+// Networks returns the engine's networks.
+func (i *Inventory) Networks(ctx context.Context) ([]container.NetworkConfig, error) {
+	return cached(i, func() **cacheEntry[[]container.NetworkConfig] { return &i.networks }, func() ([]container.NetworkConfig, error) {
+		return i.engine.Networks(ctx)
+	})
 }
 
 // Host returns information about the engine and its host.

@@ -59,6 +59,11 @@ func (f *fake) Inspect(_ context.Context, id string) (container.Container, error
 	return container.Container{ID: id, Name: fmt.Sprint("/", id, version)}, err
 }
 
+func (f *fake) Networks(context.Context) ([]container.NetworkConfig, error) {
+	version, err := f.call("networks")
+	return []container.NetworkConfig{{Name: fmt.Sprint(version)}}, err
+}
+
 func (f *fake) Host(context.Context) (container.Host, error) {
 	_, err := f.call("host")
 	return container.Host{Name: "host", Time: time.Now().Add(f.ahead)}, err
@@ -205,6 +210,39 @@ func TestCacheIsKeptUntilAnEvent(t *testing.T) {
 		f.change()
 		expect(t, i, f, "[/a3 /b3]", allCalls)
 		expect(t, i, f, "[/a3 /b3]", onlyEvents)
+	})
+}
+
+// Networks stay cached until an event says that the engine's networks changed.
+func TestNetworksAreKeptUntilTheyChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		i, _ := follow(t, f)
+		expectNetworks := func(want string) {
+			t.Helper()
+			networks, err := i.Networks(t.Context())
+			if err != nil || len(networks) != 1 || networks[0].Name != want {
+				t.Errorf("%v, %v; want %s", networks, err, want)
+			}
+		}
+		collect(t, i)
+		expectNetworks("0")
+		for _, change := range []struct {
+			event container.Event
+			want  string
+		}{{container.Event{ID: "a"}, "0"}, {container.Event{Network: true}, "2"}, {container.Event{ID: "a", Network: true}, "3"}} {
+			f.change()
+			f.stream <- change.event
+			synctest.Wait()
+			expectNetworks(change.want)
+		}
+		f.change(container.Event{Network: true}) // not delivered by the stream yet
+		collect(t, i)
+		expectNetworks("4")
+		f.change()
+		time.Sleep(maxAge)
+		collect(t, i)
+		expectNetworks("5")
 	})
 }
 

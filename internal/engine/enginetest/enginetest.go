@@ -90,7 +90,8 @@ type Engine struct {
 	failStatus int // HTTP status of every response, if not 0
 	running    int
 	maxRunning int
-	host       map[string]any // the answer to /info; not found if nil
+	host       map[string]any  // the answer to /info; not found if nil
+	networks   json.RawMessage // the answer to /networks; forbidden if nil
 }
 
 type exec struct {
@@ -182,6 +183,7 @@ func (e *Engine) handler() http.Handler {
 	mux.HandleFunc("/_ping", e.ping)
 	e.handle(mux, "GET /{version}/containers/json", "list", e.list)
 	e.handle(mux, "GET /{version}/containers/{id}/json", "inspect", e.inspect)
+	e.handle(mux, "GET /{version}/networks", "networks", e.listNetworks)
 	e.handle(mux, "GET /{version}/info", "info", e.info)
 	e.handle(mux, "POST /{version}/containers/{id}/exec", "exec create", e.execCreate)
 	e.handle(mux, "POST /{version}/exec/{id}/start", "exec start", e.execStart)
