@@ -84,13 +84,17 @@ func readNames(path string) (*graph.Names, error) {
 	return names, nil
 }
 
-// cachedEngine is the engine with the inventory's copy of its description of the host.
+// cachedEngine is the engine with the inventory's copies of its description of the host and of its networks.
 type cachedEngine struct {
 	*engine.Engine
 	inventory *inventory.Inventory
 }
 
 func (e cachedEngine) Host(ctx context.Context) (container.Host, error) { return e.inventory.Host(ctx) }
+
+func (e cachedEngine) Networks(ctx context.Context) ([]container.NetworkConfig, error) {
+	return e.inventory.Networks(ctx)
+}
 
 func collectOptions(c config.Config) (collect.Options, error) {
 	options := collect.Options{CgroupFS: hostproc.DefaultCgroupMount, Workers: c.Workers, Timeout: c.Timeout}

@@ -83,7 +83,9 @@ func everything() fakeDaemon {
 					},
 				},
 			},
+			Gateways: []netip.Addr{addr("192.0.2.129"), addr("2001:db8:1::1")},
 		},
+		Networks: []container.NetworkConfig{{ID: id("1"), Name: "shop_default", Driver: "bridge"}},
 		TakenAt:  time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)),
 		Duration: 1234 * time.Microsecond,
 		Containers: []snapshot.Container{{
@@ -140,7 +142,7 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 			Reason: "denied", Stale: true, Past: true, Details: &graph.Details{
 				Method: collect.Exec, Status: snapshotv1.StatusPartial,
 				Unused:    []snapshotv1.UnusedMethod{{Method: collect.Procfs, Reason: "its process cannot be seen"}},
-				Networks:  []snapshotv1.Network{{ID: "n", Name: "net", Addresses: []netip.Addr{addr("10.0.0.2")}, Gateways: []netip.Addr{addr("10.0.0.1")}}},
+				Networks:  []snapshotv1.Network{{ID: "n", Name: "net", Driver: "bridge", Addresses: []netip.Addr{addr("10.0.0.2")}, Gateways: []netip.Addr{addr("10.0.0.1")}}},
 				Listening: []snapshotv1.Listener{{Endpoint: anywhere, Published: []snapshotv1.Endpoint{anywhere}, Process: "nginx"}},
 			},
 		}, {ID: "ambiguous/10.0.0.1", Kind: graph.KindAmbiguous, Name: "10.0.0.1", Candidates: []string{"h"}}}
@@ -449,6 +451,7 @@ func TestOtherPathsAndMethodsGetTheDescribedError(t *testing.T) {
 
 // optional has the optional fields.
 var optional = []string{
+	"driver", "gateways",
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
 	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
 	"incomplete", "ownerUnknown",
@@ -457,7 +460,7 @@ var optional = []string{
 // required has the required fields with the name of an optional one.
 var required = []string{
 	"/v1/snapshot.host", "/v1/snapshot.containers[].image", "/v1/snapshot.host.addresses", "/v1/snapshot.containers[].networks[].addresses",
-	"/v1/graph.nodes[].details.networks[].addresses",
+	"/v1/snapshot.containers[].networks[].gateways", "/v1/graph.nodes[].details.networks[].addresses", "/v1/graph.nodes[].details.networks[].gateways",
 }
 
 var invalidAddresses = []any{"", "localhost", "192.0.2.300", "192.0.2", "::ffff:192.0.2.1", "2001:DB8::1", "2001:db8::1::", "fe80::1%eth0"}

@@ -88,6 +88,15 @@ func (c *ChangeLog) host(err error) {
 	}
 }
 
+// networks logs whether the engine lists its networks.
+func (c *ChangeLog) networks(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.changed("networks", errorText(err)) && err != nil {
+		c.log.Info().Err(err).Msg("Cannot list the engine's networks; recognising its bridges by their names and containers")
+	}
+}
+
 // interfaces logs the detected addresses of the host.
 func (c *ChangeLog) interfaces(detected []netip.Addr, err error) {
 	c.mu.Lock()

@@ -26,6 +26,8 @@ type Engine interface {
 	Ready(ctx context.Context) error
 	// Host returns the engine's description of itself and its host.
 	Host(ctx context.Context) (container.Host, error)
+	// Networks returns the engine's networks.
+	Networks(ctx context.Context) ([]container.NetworkConfig, error)
 }
 
 // Observer counts events.
@@ -52,8 +54,8 @@ type Daemon struct {
 	collections sync.WaitGroup // in progress
 
 	collectSem chan struct{} // held during a collection or sample; guards all below
-	engineInfo container.Host
-	hostRetry  time.Time // the earliest time of the next attempt to update engineInfo
+	engineInfo lastKnown[container.Host]
+	networks   lastKnown[[]container.NetworkConfig]
 	conns      *connCache
 }
 
@@ -169,15 +171,19 @@ func (d *Daemon) collect(ctx context.Context, withTCPInfo bool) (snapshot.Snapsh
 }
 
 func (d *Daemon) newSnapshot(ctx context.Context, result collect.Result, started time.Time) snapshot.Snapshot {
+	networks, err := d.networks.update(ctx, networksPause, d.engine.Networks)
+	d.changes.networks(err)
 	interfaces := snapshot.Interfaces{Addresses: d.interfaces}
 	if len(d.interfaces) == 0 {
-		interfaces = d.detectInterfaces(result)
+		interfaces = d.detectInterfaces(result, networks)
 	}
 	taken := snapshot.Snapshot{
 		Host:       d.newHost(ctx, result),
 		TakenAt:    started,
 		Containers: snapshot.Attribute(result, interfaces),
+		Networks:   networks,
 	}
+	taken.Host.Gateways = snapshot.EngineGateways(result, networks, interfaces.Addresses)
 	taken.Duration = time.Since(started)
 	return taken
 }

@@ -45,6 +45,8 @@ func (f engineFunc) Host(context.Context) (container.Host, error) {
 	return container.Host{Name: "host"}, nil
 }
 
+func (f engineFunc) Networks(context.Context) ([]container.NetworkConfig, error) { return nil, nil }
+
 func ready(context.Context) error { return nil }
 
 // counts is an observer that counts.
@@ -149,12 +151,99 @@ type flakyEngine struct{ silent bool }
 
 func (*flakyEngine) Ready(context.Context) error { return nil }
 
+func (*flakyEngine) Networks(context.Context) ([]container.NetworkConfig, error) { return nil, nil }
+
 func (e *flakyEngine) Host(ctx context.Context) (container.Host, error) {
 	if e.silent {
 		<-ctx.Done()
 		return container.Host{}, ctx.Err()
 	}
 	return container.Host{Name: "it"}, nil
+}
+
+// A listener is listed at addresses that lead to other machines. The engine's networks tell which ones do not.
+func TestEngineBridgesAreNotInterfaces(t *testing.T) {
+	var log bytes.Buffer
+	address := func(addr, name string, defaultRoute bool) procnet.Address {
+		return procnet.Address{Addr: netip.MustParseAddr(addr), Interface: name, DefaultRoute: defaultRoute}
+	}
+	network := func(driver, bridge string, gateways ...string) container.NetworkConfig {
+		n := container.NetworkConfig{ID: "id of " + bridge, Driver: driver, Bridge: bridge}
+		for _, gateway := range gateways {
+			n.Gateways = append(n.Gateways, netip.MustParseAddr(gateway))
+		}
+		return n
+	}
+	bridged := collect.Reading{
+		Container: container.Container{Networks: []container.Network{{ID: "id of lan0", Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}, {ID: "unknown"}}},
+		NetNS:     &collect.NetNS{ID: "it", Published: []container.Binding{{ContainerPort: 80, Host: netip.MustParseAddrPort("0.0.0.0:8080")}}, Sockets: []socket.Socket{{Local: netip.MustParseAddrPort("0.0.0.0:80"), State: socket.Listen}}},
+	}
+	result := collect.Result{
+		Readings: []collect.Reading{bridged},
+		Addresses: []procnet.Address{
+			address("10.99.7.1", "proxy0", false), address("10.99.8.9", "proxy1", false), address("172.18.0.1", "docker_gwbridge", false),
+			address("192.0.2.1", "lan0", true), address("192.0.2.2", "lan0", true),
+		},
+	}
+	engine := &networkEngine{networks: []container.NetworkConfig{
+		network("bridge", "proxy0", "10.99.7.1"), network("bridge", "proxy1"), network("bridge", "docker0", "172.17.0.1"),
+		network("bridge", "docker_gwbridge", "172.18.0.1"), network("bridge", "lan0", "192.0.2.1"), network("macvlan", ""),
+	}}
+	newDaemon := func(interfaces ...netip.Addr) *Daemon {
+		return New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil, engine, interfaces, &counts{},
+			NewChangeLog(zerolog.New(&log).Level(zerolog.InfoLevel)))
+	}
+	d := newDaemon()
+	expect := func(d *Daemon, want string) {
+		t.Helper()
+		taken, err := d.Snapshot(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v1 := taken.ToV1()
+		var drivers []string
+		for _, n := range v1.Containers[0].Networks {
+			drivers = append(drivers, n.Driver)
+		}
+		if got := fmt.Sprint(taken.Containers[0].Listening, v1.Host.Gateways, drivers); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	const known = "[192.0.2.1:8080 192.0.2.2:8080] [10.99.7.1 10.99.8.9 172.17.0.1 172.18.0.1] [bridge ]"
+	expect(d, known)
+	engine.err = container.ErrForbidden
+	expect(d, known) // the last known networks
+	messages(t, &log)
+
+	const unknown = "[10.99.7.1:8080 10.99.8.9:8080 192.0.2.1:8080 192.0.2.2:8080] [] [ ]"
+	d = newDaemon()
+	before := engine.calls
+	expect(d, unknown)
+	expect(d, unknown)
+	if calls := engine.calls - before; calls != 1 {
+		t.Errorf("%d calls of an engine that forbids them, want 1", calls)
+	}
+	want := []string{"info: Cannot list the engine's networks; recognising its bridges by their names and containers", "info: Detected the host's addresses; OUTPOST_INTERFACES overrides them"}
+	if diff := cmp.Diff(want, messages(t, &log)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	engine.err, result.Addresses = nil, nil
+	expect(newDaemon(), "[0.0.0.0:8080] [10.99.7.1 172.17.0.1 172.18.0.1 192.0.2.1] [bridge ]")
+	expect(newDaemon(netip.MustParseAddr("192.0.2.1")), "[192.0.2.1:8080] [10.99.7.1 172.17.0.1 172.18.0.1] [bridge ]")
+}
+
+// networkEngine lists networks unless err is set.
+type networkEngine struct {
+	engineFunc
+	networks []container.NetworkConfig
+	err      error
+	calls    int
+}
+
+func (e *networkEngine) Networks(context.Context) ([]container.NetworkConfig, error) {
+	e.calls++
+	return e.networks, e.err
 }
 
 func TestEngineChangesAreLoggedOnce(t *testing.T) {
@@ -363,6 +452,8 @@ func TestOneCollectionAtATime(t *testing.T) {
 type hostlessEngine struct{ calls *atomic.Int32 }
 
 func (hostlessEngine) Ready(context.Context) error { return nil }
+
+func (hostlessEngine) Networks(context.Context) ([]container.NetworkConfig, error) { return nil, nil }
 
 func (e hostlessEngine) Host(context.Context) (container.Host, error) {
 	e.calls.Add(1)

@@ -93,7 +93,7 @@ func TestReadsThroughLeastPrivilegeProxy(t *testing.T) {
 					t.Errorf("%s: %d %s", route, a.status, a.body)
 				}
 			}
-			f.expect(t, requiredCalls, []string{"GET /info", "HEAD /_ping"})
+			f.expect(t, requiredCalls, []string{"GET /info", "GET /networks", "HEAD /_ping"})
 		})
 	}
 }
@@ -113,7 +113,7 @@ func TestExecMethodMakesOnlyTheseCalls(t *testing.T) {
 		a.expect(l.Name("beside"), nil, nil)
 	}
 	f.expect(t, []string{
-		"GET /containers/json", "GET /containers/{id}/json", "GET /events", "GET /exec/{id}/json", "GET /info", "HEAD /_ping",
+		"GET /containers/json", "GET /containers/{id}/json", "GET /events", "GET /exec/{id}/json", "GET /info", "GET /networks", "HEAD /_ping",
 		"POST /containers/{id}/exec", "POST /exec/{id}/start",
 	}, nil)
 }

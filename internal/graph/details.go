@@ -32,7 +32,7 @@ func NewDetails(c snapshotv1.Container) *Details {
 		d.Unused[i] = snapshotv1.UnusedMethod{Method: collect.Method(Truncate(string(u.Method))), Reason: Truncate(u.Reason)}
 	}
 	for i, n := range c.Networks {
-		d.Networks[i] = snapshotv1.Network{ID: Truncate(n.ID), Name: Truncate(n.Name), Addresses: copyList(n.Addresses), Gateways: copyList(n.Gateways)}
+		d.Networks[i] = snapshotv1.Network{ID: Truncate(n.ID), Name: Truncate(n.Name), Driver: Truncate(n.Driver), Addresses: copyList(n.Addresses), Gateways: copyList(n.Gateways)}
 	}
 	for i, l := range c.Listening {
 		d.Listening[i] = snapshotv1.Listener{Endpoint: truncateEndpoint(l.Endpoint), Published: copyList(l.Published), Process: Truncate(l.Process)}

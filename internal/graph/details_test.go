@@ -15,7 +15,7 @@ func TestDetails(t *testing.T) {
 	container := snapshotv1.Container{
 		ID: "a", Name: "/a", Method: collect.Exec, Status: snapshotv1.StatusPartial, Reason: "denied",
 		Unused:    []snapshotv1.UnusedMethod{{Method: collect.Procfs, Reason: long}},
-		Networks:  []snapshotv1.Network{{ID: "n", Name: "net", Addresses: []netip.Addr{netip.MustParseAddr("172.18.0.2")}}},
+		Networks:  []snapshotv1.Network{{ID: "n", Name: "net", Driver: "bridge", Addresses: []netip.Addr{netip.MustParseAddr("172.18.0.2")}}},
 		Listening: []snapshotv1.Listener{{Endpoint: snapshotv1.Endpoint{Address: "0.0.0.0", Port: 80}, Process: "nginx"}},
 	}
 	details := NewDetails(container)
@@ -24,7 +24,7 @@ func TestDetails(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"method":"exec","unused":[{"method":"procfs","reason":"` + Truncate(long) + `"}],"status":"partial",` +
-		`"networks":[{"id":"n","name":"net","addresses":["172.18.0.2"],"gateways":[]}],` +
+		`"networks":[{"id":"n","name":"net","driver":"bridge","addresses":["172.18.0.2"],"gateways":[]}],` +
 		`"listening":[{"address":"0.0.0.0","port":80,"published":[],"process":"nginx"}]}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)

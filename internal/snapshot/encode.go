@@ -12,16 +12,17 @@ import (
 
 // ToV1 returns the document of GET /v1/snapshot. Empty lists are not nil, so that JSON has [] and not null.
 func (s Snapshot) ToV1() snapshotv1.Snapshot {
+	drivers := driversByID(s.Networks)
 	return snapshotv1.Snapshot{
 		Version: snapshotv1.Version,
 		Host: snapshotv1.Host{
 			ID: s.Host.ID, Name: s.Host.Name, EngineVersion: s.Host.Version, APIVersion: s.Host.APIVersion,
-			Addresses: notNil(s.Host.Addresses), AllAddresses: s.Host.AllAddresses,
+			Addresses: notNil(s.Host.Addresses), AllAddresses: s.Host.AllAddresses, Gateways: s.Host.Gateways,
 			Sockets: toHostSockets(s.Host.Sockets),
 		},
 		TakenAt:    s.TakenAt.UTC(),
 		DurationMs: float64(s.Duration.Microseconds()) / 1000,
-		Containers: convert(s.Containers, toContainer),
+		Containers: convert(s.Containers, func(c Container) snapshotv1.Container { return toContainer(c, drivers) }),
 	}
 }
 
@@ -37,12 +38,12 @@ func (s Snapshot) ToConnections() []snapshotv1.ContainerConnections {
 	})
 }
 
-func toContainer(c Container) snapshotv1.Container {
+func toContainer(c Container, drivers map[string]string) snapshotv1.Container {
 	return snapshotv1.Container{
 		ID: c.ID, Name: c.Name, Image: c.Image, Project: c.Project, Service: c.Service,
 		NetworkMode: string(c.NetworkMode),
 		Namespace:   c.Namespace,
-		Networks:    convert(c.Networks, toNetwork),
+		Networks:    convert(c.Networks, func(n container.Network) snapshotv1.Network { return toNetwork(n, drivers[n.ID]) }),
 		StartedAt:   toTime(c.StartedAt),
 		Exposed:     c.Exposed,
 		Bindings: convertSome(c.Bindings, func(b container.Binding) snapshotv1.Binding {
@@ -60,8 +61,8 @@ func toContainer(c Container) snapshotv1.Container {
 	}
 }
 
-func toNetwork(n container.Network) snapshotv1.Network {
-	return snapshotv1.Network{ID: n.ID, Name: n.Name, Addresses: notNil(n.Addresses), Gateways: notNil(n.Gateways)}
+func toNetwork(n container.Network, driver string) snapshotv1.Network {
+	return snapshotv1.Network{ID: n.ID, Name: n.Name, Driver: driver, Addresses: notNil(n.Addresses), Gateways: notNil(n.Gateways)}
 }
 
 func toListener(l Listener) snapshotv1.Listener {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/container"
 )
 
 // engineBridge matches the names that the engine gives to its bridges (libnetwork drivers/bridge).
@@ -20,23 +21,34 @@ type Interfaces struct {
 }
 
 // ReachableAddresses returns the addresses at which clients outside may reach the host: all except those of the engine's
-// bridges. A bridge has a name that the engine chose, or its address is the gateway of a container.
-func ReachableAddresses(result collect.Result) []netip.Addr {
-	gateways := make(map[netip.Addr]bool)
+// bridges. A bridge has a name that the engine chose or reports, or its address is the gateway of a network. A bridge with the
+// host's default route is the host's way to other machines, whatever network uses it too. networks is empty if it is unknown.
+func ReachableAddresses(result collect.Result, networks []container.NetworkConfig) []netip.Addr {
+	bridges, gateways := make(map[string]bool), make(map[netip.Addr]bool)
+	for _, network := range networks {
+		bridges[network.Bridge] = network.Bridge != ""
+		addAll(gateways, network.Gateways)
+	}
 	for _, reading := range result.Readings {
 		for _, network := range reading.Container.Networks {
-			for _, gateway := range network.Gateways {
-				gateways[gateway] = true
-			}
+			addAll(gateways, network.Gateways)
 		}
 	}
 	var reachable []netip.Addr
 	for _, address := range result.Addresses {
-		if !engineBridge.MatchString(address.Interface) && !gateways[address.Addr] {
+		named := engineBridge.MatchString(address.Interface)
+		used := bridges[address.Interface] || gateways[address.Addr]
+		if !named && (!used || address.DefaultRoute) {
 			reachable = append(reachable, address.Addr)
 		}
 	}
 	return reachable
+}
+
+func addAll(set map[netip.Addr]bool, addrs []netip.Addr) {
+	for _, addr := range addrs {
+		set[addr] = true
+	}
 }
 
 // HostAddresses returns all addresses of the host, ascending, each once.

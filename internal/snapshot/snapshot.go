@@ -21,6 +21,8 @@ type Snapshot struct {
 	Duration time.Duration
 	// Containers are the running ones in the engine's order.
 	Containers []Container
+	// Networks are the engine's. They are empty if they are unknown.
+	Networks []container.NetworkConfig
 }
 
 // Host is the host and its engine. Unknown fields are empty.
@@ -30,7 +32,10 @@ type Host struct {
 	// are the configured ones.
 	Addresses    []netip.Addr
 	AllAddresses bool
-	Sockets      *HostSockets // nil if the host's own network namespace was not read
+	// Gateways are the host's addresses on the engine's bridges, with or without containers, ascending. They are empty if
+	// the engine's networks are unknown.
+	Gateways []netip.Addr
+	Sockets  *HostSockets // nil if the host's own network namespace was not read
 }
 
 // HostSockets are the sockets of the host's own network namespace that no container owns, and those with an unknown owner.

@@ -31,6 +31,9 @@ type Host struct {
 	// AllAddresses reports whether Addresses are all addresses of the host except loopback and IPv6 link-local
 	// ones, instead of configured ones.
 	AllAddresses bool `json:"allAddresses"`
+	// Gateways are the host's addresses on the engine's bridges, with or without containers. They mean the host to its own
+	// containers only. They are empty if the engine's networks are unknown.
+	Gateways []netip.Addr `json:"gateways,omitempty"`
 	// Sockets are nil if the sockets of the host's own network namespace were not read.
 	Sockets *HostSockets `json:"sockets,omitempty"`
 }
@@ -102,6 +105,7 @@ const (
 type Network struct {
 	ID        string       `json:"id"`
 	Name      string       `json:"name"`
+	Driver    string       `json:"driver,omitempty"` // empty if it is unknown
 	Addresses []netip.Addr `json:"addresses"`
 	Gateways  []netip.Addr `json:"gateways"`
 }
