@@ -40,7 +40,7 @@ func newAddrIndex() addrIndex {
 // containers only: many hosts have the same.
 func (x *addrIndex) addHost(host int32, h *Host, isProven func(addr netip.Addr, network string) bool) {
 	for addr := range h.addrs {
-		if !h.gateways[addr] {
+		if !h.isPrivate(addr) {
 			addAddrHolder(x.hosts, addr, netnsRef{host, hostNetns})
 		}
 	}

@@ -93,6 +93,9 @@ func (h *Host) addNetworks(ns int32, owner ownerID, networks []snapshotv1.Networ
 			h.addNetnsAddr(addr.Unmap(), ns)
 		}
 		for _, gateway := range network.Gateways {
+			if isOnLAN(network.Driver) {
+				continue
+			}
 			h.gateways[gateway.Unmap()] = true
 		}
 	}

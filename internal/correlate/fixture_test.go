@@ -19,15 +19,16 @@ import (
 type hostSpec struct {
 	name       string
 	addresses  string // separated by blanks
+	gateways   string // of the engine's networks, separated by blanks
 	containers []containerSpec
 	// sockets are the sockets of the host itself: "listen address:port", or a connection as of a container. "unknown" follows if a
 	// container may own it. nil if they were not read.
 	sockets []string
 }
 
-// containerSpec describes a container. A network is "id address gateway". A listener is "address:port" and the host's
-// bindings. A connection is "in|out local remote", followed by "TIME_WAIT" if it is closed, "closed=" and the time before noon,
-// and "dialled" or "accepted" if the kernel shows it.
+// containerSpec describes a container. A network is "id address gateway driver"; a gateway "-" is none. A listener is
+// "address:port" and the host's bindings. A connection is "in|out local remote", followed by "TIME_WAIT" if it is closed,
+// "closed=" and the time before noon, and "dialled" or "accepted" if the kernel shows it.
 type containerSpec struct {
 	name        string
 	namespace   string
@@ -46,6 +47,9 @@ func (h hostSpec) document() snapshotv1.Snapshot {
 	d := snapshotv1.Snapshot{Version: 1, Host: snapshotv1.Host{ID: "engine of " + h.name, Name: h.name, AllAddresses: h.addresses != ""}}
 	for addr := range strings.FieldsSeq(h.addresses) {
 		d.Host.Addresses = append(d.Host.Addresses, netip.MustParseAddr(addr))
+	}
+	for gateway := range strings.FieldsSeq(h.gateways) {
+		d.Host.Gateways = append(d.Host.Gateways, netip.MustParseAddr(gateway))
 	}
 	for _, c := range h.containers {
 		d.Containers = append(d.Containers, c.document(h.name))
@@ -111,8 +115,11 @@ func (c containerSpec) document(host string) snapshotv1.Container {
 	for _, text := range c.networks {
 		words := strings.Fields(text)
 		n := snapshotv1.Network{ID: words[0], Name: words[0], Addresses: []netip.Addr{netip.MustParseAddr(words[1])}}
-		if len(words) > 2 {
+		if len(words) > 2 && words[2] != "-" {
 			n.Gateways = []netip.Addr{netip.MustParseAddr(words[2])}
+		}
+		if len(words) > 3 {
+			n.Driver = words[3]
 		}
 		d.Networks = append(d.Networks, n)
 	}

@@ -22,7 +22,8 @@ type Host struct {
 
 	addrs       map[netip.Addr]bool    // of the host, its bridges included
 	allAddrs    bool                   // addrs is complete
-	gateways    map[netip.Addr]bool    // of its containers' networks
+	gateways    map[netip.Addr]bool    // of its networks, without those that are other machines by their driver
+	bridges     map[netip.Addr]bool    // the gateways that the engine's networks say are the host's; empty if they are unknown
 	netnsByAddr map[netip.Addr]int32   // of containers' addresses on their networks
 	moreByAddr  map[netip.Addr][]int32 // others with the same address, on other networks
 	goneByAddr  map[netip.Addr]int32   // of the latest gone container with the address
@@ -58,6 +59,7 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 		allAddrs:     document.Host.AllAddresses,
 		addrs:        make(map[netip.Addr]bool),
 		gateways:     make(map[netip.Addr]bool),
+		bridges:      make(map[netip.Addr]bool),
 		netnsByAddr:  make(map[netip.Addr]int32),
 		moreByAddr:   make(map[netip.Addr][]int32),
 		goneByAddr:   make(map[netip.Addr]int32),
@@ -72,6 +74,9 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	}
 	if len(h.addrs) == 0 {
 		h.addAddr(polled)
+	}
+	for _, gateway := range document.Host.Gateways {
+		h.gateways[gateway.Unmap()], h.bridges[gateway.Unmap()] = true, true
 	}
 	containers := h.dedupe(document.Containers)
 	namespaces := h.addContainers(containers)

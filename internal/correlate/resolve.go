@@ -139,13 +139,28 @@ func (h *Host) isLocalAddr(addr netip.Addr) bool {
 }
 
 // isExternalRouter reports whether a gateway is another machine, as on macvlan and ipvlan networks. This needs all addresses
-// of the host.
-func (h *Host) isExternalRouter(gateway netip.Addr) bool { return h.allAddrs && !h.addrs[gateway] }
+// of the host. The engine's bridges are not among them if its network namespace is not the host's, as without root.
+func (h *Host) isExternalRouter(gateway netip.Addr) bool {
+	return h.allAddrs && !h.addrs[gateway] && !h.bridges[gateway]
+}
+
+// isPrivate reports whether an address of the host means the host to its own containers only: many hosts have the same. The
+// gateway of a network on the host's way to other machines is not private. Only the engine's networks tell these apart.
+func (h *Host) isPrivate(addr netip.Addr) bool {
+	if len(h.bridges) > 0 {
+		return h.bridges[addr]
+	}
+	return h.gateways[addr]
+}
+
+// isOnLAN reports whether a network's driver puts containers on the network of the host's interface. Its gateway is then a
+// router, and its addresses mean something outside of the host.
+func isOnLAN(driver string) bool { return driver == "macvlan" || driver == "ipvlan" }
 
 // isRoutable reports whether a container's address means something outside of its host. This holds for a global
 // IPv6 address, and for any address on a network with another machine as its gateway.
 func (h *Host) isRoutable(addr netip.Addr, network snapshotv1.Network) bool {
-	if addr.Is6() && addr.IsGlobalUnicast() && !addr.IsPrivate() {
+	if isOnLAN(network.Driver) || addr.Is6() && addr.IsGlobalUnicast() && !addr.IsPrivate() {
 		return true
 	}
 	return slices.ContainsFunc(network.Gateways, func(gateway netip.Addr) bool {
