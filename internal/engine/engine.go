@@ -23,6 +23,7 @@ type Engine struct {
 	maxCalls int
 	observe  func(kind string)
 	current  atomic.Pointer[negotiatedClient]
+	lastID   atomic.Value // string: the ID in the last answer to /info
 }
 
 // CallKinds returns all kinds of calls, except the ping before the first call.
@@ -82,7 +83,7 @@ func (e *Engine) Host(ctx context.Context) (container.Host, error) {
 	if err == nil {
 		now, _ := time.Parse(time.RFC3339Nano, info.SystemTime) // zero if the engine does not report it
 		return container.Host{
-			ID: info.ID, Name: info.Name, Version: info.ServerVersion, APIVersion: c.ClientVersion(), Time: now,
+			ID: e.confirmID(ctx, c, info.ID), Name: info.Name, Version: info.ServerVersion, APIVersion: c.ClientVersion(), Time: now,
 			RemapsUsers: slices.Contains(info.SecurityOptions, "name=userns"),
 		}, nil
 	}
@@ -95,6 +96,19 @@ func (e *Engine) Host(ctx context.Context) (container.Host, error) {
 		return container.Host{}, wrapError("version", err)
 	}
 	return container.Host{Version: version.Version, APIVersion: c.ClientVersion()}, nil
+}
+
+// confirmID returns an engine's ID, or "" if the engine reports another ID at each call, as Podman does. It calls the engine
+// again unless the last answer had this ID too.
+func (e *Engine) confirmID(ctx context.Context, c *client.Client, id string) string {
+	if e.lastID.Swap(id) == id {
+		return id
+	}
+	e.observe(kindInfo)
+	if again, err := c.Info(ctx); err != nil || again.ID != id {
+		return ""
+	}
+	return id
 }
 
 // Ready returns nil if the engine answers the call that Outpost needs first: a list of containers, here limited to one.

@@ -101,6 +101,28 @@ func TestSandboxed(t *testing.T) {
 	}
 }
 
+func TestChangingIDIsNone(t *testing.T) {
+	fake := enginetest.New(t)
+	fake.SetHost("it")
+	e := newEngine(t)
+	expect := func(want string, calls int) {
+		t.Helper()
+		before := fake.Calls()["info"]
+		host, err := e.Host(t.Context())
+		if err != nil || host.ID != want || host.Name != "it" {
+			t.Errorf("%+v, %v; want the ID %q", host, err, want)
+		}
+		if made := fake.Calls()["info"] - before; made != calls {
+			t.Errorf("%d calls, want %d", made, calls)
+		}
+	}
+	expect("engine-of-it", 2)
+	expect("engine-of-it", 1)
+	fake.ChangeID() // as if Podman took its place
+	expect("", 2)
+	expect("", 2)
+}
+
 func TestStates(t *testing.T) {
 	for state, want := range map[string]container.State{
 		"running": container.Running, "paused": container.Paused, "restarting": container.Restarting, "exited": container.Stopped,

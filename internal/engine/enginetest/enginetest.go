@@ -90,7 +90,8 @@ type Engine struct {
 	failStatus int // HTTP status of every response, if not 0
 	running    int
 	maxRunning int
-	host       map[string]any  // the answer to /info; not found if nil
+	host       map[string]any // the answer to /info; not found if nil
+	changesID  bool
 	networks   json.RawMessage // the answer to /networks; forbidden if nil
 }
 

@@ -1,6 +1,9 @@
 package enginetest
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+)
 
 // SetHost makes the engine answer /info for a host of that name, with security options such as name=userns. Without it, the answer is 404.
 func (e *Engine) SetHost(name string, securityOptions ...string) {
@@ -9,12 +12,22 @@ func (e *Engine) SetHost(name string, securityOptions ...string) {
 	e.host = map[string]any{"ID": "engine-of-" + name, "Name": name, "ServerVersion": "29.0.0", "SecurityOptions": securityOptions}
 }
 
+// ChangeID makes the engine report another ID in each answer to /info, as Podman does.
+func (e *Engine) ChangeID() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.changesID = true
+}
+
 func (e *Engine) info(w http.ResponseWriter, _ *http.Request) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.host == nil {
 		writeError(w, http.StatusNotFound, "page not found")
 		return
+	}
+	if e.changesID {
+		e.host["ID"] = fmt.Sprint("random-", e.calls["info"])
 	}
 	writeJSON(w, e.host)
 }
