@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -55,10 +56,11 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 		sampling = collector.WithMethods(collect.Sockdiag, collect.Procfs)
 	}
 	changes := daemon.NewChangeLog(log)
+	kernel := daemon.Kernel{BootID: collect.BootID("/proc"), RunsEngine: strings.HasPrefix(docker.Address(), "unix://")}
 	return &outpost{
 		changes:   changes,
 		names:     names,
-		Daemon:    daemon.New(collector, sampling, cachedEngine{docker, containers}, c.Interfaces, measures, changes),
+		Daemon:    daemon.New(collector, sampling, cachedEngine{docker, containers}, c.Interfaces, kernel, measures, changes),
 		metrics:   measures,
 		engine:    docker,
 		inventory: containers,

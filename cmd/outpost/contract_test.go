@@ -306,6 +306,7 @@ var normalised = []struct {
 	{regexp.MustCompile(`"durationMs": [\d.]+`), `"durationMs": 0`},
 	{regexp.MustCompile(`"(reason|error|displayName)": "([^"\\]|\\.)+"`), `"$1": "TEXT"`},
 	{regexp.MustCompile(`"version": "[^"]*"`), `"version": "VERSION"`},
+	{regexp.MustCompile(`"instanceId": "[A-Z2-7]{26}"`), `"instanceId": "RANDOM"`},
 }
 
 func body(t *testing.T, url string) []byte {

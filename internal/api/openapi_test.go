@@ -67,6 +67,7 @@ func everything() fakeDaemon {
 	id := func(digit string) string { return strings.Repeat(digit, 64) }
 	return fakeDaemon{taken: snapshot.Snapshot{
 		Host: snapshot.Host{
+			BootID: "0b7c2b29-9c2f-4a86-8d3a-0d1d2f3c4b5a", InstanceID: "IT",
 			Host:      container.Host{ID: "5a1e0c9e-0000-0000-0000-000000000000", Name: "host", Version: "29.0.0", APIVersion: "1.52"},
 			Addresses: []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")}, AllAddresses: true,
 			Sockets: &snapshot.HostSockets{
@@ -451,7 +452,7 @@ func TestOtherPathsAndMethodsGetTheDescribedError(t *testing.T) {
 
 // optional has the optional fields.
 var optional = []string{
-	"driver", "gateways",
+	"bootId", "driver", "gateways", "instanceId",
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
 	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
 	"incomplete", "ownerUnknown",

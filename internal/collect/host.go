@@ -94,6 +94,19 @@ func addressesOf(process *hostproc.Process, err error) ([]procnet.Address, error
 	return process.Addresses()
 }
 
+// bootID matches the text of the file boot_id (drivers/char/random.c).
+var bootID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n$`)
+
+// BootID returns the random ID that the kernel made at its start, from <proc>/sys/kernel/random/boot_id. Every container sees
+// it. It is empty if it cannot be read, as on other systems than Linux.
+func BootID(proc string) string {
+	text, err := os.ReadFile(filepath.Join(proc, "sys", "kernel", "random", "boot_id")) //nolint:gosec // the caller names its own /proc
+	if err != nil || !bootID.Match(text) {
+		return ""
+	}
+	return string(text[:len(text)-1])
+}
+
 // mountedFile matches the files that the engine mounts into each container, in the fields root and mount point of
 // /proc/self/mountinfo: …/containers/<ID>/hostname /etc/hostname (moby daemon/container_operations_unix.go).
 var mountedFile = regexp.MustCompile(`/containers/([0-9a-f]{64})/\S+ /etc/(?:hostname|hosts|resolv\.conf) `)

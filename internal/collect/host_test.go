@@ -7,6 +7,26 @@ import (
 	"testing"
 )
 
+func TestBootID(t *testing.T) {
+	const id = "0b7c2b29-9c2f-4a86-8d3a-0d1d2f3c4b5a"
+	for text, want := range map[string]string{id + "\n": id, id: "", "": "", "<b>\n": "", id + "\n" + id + "\n": ""} {
+		proc := t.TempDir()
+		directory := filepath.Join(proc, "sys", "kernel", "random")
+		if err := os.MkdirAll(directory, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(directory, "boot_id"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := BootID(proc); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	if got := BootID(t.TempDir()); got != "" {
+		t.Errorf("without the file: %q", got)
+	}
+}
+
 func TestSelfContainerID(t *testing.T) {
 	container := strings.Repeat("0a1b", 16)
 	for name, test := range map[string]struct{ mountinfo, want string }{

@@ -43,9 +43,6 @@ type publishedPort struct {
 
 // carryOver adds the containers that the previous snapshot had, or that were gone shortly before it, and that this one lacks.
 func (h *Host) carryOver(previous *Host) {
-	if previous == nil {
-		return
-	}
 	live := make(map[string]ownerID, h.live)
 	for i, c := range h.containers {
 		live[c.ID] = ownerID(toIndex(i))

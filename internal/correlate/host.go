@@ -1,17 +1,18 @@
 package correlate
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
-	"github.com/PabloL007/outpost/internal/graph"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // Host is the result of the local phase for one snapshot. It has the host's containers, their listeners and links, and the
 // connection ends that the cross-host phase needs. It never changes, so it can be passed to Build many times.
 type Host struct {
-	id, name   string
+	signs      signs
+	key        string // in the IDs of its nodes: its engine's ID or its name when it was polled first; may be empty
 	readAt     time.Time
 	containers []container
 	live       int             // containers[:live] are in the snapshot; the rest are gone
@@ -54,8 +55,7 @@ type Host struct {
 func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at time.Time) *Host {
 	h := &Host{
 		readAt:       at,
-		id:           graph.Truncate(document.Host.ID),
-		name:         graph.Truncate(document.Host.Name),
+		signs:        newSigns(document.Host),
 		allAddrs:     document.Host.AllAddresses,
 		addrs:        make(map[netip.Addr]bool),
 		gateways:     make(map[netip.Addr]bool),
@@ -80,7 +80,11 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	}
 	containers := h.dedupe(document.Containers)
 	namespaces := h.addContainers(containers)
-	h.carryOver(previous)
+	h.key = cmp.Or(h.signs.engine, h.signs.name)
+	if h.IsSameHost(previous) {
+		h.key = cmp.Or(previous.key, h.key)
+		h.carryOver(previous)
+	}
 	h.indexListeners(containers, namespaces)
 	h.addGonePorts()
 	h.addHostSockets(document.Host.Sockets, containers)
@@ -88,12 +92,6 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	h.correlateLocally(ends)
 	h.remember(ends)
 	return h
-}
-
-// IsSameHost reports whether other is the same host, by the ID and name of its engine. It compares
-// successive responses of one target; duplicates compares the hosts of different targets.
-func (h *Host) IsSameHost(other *Host) bool {
-	return other != nil && h.id == other.id && h.name == other.name
 }
 
 // addAddr adds an address of the host. Loopback, unspecified and multicast addresses identify no host.

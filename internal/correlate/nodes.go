@@ -38,7 +38,7 @@ func (t *nodeTable) addContainers(host int32) {
 	t.firstContainer = append(t.firstContainer, toIndex(len(t.nodes)))
 	for i, c := range p.Host.containers {
 		t.nodes = append(t.nodes, graph.Node{
-			ID: graph.NodeID(graph.KindContainer, names.engine, c.ID), Kind: graph.KindContainer,
+			ID: graph.NodeID(graph.KindContainer, names.id, c.ID), Kind: graph.KindContainer,
 			Host: names.display, Name: cmp.Or(c.Name, c.ID), Container: c.ID, Image: c.Image, Project: c.Project, Service: c.Service,
 			Reason: c.Reason, Details: c.details, Stale: p.State == graph.StateStale, Past: i >= p.Host.live,
 		})
@@ -73,7 +73,7 @@ func (t *nodeTable) ownerNode(host int32, owner ownerID) int32 {
 func (t *nodeTable) hostNode(host int32) int32 {
 	names := t.hosts[host]
 	return t.intern(graph.Node{
-		ID: graph.NodeID(graph.KindHost, names.node), Kind: graph.KindHost, Host: names.display, Name: names.display,
+		ID: graph.NodeID(graph.KindHost, names.id), Kind: graph.KindHost, Host: names.display, Name: names.display,
 		Stale: t.polled[host].State == graph.StateStale,
 	})
 }
@@ -82,7 +82,7 @@ func (t *nodeTable) hostNode(host int32) int32 {
 func (t *nodeTable) unknownNode(host int32) int32 {
 	names := t.hosts[host]
 	return t.intern(graph.Node{
-		ID: graph.NodeID(graph.KindUnknown, names.node), Kind: graph.KindUnknown, Host: names.display, Name: "unknown behind " + names.display,
+		ID: graph.NodeID(graph.KindUnknown, names.id), Kind: graph.KindUnknown, Host: names.display, Name: "unknown behind " + names.display,
 		Stale: t.polled[host].State == graph.StateStale,
 	})
 }

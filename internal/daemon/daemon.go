@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -40,12 +41,21 @@ type Observer interface {
 	Coalesced()
 }
 
+// Kernel is the kernel that Outpost runs on.
+type Kernel struct {
+	BootID string // empty if it is unknown
+	// RunsEngine means that the engine is known to run on it too.
+	RunsEngine bool
+}
+
 // Daemon serves one host. It is safe for concurrent use.
 type Daemon struct {
 	collector  Collector
 	sampling   Collector
 	engine     Engine
 	interfaces []netip.Addr
+	kernel     Kernel
+	instanceID string
 	changes    *ChangeLog
 	observer   Observer
 
@@ -69,9 +79,10 @@ type collection struct {
 
 // New returns a daemon that takes snapshots with collector and samples with sampling. A listener on the unspecified address is
 // listed at each of interfaces or, if there are none, at the detected addresses of the host.
-func New(collector, sampling Collector, engine Engine, interfaces []netip.Addr, observer Observer, changes *ChangeLog) *Daemon {
+func New(collector, sampling Collector, engine Engine, interfaces []netip.Addr, kernel Kernel, observer Observer, changes *ChangeLog) *Daemon {
 	return &Daemon{
-		collector: collector, sampling: sampling, engine: engine, interfaces: interfaces, changes: changes, observer: observer,
+		collector: collector, sampling: sampling, engine: engine, interfaces: interfaces, kernel: kernel, changes: changes, observer: observer,
+		instanceID: rand.Text(),
 		collectSem: make(chan struct{}, 1), conns: newConnCache(),
 	}
 }

@@ -86,7 +86,7 @@ func TestRequestsShareTheNextCollection(t *testing.T) {
 			case <-ctx.Done():
 				return collect.Result{}, ctx.Err()
 			}
-		}), nil, engineFunc(ready), nil, observed, NewChangeLog(zerolog.Nop()))
+		}), nil, engineFunc(ready), nil, Kernel{}, observed, NewChangeLog(zerolog.Nop()))
 
 		type response struct {
 			at  time.Time
@@ -134,7 +134,7 @@ func TestRequestsShareTheNextCollection(t *testing.T) {
 func TestLastHostIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		engine := &flakyEngine{}
-		d := New(collectorFunc(func(context.Context) (collect.Result, error) { return collect.Result{}, nil }), nil, engine, nil, &counts{}, NewChangeLog(zerolog.Nop()))
+		d := New(collectorFunc(func(context.Context) (collect.Result, error) { return collect.Result{}, nil }), nil, engine, nil, Kernel{}, &counts{}, NewChangeLog(zerolog.Nop()))
 		for i, want := range []string{"", "it", "it", "it"} {
 			engine.silent = i%2 == 0
 			time.Sleep(hostPause)
@@ -144,6 +144,35 @@ func TestLastHostIsKept(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The boot ID is Outpost's own. It is the host's if the engine is known to run on the same kernel.
+func TestBootIDIsThatOfTheEngine(t *testing.T) {
+	var result collect.Result
+	instances := make(map[string]bool)
+	for _, test := range []struct {
+		kernel    Kernel
+		addresses []procnet.Address
+		want      string
+	}{
+		{Kernel{BootID: "b", RunsEngine: true}, nil, "b"},
+		{Kernel{BootID: "b"}, nil, ""},
+		{Kernel{BootID: "b"}, []procnet.Address{{Addr: netip.MustParseAddr("192.0.2.1")}}, "b"},
+		{Kernel{RunsEngine: true}, nil, ""},
+	} {
+		result.Addresses = test.addresses
+		d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil, engineFunc(ready), nil, test.kernel, &counts{}, NewChangeLog(zerolog.Nop()))
+		for range 2 {
+			taken, err := d.Snapshot(t.Context(), false)
+			if err != nil || taken.ToV1().Host.BootID != test.want {
+				t.Errorf("%+v, addresses %v: boot ID %q, %v; want %q", test.kernel, test.addresses, taken.Host.BootID, err, test.want)
+			}
+			instances[taken.ToV1().Host.InstanceID] = true
+		}
+	}
+	if len(instances) != 4 || instances[""] {
+		t.Errorf("four daemons have the IDs %v", instances)
+	}
 }
 
 // flakyEngine describes itself unless silent.
@@ -190,7 +219,7 @@ func TestEngineBridgesAreNotInterfaces(t *testing.T) {
 		network("bridge", "docker_gwbridge", "172.18.0.1"), network("bridge", "lan0", "192.0.2.1"), network("macvlan", ""),
 	}}
 	newDaemon := func(interfaces ...netip.Addr) *Daemon {
-		return New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil, engine, interfaces, &counts{},
+		return New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil, engine, interfaces, Kernel{}, &counts{},
 			NewChangeLog(zerolog.New(&log).Level(zerolog.InfoLevel)))
 	}
 	d := newDaemon()
@@ -250,7 +279,7 @@ func TestEngineChangesAreLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	var down error
 	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return collect.Result{}, down }), nil,
-		engineFunc(func(context.Context) error { return down }), nil, &counts{}, NewChangeLog(zerolog.New(&log)))
+		engineFunc(func(context.Context) error { return down }), nil, Kernel{}, &counts{}, NewChangeLog(zerolog.New(&log)))
 	for _, down = range []error{nil, container.ErrUnreachable, container.ErrUnreachable, nil, nil} {
 		if _, err := d.Snapshot(t.Context(), false); !errors.Is(err, down) {
 			t.Errorf("error %v, want %v", err, down)
@@ -273,7 +302,7 @@ func TestSilentEngineIsLogged(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-		d := New(nil, nil, engineFunc(silent), nil, &counts{}, NewChangeLog(zerolog.New(&log)))
+		d := New(nil, nil, engineFunc(silent), nil, Kernel{}, &counts{}, NewChangeLog(zerolog.New(&log)))
 		cancelled, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := d.Ready(cancelled); err == nil || log.Len() > 0 {
@@ -291,7 +320,7 @@ func testReasonsAreLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	var result collect.Result
 	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil,
-		engineFunc(ready), []netip.Addr{netip.IPv4Unspecified()}, &counts{}, NewChangeLog(zerolog.New(&log).Level(zerolog.InfoLevel)))
+		engineFunc(ready), []netip.Addr{netip.IPv4Unspecified()}, Kernel{}, &counts{}, NewChangeLog(zerolog.New(&log).Level(zerolog.InfoLevel)))
 	reading := func(network collect.NetNS, problems ...collect.Problem) []collect.Reading {
 		return []collect.Reading{{Container: container.Container{ID: "0a1b", Name: "/it"}, NetNS: &network, Problems: problems}}
 	}
@@ -384,7 +413,7 @@ func TestInterfacesAreDetected(t *testing.T) {
 		Container: container.Container{Networks: []container.Network{{Gateways: []netip.Addr{netip.MustParseAddr("10.9.0.1")}}}},
 		NetNS:     &collect.NetNS{Host: true, Sockets: []socket.Socket{{Local: netip.MustParseAddrPort("[::]:80"), State: socket.Listen}}},
 	}}}
-	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil, engineFunc(ready), nil, &counts{},
+	d := New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil, engineFunc(ready), nil, Kernel{}, &counts{},
 		NewChangeLog(zerolog.New(&log).Level(zerolog.InfoLevel)))
 	listening := func() string {
 		t.Helper()
@@ -423,7 +452,7 @@ func TestOneCollectionAtATime(t *testing.T) {
 			defer running.Add(-1)
 			time.Sleep(time.Second)
 			return collect.Result{}, nil
-		}), nil, engine, nil, &counts{}, NewChangeLog(zerolog.Nop()))
+		}), nil, engine, nil, Kernel{}, &counts{}, NewChangeLog(zerolog.Nop()))
 		for range 2 {
 			done := make(chan error)
 			for _, withTCPInfo := range []bool{false, true} {

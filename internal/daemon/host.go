@@ -23,8 +23,13 @@ func (d *Daemon) detectInterfaces(result collect.Result, networks []container.Ne
 func (d *Daemon) newHost(ctx context.Context, result collect.Result) snapshot.Host {
 	described, err := d.engineInfo.update(ctx, hostPause, d.engine.Host)
 	d.changes.host(err)
-	host := snapshot.Host{Host: described, Addresses: snapshot.HostAddresses(result), Sockets: snapshot.AttributeHost(result)}
+	host := snapshot.Host{
+		Host: described, InstanceID: d.instanceID, Addresses: snapshot.HostAddresses(result), Sockets: snapshot.AttributeHost(result),
+	}
 	host.AllAddresses = len(host.Addresses) > 0
+	if d.kernel.RunsEngine || host.AllAddresses { // the addresses come from a /proc with the engine's processes
+		host.BootID = d.kernel.BootID
+	}
 	if !host.AllAddresses {
 		host.Addresses = d.interfaces
 	}

@@ -185,11 +185,10 @@ func TestUnresponsiveTargetIsStaleThenDropped(t *testing.T) {
 	}
 }
 
-// Links of maps built before all targets were polled do not become past: here, the name of a host that turns out to have a clone.
+// Links of maps built before all targets were polled do not become past: here, the address of a host that is not yet polled.
 func TestHistoryStartsAfterAllTargetsArePolled(t *testing.T) {
 	one, two := snapshotFrom("one"), snapshotFrom("two")
-	two.Host.ID = one.Host.ID
-	one.Host.Addresses = []netip.Addr{netip.MustParseAddr("10.77.0.12")}
+	two.Host.Addresses = []netip.Addr{netip.MustParseAddr("10.77.0.12")}
 	one.Containers[0].Connections[0].Remote.Address = "10.77.0.12"
 	two.Containers[0].Connections = nil
 	m := New(Options{Interval: time.Hour, StaleAfter: time.Hour}, history.New(time.Hour), zerolog.Nop())
@@ -198,7 +197,7 @@ func TestHistoryStartsAfterAllTargetsArePolled(t *testing.T) {
 		name     string
 		response snapshotv1.Snapshot
 		server   string
-	}{{"one", one, "host/engine of one"}, {"two", two, "host/engine of one@one"}} {
+	}{{"one", one, "external/10.77.0.12"}, {"two", two, "host/engine of two"}} {
 		m.record(t.Context(), m.targets[step.name], time.Now(), pollResult{snapshot: step.response}, nil)
 		m.rebuild(time.Now())
 		if g := m.Latest(); len(g.Links) != 1 || g.Links[0].Server != step.server {

@@ -16,6 +16,7 @@ func (s Snapshot) ToV1() snapshotv1.Snapshot {
 	return snapshotv1.Snapshot{
 		Version: snapshotv1.Version,
 		Host: snapshotv1.Host{
+			BootID: s.Host.BootID, InstanceID: s.Host.InstanceID,
 			ID: s.Host.ID, Name: s.Host.Name, EngineVersion: s.Host.Version, APIVersion: s.Host.APIVersion,
 			Addresses: notNil(s.Host.Addresses), AllAddresses: s.Host.AllAddresses, Gateways: s.Host.Gateways,
 			Sockets: toHostSockets(s.Host.Sockets),

@@ -28,6 +28,8 @@ type Snapshot struct {
 // Host is the host and its engine. Unknown fields are empty.
 type Host struct {
 	container.Host
+	// BootID is the kernel's, random at each boot, and InstanceID the daemon's, random at each start.
+	BootID, InstanceID string
 	// Addresses are all addresses of the host except loopback and IPv6 link-local ones, ascending. Those of bridges are included. Unless AllAddresses, they
 	// are the configured ones.
 	Addresses    []netip.Addr

@@ -23,6 +23,10 @@ type Snapshot struct {
 
 // Host is the host and its engine.
 type Host struct {
+	// BootID is the kernel's, random at each boot, and InstanceID the daemon's, random at each start. They are empty if they
+	// are unknown.
+	BootID        string       `json:"bootId,omitempty"`
+	InstanceID    string       `json:"instanceId,omitempty"`
 	ID            string       `json:"id"`
 	Name          string       `json:"name"`
 	EngineVersion string       `json:"engineVersion"`
