@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/hostproc"
+	"github.com/PabloL007/outpost/internal/procnet"
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
@@ -164,4 +166,38 @@ func TestAddressCache(t *testing.T) {
 			t.Error("old addresses are not removed")
 		}
 	})
+}
+
+// The network namespace of a rootless engine has the address that slirp4netns chose. Clients dial the addresses of PID 1.
+func TestAddressesOfARootlessEngine(t *testing.T) {
+	proc, err := hostproc.OpenAt("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	outside := func() []procnet.Address {
+		t.Helper()
+		addresses, err := withProcess(proc.Init, (*hostproc.Process).Addresses)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return addresses
+	}
+	itself := func() []procnet.Address { return []procnet.Address{{Addr: netip.MustParseAddr("10.0.2.101")}} }
+	for own, want := range map[string]func() []procnet.Address{"10.0.2.100": outside, "10.0.2.101": itself} {
+		pid := startProcess(t, "host"+own, 0, "127.0.0.1:80")
+		command := exec.CommandContext(t.Context(), "nsenter", "--target", fmt.Sprint(pid), "--net", "sh", "-c", "ip link set lo up && ip address add "+own+"/32 dev lo")
+		if output, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, output)
+		}
+		w := &world{}
+		w.containers = append(w.containers, running("host"+own, pid, "host"))
+		before := want() // another test may add a bridge meanwhile
+		result, err := w.collector(t, Procfs).Collect(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after := want(); result.AddressesErr != nil || !slices.Equal(result.Addresses, before) && !slices.Equal(result.Addresses, after) {
+			t.Errorf("%s: %v, %v; want %v", own, result.Addresses, result.AddressesErr, after)
+		}
+	}
 }

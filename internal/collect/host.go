@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,14 +34,17 @@ func (p *pass) hostAddresses(targets []*target) ([]procnet.Address, error) {
 			continue
 		}
 		// An error means that the process has exited, or that a file could not be decoded: try the next one.
-		if addresses, err := t.process.process.Addresses(); err == nil {
+		if addresses, err := p.dialledAddresses(t.process.process); err == nil {
 			return addresses, nil
 		}
 	}
 	if !p.isHostProc(targets) {
 		return nil, nil
 	}
-	return addressesOf(p.hostProcess())
+	if p.SelfContainer == "" {
+		return withProcess(p.Proc.Self, p.dialledAddresses)
+	}
+	return withProcess(p.Proc.Init, (*hostproc.Process).Addresses)
 }
 
 // isHostProc reports whether Proc is the host's: it shows a process of another container than Outpost's own.
@@ -86,12 +90,33 @@ func (p *pass) hostNetNS(ctx context.Context, namespaces []*netnsRead) *HostNetN
 	return nil
 }
 
-func addressesOf(process *hostproc.Process, err error) ([]procnet.Address, error) {
+// slirpAddr is what slirp4netns gives to the network namespace of a rootless engine, by default (slirp4netns.1). The host forwards
+// ports into that namespace. No client can dial the address.
+var slirpAddr = netip.AddrFrom4([4]byte{10, 0, 2, 100})
+
+// dialledAddresses returns the addresses of a process on the engine's host network. A rootless engine's host network is a network
+// namespace of its own: the addresses that clients dial are then those of PID 1.
+func (p *pass) dialledAddresses(process *hostproc.Process) ([]procnet.Address, error) {
+	addresses, err := process.Addresses()
+	if err != nil || !slices.ContainsFunc(addresses, func(a procnet.Address) bool { return a.Addr == slirpAddr }) {
+		return addresses, err
+	}
+	return withProcess(p.Proc.Init, func(first *hostproc.Process) ([]procnet.Address, error) {
+		if first.NetNSID() == process.NetNSID() {
+			return addresses, nil // a host with that address
+		}
+		return first.Addresses()
+	})
+}
+
+// withProcess calls do with an opened process, and closes it.
+func withProcess(open func() (*hostproc.Process, error), do func(*hostproc.Process) ([]procnet.Address, error)) ([]procnet.Address, error) {
+	process, err := open()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = process.Close() }()
-	return process.Addresses()
+	return do(process)
 }
 
 // bootID matches the text of the file boot_id (drivers/char/random.c).
