@@ -72,16 +72,16 @@ func everything() fakeDaemon {
 			Addresses: []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")}, AllAddresses: true,
 			Sockets: &snapshot.HostSockets{
 				Method: collect.Procfs, Incomplete: true,
-				Listeners: []snapshot.Listener{{Local: at("0.0.0.0:22")}, {Local: at("[::]:9100"), OwnerUnknown: true}},
-				Connections: []snapshot.Connection{
-					{
+				Listeners: []snapshot.HostListener{{Local: at("0.0.0.0:22")}, {Local: at("[::]:9100"), OwnerUnknown: true}},
+				Connections: []snapshot.HostConnection{
+					{Connection: snapshot.Connection{
 						Local: at("192.0.2.129:40000"), Remote: at("192.0.2.130:80"), State: socket.Established, Process: "docker-proxy",
 						Info: &socket.TCPInfo{}, DialledBy: socket.LocalEnd,
-					},
-					{
-						OwnerUnknown: true, Local: at("[2001:db8::1]:80"), Remote: at("[2001:db8::9]:40000"), Inbound: true, State: socket.TimeWait,
+					}},
+					{OwnerUnknown: true, Connection: snapshot.Connection{
+						Local: at("[2001:db8::1]:80"), Remote: at("[2001:db8::9]:40000"), Inbound: true, State: socket.TimeWait,
 						ClosedAt: time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC),
-					},
+					}},
 				},
 			},
 			Gateways: []netip.Addr{addr("192.0.2.129"), addr("2001:db8:1::1")},

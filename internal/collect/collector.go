@@ -145,16 +145,15 @@ func (c *Collector) collectOnce(ctx context.Context, withTCPInfo, last bool) (re
 	p := newPass(c, listed, withTCPInfo)
 	targets := p.inspectAll(ctx, listed)
 	defer closeProcesses(targets)
-	namespaces := groupByNetNS(targets)
-	inParallel(namespaces, func(n *netnsRead) { p.read(ctx, n) })
+	host := p.readAll(ctx, groupByNetNS(targets))
 	p.reportOtherNetNS(ctx, targets)
 	outdated = p.recheckFailures(ctx, targets, last)
 	if err := ctx.Err(); err != nil {
 		return Result{}, false, fmt.Errorf("collect: %w", err)
 	}
 	result = newResult(targets)
+	result.Host = host
 	result.Addresses, result.AddressesErr = p.hostAddresses(targets)
-	result.Host = p.hostNetNS(ctx, namespaces)
 	return result, outdated, nil
 }
 

@@ -2,7 +2,6 @@ package collect
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"time"
 
 	"github.com/PabloL007/outpost/internal/hostproc"
 	"github.com/PabloL007/outpost/internal/procnet"
@@ -50,44 +48,6 @@ func (p *pass) hostAddresses(targets []*target) ([]procnet.Address, error) {
 // isHostProc reports whether Proc is the host's: it shows a process of another container than Outpost's own.
 func (p *pass) isHostProc(targets []*target) bool {
 	return slices.ContainsFunc(targets, func(t *target) bool { return t.process.visible() && !t.process.self })
-}
-
-// hostProcess opens a process in the host's network namespace: Outpost's own if that runs in no container, else PID 1.
-func (p *pass) hostProcess() (*hostproc.Process, error) {
-	if p.SelfContainer == "" {
-		return p.Proc.Self()
-	}
-	return p.Proc.Init()
-}
-
-// hostNetNS returns the sockets of the host's own network namespace. They are those of a container there, if one was read through
-// the host's /proc. It returns nil if no enabled method reads them.
-func (p *pass) hostNetNS(ctx context.Context, namespaces []*netnsRead) *HostNetNS {
-	var targets []*target
-	for _, n := range namespaces {
-		targets = append(targets, n.targets...)
-		if n.Host && n.err == nil && n.method != Exec && n.targets[0].process.visible() {
-			return &HostNetNS{Sockets: n.Sockets, ReadAt: n.ReadAt, Method: n.method, Incomplete: len(n.problems) > 0}
-		}
-	}
-	if !p.isHostProc(targets) {
-		return nil
-	}
-	process, err := p.hostProcess()
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = process.Close() }()
-	for _, s := range p.sources {
-		source, ok := s.(processSource)
-		if !ok {
-			continue
-		}
-		if read, err := source.ReadProcess(ctx, p, process); err == nil {
-			return &HostNetNS{Sockets: read.sockets, ReadAt: time.Now(), Method: source.Method(), Incomplete: len(read.problems) > 0}
-		}
-	}
-	return nil
 }
 
 // slirpAddr is what slirp4netns gives to the network namespace of a rootless engine, by default (slirp4netns.1). The host forwards

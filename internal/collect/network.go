@@ -8,6 +8,9 @@ import (
 	"github.com/PabloL007/outpost/internal/container"
 )
 
+// hostKey is the key of the host's own network namespace.
+const hostKey = "host"
+
 // networkRef is the network namespace of a container as the engine describes it.
 type networkRef struct {
 	// key is equal for all containers of one network namespace.
@@ -32,7 +35,7 @@ func (p *pass) resolveNetwork(ctx context.Context, c container.Container) (netwo
 	case c.Sandboxed: // A sandbox has the sockets of its container only, whatever network it joined.
 		ref.key, ref.creator, ref.orphan, ref.shared = "sandbox of "+c.ID, c.ID, "", false
 	case ref.host: // The host's network namespace exists until the host restarts.
-		ref.key, ref.orphan, ref.shared = "host", "", true
+		ref.key, ref.orphan, ref.shared = hostKey, "", true
 	case ref.orphan != "":
 		ref.key = "left behind with " + ref.orphan
 	default:

@@ -68,7 +68,7 @@ func (p *pass) ownersByCgroup(process *hostproc.Process, c container.Container, 
 	if err != nil {
 		return procfd.OwnedSockets{}, err
 	}
-	owners := procfd.OwnedSockets{Inodes: make(map[uint64]string), Readable: 1}
+	owners := procfd.OwnedSockets{Inodes: make(map[uint64]string), Readable: 1, ByCgroup: true}
 	for _, s := range sockets {
 		if cgroups[s.CgroupID] {
 			owners.Inodes[s.Inode] = ""

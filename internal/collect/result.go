@@ -61,16 +61,6 @@ type NetNS struct {
 	ReadAt time.Time
 }
 
-// HostNetNS is the host's own network namespace, whether or not a container uses it.
-type HostNetNS struct {
-	Sockets []socket.Socket
-	ReadAt  time.Time
-	// Method is how the tables were read.
-	Method Method
-	// Incomplete means that rows are missing.
-	Incomplete bool
-}
-
 // Method is a way to read socket tables.
 type Method string
 

@@ -15,7 +15,7 @@ const (
 	// closedTTL is how long a connection stays in snapshots after the kernel forgot it. The kernel keeps the connections that
 	// its own side closed first equally long (TCP_TIMEWAIT_LEN of include/net/tcp.h).
 	closedTTL = time.Minute
-	// maxCachedConns bounds the cached connections of all containers. They take about 15 MB.
+	// maxCachedConns bounds the cached connections of all containers and of the host. They take about 15 MB.
 	maxCachedConns = 1 << 16
 )
 
@@ -23,8 +23,8 @@ const (
 // did not close it first. An accepted connection looks dialled once its listener closes.
 type connCache struct {
 	containers map[string]*containerConns // by container ID
-	host       *containerConns            // of the host's own network namespace; nil if it was not read
-	size       int                        // number of connections of containers
+	host       hostConns
+	size       int // number of connections
 }
 
 // containerConns are the cached connections and listeners of one container.
@@ -43,57 +43,27 @@ type cachedConn struct {
 	seenAt time.Time
 }
 
-func newConnCache() *connCache { return &connCache{containers: make(map[string]*containerConns)} }
-
-// update adds recently closed connections to a snapshot and caches the established ones.
-func (c *connCache) update(taken *snapshot.Snapshot, sample bool, now time.Time) {
-	c.updateContainers(taken.Containers, sample, now)
-	c.updateHost(taken.Host.Sockets, now)
-	dropContainersConns(taken)
+func newConnCache() *connCache {
+	return &connCache{containers: make(map[string]*containerConns), host: newHostConns()}
 }
 
-func (c *connCache) updateHost(sockets *snapshot.HostSockets, now time.Time) {
-	if sockets == nil {
-		c.host = nil
-		return
-	}
-	if c.host == nil {
-		c.host = newContainerConns()
-	}
-	c.host.update(sockets.Listeners, &sockets.Connections, now, maxCachedConns-c.size)
+func newContainerConns() containerConns {
+	return containerConns{connections: make(map[connKey]cachedConn), listenedAt: make(map[uint16]time.Time)}
 }
 
-// dropContainersConns drops the connections of the host with an unknown owner that are known to be a container's: the kernel shows
-// no owner of a closed connection, but its container had it when it was open.
-func dropContainersConns(taken *snapshot.Snapshot) {
-	if taken.Host.Sockets == nil {
-		return
-	}
-	owned := make(map[connKey]bool)
-	for _, c := range taken.Containers {
-		if c.NetworkMode.IsHost() {
-			for _, connection := range c.Connections {
-				owned[connKey{connection.Local, connection.Remote}] = true
-			}
-		}
-	}
-	taken.Host.Sockets.Connections = slices.DeleteFunc(taken.Host.Sockets.Connections, func(c snapshot.Connection) bool {
-		return c.OwnerUnknown && owned[connKey{c.Local, c.Remote}]
-	})
-}
-
-// updateContainers is update for containers. In a sample, a container that was not read gets the sockets of its last reading,
-// unless that is older than closedTTL.
+// updateContainers adds recently closed connections to containers and caches their established ones. In a sample, a container that
+// was not read gets the sockets of its last reading, unless that is older than closedTTL.
 func (c *connCache) updateContainers(containers []snapshot.Container, sample bool, now time.Time) {
 	kept := make(map[string]*containerConns, len(containers))
-	c.size = c.sizeOf(containers)
+	c.size = c.sizeOf(containers) + len(c.host.connections)
 	for i := range containers {
 		current := &containers[i]
 		cached := c.containers[current.ID]
 		wasRead := current.Method != collect.None
 		switch {
 		case wasRead && cached == nil:
-			cached = newContainerConns()
+			created := newContainerConns()
+			cached = &created
 		case cached == nil:
 			continue
 		}
@@ -119,10 +89,6 @@ func (c *connCache) sizeOf(containers []snapshot.Container) (size int) {
 		}
 	}
 	return size
-}
-
-func newContainerConns() *containerConns {
-	return &containerConns{connections: make(map[connKey]cachedConn), listenedAt: make(map[uint16]time.Time)}
 }
 
 // update caches the established connections, at most maxConns, and adds the recently closed ones to them.
@@ -162,7 +128,6 @@ func (c *containerConns) updateConnections(connections []snapshot.Connection, no
 		if connection.DialledBy == socket.UnknownEnd && connection.Inode != 0 && connection.Inode == cached.Inode {
 			connection.DialledBy = cached.DialledBy // samples do not read it
 		}
-		connection.OwnerUnknown = connection.OwnerUnknown && (!isCached || cached.OwnerUnknown) // the kernel shows no owner of a closed one
 		if connection.State == socket.Established && (isCached || len(c.connections) < maxConns) {
 			c.connections[key] = cachedConn{*connection, now}
 		}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -72,12 +73,18 @@ func TestMethodsAgree(t *testing.T) {
 // A connection in TIME_WAIT is in the snapshot and not in /connections.
 func TestTimeWaitIsInTheSnapshotOnly(t *testing.T) {
 	l := newLab(t)
+	before := time.Now().Add(-2 * time.Second) // the time is truncated, and the kernel's ticks are not exact
 	l.peer("server", nil, "serve:tcp4:0.0.0.0:80")
 	l.peer("client", nil, "hang-up:2:"+l.address("server")+":80")
 	eachMethod(t, func(t *testing.T, o *outpost, _ string) {
 		c := o.snapshot().container(t, l.Name("client"))
 		if len(c.Connections) != 2 || c.Connections[0].State != "TIME_WAIT" || c.Connections[0].Direction != "out" {
 			t.Errorf("%+v", c.Connections)
+		}
+		for _, x := range c.Connections {
+			if x.ClosedAt == nil || x.ClosedAt.Before(before) || x.ClosedAt.After(time.Now()) {
+				t.Errorf("closed at %v, want between %s and now", x.ClosedAt, before)
+			}
 		}
 		o.connections().expect(l.Name("client"), nil, nil)
 	})

@@ -11,8 +11,18 @@ import (
 
 // snapshotAnswer has the fields of GET /v1/snapshot that the tests use.
 type snapshotAnswer struct {
-	Host       struct{ Addresses []string }
+	Host struct {
+		Addresses []string
+		Sockets   *hostSockets
+	}
 	Containers []*snapshotContainer
+}
+
+type hostSockets struct {
+	Method      string
+	Incomplete  bool
+	Listening   []endpoint
+	Connections []snapshotConnection
 }
 
 type snapshotContainer struct {

@@ -31,6 +31,9 @@ type OwnedSockets struct {
 	// Readable and Denied count the container's processes with readable and with unreadable descriptors, without
 	// the lister itself. A denied process may hold any socket, so the owner of the remaining sockets is unknown.
 	Readable, Denied int
+	// ByCgroup means that the cgroup in which a socket was made decides. The kernel lists it beside the socket. Descriptors are
+	// read later than sockets: a socket that closes in between seems to have no owner.
+	ByCgroup bool
 	// MissingCapabilities explains why processes are denied, such as "CAP_SYS_PTRACE is missing"; empty if unknown.
 	MissingCapabilities string
 }

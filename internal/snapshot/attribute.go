@@ -61,10 +61,7 @@ func attributeShared(readings []collect.Reading, indexes []int, result []attribu
 	byInode := ownersByInode(readings, indexes)
 	listeners := result[indexes[0]].listeners
 	for _, s := range namespace.Sockets {
-		owners := byInode[s.Inode]
-		if s.Unaccepted() || s.State == socket.TimeWait {
-			owners = listenerOwners(s, listeners, byInode)
-		}
+		owners := ownersOf(s, listeners, byInode)
 		for _, i := range owners {
 			result[i].own = append(result[i].own, s)
 		}
@@ -81,6 +78,15 @@ func attributeShared(readings []collect.Reading, indexes []int, result []attribu
 			}
 		}
 	}
+}
+
+// ownersOf returns the indexes of the readings with a process that holds s. A socket without a file belongs to the owners of its
+// listener.
+func ownersOf(s socket.Socket, listeners listenerIndex, byInode map[uint64][]int) []int {
+	if s.Unaccepted() || s.State == socket.TimeWait {
+		return listenerOwners(s, listeners, byInode)
+	}
+	return byInode[s.Inode]
 }
 
 // isConfigured reports whether the container's configuration names port.

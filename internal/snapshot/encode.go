@@ -92,11 +92,11 @@ func toHostSockets(s *HostSockets) *snapshotv1.HostSockets {
 	}
 	return &snapshotv1.HostSockets{
 		Method: s.Method, Incomplete: s.Incomplete,
-		Listening: convert(s.Listeners, func(l Listener) snapshotv1.HostListener {
+		Listening: convert(s.Listeners, func(l HostListener) snapshotv1.HostListener {
 			return snapshotv1.HostListener{Endpoint: toEndpoint(l.Local), OwnerUnknown: l.OwnerUnknown}
 		}),
-		Connections: convert(s.Connections, func(c Connection) snapshotv1.HostConnection {
-			return snapshotv1.HostConnection{Connection: toConnection(c), OwnerUnknown: c.OwnerUnknown}
+		Connections: convert(s.Connections, func(c HostConnection) snapshotv1.HostConnection {
+			return snapshotv1.HostConnection{Connection: toConnection(c.Connection), OwnerUnknown: c.OwnerUnknown}
 		}),
 	}
 }

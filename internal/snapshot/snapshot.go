@@ -42,10 +42,25 @@ type Host struct {
 
 // HostSockets are the sockets of the host's own network namespace that no container owns, and those with an unknown owner.
 type HostSockets struct {
-	Method      collect.Method
-	Incomplete  bool // sockets are missing
-	Listeners   []Listener
-	Connections []Connection
+	// Namespace is that of the containers on the host's network, if there are any.
+	Namespace  string
+	Method     collect.Method
+	Incomplete bool // sockets are missing
+	// Listeners and Connections are ascending, up to MaxHostSockets each.
+	Listeners   []HostListener
+	Connections []HostConnection
+}
+
+// HostListener is a listening socket of the host's network namespace.
+type HostListener struct {
+	Local        netip.AddrPort
+	OwnerUnknown bool // it may belong to a container
+}
+
+// HostConnection is a connection of the host's network namespace.
+type HostConnection struct {
+	Connection
+	OwnerUnknown bool // it may belong to a container
 }
 
 // Container is one container with its sockets and endpoints.
@@ -112,8 +127,6 @@ type Listener struct {
 	// where Local is a host endpoint itself.
 	Published []netip.AddrPort
 	Process   string // that holds it; empty if not known
-	// OwnerUnknown: it is the host's or that of a container on its network.
-	OwnerUnknown bool
 }
 
 // Connection is an ESTABLISHED or TIME_WAIT socket. In state CLOSE it is a connection that was established within the last
@@ -130,8 +143,6 @@ type Connection struct {
 	Inode     uint64 // 0 if no process holds it
 	// ClosedAt is when it entered TIME_WAIT. It is zero in other states, and if unknown.
 	ClosedAt time.Time
-	// OwnerUnknown: it is the host's or that of a container on its network.
-	OwnerUnknown bool
 }
 
 // newConnection returns the connection of a socket that was read at a time.
