@@ -11,4 +11,24 @@ type NetworkConfig struct {
 	Bridge string
 	// Gateways are the host's addresses on a bridge. They are empty for other drivers: there, a gateway is another machine.
 	Gateways []netip.Addr
+	// LoadBalancer is the address of Docker Swarm's load balancer of this host, and OtherBalancers are those of other hosts, on an
+	// overlay network. A server sees it in place of the client's address.
+	LoadBalancer   netip.Addr
+	OtherBalancers []netip.Addr
+	// Services are the Swarm services on an overlay network, ascending by name.
+	Services []Service
 }
+
+// Service is a service of Docker Swarm on one network.
+type Service struct {
+	Name string
+	// VirtualAddr is the address that clients on the network dial. It is invalid if the service has none.
+	VirtualAddr netip.Addr
+	// Ports are the ports that all hosts publish. Only Swarm's ingress network has them.
+	Ports []ServicePort
+	// Tasks are the addresses of its containers on all hosts, ascending.
+	Tasks []netip.Addr
+}
+
+// ServicePort is a port that all hosts publish, and the port of the containers behind it.
+type ServicePort struct{ Published, Target uint16 }

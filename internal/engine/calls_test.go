@@ -21,6 +21,7 @@ var calls = map[string]string{
 	"ContainerList":        "GET /containers/json",
 	"ContainerInspect":     "GET /containers/{id}/json",
 	"NetworkList":          "GET /networks",
+	"NetworkInspect":       "GET /networks/{id}",
 	"Events":               "GET /events",
 	"Info":                 "GET /info",
 	"ServerVersion":        "GET /version",

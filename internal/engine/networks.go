@@ -25,6 +25,9 @@ func (e *Engine) Networks(ctx context.Context) ([]container.NetworkConfig, error
 	for i, n := range list {
 		networks[i] = toNetworkConfig(n)
 	}
+	if err := e.addSwarm(ctx, c, list, networks); err != nil {
+		return nil, err
+	}
 	return networks, nil
 }
 

@@ -4,6 +4,7 @@ package inventory
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,8 +23,12 @@ type Engine interface {
 	EventsBetween(ctx context.Context, since, until time.Time) ([]container.Event, error)
 }
 
-// maxAge is how long anything stays in the cache.
-const maxAge = 5 * time.Minute
+const (
+	// maxAge is how long anything stays in the cache.
+	maxAge = 5 * time.Minute
+	// servicesMaxAge is the same for networks with Swarm services.
+	servicesMaxAge = 10 * time.Second
+)
 
 // Inventory answers like the engine. While it does not follow the engine's events, it passes on every call. It is safe
 // for concurrent use.
@@ -37,8 +42,10 @@ type Inventory struct {
 	sameClock bool      // the engine uses this machine's clock
 	list      *cacheEntry[[]container.Summary]
 	networks  *cacheEntry[[]container.NetworkConfig]
-	host      *cacheEntry[container.Host]
-	inspected map[string]*cacheEntry[container.Container] // by ID or name, as the caller wrote it
+	// servicesExpire is when the services of the networks become too old; zero if there are none.
+	servicesExpire time.Time
+	host           *cacheEntry[container.Host]
+	inspected      map[string]*cacheEntry[container.Container] // by ID or name, as the caller wrote it
 	// fingerprints are those of the containers in the last list, by ID.
 	fingerprints map[string]string
 }
@@ -103,9 +110,25 @@ func (i *Inventory) Refresh(ctx context.Context, id string) (container.Container
 
 // Networks returns the engine's networks.
 func (i *Inventory) Networks(ctx context.Context) ([]container.NetworkConfig, error) {
+	i.expireServices(time.Now())
 	return cached(i, func() **cacheEntry[[]container.NetworkConfig] { return &i.networks }, func() ([]container.NetworkConfig, error) {
-		return i.engine.Networks(ctx)
+		networks, err := i.engine.Networks(ctx)
+		if slices.ContainsFunc(networks, func(n container.NetworkConfig) bool { return len(n.Services) > 0 || n.LoadBalancer.IsValid() }) {
+			i.mu.Lock()
+			defer i.mu.Unlock()
+			i.servicesExpire = time.Now().Add(servicesMaxAge)
+		}
+		return networks, err
 	})
+}
+
+// expireServices removes the networks if their services are too old. No event of this engine reports tasks of other hosts.
+func (i *Inventory) expireServices(now time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.servicesExpire.IsZero() && now.After(i.servicesExpire) {
+		i.networks, i.servicesExpire = nil, time.Time{}
+	}
 }
 
 // Host returns information about the engine and its host.

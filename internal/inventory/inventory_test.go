@@ -23,6 +23,7 @@ type fake struct {
 	version     int
 	fingerprint string // of container a
 	extraID     string // an additional container in the list
+	services    []container.Service
 	calls       map[string]int
 	past        []container.Event
 	err         error
@@ -61,7 +62,7 @@ func (f *fake) Inspect(_ context.Context, id string) (container.Container, error
 
 func (f *fake) Networks(context.Context) ([]container.NetworkConfig, error) {
 	version, err := f.call("networks")
-	return []container.NetworkConfig{{Name: fmt.Sprint(version)}}, err
+	return []container.NetworkConfig{{Name: fmt.Sprint(version), Services: f.services}}, err
 }
 
 func (f *fake) Host(context.Context) (container.Host, error) {
@@ -243,6 +244,24 @@ func TestNetworksAreKeptUntilTheyChange(t *testing.T) {
 		time.Sleep(maxAge)
 		collect(t, i)
 		expectNetworks("5")
+	})
+}
+
+// No event of the engine reports the Swarm tasks of other hosts.
+func TestNetworksWithServicesAreReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.services = []container.Service{{Name: "web"}}
+		i, _ := follow(t, f)
+		for _, step := range []struct {
+			after time.Duration
+			calls int
+		}{{0, 1}, {servicesMaxAge, 1}, {1, 2}, {servicesMaxAge, 2}} {
+			time.Sleep(step.after)
+			if _, err := i.Networks(t.Context()); err != nil || f.callCounts()["networks"] != step.calls {
+				t.Errorf("after %s: %v, %v", step.after, err, f.callCounts())
+			}
+		}
 	})
 }
 

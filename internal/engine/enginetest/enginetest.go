@@ -185,6 +185,7 @@ func (e *Engine) handler() http.Handler {
 	e.handle(mux, "GET /{version}/containers/json", "list", e.list)
 	e.handle(mux, "GET /{version}/containers/{id}/json", "inspect", e.inspect)
 	e.handle(mux, "GET /{version}/networks", "networks", e.listNetworks)
+	e.handle(mux, "GET /{version}/networks/{id}", "network", e.inspectNetwork)
 	e.handle(mux, "GET /{version}/info", "info", e.info)
 	e.handle(mux, "POST /{version}/containers/{id}/exec", "exec create", e.execCreate)
 	e.handle(mux, "POST /{version}/exec/{id}/start", "exec start", e.execStart)

@@ -1,0 +1,63 @@
+package engine_test
+
+import (
+	"net/netip"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/PabloL007/outpost/internal/container"
+	"github.com/PabloL007/outpost/internal/engine/enginetest"
+)
+
+// The answers are those of an engine in a Swarm of two hosts, for a service with two containers and a published port.
+func TestOverlayNetworks(t *testing.T) {
+	addr := netip.MustParseAddr
+	document := func(name string) string {
+		text, err := os.ReadFile("testdata/network-" + name + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for name, test := range map[string]struct {
+		document string
+		want     container.NetworkConfig
+	}{
+		"overlay": {document("overlay"), container.NetworkConfig{LoadBalancer: addr("10.0.1.6"), Services: []container.Service{
+			{Name: "web", VirtualAddr: addr("10.0.1.2"), Tasks: []netip.Addr{addr("10.0.1.3"), addr("10.0.1.4")}},
+		}}},
+		"ingress": {document("ingress"), container.NetworkConfig{
+			LoadBalancer: addr("10.0.0.2"), OtherBalancers: []netip.Addr{addr("10.0.0.3")}, Services: []container.Service{{
+				Name: "web", VirtualAddr: addr("10.0.0.4"), Ports: []container.ServicePort{{Published: 8081, Target: 8080}},
+				Tasks: []netip.Addr{addr("10.0.0.5"), addr("10.0.0.6")},
+			}},
+		}},
+		"not of a Swarm": {`{"Id":"1","Name":"it","Driver":"overlay","Scope":"local","Services":{"web":{"VIP":"10.0.1.2"}}}`, container.NetworkConfig{}},
+		"invalid parts": {
+			`{"Id":"1","Name":"it","Driver":"overlay","Scope":"swarm","Containers":{"lb-it":{"IPv4Address":"<b>"},"lb-other":{"IPv4Address":"10.0.1.6/24"}},
+			"Services":{"web":{"VIP":"<nil>","Ports":["","Target: 80","Target: x, Publish: 1","Target: 1, Publish: 0"],"Tasks":[{"EndpointIP":""},{"EndpointIP":"<b>"}]}}}`,
+			container.NetworkConfig{Services: []container.Service{{Name: "web"}}},
+		},
+	} {
+		enginetest.New(t).SetNetworks("[" + test.document + "]")
+		got, err := newEngine(t).Networks(t.Context())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		ignored := cmpopts.IgnoreFields(container.NetworkConfig{}, "ID", "Name", "Driver")
+		if diff := cmp.Diff([]container.NetworkConfig{test.want}, got, ignored, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// A network may be removed between the list and the answer about it. The other networks stay known.
+func TestOverlayNetworkThatIsRemoved(t *testing.T) {
+	enginetest.New(t).SetNetworks(`[{"Id":"x","Driver":"bridge"},{"Driver":"overlay","Scope":"swarm","Id":"gone","Removed":true}]`)
+	if got, err := newEngine(t).Networks(t.Context()); err != nil || len(got) != 2 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
