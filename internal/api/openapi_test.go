@@ -86,7 +86,14 @@ func everything() fakeDaemon {
 			},
 			Gateways: []netip.Addr{addr("192.0.2.129"), addr("2001:db8:1::1")},
 		},
-		Networks: []container.NetworkConfig{{ID: id("1"), Name: "shop_default", Driver: "bridge"}},
+		Networks: []container.NetworkConfig{
+			{ID: id("1"), Name: "shop_default", Driver: "bridge"},
+			{ID: id("2"), Name: "mesh", Driver: "overlay", LoadBalancer: addr("10.0.1.6"), OtherBalancers: []netip.Addr{addr("10.0.1.7")}, Services: []container.Service{
+				{Name: "web", VirtualAddr: addr("10.0.1.2"), Ports: []container.ServicePort{{Published: 8081, Target: 8080}}, Tasks: []netip.Addr{addr("10.0.1.3")}},
+				{Name: "dns round robin"},
+			}},
+			{ID: id("3"), Name: "remote", Driver: "overlay", OtherBalancers: []netip.Addr{addr("10.0.2.6")}},
+		},
 		TakenAt:  time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)),
 		Duration: 1234 * time.Microsecond,
 		Containers: []snapshot.Container{{
@@ -452,7 +459,7 @@ func TestOtherPathsAndMethodsGetTheDescribedError(t *testing.T) {
 
 // optional has the optional fields.
 var optional = []string{
-	"bootId", "driver", "gateways", "instanceId",
+	"bootId", "driver", "gateways", "overlays", "loadBalancer", "virtualAddress", "instanceId",
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
 	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
 	"incomplete", "ownerUnknown",

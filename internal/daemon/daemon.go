@@ -184,6 +184,7 @@ func (d *Daemon) collect(ctx context.Context, withTCPInfo bool) (snapshot.Snapsh
 func (d *Daemon) newSnapshot(ctx context.Context, result collect.Result, started time.Time) snapshot.Snapshot {
 	networks, err := d.networks.update(ctx, networksPause, d.engine.Networks)
 	d.changes.networks(err)
+	result.Readings = snapshot.WithServicePorts(result.Readings, networks)
 	interfaces := snapshot.Interfaces{Addresses: d.interfaces}
 	if len(d.interfaces) == 0 {
 		interfaces = d.detectInterfaces(result, networks)

@@ -38,8 +38,37 @@ type Host struct {
 	// Gateways are the host's addresses on the engine's bridges, with or without containers. They mean the host to its own
 	// containers only. They are empty if the engine's networks are unknown.
 	Gateways []netip.Addr `json:"gateways,omitempty"`
+	// Overlays are the overlay networks of Docker Swarm. They are empty if they are unknown.
+	Overlays []Overlay `json:"overlays,omitempty"`
 	// Sockets are nil if the sockets of the host's own network namespace were not read.
 	Sockets *HostSockets `json:"sockets,omitempty"`
+}
+
+// Overlay is an overlay network of Docker Swarm, with the load balancers that replace the addresses of clients and servers.
+type Overlay struct {
+	Network string `json:"network"` // ID
+	Name    string `json:"name"`
+	// LoadBalancer is the address of the host's own load balancer. It is absent if the host has none.
+	LoadBalancer netip.Addr `json:"loadBalancer,omitzero"`
+	// OtherBalancers are those of other hosts, as far as the engine lists them.
+	OtherBalancers []netip.Addr `json:"otherBalancers"`
+	Services       []Service    `json:"services"`
+}
+
+// Service is a service of Docker Swarm on one network.
+type Service struct {
+	Name string `json:"name"`
+	// VirtualAddress is the address that clients on the network dial. It is absent if the service has no such address.
+	VirtualAddress netip.Addr    `json:"virtualAddress,omitzero"`
+	Ports          []ServicePort `json:"ports"`
+	// Tasks are the addresses of its containers on all hosts.
+	Tasks []netip.Addr `json:"tasks"`
+}
+
+// ServicePort is a port that all hosts publish, and the port of the containers behind it.
+type ServicePort struct {
+	Published uint16 `json:"published"`
+	Target    uint16 `json:"target"`
 }
 
 // HostSockets are the sockets of the host's own network namespace that no container owns, and those with an unknown
