@@ -28,14 +28,19 @@ type crossHostCorrelator struct {
 	unattributed []int             // by host: ends without a link, because neither side is known to be the client
 
 	candidates   []candidate
-	bySource     func() pending   // by the client's own address; built when first needed
-	byHost       func() pending   // by the client's host, for masqueraded connections; built when first needed
-	byNetwork    pending          // by a network of the client, for ends to a Swarm virtual IP (VIP)
-	networkIndex map[string]int32 // by ID, of the networks in byNetwork
+	bySource     func() pending        // by the client's own address; built when first needed
+	byHost       func() pending        // by the client's host, for masqueraded connections; built when first needed
+	byNetwork    pending               // by a source on a network, for ends to a Swarm service
+	networkIndex map[string]int32      // by ID, of the networks in byNetwork
+	balancers    map[networkAddr]int32 // Swarm's load balancers: the host of each, or unknownHost
+	dialled      map[*connEnd]dialledService
 }
 
 func newCrossHostCorrelator(polled []PolledHost, names *graph.Names, tracker *Tracker) *crossHostCorrelator {
-	c := &crossHostCorrelator{tracker: tracker, seen: make(map[halfEnd]time.Time), duplicates: duplicates(polled)}
+	c := &crossHostCorrelator{
+		tracker: tracker, seen: make(map[halfEnd]time.Time), duplicates: duplicates(polled),
+		balancers: make(map[networkAddr]int32), dialled: make(map[*connEnd]dialledService),
+	}
 	for _, p := range polled {
 		if p.Host != nil && c.duplicates[p.Target] == "" {
 			c.polled = append(c.polled, p)

@@ -18,6 +18,9 @@ func (c *crossHostCorrelator) addInboundEnds() {
 
 // matchSource pairs an inbound end with an outbound end by the client's own address.
 func (c *crossHostCorrelator) matchSource(in *inboundEnd) bool {
+	if _, ok := c.balancerOf(in); ok {
+		return c.matchOnNetworks(in)
+	}
 	return c.addrs.containers[in.remote.Addr()] &&
 		(c.matchInbound(c.bySource(), keyBySource(in.remote, in.host, in.netnsRef(), in.local.Port()), in) || c.matchOnNetworks(in))
 }
@@ -28,6 +31,10 @@ func (c *crossHostCorrelator) addInboundEnd(in *inboundEnd) {
 	host := c.polled[in.host].Host
 	if in.dialler != nil {
 		c.addHostDialled(in)
+		return
+	}
+	if at, ok := c.balancerOf(in); ok {
+		c.addBalanced(at, in)
 		return
 	}
 	if at, ok := c.onNetworksOf(in.netnsRef(), source); ok {

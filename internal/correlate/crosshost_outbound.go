@@ -20,7 +20,7 @@ func (c *crossHostCorrelator) preparePending(outbound int) {
 	c.candidates = make([]candidate, 0, outbound)
 	c.bySource = sync.OnceValue(func() pending { return c.pendingCandidates(keyBySource) })
 	c.byHost = sync.OnceValue(func() pending { return c.pendingCandidates(keyByHost) })
-	c.byNetwork = newPending()
+	c.byNetwork = newPendingQueues(0)
 	c.networkIndex = make(map[string]int32)
 }
 
@@ -74,6 +74,9 @@ func (c *crossHostCorrelator) resolveOutbound(i int32) {
 	out := &c.outbound[i]
 	addr, client := out.remote.Addr(), netnsRef{out.host, out.netns}
 	own := c.polled[out.host].Host
+	if c.resolveService(i) {
+		return
+	}
 	if at, ok := c.onNetworksOf(client, addr); ok {
 		c.addCandidate(i, at)
 		return

@@ -23,7 +23,8 @@ type hostSpec struct {
 	containers []containerSpec
 	// sockets are the sockets of the host itself: "listen address:port", or a connection as of a container. "unknown" follows if a
 	// container may own it. nil if they were not read.
-	sockets []string
+	sockets  []string
+	overlays []snapshotv1.Overlay
 }
 
 // containerSpec describes a container. A network is "id address gateway driver"; a gateway "-" is none. A listener is
@@ -44,7 +45,7 @@ type containerSpec struct {
 }
 
 func (h hostSpec) document() snapshotv1.Snapshot {
-	d := snapshotv1.Snapshot{Version: 1, Host: snapshotv1.Host{ID: "engine of " + h.name, Name: h.name, AllAddresses: h.addresses != ""}}
+	d := snapshotv1.Snapshot{Version: 1, Host: snapshotv1.Host{ID: "engine of " + h.name, Name: h.name, AllAddresses: h.addresses != "", Overlays: h.overlays}}
 	for addr := range strings.FieldsSeq(h.addresses) {
 		d.Host.Addresses = append(d.Host.Addresses, netip.MustParseAddr(addr))
 	}

@@ -33,6 +33,7 @@ type Host struct {
 	published    map[uint16]map[netip.Addr]destination // by host port and address
 	hasPublished map[netnsPort]bool                    // whether any host port leads there
 	exposed      map[netnsPort]bool                    // ports that a container's configuration names
+	swarm        swarm
 
 	candidateSets [][]ownerID        // of sockets with several possible owners
 	setIndex      map[string]ownerID // by the set's printed form
@@ -78,6 +79,7 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	for _, gateway := range document.Host.Gateways {
 		h.gateways[gateway.Unmap()], h.bridges[gateway.Unmap()] = true, true
 	}
+	h.swarm = newSwarm(document.Host.Overlays)
 	containers := h.dedupe(document.Containers)
 	namespaces := h.addContainers(containers)
 	h.key = cmp.Or(h.signs.engine, h.signs.name)

@@ -127,6 +127,8 @@ func (c *localCorrelator) resolveLocally(end *connEnd) (d destination, ok bool) 
 	remote := end.remote.Addr()
 	netns, isContainer := c.netnsOf(remote, end)
 	switch {
+	case c.dialsPublishedService(end): // any host may have its containers
+		return d, false
 	case end.directionUnknown:
 		if !c.isLocalAddr(remote) {
 			return d, false

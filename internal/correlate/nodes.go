@@ -69,6 +69,18 @@ func (t *nodeTable) ownerNode(host int32, owner ownerID) int32 {
 	})
 }
 
+// serviceNode returns the node of a Swarm service with several containers, on any hosts.
+func (t *nodeTable) serviceNode(name string, tasks []int32) int32 {
+	ids := make([]string, len(tasks))
+	for i, task := range tasks {
+		ids[i] = t.nodes[task].ID
+	}
+	slices.Sort(ids)
+	return t.intern(graph.Node{
+		ID: graph.NodeID(graph.KindAmbiguous, ids...), Kind: graph.KindAmbiguous, Name: "a container of service " + name, Candidates: ids,
+	})
+}
+
 // hostNode returns the node of a host's processes.
 func (t *nodeTable) hostNode(host int32) int32 {
 	names := t.hosts[host]

@@ -95,7 +95,7 @@ func (h *Host) inferVia(in *connEnd, onNetwork bool) graph.Via {
 		return graph.ViaPublished
 	case in.netns == hostNetns:
 		return graph.ViaHost
-	case !onNetwork && h.hasPublished[in.netnsPort()]:
+	case !onNetwork && h.hasPublished[in.netnsPort()] && !h.isInside(in):
 		return graph.ViaPublished
 	}
 	return graph.ViaDirect

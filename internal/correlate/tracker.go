@@ -62,6 +62,7 @@ func (c *crossHostCorrelator) indexAddrs() {
 			}
 			return c.tracker.proven[key]
 		})
+		c.addBalancers(toIndex(i), &p.Host.swarm)
 	}
 }
 

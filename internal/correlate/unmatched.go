@@ -57,7 +57,7 @@ func (c *crossHostCorrelator) addClientOnly(out *outboundEnd) {
 		return
 	}
 	c.explainHostSourced(out)
-	server, ok := out.serverID, true
+	server, ok := out.serverID, c.isServiceSettled(out)
 	if out.toHost {
 		server, ok = c.hostServer(out)
 	}

@@ -55,6 +55,8 @@ func TestSwarmStack(t *testing.T) {
 		e.peer("bridged", nil, "listen:tcp4:0.0.0.0:80", "dial:1:127.0.0.1:80")
 	}
 
+	createSwarmService(a)
+
 	stack := deployment(t, "stack.yaml", "image: outpost", "image: "+outpostImage(t))
 	deploy := exec.CommandContext(t.Context(), "docker", "-H", a.Host(), "stack", "deploy", "--resolve-image", "never", "-c", stack, "outpost")
 	deploy.Env = append(os.Environ(), "DOCKER_GROUP="+socketGroup(t, a.Socket()))
@@ -103,6 +105,7 @@ func TestSwarmStack(t *testing.T) {
 			}
 		}
 	}
+	expectSwarmLinks(t, a, b, m)
 	// The daemons have no capability, and do not share the host's PID namespace.
 	for _, e := range engines {
 		for id := range strings.FieldsSeq(e.docker("ps", "-q", "--filter", "name=outpost_")) {

@@ -1,0 +1,218 @@
+package correlate
+
+import (
+	"net/netip"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+)
+
+// Docker Swarm balances the connections to a service. Its client dials a virtual address on a network, or a published port of any
+// host. The load balancer of the dialled host replaces the addresses of both. It keeps the client's port, so the server sees
+// that port at the load balancer's address. That is what both halves have in common.
+
+// swarm is how a host reaches the services of Docker Swarm.
+type swarm struct {
+	balancers map[string]netip.Addr           // the host's own, by network
+	others    []networkAddr                   // of other hosts, as far as they are known
+	published map[uint16]servicePort          // by the port that all hosts publish
+	virtual   map[networkAddr]*overlayService // by virtual address
+	networks map[string]bool // all, and whether the network is for published ports
+}
+
+type overlayService struct {
+	name, network string
+	tasks         []netip.Addr // of its containers, on all hosts
+}
+
+type servicePort struct {
+	*overlayService
+	target uint16
+}
+
+func newSwarm(overlays []snapshotv1.Overlay) swarm {
+	s := swarm{
+		balancers: make(map[string]netip.Addr), published: make(map[uint16]servicePort),
+		virtual: make(map[networkAddr]*overlayService), networks: make(map[string]bool),
+	}
+	for _, o := range overlays {
+		s.networks[o.Network] = false
+		if o.LoadBalancer.IsValid() {
+			s.balancers[o.Network] = o.LoadBalancer.Unmap()
+		}
+		for _, addr := range o.OtherBalancers {
+			s.others = append(s.others, networkAddr{o.Network, addr.Unmap()})
+		}
+		for _, service := range o.Services {
+			s.addService(o.Network, service)
+		}
+	}
+	return s
+}
+
+func (s *swarm) addService(network string, service snapshotv1.Service) {
+	added := &overlayService{name: graph.Truncate(service.Name), network: network, tasks: service.Tasks[:min(len(service.Tasks), maxCandidates)]}
+	if service.VirtualAddress.IsValid() {
+		s.virtual[networkAddr{network, service.VirtualAddress.Unmap()}] = added
+	}
+	for _, port := range service.Ports {
+		s.networks[network] = true
+		s.published[port.Published] = servicePort{added, port.Target}
+	}
+}
+
+// dialsPublishedService reports whether an end was dialled to a port of this host that a service publishes.
+func (h *Host) dialsPublishedService(end *connEnd) bool {
+	remote := end.remote.Addr()
+	_, ok := h.swarm.published[end.remote.Port()]
+	return ok && !end.isServer() && (h.isLocalAddr(remote) || remote.IsLoopback() && end.netns == hostNetns)
+}
+
+// isInside reports whether the address of an end is on an overlay network without published ports.
+func (h *Host) isInside(end *connEnd) bool {
+	if len(h.swarm.networks) == 0 {
+		return false
+	}
+	network, ok := h.networkOf(end.netns, end.local.Addr())
+	isIngress, isOverlay := h.swarm.networks[network]
+	return ok && isOverlay && !isIngress
+}
+
+// virtualService returns the service at a virtual address on a network of a network namespace.
+func (h *Host) virtualService(netns int32, addr netip.Addr) (*overlayService, bool) {
+	for _, network := range h.namespaces[netns].networkIDs {
+		if service, ok := h.swarm.virtual[networkAddr{network, addr}]; ok {
+			return service, true
+		}
+	}
+	return nil, false
+}
+
+// dialledService is the service that an outbound end dialled, and the host with its load balancer.
+type dialledService struct {
+	servicePort
+	host int32
+	via  graph.Via
+}
+
+// serviceOf returns the service that an outbound end dialled.
+func (c *crossHostCorrelator) serviceOf(out *outboundEnd) (d dialledService, ok bool) {
+	own := c.polled[out.host].Host
+	if service, ok := own.virtualService(out.netns, out.remote.Addr()); ok {
+		return dialledService{servicePort{service, out.remote.Port()}, out.host, graph.ViaDirect}, true
+	}
+	if own.dialsPublishedService(out.connEnd) {
+		return dialledService{own.swarm.published[out.remote.Port()], out.host, graph.ViaPublished}, true
+	}
+	holder, ok := c.addrs.hosts[out.remote.Addr()]
+	if !ok || len(holder.others) > 0 || own.isLocalAddr(out.remote.Addr()) {
+		return d, false
+	}
+	port, ok := c.polled[holder.host].Host.swarm.published[out.remote.Port()]
+	return dialledService{port, holder.host, graph.ViaPublished}, ok
+}
+
+// resolveService resolves an outbound end to a service of Docker Swarm, and reports whether it is one.
+func (c *crossHostCorrelator) resolveService(i int32) bool {
+	out := &c.outbound[i]
+	d, ok := c.serviceOf(out)
+	if !ok {
+		return false
+	}
+	c.dialled[out.connEnd] = d
+	out.resolved, out.port, out.via, out.serverID = true, d.target, d.via, c.serviceNode(d)
+	network := c.internNetwork(d.network)
+	if balancer, ok := c.polled[d.host].Host.swarm.balancers[d.network]; ok {
+		c.byNetwork.add(networkKey(netip.AddrPortFrom(balancer, out.local.Port()), network, d.target), i)
+	}
+	if d.via == graph.ViaDirect { // older engines keep the client's address
+		c.byNetwork.add(networkKey(out.local, network, d.target), i)
+	}
+	return true
+}
+
+// serviceTask is a container of a service, on a polled host.
+type serviceTask struct {
+	at   netnsRef
+	addr netip.Addr
+}
+
+func (c *crossHostCorrelator) tasksOf(service *overlayService) (tasks []serviceTask) {
+	for _, addr := range service.tasks {
+		addr = addr.Unmap()
+		if at, ok := c.addrs.networks[networkAddr{service.network, addr}]; ok {
+			tasks = append(tasks, serviceTask{at, addr})
+		}
+	}
+	return tasks
+}
+
+// serviceNode returns the node of a service: its container, or an ambiguous one if there are several. If none is on a polled
+// host, it is unknown.
+func (c *crossHostCorrelator) serviceNode(d dialledService) int32 {
+	var nodes []int32
+	for _, task := range c.tasksOf(d.overlayService) {
+		server, _ := c.polled[task.at.host].Host.resolveContainer(task.at.netns, netip.AddrPortFrom(task.addr, d.target))
+		nodes = append(nodes, c.nodes.ownerNode(task.at.host, server.owner))
+	}
+	switch {
+	case len(nodes) == 0:
+		return c.nodes.ownerNode(d.host, unknownOwner)
+	case len(d.tasks) == 1:
+		return nodes[0]
+	}
+	return c.nodes.serviceNode(d.name, nodes)
+}
+
+// isServiceSettled reports whether the hosts of a service's containers have been read since an outbound end without another half was
+// first seen. Ends to others are settled.
+func (c *crossHostCorrelator) isServiceSettled(out *outboundEnd) bool {
+	d, ok := c.dialled[out.connEnd]
+	if !ok {
+		return true
+	}
+	for _, task := range c.tasksOf(d.overlayService) {
+		if !c.isSettled(out.host, task.at.host, out.connEnd) {
+			return false
+		}
+	}
+	return true
+}
+
+// addBalancers indexes the load balancers that a host knows.
+func (c *crossHostCorrelator) addBalancers(host int32, s *swarm) {
+	for network, addr := range s.balancers {
+		c.balancers[networkAddr{network, addr}] = host
+	}
+	for _, at := range s.others {
+		if _, known := c.balancers[at]; !known {
+			c.balancers[at] = unknownHost
+		}
+	}
+}
+
+// balancerOf returns the load balancer at the remote address of an inbound end.
+func (c *crossHostCorrelator) balancerOf(in *inboundEnd) (at networkAddr, ok bool) {
+	if len(c.balancers) == 0 {
+		return at, false
+	}
+	for _, network := range c.networksOf(in.netnsRef()) {
+		at = networkAddr{network, in.remote.Addr()}
+		if _, ok := c.balancers[at]; ok {
+			return at, true
+		}
+	}
+	return at, false
+}
+
+// addBalanced adds an inbound end from a load balancer, without another half. Its client is unknown: it dialled the host of the load
+// balancer.
+func (c *crossHostCorrelator) addBalanced(at networkAddr, in *inboundEnd) {
+	host := c.balancers[at]
+	if host == unknownHost {
+		host = in.host
+	}
+	if c.isSettled(in.host, host, in.connEnd) {
+		c.addServerOnly(c.nodes.ownerNode(host, unknownOwner), in, c.polled[in.host].Host.inferVia(in.connEnd, false))
+	}
+}

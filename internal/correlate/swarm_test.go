@@ -1,0 +1,131 @@
+package correlate
+
+import (
+	"net/netip"
+	"testing"
+
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+)
+
+// overlaysOf returns what the engine of a host reports of the service web: on the ingress network, with port 8081 published, and on
+// the network ov. load is the last byte of its load balancers' addresses: 2 on host a, 3 on host b.
+func overlaysOf(load byte) []snapshotv1.Overlay {
+	addr := netip.MustParseAddr
+	balancer := func(network byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, network, load}) }
+	return []snapshotv1.Overlay{
+		{Network: "ingress", LoadBalancer: balancer(0), OtherBalancers: []netip.Addr{balancer(0), addr("10.0.0.2"), addr("10.0.0.3"), addr("10.0.0.4")}, Services: []snapshotv1.Service{{
+			Name: "web", VirtualAddress: addr("10.0.0.9"), Ports: []snapshotv1.ServicePort{{Published: 8081, Target: 8080}},
+			Tasks: []netip.Addr{addr("10.0.0.11"), addr("10.0.0.12")},
+		}}},
+		{Network: "ov", LoadBalancer: balancer(1), Services: []snapshotv1.Service{{
+			Name: "web", VirtualAddress: addr("10.0.1.9"), Tasks: []netip.Addr{addr("10.0.1.11"), addr("10.0.1.12")},
+		}}},
+	}
+}
+
+// task is a container of the service web. number is 11 on host a and 12 on host b. The daemon lists the published port.
+func task(number string, connections ...string) containerSpec {
+	return containerSpec{
+		name: "task", networks: []string{"ingress 10.0.0." + number, "ov 10.0.1." + number}, listeners: []string{"0.0.0.0:8080 0.0.0.0:8081"},
+		connections: connections,
+	}
+}
+
+func onSwarm(host hostSpec, load byte) hostSpec {
+	host.overlays = overlaysOf(load)
+	return host
+}
+
+func withOneTask(host hostSpec) hostSpec {
+	service := &host.overlays[0].Services[0]
+	service.Tasks = service.Tasks[:1]
+	return host
+}
+
+func TestSwarmServices(t *testing.T) {
+	onOverlay := func(connections ...string) containerSpec {
+		return containerSpec{name: "client", networks: []string{"ov 10.0.1.20"}, connections: connections}
+	}
+	dockerd := []string{"listen 0.0.0.0:8081"}
+	withSockets := func(h hostSpec, sockets ...string) hostSpec {
+		h.sockets = append(dockerd, sockets...)
+		return h
+	}
+	testLinks(t, []linkTest{
+		{"published port of the host with the container", []hostSpec{
+			onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.11:8081"), task("11", "in 10.0.0.11:8080 10.0.0.2:40000")), 2),
+		}, "a/client > a/task:8080 published both 1\n"},
+		{"published port of a host without a container of it", []hostSpec{
+			withSockets(onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.11:8081")), 2)),
+			onSwarm(hostB(task("12", "in 10.0.0.12:8080 10.0.0.2:40000")), 3),
+		}, "a/client > b/task:8080 published both 1\n"},
+		{"published port of another host, container on a third", []hostSpec{
+			hostA(client("out 172.17.0.107:40000 10.77.0.12:8081")),
+			withSockets(onSwarm(hostB(), 3)),
+			onSwarm(hostSpec{name: "c", addresses: "10.77.0.13", containers: []containerSpec{task("12", "in 10.0.0.12:8080 10.0.0.3:40000")}}, 4),
+		}, "a/client > c/task:8080 published both 1\n"},
+		{"two clients with the same port through two hosts", []hostSpec{
+			onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.11:8081"), task("11", "in 10.0.0.11:8080 10.0.0.3:40000")), 2),
+			onSwarm(hostB(client("out 172.17.0.107:40000 10.77.0.12:8081"), task("12", "in 10.0.0.12:8080 10.0.0.2:40000")), 3),
+		}, "a/client > b/task:8080 published both 1\nb/client > a/task:8080 published both 1\n"},
+		{"process of the host, by its address and over loopback", []hostSpec{
+			withSockets(onSwarm(hostA(task("11", "in 10.0.0.11:8080 10.0.0.2:40000", "in 10.0.0.11:8080 10.0.0.2:40001")), 2),
+				"out 10.77.0.11:40000 10.77.0.11:8081", "out 127.0.0.1:40001 127.0.0.1:8081"),
+		}, "a > a/task:8080 published both 2\n"},
+		{"unknown client", []hostSpec{
+			onSwarm(hostA(), 2), onSwarm(hostB(task("12", "in 10.0.0.12:8080 10.0.0.2:40000")), 3),
+		}, "unknown unknown behind a > b/task:8080 published server 1\n"},
+		{"unknown client of a host that is not polled", []hostSpec{
+			onSwarm(hostA(), 2), onSwarm(hostB(task("12", "in 10.0.0.12:8080 10.0.0.4:40000")), 3),
+		}, "unknown unknown behind b > b/task:8080 published server 1\n"},
+		{"only the client's end", []hostSpec{
+			withOneTask(onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.11:8081"), task("11")), 2)),
+		}, "a/client > a/task:8080 published client 1\n"},
+		{"only the client's end, another container on a host that is not polled", []hostSpec{
+			onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.11:8081"), task("11")), 2),
+		}, "a/client > ambiguous a container of service web:8080 published client 1\n"},
+		{"only the client's end, several containers", []hostSpec{
+			onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.11:8081"), task("11")), 2), onSwarm(hostB(task("12")), 3),
+		}, "a/client > ambiguous a container of service web:8080 published client 1\n"},
+		{"only the client's end, no container on a polled host", []hostSpec{
+			onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.11:8081")), 2),
+		}, "a/client > unknown unknown behind a:8080 published client 1\n"},
+		{"virtual address, the load balancer replaces the client's", []hostSpec{
+			onSwarm(hostA(onOverlay("out 10.0.1.20:40000 10.0.1.9:8080")), 2), onSwarm(hostB(task("12", "in 10.0.1.12:8080 10.0.1.2:40000")), 3),
+		}, "a/client > b/task:8080 direct both 1\n"},
+		{"virtual address on one host", []hostSpec{
+			onSwarm(hostA(onOverlay("out 10.0.1.20:40000 10.0.1.9:8080"), task("11", "in 10.0.1.11:8080 10.0.1.2:40000")), 2),
+		}, "a/client > a/task:8080 direct both 1\n"},
+		{"virtual address, the client's stays", []hostSpec{
+			onSwarm(hostA(onOverlay("out 10.0.1.20:40000 10.0.1.9:8080")), 2), onSwarm(hostB(task("12", "in 10.0.1.12:8080 10.0.1.20:40000")), 3),
+		}, "a/client > b/task:8080 direct both 1\n"},
+		{"virtual address, only the server's end", []hostSpec{
+			onSwarm(hostA(), 2), onSwarm(hostB(task("12", "in 10.0.1.12:8080 10.0.1.2:40000")), 3),
+		}, "unknown unknown behind a > b/task:8080 direct server 1\n"},
+		{"load balancer of a host that is not polled", []hostSpec{
+			onSwarm(hostA(task("11", "in 10.0.1.11:8080 10.0.1.3:40000")), 2),
+		}, "external 10.0.1.3 > a/task:8080 direct server 1\n"},
+		{"container to container on the network", []hostSpec{
+			onSwarm(hostA(onOverlay("out 10.0.1.20:40000 10.0.1.12:8080")), 2), onSwarm(hostB(task("12", "in 10.0.1.12:8080 10.0.1.20:40000")), 3),
+		}, "a/client > b/task:8080 direct both 1\n"},
+		{"another port of the host", []hostSpec{
+			onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.11:22"), task("11")), 2),
+		}, "a/client > a:22 host client 1\n"},
+	})
+}
+
+func TestEndOfASwarmServiceWaitsForItsOtherHalf(t *testing.T) {
+	dials, idle := new(onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.11:8081"), task("11")), 2)), new(onSwarm(hostB(task("12")), 3))
+	accepts := new(onSwarm(hostB(task("12", "in 10.0.0.12:8080 10.0.0.2:40000")), 3))
+	const both = "a/client > b/task:8080 published both 1\n"
+	play(t, "the client's end is seen first", []round{
+		{a: new(onSwarm(hostA(client(), task("11")), 2)), b: idle, atA: 0, atB: 0},
+		{a: dials, atA: 10, wantsRound: true},
+		{b: accepts, atB: 12, wantLinks: both},
+	})
+	play(t, "the server's end is seen first", []round{
+		{a: new(onSwarm(hostA(client(), task("11")), 2)), b: idle, atA: 0, atB: 0},
+		{b: accepts, atB: 10, wantsRound: true},
+		{a: dials, atA: 12, wantLinks: both},
+	})
+}

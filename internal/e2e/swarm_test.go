@@ -1,0 +1,98 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// createSwarmService starts a service with a container on each host and a published port.
+func createSwarmService(manager *testEngine) {
+	manager.docker("service", "create", "--detach", "--name", "web", "--mode", "global", "--network", "shop", "-p", "8081:80",
+		"--no-resolve-image", tools, "peer", "listen:tcp4:0.0.0.0:80")
+}
+
+// expectSwarmLinks dials the service of createSwarmService through its published port and its virtual address, and expects the map
+// to have these links and no other to the service.
+func expectSwarmLinks(t *testing.T, a, b *testEngine, m *outpost) {
+	t.Helper()
+	var onA, onB string
+	eventually(t, func() bool {
+		onA, onB = a.docker("ps", "-q", "--filter", "name=web."), b.docker("ps", "-q", "--filter", "name=web.")
+		return onA != "" && onB != ""
+	})
+	a.balance("ingress_sbox", "eth0", "8081", b.swarmAddress(onB, "ingress")+":8081")
+	b.balance("ingress_sbox", "eth0", "8081", a.swarmAddress(onA, "ingress")+":8081")
+	for _, e := range []*testEngine{a, b} {
+		sandbox := e.insideNetNS("ingress_sbox", "ip -4 -o address show eth1 | awk '{print $4}' | cut -d/ -f1")
+		for _, chain := range []string{"PREROUTING", "OUTPUT"} {
+			e.inside("iptables", "-t", "nat", "-I", chain, "-p", "tcp", "--dport", "8081", "-m", "addrtype", "--dst-type", "LOCAL", "-j", "DNAT", "--to-destination", sandbox+":8081")
+		}
+		e.inside("iptables", "-I", "DOCKER-USER", "-j", "ACCEPT")
+	}
+	virtual := a.virtualAddress("shop", "web")
+	a.insideNetNS("lb_*", "ip address add "+virtual+"/32 dev eth0; sysctl -qw net.ipv4.ip_forward=1")
+	a.balance("lb_*", "eth0", "80", b.swarmAddress(onB, "shop")+":80")
+
+	a.peer("published-a", nil, "dial:2:"+a.ip+":8081")
+	b.peer("published-b", nil, "dial:3:"+b.ip+":8081")
+	b.peer("elsewhere", nil, "dial:1:"+a.ip+":8081")
+	a.peer("virtual", []string{"--network", "shop"}, "dial:4:"+virtual+":80")
+	names := strings.NewReplacer(a.Name(""), "", b.Name(""), "", a.containerName(onA), "web-a", b.containerName(onB), "web-b")
+	m.expectLines(func() (lines []string) {
+		g := m.graph("")
+		byID := make(map[string]string)
+		for _, n := range g.Nodes {
+			byID[n.ID] = names.Replace(n.Name)
+		}
+		for _, l := range g.Links {
+			if client, server := byID[l.Client], byID[l.Server]; l.Port == 8081 || strings.HasPrefix(server, "web-") || strings.HasPrefix(client, "published") || client == "virtual" || client == "elsewhere" {
+				lines = append(lines, fmt.Sprintf("%s > %s:%d %s %s %d", client, server, l.Port, l.Via, l.Evidence, l.Connections))
+			}
+		}
+		return lines
+	}, []string{
+		"published-a > web-b:80 published both 2", "published-b > web-a:80 published both 3", "elsewhere > web-b:80 published both 1",
+		"virtual > web-b:80 direct both 4",
+	})
+}
+
+// balance makes a load balancer of Docker Swarm forward a port to one container. It stands for IPVS, which not every kernel has.
+func (e *testEngine) balance(netns, device, port, to string) {
+	e.t.Helper()
+	network, _, _ := strings.Cut(to, ":")
+	network = network[:strings.LastIndexByte(network, '.')] + ".0/24"
+	e.insideNetNS(netns, "own=$(ip -4 -o address show "+device+" | awk 'NR == 1 {print $4}' | cut -d/ -f1); "+
+		"iptables -t nat -A PREROUTING -p tcp --dport "+port+" -j DNAT --to-destination "+to+"; "+
+		"iptables -t nat -A POSTROUTING -d "+network+" -j SNAT --to-source $own")
+}
+
+// insideNetNS runs a shell command in a network namespace that the engine made, and returns its output.
+func (e *testEngine) insideNetNS(netns, command string) string {
+	e.t.Helper()
+	return e.inside("sh", "-c", "nsenter --net=$(echo /run/docker/netns/"+netns+") sh -c '"+strings.ReplaceAll(command, "'", `'\''`)+"'")
+}
+
+// swarmAddress returns the address of a container on a network.
+func (e *testEngine) swarmAddress(id, network string) string {
+	e.t.Helper()
+	return e.docker("inspect", "-f", "{{(index .NetworkSettings.Networks \""+network+"\").IPAddress}}", id)
+}
+
+func (e *testEngine) containerName(id string) string {
+	e.t.Helper()
+	return strings.TrimPrefix(e.docker("inspect", "-f", "{{.Name}}", id), "/")
+}
+
+// virtualAddress returns the virtual address of a service on a network.
+func (e *testEngine) virtualAddress(network, service string) string {
+	e.t.Helper()
+	var inspected []struct {
+		Services map[string]struct{ VIP string }
+	}
+	if err := json.Unmarshal([]byte(e.docker("network", "inspect", "--verbose", network)), &inspected); err != nil {
+		e.t.Fatal(err)
+	}
+	return inspected[0].Services[service].VIP
+}
