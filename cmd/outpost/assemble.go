@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 
@@ -19,6 +19,7 @@ import (
 	"github.com/PabloL007/outpost/internal/hostproc"
 	"github.com/PabloL007/outpost/internal/inventory"
 	"github.com/PabloL007/outpost/internal/metrics"
+	"github.com/PabloL007/outpost/internal/textfile"
 )
 
 // outpost holds the wired parts that serve this host.
@@ -69,17 +70,19 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 	}, nil
 }
 
+// maxNames is the maximum length of a file of names in bytes.
+const maxNames = 16 << 20
+
 // readNames reads the file of names at path; none if path is empty.
 func readNames(path string) (*graph.Names, error) {
 	if path == "" {
 		return nil, nil //nolint:nilnil // nil names nothing
 	}
-	file, err := os.Open(path) //nolint:gosec // the user names the file
+	text, err := textfile.Read(path, maxNames)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("OUTPOST_NAMES=%q: %w", path, err)}
 	}
-	defer func() { _ = file.Close() }()
-	names, err := graph.ReadNames(file)
+	names, err := graph.ReadNames(bytes.NewReader(text))
 	if err != nil {
 		return nil, usageError{fmt.Errorf("OUTPOST_NAMES=%q: %w", path, err)}
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,6 +78,30 @@ func TestWrongUseIsOneLine(t *testing.T) {
 				t.Errorf("status %d, %q; want %d, %q", status, stderr, test.status, test.line)
 			}
 		})
+	}
+}
+
+func TestNamesWithByteOrderMark(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "names")
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("\xef\xbb\xbf192.0.2.0/24 payments\r\n198.51.100.7 backup\r\n")
+	names, err := readNames(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]string{"192.0.2.9": "payments", "198.51.100.7": "backup"} {
+		if got := names.NameOf(netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s: %q, want %q", address, got, want)
+		}
+	}
+	write("\xfe\xff\x001")
+	if _, err := readNames(path); err == nil || !strings.Contains(err.Error(), path+": the file is in UTF-16") {
+		t.Errorf("UTF-16: %v", err)
 	}
 }
 

@@ -1,15 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/textfile"
 )
 
 // errMapsDiffer means that diff has printed a difference.
@@ -62,12 +63,11 @@ func printEdge(w io.Writer, what string, e graph.Edge, details string) {
 
 // readMap reads a map that outpost links --json has written.
 func readMap(path string) (g graph.Graph, err error) {
-	file, err := os.Open(path) //nolint:gosec // the user names the file
+	text, err := textfile.Read(path, maxAnswer)
 	if err != nil {
 		return g, usageError{fmt.Errorf("diff: %w", err)}
 	}
-	defer func() { _ = file.Close() }()
-	if err := json.NewDecoder(io.LimitReader(file, maxAnswer)).Decode(&g); err != nil {
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&g); err != nil {
 		return g, usageError{fmt.Errorf("diff: %s is not a saved map: %w", path, err)}
 	}
 	if g.Version != graph.Version {

@@ -101,6 +101,15 @@ func saveMap(t *testing.T, g graph.Graph) string {
 	return path
 }
 
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
 func TestDiffPrintsGoneNewAndChangedLinks(t *testing.T) {
 	var before, after graph.Graph
 	if err := json.Unmarshal([]byte(graphJSON), &before); err != nil {
@@ -126,6 +135,12 @@ changed  a/web -> b/e?[31mvil:5432: was published, web:1 to no image, is publish
 	}
 	if status, stdout, stderr := runWith(t, "diff", a, a); status != 0 || stdout != "" {
 		t.Errorf("the same: status %d, %s%s", status, stdout, stderr)
+	}
+	if err := os.WriteFile(b, append([]byte("\xef\xbb\xbf"), readFile(t, a)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, stdout, stderr := runWith(t, "diff", a, b); status != 0 || stdout != "" {
+		t.Errorf("the same with a byte order mark: status %d, %s%s", status, stdout, stderr)
 	}
 	for _, args := range [][]string{{"diff"}, {"diff", a}, {"diff", a, "/nonexistent"}, {"diff", a, "links_test.go"}} {
 		if status, _, stderr := runWith(t, args...); status != 2 || stderr == "" {

@@ -1,11 +1,14 @@
 package access
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net/http"
 
 	"github.com/prometheus/common/config"
+
+	"github.com/PabloL007/outpost/internal/textfile"
 )
 
 // Credentials are what a client sends to daemons, and how it verifies them. Each is the path of a file, or empty. The
@@ -22,8 +25,8 @@ type Credentials struct {
 // Transport returns a transport that sends the credentials. base makes the transport below it from a TLS configuration.
 func (c Credentials) Transport(base func(*tls.Config) http.RoundTripper) (http.RoundTripper, error) {
 	tlsConfig, err := config.NewTLSConfig(&config.TLSConfig{
-		CAFile: c.CA, CertFile: c.Certificate, KeyFile: c.Key, MinVersion: tls.VersionTLS12,
-	})
+		CARef: c.CA, CertRef: c.Certificate, KeyRef: c.Key, MinVersion: tls.VersionTLS12,
+	}, config.WithSecretManager(pemFiles{}))
 	if err != nil {
 		return nil, fmt.Errorf("credentials for targets: %w", err)
 	}
@@ -73,10 +76,30 @@ func firstToken(path string) (string, error) {
 	return list[0], nil
 }
 
+// maxPEMFile is the maximum length of a file of certificates or a key in bytes.
+const maxPEMFile = 4 << 20
+
+// pemFiles reads files of certificates and keys by their paths. config's own reader keeps a byte order mark, and crypto/tls does not
+// find the certificate behind it.
+type pemFiles struct{}
+
+// Fetch implements config.SecretManager.
+func (pemFiles) Fetch(_ context.Context, path string) (string, error) {
+	text, err := textfile.Read(path, maxPEMFile)
+	return string(text), err
+}
+
+// pemFile is the path of one such file. It implements config.SecretReader.
+type pemFile string
+
+func (f pemFile) Fetch(ctx context.Context) (string, error) { return pemFiles{}.Fetch(ctx, string(f)) }
+func (f pemFile) Description() string                       { return "file " + string(f) }
+func (f pemFile) Immutable() bool                           { return false }
+
 // newSecret returns a reader of the file at path; nil if path is empty.
 func newSecret(path string) config.SecretReader {
 	if path == "" {
 		return nil
 	}
-	return config.NewFileSecret(path)
+	return pemFile(path)
 }

@@ -26,6 +26,18 @@ const (
 	newToken = "another-token-of-that-kind"
 )
 
+// mark is the byte order mark of UTF-8.
+const mark = "\xef\xbb\xbf"
+
+// utf16 returns ASCII text in UTF-16, little endian, with its byte order mark.
+func utf16(text string) string {
+	encoded := []byte{0xff, 0xfe}
+	for _, letter := range []byte(text) {
+		encoded = append(encoded, letter, 0)
+	}
+	return string(encoded)
+}
+
 // app answers "answer". Its path /wait blocks until the client has gone.
 var app = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/wait" {

@@ -56,6 +56,38 @@ func TestClientCertificateAndTokenAreRequired(t *testing.T) {
 	}
 }
 
+// The client reads PEM files with a byte order mark. The server rejects them at startup, because the library that reads them would
+// skip the first certificate.
+func TestCertificatesWithByteOrderMark(t *testing.T) {
+	authority := accesstest.NewAuthority(t)
+	certificate, key := authority.Issue("server")
+	config := []string{"tls_server_config:", "  cert_file: " + certificate, "  key_file: " + key,
+		"  client_ca_file: " + authority.File, "  client_auth_type: RequireAndVerifyClientCert"}
+	s := serve(t, access.Options{WebConfig: file(t, config...)})
+	marked := func(path string) string {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file(t, mark+string(content))
+	}
+	own, ownKey := authority.Issue("mapper")
+	asking := client(t, access.Credentials{CA: marked(authority.File), Certificate: marked(own), Key: marked(ownKey)})
+	if response, body := s.get(asking, "/connections"); response.StatusCode != http.StatusOK {
+		t.Errorf("%d %s", response.StatusCode, body)
+	}
+	if _, err := (access.Credentials{CA: file(t, utf16("CERTIFICATE"))}).Transport(nil); err == nil || !strings.Contains(err.Error(), "is in UTF-16") {
+		t.Errorf("UTF-16: %v", err)
+	}
+	for _, path := range []string{certificate, key, authority.File} {
+		wrong := marked(path)
+		_, err := access.New(access.Options{WebConfig: file(t, strings.ReplaceAll(strings.Join(config, "\n"), path, wrong))})
+		if err == nil || !strings.Contains(err.Error(), wrong+" begins with a byte order mark") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 // The server and the client read their certificates again.
 func TestReplacedCertificatesAreRead(t *testing.T) {
 	first, second := accesstest.NewAuthority(t), accesstest.NewAuthority(t)

@@ -2,13 +2,12 @@ package access
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"unicode"
@@ -16,12 +15,14 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/net/http/httpguts"
 	"golang.org/x/sys/unix"
+
+	"github.com/PabloL007/outpost/internal/textfile"
 )
 
 const (
 	// minTokenLen is in bytes: a token that can be guessed protects nothing.
 	minTokenLen = 16
-	// maxTokenFile bounds the part of a token file that is read, in bytes.
+	// maxTokenFile is the maximum length of a token file in bytes.
 	maxTokenFile = 64 << 10
 )
 
@@ -76,12 +77,11 @@ func (t *tokenFile) read() error {
 // readTokens reads a token from each line that is not empty; a file without tokens is an error. Errors do not quote the
 // file's content.
 func readTokens(path string) (list []string, err error) {
-	file, err := os.Open(path) //nolint:gosec // the user names the file
+	text, err := textfile.Read(path, maxTokenFile)
 	if err != nil {
 		return nil, fmt.Errorf("read tokens: %w", err)
 	}
-	defer func() { _ = file.Close() }()
-	lines := bufio.NewScanner(io.LimitReader(file, maxTokenFile))
+	lines := bufio.NewScanner(bytes.NewReader(text))
 	for number := 1; lines.Scan(); number++ {
 		token := strings.TrimSpace(lines.Text())
 		if token != "" && (len(token) < minTokenLen || strings.ContainsFunc(token, unicode.IsSpace) || !httpguts.ValidHeaderFieldValue(token)) {

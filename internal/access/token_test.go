@@ -78,6 +78,22 @@ func TestTokenIsRequired(t *testing.T) {
 	s.expectHealthOpen()
 }
 
+// Some editors put a byte order mark in front of a text.
+func TestFilesWithByteOrderMark(t *testing.T) {
+	s := serve(t, access.Options{TokenFile: file(t, mark+token, newToken)})
+	for _, accepted := range []string{token, newToken} {
+		s.expect(http.StatusOK, "/connections", "Authorization", "Bearer "+accepted)
+		s.expect(http.StatusUnauthorized, "/connections", "Authorization", "Bearer "+mark+accepted)
+	}
+	asking := client(t, access.Credentials{Token: file(t, mark+token)})
+	if response, _ := s.get(asking, "/connections"); response.StatusCode != http.StatusOK {
+		t.Errorf("by the target token: %d", response.StatusCode)
+	}
+	s = serve(t, access.Options{WebConfig: file(t, mark+"basic_auth_users:", "  a: "+hash(t, "of a"))})
+	s.expect(http.StatusOK, "/connections", "Authorization", basic("a", "of a"))
+	s.expect(http.StatusUnauthorized, "/connections")
+}
+
 func TestInvalidFilesAreErrors(t *testing.T) {
 	for name, options := range map[string]access.Options{
 		"no file":       {TokenFile: filepath.Join(t.TempDir(), "none")},
@@ -85,12 +101,15 @@ func TestInvalidFilesAreErrors(t *testing.T) {
 		"short":         {TokenFile: file(t, token, "short")},
 		"with spaces":   {TokenFile: file(t, token+" "+token)},
 		"with controls": {TokenFile: file(t, token+"\x01")},
+		"UTF-16":        {TokenFile: file(t, utf16(token))},
+		"UTF-16 config": {WebConfig: file(t, utf16("basic_auth_users: {}"))},
 		"no config":     {WebConfig: filepath.Join(t.TempDir(), "none")},
 		"unknown field": {WebConfig: file(t, "users: {}")},
 		"no hash":       {WebConfig: file(t, "basic_auth_users:", "  a: password")},
 		"no key":        {WebConfig: file(t, "tls_server_config:", "  cert_file: none.pem")},
 	} {
-		if _, err := access.New(options); err == nil || strings.Contains(err.Error(), token) {
+		_, err := access.New(options)
+		if err == nil || strings.Contains(err.Error(), token) || strings.HasPrefix(name, "UTF-16") && !strings.Contains(err.Error(), "is in UTF-16") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

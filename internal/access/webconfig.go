@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/rs/zerolog"
 	"go.yaml.in/yaml/v2"
+
+	"github.com/PabloL007/outpost/internal/textfile"
 )
 
 // webConfig is one valid content of the web configuration file. It does not change.
@@ -32,8 +34,12 @@ type webConfigFile struct {
 	reason string     // why the last read failed
 }
 
-// maxReads bounds the attempts to read a file that changes during its validation.
-const maxReads = 3
+const (
+	// maxReads bounds the attempts to read a file that changes during its validation.
+	maxReads = 3
+	// maxWebConfig is the maximum length of a web configuration in bytes.
+	maxWebConfig = 1 << 20
+)
 
 // current returns the file's present content. It compares the bytes at each call, because a time of modification and a
 // size do not show every change. An invalid file is an error, whatever it held before.
@@ -57,7 +63,7 @@ func (f *webConfigFile) current() (*webConfig, error) {
 
 func (f *webConfigFile) read() (*webConfig, error) {
 	for range maxReads {
-		text, err := os.ReadFile(f.path)
+		text, err := textfile.Read(f.path, maxWebConfig)
 		if err != nil {
 			return nil, fmt.Errorf("read web config: %w", err)
 		}
@@ -66,12 +72,15 @@ func (f *webConfigFile) read() (*webConfig, error) {
 		}
 		config, err := parseWebConfig(f.path, text)
 		if err == nil {
+			err = rejectMarks(config.TLSConfig)
+		}
+		if err == nil {
 			err = web.Validate(f.path) // checks header names, password hashes and TLS files too
 		}
 		if err != nil {
 			return nil, fmt.Errorf("web config %s: %w", f.path, err)
 		}
-		again, err := os.ReadFile(f.path)
+		again, err := textfile.Read(f.path, maxWebConfig)
 		if err != nil {
 			return nil, fmt.Errorf("read web config: %w", err)
 		}
@@ -81,6 +90,24 @@ func (f *webConfigFile) read() (*webConfig, error) {
 		}
 	}
 	return nil, fmt.Errorf("web config %s: %w", f.path, errors.New("the file is being changed"))
+}
+
+// rejectMarks returns an error if a file of certificates or keys begins with a byte order mark. exporter-toolkit reads these files
+// itself. It would skip the first certificate of client_ca_file without an error.
+func rejectMarks(c web.TLSConfig) error {
+	for _, path := range []string{c.TLSCertPath, c.TLSKeyPath, c.ClientCAs} {
+		if path == "" {
+			continue
+		}
+		text, err := os.ReadFile(path) //nolint:gosec // the user names the file
+		if err != nil {
+			return err
+		}
+		if textfile.HasMark(text) {
+			return fmt.Errorf("%s begins with a byte order mark: save it without one", path)
+		}
+	}
+	return nil
 }
 
 // parseWebConfig parses text as exporter-toolkit does, with its defaults (web/tls_config.go, getConfig).
@@ -111,7 +138,7 @@ func Scheme(path string) (string, error) {
 	if path == "" {
 		return "http", nil
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	text, err := textfile.Read(path, maxWebConfig)
 	if err != nil {
 		return "", fmt.Errorf("read web config: %w", err)
 	}

@@ -5,17 +5,17 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/PabloL007/outpost/internal/textfile"
 )
 
 const (
@@ -96,15 +96,7 @@ func (f *fileTarget) resolve(ctx context.Context) ([]address, error) {
 
 // read reads the file and parses its targets if the text changed.
 func (f *fileTarget) read() error {
-	file, err := os.Open(f.path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, maxTargetFile+1))
-	if len(text) > maxTargetFile {
-		return fmt.Errorf("%s: file exceeds %d MiB", f.path, maxTargetFile>>20)
-	}
+	text, err := textfile.Read(f.path, maxTargetFile)
 	if err != nil || f.text != nil && bytes.Equal(text, f.text) {
 		return err
 	}

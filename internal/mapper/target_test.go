@@ -42,6 +42,27 @@ func TestFileOfTargetsIsReloaded(t *testing.T) {
 	until(t, m, func(g graph.Graph) bool { return len(g.Targets) == 1 && ok(g, two) })
 }
 
+func TestFileOfTargetsWithByteOrderMark(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "targets")
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := &fileTarget{path: path}
+	write("\xef\xbb\xbf192.0.2.1:9057\r\n192.0.2.2:9057\r\n")
+	resolved, err := file.resolve(t.Context())
+	if err != nil || len(resolved) != 2 || resolved[0].name != "192.0.2.1:9057" || resolved[1].name != "192.0.2.2:9057" {
+		t.Errorf("%+v, %v", resolved, err)
+	}
+	write("\xff\xfe1\x00")
+	resolved, err = file.resolve(t.Context())
+	if err == nil || !strings.Contains(err.Error(), path+": the file is in UTF-16") || len(resolved) != 2 {
+		t.Errorf("UTF-16: %+v, %v", resolved, err)
+	}
+}
+
 // An equal reason must be an equal text. Otherwise each poll counts as a change and is logged.
 func TestFileOfTargetsListsFailedLinesInOrder(t *testing.T) {
 	path, content := filepath.Join(t.TempDir(), "targets"), []byte("dns:b.invalid:1\ndns:a.invalid:1\ndns:c.invalid:1")
