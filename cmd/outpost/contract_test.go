@@ -199,7 +199,7 @@ var graphRequests = []ask{
 
 var commonRequests = []ask{
 	{path: "/healthz"}, {path: "/readyz"}, {path: "/version"}, {path: "/metrics", headersOnly: true}, {path: "/openapi.json", headersOnly: true},
-	{path: "/", header: "Accept: text/html"}, {path: "/map"}, {path: "/map?project=shop"}, {path: "/map/", headersOnly: true}, {path: "/map/absent"},
+	{path: "/", header: "Accept: text/html", headersOnly: true}, {path: "/map"}, {path: "/map?project=shop"}, {path: "/map/", headersOnly: true}, {path: "/map/absent"},
 	{path: "/absent"}, {path: "/v1/"}, {method: "POST", path: "/connections"}, {method: "DELETE", path: "/v1/graph"}, {method: "PUT", path: "/absent"},
 	{method: "OPTIONS", path: "/v1/graph"}, {path: "/v1/graph", header: "Host: absent.example", headersOnly: true},
 	{path: "/version", header: "Origin: https://absent.example"}, {path: "/version", header: "Accept-Encoding: gzip", headersOnly: true},

@@ -25,22 +25,26 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 	h.writeConditional(w, r, contentType, body, newETag(body, ""))
 }
 
-// routePage adds the routes of the page. At the root, browsers are redirected to the page and other clients get root.
+// routePage adds the routes of the page. At the root, browsers get a document that goes to the page and other clients get root.
 func (h *handler) routePage(router chi.Router, root http.HandlerFunc) {
 	for _, path := range []string{"", "{file}", "vendor/{file}"} {
 		router.Get(pagePath+path, h.page)
 	}
+	entry, policy := []byte(web.Entry), web.EntryPolicy()
+	tag := newETag(entry, "")
 	router.Get("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
 		if wantsHTML(r.Header.Values("Accept")) {
-			redirectToPage(w, r)
+			w.Header().Set("Content-Security-Policy", policy)
+			h.writeConditional(w, r, "text/html; charset=utf-8", entry, tag)
 			return
 		}
 		root(w, r)
 	})
 }
 
-// redirectToPage redirects a browser to the page. The location is relative, so that it works behind a proxy with a path prefix.
+// redirectToPage redirects from the page's path without its slash. The location is relative, so that it works behind a proxy with a
+// path prefix.
 func redirectToPage(w http.ResponseWriter, r *http.Request) {
 	to := url.URL{Path: strings.TrimPrefix(pagePath, "/"), RawQuery: r.URL.RawQuery}
 	w.Header().Set("Location", to.String())

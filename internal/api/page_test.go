@@ -19,19 +19,23 @@ var browsers = []string{
 	"text/html, application/xhtml+xml, */*",
 }
 
-func TestBrowsersAreRedirectedToThePage(t *testing.T) {
+func TestBrowsersGetToThePage(t *testing.T) {
 	daemon := serve(t, oneContainer())
 	m := httptest.NewServer(New(Options{Map: fakeMap{}, Metrics: http.NotFoundHandler(), Log: zerolog.Nop()}))
 	t.Cleanup(m.Close)
 	for _, server := range []*httptest.Server{daemon, m} {
 		for _, accept := range browsers {
 			response, body := request(t, server, "GET", "/?group=host&open=a%2Fb", "Accept", accept)
-			if response.StatusCode != http.StatusFound || response.Header.Get("Location") != "map/?group=host&open=a%2Fb" || body != "" {
-				t.Errorf("%d to %q", response.StatusCode, response.Header.Get("Location"))
+			if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "text/html; charset=utf-8" || body != web.Entry || response.Header.Get("Content-Security-Policy") != web.EntryPolicy() {
+				t.Errorf("%d %q, %v", response.StatusCode, body, response.Header)
 			}
 			if !slices.Contains(response.Header.Values("Vary"), "Accept") {
 				t.Errorf("Vary %q", response.Header.Values("Vary"))
 			}
+		}
+		response, body := request(t, server, "HEAD", "/", "Accept", browsers[0])
+		if response.StatusCode != http.StatusOK || response.Header.Get("Location") != "" || body != "" {
+			t.Errorf("HEAD: %d to %q, %q", response.StatusCode, response.Header.Get("Location"), body)
 		}
 		if response, _ := request(t, server, "GET", "/map?group=host"); response.StatusCode != http.StatusFound || response.Header.Get("Location") != "map/?group=host" {
 			t.Errorf("/map: %d to %q", response.StatusCode, response.Header.Get("Location"))
