@@ -1,5 +1,5 @@
 // The page: it draws the last graph of the server as the view asks. Places of nodes and the last grouping level outlive a graph.
-import { copy, html, setText, updateChildren } from "./html.js";
+import { button, copy, html, setText, updateChildren } from "./html.js";
 import { MapDrawing } from "./map.js";
 import { capitalize, describeLink, displayName, formatCount, formatNumber, formatTime, qualifiedName } from "./format.js";
 import { incompletePanel, linePanel, nodePanel, targetsPanel } from "./panel.js";
@@ -7,6 +7,7 @@ import { buildScene, describe } from "./scene.js";
 import { download, exportJSON, exportPNG, exportSVG, fetchExport, types } from "./save.js";
 import { Search } from "./search.js";
 import { Poller } from "./poller.js";
+import { loginExpired } from "./request.js";
 import { buildWarnings, emptyHint, emptyState, formatCounts, freshness } from "./status.js";
 import { LinkTable } from "./table.js";
 import { applyView, filterNames, formatQuery, groupIDs, initial, linkKey, parseView } from "./view.js";
@@ -20,7 +21,7 @@ let shown = { nodes: [], links: [], hidden: {}, groupByNode: new Map(), level: v
 let scene = { nodes: [], lines: [], boxes: [], badges: [], byID: new Map() };
 let drawnOnce = false, outdated = false;
 
-const on = { select, openGroup, closeGroup, resetFilters, jumpTo, showNeighbours, showPanel, showTooltip, moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
+const on = { select, openGroup, closeGroup, resetFilters, jumpTo, showNeighbours, showPanel, showTooltip, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
 const map = new MapDrawing($("map"), on);
 const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), sort: on.sort });
 const base = location.origin + location.pathname; // without the credentials of the page's own address
@@ -95,7 +96,7 @@ function render(keepPlaces, scroll = false) {
 }
 
 function renderFreshness() {
-  $("freshness").textContent = freshness({ time, failure, paused: poller.paused });
+  updateChildren($("freshness"), freshness({ time, failure, paused: poller.paused }), failure === loginExpired && [" ", button("Reload", on.reload, { className: "warning" })]);
   $("freshness").classList.toggle("trouble", !!failure);
 }
 

@@ -1,4 +1,5 @@
 // Polling of the server.
+import { request } from "./request.js";
 
 const interval = 5000; // ms between an answer and the next poll
 const timeout = 60_000; // ms for one poll
@@ -36,7 +37,7 @@ export class Poller {
 
   /** #fetch returns a function that delivers the answer. */
   async #fetch(signal) {
-    const response = await fetch(this.address, { signal, cache: "no-store", headers: this.#tag ? { "If-None-Match": this.#tag } : {} });
+    const response = await request(this.address, { signal, headers: this.#tag ? { "If-None-Match": this.#tag } : {} });
     const time = Date.parse(response.headers.get("Date")) || Date.now();
     if (response.status === 304) return () => this.#deliver(null, time);
     const answer = await response.json().catch((error) => {

@@ -1,5 +1,6 @@
 // Saving the shown map: pictures and the shown data are made here, the other formats by the server.
 import { isGroup } from "./format.js";
+import { request } from "./request.js";
 import { svg as element } from "./svg.js";
 import { exportQuery } from "./view.js";
 
@@ -11,7 +12,7 @@ export const types = {
 
 /** fetchExport returns the shown view as the server writes it: as of now, also while the page is paused. */
 export async function fetchExport(kind, base, view, shown) {
-  const response = await fetch(new URL(`../v1/graph.${types[kind][1]}?${exportQuery(view, shown)}`, base), { cache: "no-store" });
+  const response = await request(new URL(`../v1/graph.${types[kind][1]}?${exportQuery(view, shown)}`, base));
   if (response.ok) return response.text();
   const answer = await response.json().catch(() => null);
   throw new Error(answer?.error || `status ${response.status}`);

@@ -1,0 +1,21 @@
+// Requests to the server, which may be behind a proxy that requires a login.
+
+/** loginExpired is the error of a request that a proxy answers with its login, or Outpost with 401. */
+export const loginExpired = "the login has expired";
+
+/**
+ * request returns the response of the server. Proxies tell clients that accept JSON plainly that a login is missing. Others redirect:
+ * followed to another server, that would look like a lost connection.
+ */
+export async function request(address, { signal, headers } = {}) {
+  const response = await fetch(address, { signal, cache: "no-store", redirect: "manual", headers: { Accept: "application/json", ...headers } });
+  if (!isLogin(response)) return response;
+  response.body?.cancel(); // an unread page keeps its connection
+  throw new Error(loginExpired);
+}
+
+/** isLogin reports whether a response is a login. Outpost redirects none of the page's requests and answers none with HTML. */
+function isLogin({ type, status, ok, headers }) {
+  const isHTML = (headers.get("Content-Type") || "").startsWith("text/html");
+  return type === "opaqueredirect" || status === 401 || (isHTML && (ok || status === 403));
+}
