@@ -61,7 +61,7 @@ func checkCommand(root *cobra.Command, args []string) error {
 // withDoubleDashes returns args with -flag as --flag, a form that the standard library's flags accept. The result is not nil,
 // because cobra replaces nil by the process's own arguments.
 func withDoubleDashes(root *cobra.Command, args []string) []string {
-	long := make(map[string]bool)
+	long := map[string]bool{"-help": true} // cobra adds --help later
 	for _, command := range root.Commands() {
 		command.Flags().VisitAll(func(flag *pflag.Flag) { long["-"+flag.Name] = true })
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func TestHelpNamesEveryVariable(t *testing.T) {
-	for _, arg := range []string{"--help", "-h", "help"} {
+	for _, arg := range []string{"--help", "-help", "-h", "help"} {
 		status, stdout, stderr := runWith(t, arg)
 		if status != 0 || stderr != "" {
 			t.Fatalf("%s: status %d, %s", arg, status, stderr)
@@ -44,7 +44,7 @@ func TestHelpOfEachCommand(t *testing.T) {
 		if _, ok := flags[name]; !ok {
 			t.Errorf("no test of %s", name)
 		}
-		for _, args := range [][]string{{name, "--help"}, {name, "-h"}, {"help", name}} {
+		for _, args := range [][]string{{name, "--help"}, {name, "-help"}, {name, "-h"}, {name, "argument", "--help"}, {"help", name}} {
 			status, stdout, stderr := runWith(t, args...)
 			if status != 0 || stderr != "" || !strings.Contains(stdout, command.Short) && !strings.Contains(stdout, command.Long) || !strings.Contains(stdout, "outpost "+name) {
 				t.Errorf("%q: status %d, %s%s", args, status, stdout, stderr)
