@@ -13,7 +13,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"path"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -33,6 +35,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 
+	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/api"
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/container"
@@ -234,14 +237,21 @@ func exchange(t *testing.T, handler http.Handler, method, path string, headers .
 	t.Helper()
 	server := httptest.NewServer(handler)
 	defer server.Close()
-	request, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, http.NoBody)
+	return exchangeAt(t, server.URL, method, path, headers...)
+}
+
+// exchangeAt is exchange with a running server.
+func exchangeAt(t *testing.T, url, method, path string, headers ...string) exchanged {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
-	response, err := server.Client().Transport.RoundTrip(request) // follows no redirect
+	request.Host = request.Header.Get("Host")
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request) // follows no redirect
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,12 +265,17 @@ func exchange(t *testing.T, handler http.Handler, method, path string, headers .
 
 // differs returns how an exchange differs from the document, or "" if it does not.
 func (d description) differs(a exchanged) string {
-	response := &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body))}
-	if ok, errs := d.validator.ValidateHttpRequestResponse(a.request, response); !ok {
+	received := &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body))}
+	if ok, errs := d.validator.ValidateHttpRequestResponse(a.request, received); !ok {
 		return errorText(errs)
 	}
 	known := slices.Clone(generalHeaders)
-	for name := range d.operation(a.request).Responses.Codes.GetOrZero(strconv.Itoa(a.status)).Headers.FromOldest() {
+	described := d.operation(a.request).Responses.Codes
+	response := described.GetOrZero(strconv.Itoa(a.status))
+	if response == nil {
+		response = described.GetOrZero(fmt.Sprintf("%dXX", a.status/100))
+	}
+	for name := range response.Headers.FromOldest() {
 		known = append(known, http.CanonicalHeaderKey(name))
 	}
 	for name := range a.header {
@@ -272,7 +287,10 @@ func (d description) differs(a exchanged) string {
 }
 
 // generalHeaders are response headers that the document does not name for each response.
-var generalHeaders = []string{"Content-Type", "Content-Length", "Date", "Vary", "X-Content-Type-Options"}
+var generalHeaders = []string{
+	"Content-Type", "Content-Length", "Date", "Vary", "Connection", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy",
+	"Cross-Origin-Resource-Policy", "Content-Security-Policy",
+}
 
 func (d description) operation(request *http.Request) *v3.Operation {
 	item := d.document.Paths.PathItems.GetOrZero(template(request.URL.Path))
@@ -362,6 +380,8 @@ func TestRoutesAreDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Linters reject a path that ends in a slash. The page is described as /map/index.html.
+	served = slices.DeleteFunc(served, func(route string) bool { return strings.HasSuffix(route, " /map/") })
 	slices.Sort(served)
 	operations, _ := describe(t).operations()
 	if diff := cmp.Diff(served, operations); diff != "" {
@@ -374,7 +394,7 @@ func TestResponsesMatchTheDescription(t *testing.T) {
 		graphs     = []string{"/v1/graph", "/v1/graph.dot", "/v1/graph.mmd", "/v1/graph.csv", "/api/graph/data"}
 		tagged     = append([]string{"/connections", "/", "/index", "/v1/snapshot"}, graphs...)
 		collecting = append([]string{"/readyz"}, tagged...)
-		page       = []string{"/map/", "/map/main.js", "/map/vendor/dagre-3.1.3.esm.js"}
+		page       = []string{"/map/index.html", "/map/main.js", "/map/vendor/dagre-3.1.3.esm.js"}
 		all        = append([]string{"/metrics", "/openapi.json", "/healthz", "/version", "/api/health", "/api/graph/fields"}, slices.Concat(page, collecting)...)
 	)
 	d := describe(t)
@@ -425,9 +445,98 @@ func TestResponsesMatchTheDescription(t *testing.T) {
 		}
 	}
 	_, statuses := d.operations()
+	statuses = slices.DeleteFunc(statuses, isRefusal)
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(seen)), statuses); diff != "" {
 		t.Errorf("(-seen +described):\n%s", diff)
 	}
+}
+
+// isRefusal reports whether an operation with a status, such as "GET /path 4XX", is a refusal of a guard or mapper.
+func isRefusal(status string) bool {
+	return strings.HasSuffix(status, " 4XX") || strings.HasSuffix(status, " 421")
+}
+
+// guarded starts a server behind a guard and returns its URL.
+func guarded(t *testing.T, handler http.Handler, options access.Options) (url string) {
+	t.Helper()
+	options.Log = zerolog.Nop()
+	guard, err := access.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(nil)
+	served := make(chan error, 1)
+	go func() { served <- guard.Serve(server.Listener, api.NewServer(handler)) }()
+	t.Cleanup(func() {
+		_ = server.Listener.Close()
+		_ = <-served // the error of the closed listener
+	})
+	return "http://" + server.Listener.Addr().String()
+}
+
+func TestRefusalsMatchTheDescription(t *testing.T) {
+	file := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	open := []string{"/healthz", "/readyz", "/api/health"}
+	d := describe(t)
+	operations, _ := d.operations()
+	for _, test := range []struct {
+		name    string
+		options access.Options
+		handler http.Handler
+		host    string
+		paths   []string // nil for all that are not open
+		status  int
+	}{
+		{name: "token", options: access.Options{TokenFile: file("token", "a-token-of-more-than-16-characters\n")}, status: 401},
+		{name: "users", options: access.Options{WebConfig: file("web.yml", "basic_auth_users: {alice: $2y$04$wuF4MGbLxCU1VHYFn5YJjuXS5H1MzeFYgu3b8mU7sGVVSJlCVVLtO}\n")}, status: 401},
+		{name: "rate limit", options: access.Options{WebConfig: file("web.yml", "rate_limit: {interval: 1h, burst: 0}\n")}, status: 429},
+		{name: "host", host: "absent.example", status: 421},
+		{name: "host at open paths", host: "absent.example", paths: open, status: 421},
+		{name: "mapper", handler: api.New(api.Options{Map: everything(), Log: zerolog.Nop()}), paths: []string{"/", "/connections", "/index", "/v1/snapshot"}, status: 404},
+	} {
+		if test.handler == nil {
+			test.handler = newHandler(everything())
+		}
+		url := guarded(t, test.handler, test.options)
+		for _, operation := range operations {
+			method, path, _ := strings.Cut(operation, " ")
+			if test.paths != nil && !slices.Contains(test.paths, path) || test.paths == nil && slices.Contains(open, path) {
+				continue
+			}
+			got := exchangeAt(t, url, method, strings.ReplaceAll(path, "{file}", "main.js"), "Host", test.host)
+			if got.status != test.status {
+				t.Errorf("%s: %s: %d, want %d", test.name, operation, got.status, test.status)
+			}
+			if text := d.differs(got); text != "" {
+				t.Errorf("%s: %s: %s\n%.1000s", test.name, operation, text, got.body)
+			}
+		}
+	}
+}
+
+// The 429 of a client that asks too often has the time of the next request.
+func TestTooManyRequestsMatchTheDescription(t *testing.T) {
+	d := describe(t)
+	url := guarded(t, newHandler(everything()), access.Options{Rate: 1})
+	for range 100 {
+		got := exchangeAt(t, url, "GET", "/version")
+		if text := d.differs(got); text != "" {
+			t.Fatalf("%d: %s", got.status, text)
+		}
+		if got.status == http.StatusTooManyRequests {
+			if got.header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
+			return
+		}
+	}
+	t.Error("no request is refused")
 }
 
 func TestFailingMetricsAreDescribed(t *testing.T) {
