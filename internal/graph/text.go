@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // label returns the label of a node.
@@ -110,9 +111,20 @@ func dotShape(n Node) string {
 	return ""
 }
 
-// dotQuoted quotes a text for DOT, where a backslash starts an escape sequence.
+// dotQuoted quotes a text for DOT, where a backslash starts an escape sequence, and an ampersand an entity of HTML.
 func dotQuoted(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ", "\r", " ", "\x00", " ").Replace(text) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "&", "&amp;").Replace(printable(text)) + `"`
+}
+
+// printable returns a text of bounded length in one line, as labels need it: Graphviz rejects longer ones, Mermaid other lines,
+// and SVG control characters and noncharacters. These become spaces.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Noncharacter_Code_Point) {
+			return ' '
+		}
+		return r
+	}, Truncate(text))
 }
 
 // WriteMermaid writes a graph as a Mermaid flowchart.
@@ -150,15 +162,15 @@ func mermaidShape(n Node) (left, right string) {
 
 // mermaidQuoted quotes a text for Mermaid. Characters that Mermaid or a browser may read as markup become numeric entities.
 func mermaidQuoted(text string) string {
+	if text == "" {
+		text = " " // Mermaid rejects an empty label
+	}
 	var quoted strings.Builder
 	quoted.WriteByte('"')
-	for _, r := range text {
-		switch {
-		case r < ' ':
-			quoted.WriteByte(' ')
-		case strings.ContainsRune("\"<>&#;`\\[]{}|", r):
+	for _, r := range printable(text) {
+		if strings.ContainsRune("\"<>&#;`\\[]{}|", r) {
 			fmt.Fprintf(&quoted, "#%d;", r)
-		default:
+		} else {
 			quoted.WriteRune(r)
 		}
 	}

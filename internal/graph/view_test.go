@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -330,6 +331,31 @@ func TestForeignTextIsNeverMarkup(t *testing.T) {
 	}
 	if strings.Contains(csv.String(), ",=cmd()") {
 		t.Errorf("a formula in %s", csv.String())
+	}
+}
+
+// Labels are one line without control characters and of bounded length. An ampersand is no entity, and Mermaid has no empty label.
+func TestLabels(t *testing.T) {
+	for _, test := range []struct{ name, dot, mermaid string }{
+		{"plain", `"plain"`, `"plain"`},
+		{"", `""`, `" "`},
+		{"a\n%% b\u2028%% c\u2029d", `"a %% b %% c d"`, `"a %% b %% c d"`},
+		{"a\x00b\x1bc\x7fd\u0085e\ufffef", `"a b c d e f"`, `"a b c d e f"`},
+		{"&lt; &", `"&amp;lt; &amp;"`, `"#38;lt#59; #38;"`},
+		{"\xff", "\"\ufffd\"", "\"\ufffd\""},
+		{strings.Repeat("ä", graph.MaxTextLen), `"` + strings.Repeat("ä", graph.MaxTextLen/2) + `…"`, `"` + strings.Repeat("ä", graph.MaxTextLen/2) + `…"`},
+	} {
+		g := graph.Graph{Nodes: []graph.Node{{ID: "1", Kind: graph.KindContainer, Name: test.name}}}
+		var dot, mermaid strings.Builder
+		if err := errors.Join(graph.WriteDOT(&dot, g), graph.WriteMermaid(&mermaid, g)); err != nil {
+			t.Fatal(err)
+		}
+		if want := "n0 [label=" + test.dot + "]"; !strings.Contains(dot.String(), want) {
+			t.Errorf("no %s in %s", want, dot.String())
+		}
+		if want := "n0[" + test.mermaid + "]"; !strings.Contains(mermaid.String(), want) {
+			t.Errorf("no %s in %s", want, mermaid.String())
+		}
 	}
 }
 
