@@ -11,8 +11,11 @@ DAGRE := 3.1.3
 ESBUILD := 0.28.2
 D3_ZOOM := 3.0.0
 D3_ZOOM_REQUIRES := d3-color@3.1.1 d3-dispatch@3.0.2 d3-drag@3.0.1 d3-ease@3.0.2 d3-interpolate@3.0.2 d3-selection@3.0.1 d3-timer@3.0.2 d3-transition@3.0.2
+MERMAID := 12.3.0
+REDOCLY := 2.77.0
+JSDOM := 26.1.0
 
-.PHONY: help setup build run demo demo-down test lint prose bench bench-web fuzz soak vuln sbom web-vendor image dist engine clean
+.PHONY: help setup build run demo demo-down npm test lint prose bench bench-web fuzz soak vuln sbom web-vendor image dist engine clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,8 +37,19 @@ demo-down: ## remove the demo
 	-docker image rm $(IMAGE)
 	.ci/engine stop
 
+npm: .build/npm/$(MERMAID)-$(REDOCLY)-$(JSDOM) ## install the npm packages of the tests in .build
+
+.build/npm/$(MERMAID)-$(REDOCLY)-$(JSDOM):
+	rm -rf .build/npm
+	mkdir -p .build/npm
+	cd .build/npm && npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefer-offline --prefix . @redocly/cli@$(REDOCLY) jsdom@$(JSDOM)
+	cd .build/npm && npm pack --silent --prefer-offline mermaid@$(MERMAID) # its bundle needs none of its many dependencies
+	cd .build/npm && tar xzf mermaid-$(MERMAID).tgz package/dist/mermaid.esm.min.mjs package/dist/chunks/mermaid.esm.min
+	touch $@
+
 test: ## run all tests with the race detector; end to end if an engine answers
 	.ci/engine start test
+	$(MAKE) npm # after the installation of npm
 	go test -race -timeout 15m $$(go list ./... | grep -Ev '/internal/(e2e|web)$$')
 	VERSION=$(VERSION) go test -race -timeout 30m -p 1 -parallel 4 ./internal/e2e ./internal/web # one after the other: each loads the whole machine
 	go vet -C internal/procnet/procfsbench ./...
