@@ -1,7 +1,6 @@
 package collect
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -92,29 +91,15 @@ func BootID(proc string) string {
 	return string(text[:len(text)-1])
 }
 
-// mountedFile matches the files that the engine mounts into each container, in the fields root and mount point of
-// /proc/self/mountinfo: …/containers/<ID>/hostname /etc/hostname (moby daemon/container_operations_unix.go).
-var mountedFile = regexp.MustCompile(`/containers/([0-9a-f]{64})/\S+ /etc/(?:hostname|hosts|resolv\.conf) `)
-
 // SelfContainerID returns the ID of the container in which Outpost runs, from <proc>/self/mountinfo. It is empty if
 // Outpost runs in none, or if there is no such file, as on other systems than Linux.
 func SelfContainerID(proc string) (id string, err error) {
-	file, err := os.Open(filepath.Join(proc, "self", "mountinfo")) //nolint:gosec // the caller names its own /proc
+	mountinfo, err := os.ReadFile(filepath.Join(proc, "self", "mountinfo")) //nolint:gosec // the caller names its own /proc
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("find own container: %w", err)
 	}
-	defer func() { _ = file.Close() }()
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		if match := mountedFile.FindStringSubmatch(lines.Text()); match != nil {
-			return match[1], nil
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return "", fmt.Errorf("find own container: %w", err)
-	}
-	return "", nil
+	return hostproc.ContainerOfMounts(string(mountinfo)), nil
 }

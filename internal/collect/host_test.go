@@ -34,6 +34,9 @@ func TestSelfContainerID(t *testing.T) {
 			"612 601 0:52 / /proc rw,nosuid - proc proc rw\n" +
 				"620 601 254:0 /var/lib/docker/containers/" + container + "/resolv.conf /etc/resolv.conf rw,relatime - ext4 /dev/vda rw\n", container,
 		},
+		"in a container of Podman": {
+			"310 304 0:42 /containers/storage/overlay-containers/" + container + "/userdata/hostname /etc/hostname rw,relatime - tmpfs tmpfs rw\n", container,
+		},
 		"beside containers": {"700 28 0:60 / /var/lib/docker/containers/" + container + "/mounts/shm rw - tmpfs shm rw\n", ""},
 		"on a host":         {"28 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n", ""},
 	} {

@@ -18,15 +18,18 @@ const containerIDLength = 64
 //
 //	0::/docker/4f5c…                             or, under systemd,
 //	0::/system.slice/docker-4f5c….scope
+//	0::/machine.slice/libpod-4f5c….scope/container
 //	4:memory:/../4f5c…                           seen from another cgroup namespace
 //
-// (cgroups(7), runc's cgroup drivers).
+// (cgroups(7), runc's cgroup drivers). The component of Podman's monitor ends with the ID too, but it is not in the container:
+//
+//	0::/machine.slice/libpod-conmon-4f5c….scope
 func containerIDs(cgroups string) []string {
 	var ids []string
 	for start, end := 0, 0; start < len(cgroups); start = end + 1 {
 		for end = start; end < len(cgroups) && isHexDigit(cgroups[end]); end++ {
 		}
-		if end-start != containerIDLength || start == 0 || !strings.ContainsRune("/-", rune(cgroups[start-1])) || !endsComponent(cgroups[end:]) {
+		if end-start != containerIDLength || !beginsID(cgroups[:start]) || !endsComponent(cgroups[end:]) {
 			continue
 		}
 		if id := cgroups[start:end]; !slices.Contains(ids, id) {
@@ -42,6 +45,14 @@ func (p *Process) HasCgroupOf(containerID string) bool {
 }
 
 func isHexDigit(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' }
+
+// beginsID reports whether a container's ID may follow: at the start of a path component or after a hyphen.
+func beginsID(before string) bool {
+	if strings.HasSuffix(before, "conmon-") {
+		return false
+	}
+	return strings.HasSuffix(before, "/") || strings.HasSuffix(before, "-")
+}
 
 // endsComponent reports whether a path component ends at the start of rest or after the suffix of a systemd scope.
 func endsComponent(rest string) bool {
