@@ -204,7 +204,7 @@ func TestEngineBridgesAreNotInterfaces(t *testing.T) {
 		return n
 	}
 	bridged := collect.Reading{
-		Container: container.Container{Networks: []container.Network{{ID: "id of lan0", Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}, {ID: "unknown"}}},
+		Container: container.Container{Networks: []container.Network{{ID: "id of lan0", Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}, {ID: "unknown"}, {Name: "named"}}},
 		NetNS:     &collect.NetNS{ID: "it", Published: []container.Binding{{ContainerPort: 80, Host: netip.MustParseAddrPort("0.0.0.0:8080")}}, Sockets: []socket.Socket{{Local: netip.MustParseAddrPort("0.0.0.0:80"), State: socket.Listen}}},
 	}
 	result := collect.Result{
@@ -217,6 +217,7 @@ func TestEngineBridgesAreNotInterfaces(t *testing.T) {
 	engine := &networkEngine{networks: []container.NetworkConfig{
 		network("bridge", "proxy0", "10.99.7.1"), network("bridge", "proxy1"), network("bridge", "docker0", "172.17.0.1"),
 		network("bridge", "docker_gwbridge", "172.18.0.1"), network("bridge", "lan0", "192.0.2.1"), network("macvlan", ""),
+		{ID: "another", Name: "named", Driver: "ipvlan"}, // Podman's containers report the name alone
 	}}
 	newDaemon := func(interfaces ...netip.Addr) *Daemon {
 		return New(collectorFunc(func(context.Context) (collect.Result, error) { return result, nil }), nil, engine, interfaces, Kernel{}, &counts{},
@@ -238,13 +239,13 @@ func TestEngineBridgesAreNotInterfaces(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	const known = "[192.0.2.1:8080 192.0.2.2:8080] [10.99.7.1 10.99.8.9 172.17.0.1 172.18.0.1] [bridge ]"
+	const known = "[192.0.2.1:8080 192.0.2.2:8080] [10.99.7.1 10.99.8.9 172.17.0.1 172.18.0.1] [bridge  ipvlan]"
 	expect(d, known)
 	engine.err = container.ErrForbidden
 	expect(d, known) // the last known networks
 	messages(t, &log)
 
-	const unknown = "[10.99.7.1:8080 10.99.8.9:8080 192.0.2.1:8080 192.0.2.2:8080] [] [ ]"
+	const unknown = "[10.99.7.1:8080 10.99.8.9:8080 192.0.2.1:8080 192.0.2.2:8080] [] [  ]"
 	d = newDaemon()
 	before := engine.calls
 	expect(d, unknown)
@@ -258,8 +259,8 @@ func TestEngineBridgesAreNotInterfaces(t *testing.T) {
 	}
 
 	engine.err, result.Addresses = nil, nil
-	expect(newDaemon(), "[0.0.0.0:8080] [10.99.7.1 172.17.0.1 172.18.0.1 192.0.2.1] [bridge ]")
-	expect(newDaemon(netip.MustParseAddr("192.0.2.1")), "[192.0.2.1:8080] [10.99.7.1 172.17.0.1 172.18.0.1] [bridge ]")
+	expect(newDaemon(), "[0.0.0.0:8080] [10.99.7.1 172.17.0.1 172.18.0.1 192.0.2.1] [bridge  ipvlan]")
+	expect(newDaemon(netip.MustParseAddr("192.0.2.1")), "[192.0.2.1:8080] [10.99.7.1 172.17.0.1 172.18.0.1] [bridge  ipvlan]")
 }
 
 // networkEngine lists networks unless err is set.
@@ -427,13 +428,13 @@ func TestInterfacesAreDetected(t *testing.T) {
 		t.Errorf("no visible address: %s", got)
 	}
 	for addr, name := range map[string]string{
-		"192.0.2.1": "eth0", "172.17.0.1": "docker0", "172.18.0.1": "br-0123456789ab", "10.9.0.1": "chosen", "2001:db8::1": "",
+		"192.0.2.1": "eth0", "172.17.0.1": "docker0", "172.18.0.1": "br-0123456789ab", "10.88.0.1": "podman0", "10.89.0.1": "cni-podman1", "10.9.0.1": "chosen", "2001:db8::1": "",
 	} {
 		result.Addresses = append(result.Addresses, procnet.Address{Addr: netip.MustParseAddr(addr), Interface: name})
 	}
 	slices.SortFunc(result.Addresses, func(a, b procnet.Address) int { return a.Addr.Compare(b.Addr) })
 	for range 2 {
-		if got := listening(); got != "[192.0.2.1:80 [2001:db8::1]:80] [10.9.0.1 172.17.0.1 172.18.0.1 192.0.2.1 2001:db8::1]" {
+		if got := listening(); got != "[192.0.2.1:80 [2001:db8::1]:80] [10.9.0.1 10.88.0.1 10.89.0.1 172.17.0.1 172.18.0.1 192.0.2.1 2001:db8::1]" {
 			t.Errorf("visible addresses: %s", got)
 		}
 	}

@@ -74,8 +74,8 @@ func toContainer(inspected dockercontainer.InspectResponse) (container.Container
 	c.StartedAt, _ = time.Parse(time.RFC3339Nano, base.State.StartedAt)
 	c.ExposedPorts = tcpPorts(maps.Keys(config.ExposedPorts))
 	c.ConfiguredPorts = mergePorts(c.ExposedPorts, tcpPorts(maps.Keys(base.HostConfig.PortBindings)))
-	if inspected.NetworkSettings == nil {
-		return c, nil
+	if _, joined := c.NetworkMode.JoinedContainer(); joined || inspected.NetworkSettings == nil {
+		return c, nil // Podman reports the networks and ports of the joined container here too
 	}
 	c.Networks = toNetworks(inspected.NetworkSettings.Networks)
 	c.Published, c.Invalid = toBindings(inspected.NetworkSettings.Ports, c.Networks)
@@ -90,13 +90,22 @@ func toNetworks(settings map[string]*network.EndpointSettings) []container.Netwo
 			continue
 		}
 		networks = append(networks, container.Network{
-			ID: s.NetworkID, Name: name,
+			ID: networkID(s.NetworkID, name), Name: name,
 			Addresses: parseAddresses(s.IPAddress, s.GlobalIPv6Address),
 			Gateways:  parseAddresses(s.Gateway, s.IPv6Gateway),
 		})
 	}
 	slices.SortFunc(networks, func(a, b container.Network) int { return strings.Compare(a.Name, b.Name) })
 	return networks
+}
+
+// networkID returns the ID of a network, or "" if the engine reports the name in its place, as Podman does. Networks of different
+// hosts have equal names.
+func networkID(id, name string) string {
+	if id == name {
+		return ""
+	}
+	return id
 }
 
 // parseAddresses returns the valid addresses among texts.

@@ -92,6 +92,44 @@ func TestInspectOfAPIVersions(t *testing.T) {
 	}
 }
 
+// The answers come from Podman 4.3.1: of a container with a published port, and of one in a pod that publishes a port.
+func TestInspectOfPodman(t *testing.T) {
+	inspect := func(file string) container.Container {
+		t.Helper()
+		mux := http.NewServeMux()
+		mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
+		mux.HandleFunc("GET /v1.41/containers/it/json", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, filepath.Join("testdata", file)) })
+		server := httptest.NewServer(mux)
+		t.Cleanup(server.Close)
+		t.Setenv("DOCKER_HOST", "tcp://"+server.Listener.Addr().String())
+		got, err := newEngine(t).Inspect(t.Context(), "it")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	want := container.Container{
+		ID: "860f28f953e79ed68c54c3e928f02dc4d6f3900cb28ac70508479d5bd1faefb8", Name: "/web", Image: "localhost/tools:1", NetworkMode: "bridge",
+		State: container.Running, StartedAt: time.Date(2026, 11, 27, 22, 36, 23, 987266264, time.UTC), PID: 16796,
+		Networks: []container.Network{{ // the same name on each host, so it is no ID
+			Name: "podman", Addresses: []netip.Addr{netip.MustParseAddr("10.88.0.2")}, Gateways: []netip.Addr{netip.MustParseAddr("10.88.0.1")},
+		}},
+		Published:    []container.Binding{{ContainerPort: 80, Host: netip.MustParseAddrPort("0.0.0.0:8080")}},
+		ExposedPorts: []uint16{80}, ConfiguredPorts: []uint16{80},
+	}
+	if diff := cmp.Diff(want, inspect("inspect-podman.json"), cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	want = container.Container{ // the network and the port are those of the pod's infra container
+		ID: "aa2e610a9a68325e2af057270461daebec33cd4e00d15f81052ff39cf9ad99d1", Name: "/podweb", Image: "localhost/tools:1",
+		NetworkMode: "container:6265c3e872d4166ab693b46aaa866170e3cf4536622ecd1ddfd61eb018e42a02",
+		State:       container.Running, StartedAt: time.Date(2026, 11, 27, 22, 38, 16, 464573273, time.UTC), PID: 25478,
+	}
+	if diff := cmp.Diff(want, inspect("inspect-podman-pod.json"), cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestSandboxed(t *testing.T) {
 	for runtime, want := range map[string]bool{"runc": false, "crun": false, "io.containerd.runc.v2": false, "runsc": true, "kata-runtime": true} {
 		enginetest.New(t, &enginetest.Container{Name: "it", Runtime: runtime})

@@ -12,7 +12,7 @@ import (
 
 // ToV1 returns the document of GET /v1/snapshot. Empty lists are not nil, so that JSON has [] and not null.
 func (s Snapshot) ToV1() snapshotv1.Snapshot {
-	drivers := driversByID(s.Networks)
+	drivers := newNetworkDrivers(s.Networks)
 	return snapshotv1.Snapshot{
 		Version: snapshotv1.Version,
 		Host: snapshotv1.Host{
@@ -40,12 +40,12 @@ func (s Snapshot) ToConnections() []snapshotv1.ContainerConnections {
 	})
 }
 
-func toContainer(c Container, drivers map[string]string) snapshotv1.Container {
+func toContainer(c Container, drivers networkDrivers) snapshotv1.Container {
 	return snapshotv1.Container{
 		ID: c.ID, Name: c.Name, Image: c.Image, Project: c.Project, Service: c.Service,
 		NetworkMode: string(c.NetworkMode),
 		Namespace:   c.Namespace,
-		Networks:    convert(c.Networks, func(n container.Network) snapshotv1.Network { return toNetwork(n, drivers[n.ID]) }),
+		Networks:    convert(c.Networks, func(n container.Network) snapshotv1.Network { return toNetwork(n, drivers.of(n)) }),
 		StartedAt:   toTime(c.StartedAt),
 		Exposed:     c.Exposed,
 		Bindings: convertSome(c.Bindings, func(b container.Binding) snapshotv1.Binding {

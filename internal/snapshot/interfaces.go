@@ -9,8 +9,8 @@ import (
 	"github.com/PabloL007/outpost/internal/container"
 )
 
-// engineBridge matches the names that the engine gives to its bridges (libnetwork drivers/bridge).
-var engineBridge = regexp.MustCompile(`^(docker0|docker_gwbridge|br-[0-9a-f]{12})$`)
+// engineBridge matches the names that an engine gives to its bridges (libnetwork drivers/bridge; Podman's netavark and CNI).
+var engineBridge = regexp.MustCompile(`^(docker0|docker_gwbridge|br-[0-9a-f]{12}|(cni-)?podman[0-9]+)$`)
 
 // Interfaces are the host addresses at which a listener on the unspecified address is listed.
 type Interfaces struct {

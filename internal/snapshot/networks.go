@@ -29,11 +29,21 @@ func EngineGateways(result collect.Result, networks []container.NetworkConfig, r
 	return slices.Compact(gateways)
 }
 
-// driversByID returns the drivers of networks by ID.
-func driversByID(networks []container.NetworkConfig) map[string]string {
-	drivers := make(map[string]string, len(networks))
+// networkDrivers are the drivers of networks.
+type networkDrivers struct{ byID, byName map[string]string }
+
+func newNetworkDrivers(networks []container.NetworkConfig) networkDrivers {
+	drivers := networkDrivers{make(map[string]string, len(networks)), make(map[string]string, len(networks))}
 	for _, network := range networks {
-		drivers[network.ID] = network.Driver
+		drivers.byID[network.ID], drivers.byName[network.Name] = network.Driver, network.Driver
 	}
 	return drivers
+}
+
+// of returns the driver of a container's network, or "" if it is unknown. Names identify the networks of an engine that reports no IDs.
+func (d networkDrivers) of(network container.Network) string {
+	if network.ID == "" {
+		return d.byName[network.Name]
+	}
+	return d.byID[network.ID]
 }
