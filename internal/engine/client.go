@@ -29,6 +29,7 @@ func (e *Engine) reconnect() error {
 	}
 	next := &negotiatedClient{Client: c, negotiating: semaphore.NewWeighted(1)}
 	next.negotiated.Store(os.Getenv(client.EnvOverrideAPIVersion) != "")
+	e.rejectsRestarting.Store(false)
 	if previous := e.current.Swap(next); previous != nil {
 		return previous.Close() // closes only idle connections
 	}

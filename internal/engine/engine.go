@@ -24,6 +24,10 @@ type Engine struct {
 	observe  func(kind string)
 	current  atomic.Pointer[negotiatedClient]
 	lastID   atomic.Value // string: the ID in the last answer to /info
+	// changesID: the engine reports another ID in each answer to /info.
+	changesID atomic.Bool
+	// rejectsRestarting: the engine rejects a list of containers in the state "restarting".
+	rejectsRestarting atomic.Bool
 }
 
 // CallKinds returns all kinds of calls, except the ping before the first call.
@@ -99,13 +103,22 @@ func (e *Engine) Host(ctx context.Context) (container.Host, error) {
 }
 
 // confirmID returns an engine's ID, or "" if the engine reports another ID at each call, as Podman does. It calls the engine
-// again unless the last answer had this ID too.
+// again unless the last answers show which of the two it is: Podman takes up to seconds for an answer.
 func (e *Engine) confirmID(ctx context.Context, c *client.Client, id string) string {
 	if e.lastID.Swap(id) == id {
+		e.changesID.Store(false)
 		return id
 	}
+	if e.changesID.Load() {
+		return ""
+	}
 	e.observe(kindInfo)
-	if again, err := c.Info(ctx); err != nil || again.ID != id {
+	again, err := c.Info(ctx)
+	if err != nil {
+		return ""
+	}
+	e.changesID.Store(again.ID != id)
+	if again.ID != id {
 		return ""
 	}
 	return id
@@ -120,24 +133,6 @@ func (e *Engine) Ready(ctx context.Context) error {
 	e.observe(kindList)
 	_, err = c.ContainerList(ctx, dockercontainer.ListOptions{Limit: 1})
 	return wrapError("list containers", err)
-}
-
-// Containers lists the running containers, including paused and restarting ones, in the engine's order.
-func (e *Engine) Containers(ctx context.Context) ([]container.Summary, error) {
-	c, err := e.client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	e.observe(kindList)
-	list, err := c.ContainerList(ctx, dockercontainer.ListOptions{})
-	if err != nil {
-		return nil, wrapError("list containers", err)
-	}
-	summaries := make([]container.Summary, len(list))
-	for i, c := range list {
-		summaries[i] = toSummary(c)
-	}
-	return summaries, nil
 }
 
 // Inspect returns one container by ID or name, running or not.

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -156,9 +157,44 @@ func TestChangingIDIsNone(t *testing.T) {
 	}
 	expect("engine-of-it", 2)
 	expect("engine-of-it", 1)
-	fake.ChangeID() // as if Podman took its place
+	fake.ActAsPodman() // as if it took Docker's place
 	expect("", 2)
-	expect("", 2)
+	expect("", 1)
+	expect("", 1)
+}
+
+// Docker and Podman list the same containers: those that have processes, or will have them again.
+func TestContainersInAllLiveStates(t *testing.T) {
+	containers := []*enginetest.Container{{Name: "running"}, {Name: "paused", State: "paused"}, {Name: "exited", State: "exited"}}
+	for name, test := range map[string]struct {
+		podman bool
+		want   []string
+		calls  int // of three lists
+	}{
+		"Docker": {false, []string{"/running", "/paused", "/restarting"}, 3},
+		"Podman": {true, []string{"/running", "/paused"}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := enginetest.New(t, append(containers, &enginetest.Container{Name: "restarting", State: "restarting"})...)
+			if test.podman {
+				fake.ActAsPodman()
+			}
+			e := newEngine(t)
+			for range 3 {
+				listed, err := e.Containers(t.Context())
+				var got []string
+				for _, c := range listed {
+					got = append(got, c.Name)
+				}
+				if err != nil || !slices.Equal(got, test.want) {
+					t.Errorf("%q, %v; want %q", got, err, test.want)
+				}
+			}
+			if calls := fake.Calls()["list"]; calls != test.calls {
+				t.Errorf("%d calls, want %d", calls, test.calls)
+			}
+		})
+	}
 }
 
 func TestStates(t *testing.T) {

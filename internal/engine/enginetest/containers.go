@@ -2,16 +2,25 @@ package enginetest
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/http"
 	"time"
 )
 
-func (e *Engine) list(w http.ResponseWriter, _ *http.Request) {
+func (e *Engine) list(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	states := listedStates(r)
+	switch {
+	case e.podman && states["restarting"]:
+		writeError(w, http.StatusInternalServerError, "unknown container state: restarting: invalid argument")
+		return
+	case len(states) == 0:
+		states = map[string]bool{"running": true, "paused": !e.podman, "restarting": !e.podman}
+	}
 	list := []map[string]any{}
 	for _, c := range e.containers {
-		if c.State == "exited" {
+		if !states[cmp.Or(c.State, "running")] {
 			continue
 		}
 		list = append(list, map[string]any{
@@ -23,6 +32,13 @@ func (e *Engine) list(w http.ResponseWriter, _ *http.Request) {
 		})
 	}
 	writeJSON(w, list)
+}
+
+// listedStates returns the states that a list's filter names.
+func listedStates(r *http.Request) map[string]bool {
+	var filters struct{ Status map[string]bool }
+	_ = json.Unmarshal([]byte(r.FormValue("filters")), &filters) // no filters
+	return filters.Status
 }
 
 func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {

@@ -91,7 +91,7 @@ type Engine struct {
 	running    int
 	maxRunning int
 	host       map[string]any // the answer to /info; not found if nil
-	changesID  bool
+	podman     bool
 	networks   json.RawMessage // the answer to /networks; forbidden if nil
 }
 

@@ -12,11 +12,12 @@ func (e *Engine) SetHost(name string, securityOptions ...string) {
 	e.host = map[string]any{"ID": "engine-of-" + name, "Name": name, "ServerVersion": "29.0.0", "SecurityOptions": securityOptions}
 }
 
-// ChangeID makes the engine report another ID in each answer to /info, as Podman does.
-func (e *Engine) ChangeID() {
+// ActAsPodman makes the engine report another ID in each answer to /info, list running containers only unless a filter names
+// states, and reject a state that Podman does not have.
+func (e *Engine) ActAsPodman() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.changesID = true
+	e.podman = true
 }
 
 func (e *Engine) info(w http.ResponseWriter, _ *http.Request) {
@@ -26,7 +27,7 @@ func (e *Engine) info(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, http.StatusNotFound, "page not found")
 		return
 	}
-	if e.changesID {
+	if e.podman {
 		e.host["ID"] = fmt.Sprint("random-", e.calls["info"])
 	}
 	writeJSON(w, e.host)
