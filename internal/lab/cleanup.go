@@ -36,7 +36,7 @@ func (e *Engine) kill(ctx context.Context) error {
 		}
 		return err
 	})
-	return errors.Join(err, retry(ctx, func() error { return removeCgroups(containers) }))
+	return errors.Join(err, retry(ctx, func() error { return errors.Join(removeCgroups(containers), e.removeOwnCgroups()) }))
 }
 
 // processes returns the IDs of the processes that see the engine's /run or are in a cgroup of its containers. The former are
@@ -82,18 +82,24 @@ func removeCgroups(containers []string) error {
 	var errs []error
 	for _, parent := range dockerCgroups() {
 		for _, id := range containers {
-			var directories []string
-			err := filepath.WalkDir(filepath.Join(parent, id), func(path string, entry fs.DirEntry, err error) error {
-				if err == nil && entry.IsDir() {
-					directories = append(directories, path)
-				}
-				return ignoreErrors(err, fs.ErrNotExist)
-			})
-			errs = append(errs, err)
-			for _, directory := range slices.Backward(directories) {
-				errs = append(errs, ignoreErrors(os.Remove(directory), fs.ErrNotExist))
-			}
+			errs = append(errs, removeCgroup(filepath.Join(parent, id)))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// removeCgroup removes a cgroup and those below it. They have no processes.
+func removeCgroup(root string) error {
+	var directories []string
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			directories = append(directories, path)
+		}
+		return ignoreErrors(err, fs.ErrNotExist)
+	})
+	errs := []error{err}
+	for _, directory := range slices.Backward(directories) {
+		errs = append(errs, ignoreErrors(os.Remove(directory), fs.ErrNotExist))
 	}
 	return errors.Join(errs...)
 }

@@ -20,7 +20,7 @@ import (
 // bridge that all such engines share with the machine. Its /run is its own too: a process in its namespaces finds this engine,
 // not the machine's, at /var/run/docker.sock.
 //
-// It requires Linux, root, and the commands dockerd, ip, iptables, nsenter and unshare.
+// It requires Linux, root, and the commands dockerd or podman, ip, iptables, nsenter and unshare.
 type Engine struct {
 	id        string   // names its directory, its interface on the bridge and its /run; at most 15 characters (IFNAMSIZ)
 	directory string   // of its files
@@ -33,6 +33,7 @@ type Engine struct {
 type EngineOptions struct {
 	CgroupV2 bool // cgroup v2 only, even where the machine has v1
 	NoRules  bool // no iptables rules: docker-proxy serves all clients of published ports
+	Podman   bool // Podman's API service in place of dockerd, on cgroup v2
 }
 
 // hostInside is the address of an engine in its own namespaces.
@@ -129,17 +130,12 @@ func (e *Engine) start(ctx context.Context, address netip.Prefix, options Engine
 	if err := createShared(ctx, address); err != nil {
 		return err
 	}
-	config := filepath.Join(e.directory, "daemon.json")
-	content, err := json.Marshal(map[string]any{
-		"hosts":     []string{hostInside, e.Host()},
-		"data-root": filepath.Join(e.directory, "data"),
-		"exec-opts": []string{"native.cgroupdriver=cgroupfs"}, // cgroups of systemd are shared with other services
-		"iptables":  !options.NoRules,
-	})
-	if err != nil {
-		return err
+	command := e.dockerd
+	if options.Podman {
+		command = e.podman
 	}
-	if err := os.WriteFile(config, content, 0o600); err != nil {
+	script, err := command(options)
+	if err != nil {
 		return err
 	}
 	log, err := os.Create(filepath.Join(e.directory, "log"))
@@ -148,10 +144,24 @@ func (e *Engine) start(ctx context.Context, address netip.Prefix, options Engine
 	}
 	defer func() { _ = log.Close() }() // the daemon has its own descriptor
 	// The script executes the daemon without a fork. Close ends it, not the context.
-	e.daemon = exec.CommandContext(context.WithoutCancel(ctx), "unshare", "--net", "--mount", "--propagation", "private",
-		"sh", "-c", setupScript, "sh", e.id, strconv.FormatBool(options.CgroupV2), config)
+	e.daemon = exec.CommandContext(context.WithoutCancel(ctx), "unshare", append([]string{"--net", "--mount", "--propagation", "private", "sh", "-c"}, script...)...)
 	e.daemon.Stderr = log
 	return e.launch(ctx, address)
+}
+
+// dockerd writes the configuration of Docker's daemon, and returns the script that executes it, with its arguments.
+func (e *Engine) dockerd(options EngineOptions) ([]string, error) {
+	config := filepath.Join(e.directory, "daemon.json")
+	content, err := json.Marshal(map[string]any{
+		"hosts":     []string{hostInside, e.Host()},
+		"data-root": filepath.Join(e.directory, "data"),
+		"exec-opts": []string{"native.cgroupdriver=cgroupfs"}, // cgroups of systemd are shared with other services
+		"iptables":  !options.NoRules,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []string{setupScript, "sh", e.id, strconv.FormatBool(options.CgroupV2), config}, os.WriteFile(config, content, 0o600)
 }
 
 func (e *Engine) launch(ctx context.Context, address netip.Prefix) error {
@@ -200,7 +210,7 @@ func (e *Engine) awaitReady(ctx context.Context) error {
 			ended = true
 			return nil
 		default:
-			_, err := OnHost(e.Host(), "", nil).docker(ctx, nil, "version")
+			_, err := OnHost(e.Host(), "", nil).docker(ctx, nil, "ps")
 			return err
 		}
 	})
