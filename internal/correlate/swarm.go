@@ -17,7 +17,7 @@ type swarm struct {
 	others    []networkAddr                   // of other hosts, as far as they are known
 	published map[uint16]servicePort          // by the port that all hosts publish
 	virtual   map[networkAddr]*overlayService // by virtual address
-	networks map[string]bool // all, and whether the network is for published ports
+	networks  map[string]bool                 // all, and whether the network is for published ports
 }
 
 type overlayService struct {
