@@ -469,7 +469,7 @@ func guarded(t *testing.T, handler http.Handler, options access.Options) (url st
 	go func() { served <- guard.Serve(server.Listener, api.NewServer(handler)) }()
 	t.Cleanup(func() {
 		_ = server.Listener.Close()
-		<-served // the error of the closed listener
+		<-served //nolint:errcheck // the error of the closed listener
 	})
 	return "http://" + server.Listener.Addr().String()
 }

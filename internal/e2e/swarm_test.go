@@ -32,8 +32,10 @@ func expectSwarmLinks(t *testing.T, a, b *testEngine, m *outpost) {
 		e.inside("iptables", "-I", "DOCKER-USER", "-j", "ACCEPT")
 	}
 	virtual := a.virtualAddress("shop", "web")
-	a.insideNetNS("lb_*", "ip address add "+virtual+"/32 dev eth0; sysctl -qw net.ipv4.ip_forward=1")
-	a.balance("lb_*", "eth0", "80", b.swarmAddress(onB, "shop")+":80")
+	const idLength = 9 // of the network's ID in the name of its load balancer's namespace
+	balancer := "lb_" + a.docker("network", "inspect", "-f", "{{.Id}}", "shop")[:idLength]
+	a.insideNetNS(balancer, "ip address add "+virtual+"/32 dev eth0; sysctl -qw net.ipv4.ip_forward=1")
+	a.balance(balancer, "eth0", "80", b.swarmAddress(onB, "shop")+":80")
 
 	a.peer("published-a", nil, "dial:2:"+a.ip+":8081")
 	b.peer("published-b", nil, "dial:3:"+b.ip+":8081")
@@ -71,7 +73,7 @@ func (e *testEngine) balance(netns, device, port, to string) {
 // insideNetNS runs a shell command in a network namespace that the engine made, and returns its output.
 func (e *testEngine) insideNetNS(netns, command string) string {
 	e.t.Helper()
-	return e.inside("sh", "-c", "nsenter --net=$(echo /run/docker/netns/"+netns+") sh -c '"+strings.ReplaceAll(command, "'", `'\''`)+"'")
+	return e.inside("sh", "-c", "nsenter --net=/run/docker/netns/"+netns+" sh -c '"+strings.ReplaceAll(command, "'", `'\''`)+"'")
 }
 
 // swarmAddress returns the address of a container on a network.
