@@ -91,11 +91,11 @@ func everything() fakeDaemon {
 		},
 		Networks: []container.NetworkConfig{
 			{ID: id("1"), Name: "shop_default", Driver: "bridge"},
-			{ID: id("2"), Name: "mesh", Driver: "overlay", LoadBalancer: addr("10.0.1.6"), OtherBalancers: []netip.Addr{addr("10.0.1.7")}, Services: []container.Service{
+			{ID: id("2"), Name: "mesh", Driver: "overlay", LoadBalancer: addr("10.0.1.6"), Services: []container.Service{
 				{Name: "web", VirtualAddr: addr("10.0.1.2"), Ports: []container.ServicePort{{Published: 8081, Target: 8080}}, Tasks: []netip.Addr{addr("10.0.1.3")}},
 				{Name: "dns round robin"},
 			}},
-			{ID: id("3"), Name: "remote", Driver: "overlay", OtherBalancers: []netip.Addr{addr("10.0.2.6")}},
+			{ID: id("3"), Name: "remote", Driver: "overlay", Hosts: []container.SwarmHost{{Addr: addr("192.0.2.2"), LoadBalancer: addr("10.0.2.6")}}},
 		},
 		TakenAt:  time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)),
 		Duration: 1234 * time.Microsecond,

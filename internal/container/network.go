@@ -11,13 +11,17 @@ type NetworkConfig struct {
 	Bridge string
 	// Gateways are the host's addresses on a bridge. They are empty for other drivers: there, a gateway is another machine.
 	Gateways []netip.Addr
-	// LoadBalancer is the address of Docker Swarm's load balancer of this host, and OtherBalancers are those of other hosts, on an
-	// overlay network. A server sees it in place of the client's address.
-	LoadBalancer   netip.Addr
-	OtherBalancers []netip.Addr
+	// LoadBalancer is the address of Docker Swarm's load balancer of this host on an overlay network. A server sees it in place of
+	// the client's address.
+	LoadBalancer netip.Addr
+	// Hosts are the hosts of the Swarm's ingress network, ascending by address. Other networks have none.
+	Hosts []SwarmHost
 	// Services are the Swarm services on an overlay network, ascending by name.
 	Services []Service
 }
+
+// SwarmHost is a host of a Swarm: its own address, and that of its load balancer on the ingress network.
+type SwarmHost struct{ Addr, LoadBalancer netip.Addr }
 
 // Service is a service of Docker Swarm on one network.
 type Service struct {

@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/PabloL007/outpost/internal/graph"
@@ -33,13 +34,14 @@ type crossHostCorrelator struct {
 	byNetwork    pending               // by a source on a network, for ends to a Swarm service
 	networkIndex map[string]int32      // by ID, of the networks in byNetwork
 	balancers    map[networkAddr]int32 // Swarm's load balancers: the host of each, or unknownHost
+	swarmHosts   map[netip.Addr]int32  // a polled host of the Swarm, by the address of each host of the Swarm
 	dialled      map[*connEnd]dialledService
 }
 
 func newCrossHostCorrelator(polled []PolledHost, names *graph.Names, tracker *Tracker) *crossHostCorrelator {
 	c := &crossHostCorrelator{
 		tracker: tracker, seen: make(map[halfEnd]time.Time), duplicates: duplicates(polled),
-		balancers: make(map[networkAddr]int32), dialled: make(map[*connEnd]dialledService),
+		balancers: make(map[networkAddr]int32), swarmHosts: make(map[netip.Addr]int32), dialled: make(map[*connEnd]dialledService),
 	}
 	for _, p := range polled {
 		if p.Host != nil && c.duplicates[p.Target] == "" {

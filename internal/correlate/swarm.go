@@ -14,7 +14,7 @@ import (
 // swarm is how a host reaches the services of Docker Swarm.
 type swarm struct {
 	balancers map[string]netip.Addr           // the host's own, by network
-	others    []networkAddr                   // of other hosts, as far as they are known
+	hosts     map[netip.Addr]networkAddr      // load balancers of all hosts on the ingress network, by the address of the host
 	published map[uint16]servicePort          // by the port that all hosts publish
 	virtual   map[networkAddr]*overlayService // by virtual address
 	networks  map[string]bool                 // all, and whether the network is for published ports
@@ -32,7 +32,7 @@ type servicePort struct {
 
 func newSwarm(overlays []snapshotv1.Overlay) swarm {
 	s := swarm{
-		balancers: make(map[string]netip.Addr), published: make(map[uint16]servicePort),
+		balancers: make(map[string]netip.Addr), hosts: make(map[netip.Addr]networkAddr), published: make(map[uint16]servicePort),
 		virtual: make(map[networkAddr]*overlayService), networks: make(map[string]bool),
 	}
 	for _, o := range overlays {
@@ -40,8 +40,8 @@ func newSwarm(overlays []snapshotv1.Overlay) swarm {
 		if o.LoadBalancer.IsValid() {
 			s.balancers[o.Network] = o.LoadBalancer.Unmap()
 		}
-		for _, addr := range o.OtherBalancers {
-			s.others = append(s.others, networkAddr{o.Network, addr.Unmap()})
+		for _, host := range o.Hosts {
+			s.hosts[host.Address.Unmap()] = networkAddr{o.Network, host.LoadBalancer.Unmap()}
 		}
 		for _, service := range o.Services {
 			s.addService(o.Network, service)
@@ -88,28 +88,53 @@ func (h *Host) virtualService(netns int32, addr netip.Addr) (*overlayService, bo
 	return nil, false
 }
 
-// dialledService is the service that an outbound end dialled, and the host with its load balancer.
+// dialledService is the service that an outbound end dialled, and the load balancer through which it did.
 type dialledService struct {
 	servicePort
-	host int32
-	via  graph.Via
+	host     int32 // that knows the service
+	balancer netip.Addr
+	via      graph.Via
 }
 
 // serviceOf returns the service that an outbound end dialled.
 func (c *crossHostCorrelator) serviceOf(out *outboundEnd) (d dialledService, ok bool) {
-	own := c.polled[out.host].Host
-	if service, ok := own.virtualService(out.netns, out.remote.Addr()); ok {
-		return dialledService{servicePort{service, out.remote.Port()}, out.host, graph.ViaDirect}, true
+	own, addr := c.polled[out.host].Host, out.remote.Addr()
+	if service, ok := own.virtualService(out.netns, addr); ok {
+		return dialledService{servicePort{service, out.remote.Port()}, out.host, own.swarm.balancers[service.network], graph.ViaDirect}, true
 	}
-	if own.dialsPublishedService(out.connEnd) {
-		return dialledService{own.swarm.published[out.remote.Port()], out.host, graph.ViaPublished}, true
+	host := out.host
+	if !own.dialsPublishedService(out.connEnd) {
+		if host, ok = c.swarmHostAt(addr, out.host); !ok {
+			return d, false
+		}
 	}
-	holder, ok := c.addrs.hosts[out.remote.Addr()]
-	if !ok || len(holder.others) > 0 || own.isLocalAddr(out.remote.Addr()) {
+	swarm := &c.polled[host].Host.swarm
+	port, ok := swarm.published[out.remote.Port()]
+	if !ok {
 		return d, false
 	}
-	port, ok := c.polled[holder.host].Host.swarm.published[out.remote.Port()]
-	return dialledService{port, holder.host, graph.ViaPublished}, ok
+	balancer, known := swarm.hosts[addr]
+	if !known {
+		balancer.addr = swarm.balancers[port.network]
+	}
+	return dialledService{port, host, balancer.addr, graph.ViaPublished}, true
+}
+
+// swarmHostAt returns a polled host that knows the services at an address of a Swarm's host: that host itself, or another one
+// of its Swarm. client is the client's host.
+func (c *crossHostCorrelator) swarmHostAt(addr netip.Addr, client int32) (host int32, ok bool) {
+	own := c.polled[client].Host
+	if own.isLocalAddr(addr) {
+		return 0, false
+	}
+	if _, ok := own.swarm.hosts[addr]; ok {
+		return client, true
+	}
+	if holder, ok := c.addrs.hosts[addr]; ok {
+		return holder.host, len(holder.others) == 0
+	}
+	host, ok = c.swarmHosts[addr]
+	return host, ok
 }
 
 // resolveService resolves an outbound end to a service of Docker Swarm, and reports whether it is one.
@@ -122,8 +147,8 @@ func (c *crossHostCorrelator) resolveService(i int32) bool {
 	c.dialled[out.connEnd] = d
 	out.resolved, out.port, out.via, out.serverID = true, d.target, d.via, c.serviceNode(d)
 	network := c.internNetwork(d.network)
-	if balancer, ok := c.polled[d.host].Host.swarm.balancers[d.network]; ok {
-		c.byNetwork.add(networkKey(netip.AddrPortFrom(balancer, out.local.Port()), network, d.target), i)
+	if d.balancer.IsValid() {
+		c.byNetwork.add(networkKey(netip.AddrPortFrom(d.balancer, out.local.Port()), network, d.target), i)
 	}
 	if d.via == graph.ViaDirect { // older engines keep the client's address
 		c.byNetwork.add(networkKey(out.local, network, d.target), i)
@@ -184,7 +209,8 @@ func (c *crossHostCorrelator) addBalancers(host int32, s *swarm) {
 	for network, addr := range s.balancers {
 		c.balancers[networkAddr{network, addr}] = host
 	}
-	for _, at := range s.others {
+	for addr, at := range s.hosts {
+		c.swarmHosts[addr] = host
 		if _, known := c.balancers[at]; !known {
 			c.balancers[at] = unknownHost
 		}

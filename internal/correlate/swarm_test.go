@@ -13,7 +13,10 @@ func overlaysOf(load byte) []snapshotv1.Overlay {
 	addr := netip.MustParseAddr
 	balancer := func(network byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, network, load}) }
 	return []snapshotv1.Overlay{
-		{Network: "ingress", LoadBalancer: balancer(0), OtherBalancers: []netip.Addr{balancer(0), addr("10.0.0.2"), addr("10.0.0.3"), addr("10.0.0.4")}, Services: []snapshotv1.Service{{
+		{Network: "ingress", LoadBalancer: balancer(0), Hosts: []snapshotv1.SwarmHost{
+			{Address: addr("10.77.0.11"), LoadBalancer: addr("10.0.0.2")}, {Address: addr("10.77.0.12"), LoadBalancer: addr("10.0.0.3")},
+			{Address: addr("10.77.0.14"), LoadBalancer: addr("10.0.0.4")},
+		}, Services: []snapshotv1.Service{{
 			Name: "web", VirtualAddress: addr("10.0.0.9"), Ports: []snapshotv1.ServicePort{{Published: 8081, Target: 8080}},
 			Tasks: []netip.Addr{addr("10.0.0.11"), addr("10.0.0.12")},
 		}}},
@@ -72,6 +75,13 @@ func TestSwarmServices(t *testing.T) {
 			withSockets(onSwarm(hostA(task("11", "in 10.0.0.11:8080 10.0.0.2:40000", "in 10.0.0.11:8080 10.0.0.2:40001")), 2),
 				"out 10.77.0.11:40000 10.77.0.11:8081", "out 127.0.0.1:40001 127.0.0.1:8081"),
 		}, "a > a/task:8080 published both 2\n"},
+		{"daemons that do not know the addresses of their hosts", []hostSpec{
+			onSwarm(hostSpec{name: "a", containers: []containerSpec{client("out 172.17.0.107:40000 10.77.0.11:8081", "out 172.17.0.107:40001 10.77.0.12:8081"), task("11")}}, 2),
+			onSwarm(hostSpec{name: "b", containers: []containerSpec{task("12", "in 10.0.0.12:8080 10.0.0.2:40000", "in 10.0.0.12:8080 10.0.0.3:40001")}}, 3),
+		}, "a/client > b/task:8080 published both 2\n"},
+		{"published port of a host that is not polled", []hostSpec{
+			onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.14:8081"), task("11")), 2), onSwarm(hostB(task("12", "in 10.0.0.12:8080 10.0.0.4:40000")), 3),
+		}, "a/client > b/task:8080 published both 1\n"},
 		{"unknown client", []hostSpec{
 			onSwarm(hostA(), 2), onSwarm(hostB(task("12", "in 10.0.0.12:8080 10.0.0.2:40000")), 3),
 		}, "unknown unknown behind a > b/task:8080 published server 1\n"},

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -53,6 +54,7 @@ func expectSwarmLinks(t *testing.T, a, b *testEngine, m *outpost) {
 				lines = append(lines, fmt.Sprintf("%s > %s:%d %s %s %d", client, server, l.Port, l.Via, l.Evidence, l.Connections))
 			}
 		}
+		slices.Sort(lines)
 		return lines
 	}, []string{
 		"published-a > web-b:80 published both 2", "published-b > web-a:80 published both 3", "elsewhere > web-b:80 published both 1",

@@ -34,35 +34,37 @@ func (e *Engine) addSwarm(ctx context.Context, c *client.Client, list []network.
 }
 
 // addOverlay adds the load balancers and services of a network. The host's own load balancer is an endpoint without a container, named
-// "lb-<network>" or "ingress-sbox" (moby libnetwork/controller.go). Those of the ingress network on other hosts are
-// "<network>-endpoint" in a service without a name, with containers outside services.
+// "lb-<network>" or "ingress-sbox" (moby libnetwork/controller.go). Those of all hosts are tasks of a service without
+// a name, on the ingress network alone.
 func addOverlay(config *container.NetworkConfig, n network.Inspect) {
 	for name, endpoint := range n.Containers {
 		if prefix, err := netip.ParsePrefix(endpoint.IPv4Address); err == nil && (name == "lb-"+n.Name || name == "ingress-sbox") {
 			config.LoadBalancer = prefix.Addr().Unmap()
 		}
 	}
-	balancers := n.Services[""]
-	balancers.Tasks = slices.DeleteFunc(balancers.Tasks, func(t network.Task) bool { return t.Name != n.Name+"-endpoint" })
-	for _, addr := range toTasks(balancers) {
-		if addr != config.LoadBalancer {
-			config.OtherBalancers = append(config.OtherBalancers, addr)
+	for _, task := range n.Services[""].Tasks {
+		balancer, err := netip.ParseAddr(task.EndpointIP)
+		host, hostErr := netip.ParseAddr(task.Info["Host IP"])
+		if task.Name == n.Name+"-endpoint" && err == nil && hostErr == nil { // not a container outside services
+			config.Hosts = append(config.Hosts, container.SwarmHost{Addr: host.Unmap(), LoadBalancer: balancer.Unmap()})
 		}
 	}
-	config.Services = toServices(n.Services)
+	slices.SortFunc(config.Hosts, func(a, b container.SwarmHost) int { return a.Addr.Compare(b.Addr) })
+	config.Services = toServices(n)
 }
 
-// toServices converts the services of a network, ascending by name.
-func toServices(infos map[string]network.ServiceInfo) []container.Service {
+// toServices converts the services of a network, ascending by name. All hosts publish the ports of the ingress network. Other networks
+// list ports in mode "host", which the engine lists with the container too.
+func toServices(n network.Inspect) []container.Service {
 	var services []container.Service
-	for name, info := range infos {
+	for name, info := range n.Services {
 		if name == "" {
 			continue
 		}
 		s := container.Service{Name: name, Tasks: toTasks(info)}
 		s.VirtualAddr, _ = netip.ParseAddr(info.VIP) // "<nil>" in mode dnsrr
 		for _, text := range info.Ports {
-			if port, ok := parseServicePort(text); ok {
+			if port, ok := parseServicePort(text); ok && n.Ingress {
 				s.Ports = append(s.Ports, port)
 			}
 		}

@@ -30,14 +30,20 @@ func TestOverlayNetworks(t *testing.T) {
 			{Name: "web", VirtualAddr: addr("10.0.1.2"), Tasks: []netip.Addr{addr("10.0.1.3"), addr("10.0.1.4")}},
 		}}},
 		"ingress": {document("ingress"), container.NetworkConfig{
-			LoadBalancer: addr("10.0.0.2"), OtherBalancers: []netip.Addr{addr("10.0.0.3")}, Services: []container.Service{{
+			LoadBalancer: addr("10.0.0.2"),
+			Hosts:        []container.SwarmHost{{Addr: addr("10.62.0.11"), LoadBalancer: addr("10.0.0.2")}, {Addr: addr("10.62.0.12"), LoadBalancer: addr("10.0.0.3")}},
+			Services: []container.Service{{
 				Name: "web", VirtualAddr: addr("10.0.0.4"), Ports: []container.ServicePort{{Published: 8081, Target: 8080}},
 				Tasks: []netip.Addr{addr("10.0.0.5"), addr("10.0.0.6")},
 			}},
 		}},
+		"port in mode host": {
+			`{"Id":"1","Name":"it","Driver":"overlay","Scope":"swarm","Services":{"web":{"VIP":"10.0.1.2","Ports":["Target: 80, Publish: 8080"]}}}`,
+			container.NetworkConfig{Services: []container.Service{{Name: "web", VirtualAddr: addr("10.0.1.2")}}},
+		},
 		"not of a Swarm": {`{"Id":"1","Name":"it","Driver":"overlay","Scope":"local","Services":{"web":{"VIP":"10.0.1.2"}}}`, container.NetworkConfig{}},
 		"invalid parts": {
-			`{"Id":"1","Name":"it","Driver":"overlay","Scope":"swarm","Containers":{"lb-it":{"IPv4Address":"<b>"},"lb-other":{"IPv4Address":"10.0.1.6/24"}},
+			`{"Id":"1","Name":"it","Driver":"overlay","Scope":"swarm","Ingress":true,"Containers":{"lb-it":{"IPv4Address":"<b>"},"lb-other":{"IPv4Address":"10.0.1.6/24"}},
 			"Services":{"web":{"VIP":"<nil>","Ports":["","Target: 80","Target: x, Publish: 1","Target: 1, Publish: 0"],"Tasks":[{"EndpointIP":""},{"EndpointIP":"<b>"}]}}}`,
 			container.NetworkConfig{Services: []container.Service{{Name: "web"}}},
 		},

@@ -64,11 +64,14 @@ func serviceBindings(services []container.Service, addresses []netip.Addr) (bind
 // toOverlays converts the overlay networks with load balancers or services.
 func toOverlays(networks []container.NetworkConfig) (overlays []snapshotv1.Overlay) {
 	for _, n := range networks {
-		if !n.LoadBalancer.IsValid() && len(n.OtherBalancers) == 0 && len(n.Services) == 0 {
+		if !n.LoadBalancer.IsValid() && len(n.Hosts) == 0 && len(n.Services) == 0 {
 			continue
 		}
 		overlays = append(overlays, snapshotv1.Overlay{
-			Network: n.ID, Name: n.Name, LoadBalancer: n.LoadBalancer, OtherBalancers: notNil(n.OtherBalancers),
+			Network: n.ID, Name: n.Name, LoadBalancer: n.LoadBalancer,
+			Hosts: convert(n.Hosts, func(h container.SwarmHost) snapshotv1.SwarmHost {
+				return snapshotv1.SwarmHost{Address: h.Addr, LoadBalancer: h.LoadBalancer}
+			}),
 			Services: convert(n.Services, toService),
 		})
 	}

@@ -50,9 +50,16 @@ type Overlay struct {
 	Name    string `json:"name"`
 	// LoadBalancer is the address of the host's own load balancer. It is absent if the host has none.
 	LoadBalancer netip.Addr `json:"loadBalancer,omitzero"`
-	// OtherBalancers are those of other hosts, as far as the engine lists them.
-	OtherBalancers []netip.Addr `json:"otherBalancers"`
-	Services       []Service    `json:"services"`
+	// Hosts are all hosts of the ingress network. Other networks have none.
+	Hosts    []SwarmHost `json:"hosts"`
+	Services []Service   `json:"services"`
+}
+
+// SwarmHost is a host of a Swarm.
+type SwarmHost struct {
+	Address netip.Addr `json:"address"`
+	// LoadBalancer is the address of its load balancer on the ingress network.
+	LoadBalancer netip.Addr `json:"loadBalancer"`
 }
 
 // Service is a service of Docker Swarm on one network.
