@@ -36,12 +36,13 @@ type crossHostCorrelator struct {
 	balancers    map[networkAddr]int32 // Swarm's load balancers: the host of each, or unknownHost
 	swarmHosts   map[netip.Addr]int32  // a polled host of the Swarm, by the address of each host of the Swarm
 	dialled      map[*connEnd]dialledService
+	tasks        map[*overlayService]serviceTasks
 }
 
 func newCrossHostCorrelator(polled []PolledHost, names *graph.Names, tracker *Tracker) *crossHostCorrelator {
 	c := &crossHostCorrelator{
 		tracker: tracker, seen: make(map[halfEnd]time.Time), duplicates: duplicates(polled),
-		balancers: make(map[networkAddr]int32), swarmHosts: make(map[netip.Addr]int32), dialled: make(map[*connEnd]dialledService),
+		balancers: make(map[networkAddr]int32), swarmHosts: make(map[netip.Addr]int32), dialled: make(map[*connEnd]dialledService), tasks: make(map[*overlayService]serviceTasks),
 	}
 	for _, p := range polled {
 		if p.Host != nil && c.duplicates[p.Target] == "" {

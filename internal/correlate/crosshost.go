@@ -103,8 +103,10 @@ func (c *crossHostCorrelator) addPair(i, j int32) {
 	if client == b {
 		clientHost, serverHost = hostB, hostA
 	}
-	c.prove(a, hostA)
-	c.prove(b, hostB)
+	if !c.isNear(i, j) { // a common network proves nothing about others
+		c.prove(a, hostA)
+		c.prove(b, hostB)
+	}
 	c.linkPair(client, clientHost, server, serverHost, pairVia(server), known)
 }
 

@@ -71,7 +71,7 @@ func (c *crossHostCorrelator) matchInbound(p pending, key connKey, in *inboundEn
 	out := &c.outbound[i]
 	out.matched = true
 	via := out.via
-	if out.server.host == unknownHost { // the inbound end decides the way
+	if _, isService := c.dialled[out.connEnd]; !isService && out.server.host == unknownHost { // the inbound end decides the way
 		via = c.polled[in.host].Host.inferVia(in.connEnd, via == graph.ViaDirect)
 	}
 	c.linkPair(out.connEnd, out.host, in.connEnd, in.host, via, true)

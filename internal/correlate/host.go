@@ -89,6 +89,7 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	}
 	h.indexListeners(containers, namespaces)
 	h.addGonePorts()
+	h.dropUDPPorts()
 	h.addHostSockets(document.Host.Sockets, containers)
 	ends := h.parseEnds(containers, namespaces)
 	h.correlateLocally(ends)

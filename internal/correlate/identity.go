@@ -78,7 +78,8 @@ func (h *Host) machineAddrs(other *Host) []netip.Addr {
 }
 
 // IsSameHost reports whether other, an earlier answer of the same target, is of the same host. The host may have been restarted
-// since. A known engine ID decides, unless the engine reports another one at each call, as Podman does.
+// since. Without an equal instance ID, the name and complete addresses may not differ. Then a known engine ID decides, unless
+// the engine reports another one at each call, as Podman does.
 func (h *Host) IsSameHost(other *Host) bool {
 	if other == nil {
 		return false

@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/PabloL007/outpost/internal/graph"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
@@ -51,7 +52,7 @@ func newSwarm(overlays []snapshotv1.Overlay) swarm {
 }
 
 func (s *swarm) addService(network string, service snapshotv1.Service) {
-	added := &overlayService{name: graph.Truncate(service.Name), network: network, tasks: service.Tasks[:min(len(service.Tasks), maxCandidates)]}
+	added := &overlayService{name: graph.Truncate(service.Name), network: network, tasks: service.Tasks}
 	if service.VirtualAddress.IsValid() {
 		s.virtual[networkAddr{network, service.VirtualAddress.Unmap()}] = added
 	}
@@ -59,6 +60,28 @@ func (s *swarm) addService(network string, service snapshotv1.Service) {
 		s.networks[network] = true
 		s.published[port.Published] = servicePort{added, port.Target}
 	}
+}
+
+// dropUDPPorts drops published ports at which no container of the service listens, if one is on this host. The engine does not say which
+// ports are of UDP.
+func (h *Host) dropUDPPorts() {
+	for published, port := range h.swarm.published {
+		isHere, listens := false, false
+		for _, addr := range port.tasks {
+			ns, ok := h.netnsByAddr[addr.Unmap()]
+			if _, onNetwork := slices.BinarySearch(h.namespaces[ns].networkIDs, port.network); ok && onNetwork {
+				isHere, listens = true, listens || h.listensAt(ns, port.target)
+			}
+		}
+		if isHere && !listens {
+			delete(h.swarm.published, published)
+		}
+	}
+}
+
+// listensAt reports whether a network namespace has a listener on a port.
+func (h *Host) listensAt(netns int32, port uint16) bool {
+	return len(h.namespaces[netns].listeners[port]) > 0
 }
 
 // dialsPublishedService reports whether an end was dialled to a port of this host that a service publishes.
@@ -110,7 +133,7 @@ func (c *crossHostCorrelator) serviceOf(out *outboundEnd) (d dialledService, ok 
 	}
 	swarm := &c.polled[host].Host.swarm
 	port, ok := swarm.published[out.remote.Port()]
-	if !ok {
+	if !ok || !c.isTCP(port) {
 		return d, false
 	}
 	balancer, known := swarm.hosts[addr]
@@ -145,7 +168,7 @@ func (c *crossHostCorrelator) resolveService(i int32) bool {
 		return false
 	}
 	c.dialled[out.connEnd] = d
-	out.resolved, out.port, out.via, out.serverID = true, d.target, d.via, c.serviceNode(d)
+	out.resolved, out.port, out.via = true, d.target, d.via // serviceServer finds the server if the end stays alone
 	network := c.internNetwork(d.network)
 	if d.balancer.IsValid() {
 		c.byNetwork.add(networkKey(netip.AddrPortFrom(d.balancer, out.local.Port()), network, d.target), i)
@@ -156,29 +179,51 @@ func (c *crossHostCorrelator) resolveService(i int32) bool {
 	return true
 }
 
-// serviceTask is a container of a service, on a polled host.
-type serviceTask struct {
-	at   netnsRef
-	addr netip.Addr
+// serviceTasks are the containers of a service on polled hosts.
+type serviceTasks struct {
+	at    []serviceTask
+	hosts []int32 // of them, each once
 }
 
-func (c *crossHostCorrelator) tasksOf(service *overlayService) (tasks []serviceTask) {
+type serviceTask struct {
+	netns netnsRef
+	addr  netip.Addr
+}
+
+func (c *crossHostCorrelator) tasksOf(service *overlayService) serviceTasks {
+	if tasks, ok := c.tasks[service]; ok {
+		return tasks
+	}
+	var tasks serviceTasks
 	for _, addr := range service.tasks {
 		addr = addr.Unmap()
 		if at, ok := c.addrs.networks[networkAddr{service.network, addr}]; ok {
-			tasks = append(tasks, serviceTask{at, addr})
+			tasks.at = append(tasks.at, serviceTask{at, addr})
+			if !slices.Contains(tasks.hosts, at.host) {
+				tasks.hosts = append(tasks.hosts, at.host)
+			}
 		}
 	}
+	c.tasks[service] = tasks
 	return tasks
+}
+
+// isTCP reports whether a published port may be a TCP port: the engine does not say. A container listens there, or none is known.
+func (c *crossHostCorrelator) isTCP(port servicePort) bool {
+	tasks := c.tasksOf(port.overlayService).at
+	return len(tasks) == 0 || slices.ContainsFunc(tasks, func(t serviceTask) bool {
+		return c.polled[t.netns.host].Host.listensAt(t.netns.netns, port.target)
+	})
 }
 
 // serviceNode returns the node of a service: its container, or an ambiguous one if there are several. If none is on a polled
 // host, it is unknown.
 func (c *crossHostCorrelator) serviceNode(d dialledService) int32 {
 	var nodes []int32
-	for _, task := range c.tasksOf(d.overlayService) {
-		server, _ := c.polled[task.at.host].Host.resolveContainer(task.at.netns, netip.AddrPortFrom(task.addr, d.target))
-		nodes = append(nodes, c.nodes.ownerNode(task.at.host, server.owner))
+	tasks := c.tasksOf(d.overlayService).at
+	for _, task := range tasks[:min(len(tasks), maxCandidates)] {
+		server, _ := c.polled[task.netns.host].Host.resolveContainer(task.netns.netns, netip.AddrPortFrom(task.addr, d.target))
+		nodes = append(nodes, c.nodes.ownerNode(task.netns.host, server.owner))
 	}
 	switch {
 	case len(nodes) == 0:
@@ -189,19 +234,15 @@ func (c *crossHostCorrelator) serviceNode(d dialledService) int32 {
 	return c.nodes.serviceNode(d.name, nodes)
 }
 
-// isServiceSettled reports whether the hosts of a service's containers have been read since an outbound end without another half was
-// first seen. Ends to others are settled.
-func (c *crossHostCorrelator) isServiceSettled(out *outboundEnd) bool {
-	d, ok := c.dialled[out.connEnd]
-	if !ok {
-		return true
-	}
-	for _, task := range c.tasksOf(d.overlayService) {
-		if !c.isSettled(out.host, task.at.host, out.connEnd) {
-			return false
+// serviceServer returns the node of the service that an outbound end without another half dialled. ok is false while the end waits
+// for another answer of a host with a container of the service.
+func (c *crossHostCorrelator) serviceServer(out *outboundEnd, d dialledService) (node int32, ok bool) {
+	for _, host := range c.tasksOf(d.overlayService).hosts {
+		if !c.isSettled(out.host, host, out.connEnd) {
+			return 0, false
 		}
 	}
-	return true
+	return c.serviceNode(d), true
 }
 
 // addBalancers indexes the load balancers that a host knows.

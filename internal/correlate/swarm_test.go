@@ -1,9 +1,11 @@
 package correlate
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
+	"github.com/PabloL007/outpost/internal/graph"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
@@ -118,10 +120,66 @@ func TestSwarmServices(t *testing.T) {
 		{"container to container on the network", []hostSpec{
 			onSwarm(hostA(onOverlay("out 10.0.1.20:40000 10.0.1.12:8080")), 2), onSwarm(hostB(task("12", "in 10.0.1.12:8080 10.0.1.20:40000")), 3),
 		}, "a/client > b/task:8080 direct both 1\n"},
+		{"a published port of UDP, and a process of the host at the same port of TCP", []hostSpec{
+			withSockets(onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.11:8081"), containerSpec{name: "task", networks: []string{"ingress 10.0.0.11"}}), 2)),
+			onSwarm(hostB(client("out 172.17.0.107:40000 10.77.0.11:8081")), 3),
+		}, "a/client > a:8081 host client 1\nb/client > a:8081 host client 1\n"},
 		{"another port of the host", []hostSpec{
 			onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.11:22"), task("11")), 2),
 		}, "a/client > a:22 host client 1\n"},
 	})
+}
+
+// A service leaves no node of its own if its connections have both halves.
+func TestPairedSwarmServiceIsNoNode(t *testing.T) {
+	g := buildAll(
+		onSwarm(hostA(client("out 172.17.0.107:40000 10.77.0.11:8081"), task("11", "in 10.0.0.11:8080 10.0.0.2:40000")), 2), onSwarm(hostB(task("12")), 3),
+	)
+	for _, n := range g.Nodes {
+		if n.Kind != graph.KindContainer && n.Kind != graph.KindHost {
+			t.Errorf("%+v", n)
+		}
+	}
+}
+
+// All containers of a large service may have the other half, and a node names the first ones.
+func TestSwarmServiceWithManyContainers(t *testing.T) {
+	tasks := make([]netip.Addr, 40)
+	for i := range tasks {
+		tasks[i] = netip.AddrFrom4([4]byte{10, 0, 0, byte(50 + i)})
+	}
+	many := func(host hostSpec, load byte) *hostSpec {
+		host = onSwarm(host, load)
+		host.overlays[0].Services[0].Tasks = tasks
+		return &host
+	}
+	server := func(connections ...string) containerSpec {
+		return containerSpec{name: "task", networks: []string{"ingress 10.0.0.89"}, listeners: []string{"0.0.0.0:8080"}, connections: connections}
+	}
+	dials := many(hostA(client("out 172.17.0.107:40000 10.77.0.11:8081")), 2)
+	play(t, "the other half is on the last container", []round{
+		{a: many(hostA(client()), 2), b: many(hostB(server()), 3), atA: 0, atB: 0},
+		{a: dials, atA: 10, wantsRound: true},
+		{b: many(hostB(server("in 10.0.0.89:8080 10.0.0.2:40000")), 3), atB: 12, wantLinks: "a/client > b/task:8080 published both 1\n"},
+	})
+	var containers []containerSpec
+	for i, addr := range tasks {
+		containers = append(containers, containerSpec{name: fmt.Sprint("task", i), networks: []string{"ingress " + addr.String()}, listeners: []string{"0.0.0.0:8080"}})
+	}
+	for _, n := range buildAll(*dials, *many(hostB(containers...), 3)).Nodes {
+		if n.Kind == graph.KindAmbiguous && len(n.Candidates) != maxCandidates {
+			t.Errorf("%d candidates", len(n.Candidates))
+		}
+	}
+}
+
+// Two containers on one overlay network reach each other. That does not make its addresses reachable from elsewhere.
+func TestOverlayNetworkIsNotRouted(t *testing.T) {
+	testLinks(t, []linkTest{{"a machine with an address of the overlay", []hostSpec{
+		hostA(containerSpec{name: "client", networks: []string{"ov 10.0.1.2"}, connections: []string{"out 10.0.1.2:40000 10.0.1.3:80"}}),
+		hostB(containerSpec{name: "server", networks: []string{"ov 10.0.1.3"}, listeners: []string{"0.0.0.0:80"}, connections: []string{"in 10.0.1.3:80 10.0.1.2:40000"}}),
+		{name: "c", addresses: "10.77.0.13", containers: []containerSpec{client("out 172.17.0.107:40000 10.0.1.3:80")}},
+	}, "a/client > b/server:80 direct both 1\nc/client > external 10.0.1.3:80 direct client 1\n"}})
 }
 
 func TestEndOfASwarmServiceWaitsForItsOtherHalf(t *testing.T) {

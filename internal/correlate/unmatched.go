@@ -57,8 +57,10 @@ func (c *crossHostCorrelator) addClientOnly(out *outboundEnd) {
 		return
 	}
 	c.explainHostSourced(out)
-	server, ok := out.serverID, c.isServiceSettled(out)
-	if out.toHost {
+	server, ok := out.serverID, true
+	if d, dialled := c.dialled[out.connEnd]; dialled {
+		server, ok = c.serviceServer(out, d)
+	} else if out.toHost {
 		server, ok = c.hostServer(out)
 	}
 	if !ok || out.gone || out.owner == hostProcesses && c.nodes.nodes[server].Kind != graph.KindContainer {
