@@ -76,7 +76,9 @@ func newHostAttribution(result collect.Result) *hostAttribution {
 	for i, r := range result.Readings {
 		if r.NetNS != nil {
 			for _, binding := range r.NetNS.Published {
-				h.published[binding.Host.Port()] = true
+				if !binding.Direct {
+					h.published[binding.Host.Port()] = true
+				}
 			}
 		}
 		if mayBeOnHost(r) {

@@ -3,10 +3,12 @@ package snapshot
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/container"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // WithServicePorts returns readings with the published ports of Swarm services added to their containers on this host. The
@@ -29,15 +31,14 @@ func WithServicePorts(readings []collect.Reading, networks []container.NetworkCo
 		for _, network := range r.Container.Networks {
 			bindings = append(bindings, serviceBindings(byNetwork[network.ID], network.Addresses)...)
 		}
+		bindings = slices.DeleteFunc(bindings, func(b container.Binding) bool { return !listensAt(r.NetNS, b.ContainerPort) })
 		if len(bindings) == 0 {
 			continue
 		}
 		r.Container.Published = slices.Concat(r.Container.Published, bindings)
-		if r.NetNS != nil {
-			published := *r.NetNS
-			published.Published = slices.Concat(published.Published, bindings)
-			namespaces[r.NetNS] = &published
-		}
+		published := *r.NetNS
+		published.Published = slices.Concat(published.Published, bindings)
+		namespaces[r.NetNS] = &published
 	}
 	for i := range readings {
 		if published, ok := namespaces[readings[i].NetNS]; ok { // also of containers that joined it
@@ -45,6 +46,14 @@ func WithServicePorts(readings []collect.Reading, networks []container.NetworkCo
 		}
 	}
 	return readings
+}
+
+// listensAt reports whether a network namespace has a listener on a port. The engine does not say which ports of a service are
+// of UDP.
+func listensAt(namespace *collect.NetNS, port uint16) bool {
+	return namespace != nil && slices.ContainsFunc(namespace.Sockets, func(s socket.Socket) bool {
+		return s.State == socket.Listen && s.Local.Port() == port
+	})
 }
 
 // serviceBindings returns the ports of the services with a task at one of addresses. All addresses of the host publish them.
@@ -61,7 +70,7 @@ func serviceBindings(services []container.Service, addresses []netip.Addr) (bind
 	return bindings
 }
 
-// toOverlays converts the overlay networks with load balancers or services.
+// toOverlays converts the overlay networks with load balancers or services, ascending by ID. The engine's order may differ each time.
 func toOverlays(networks []container.NetworkConfig) (overlays []snapshotv1.Overlay) {
 	for _, n := range networks {
 		if !n.LoadBalancer.IsValid() && len(n.Hosts) == 0 && len(n.Services) == 0 {
@@ -75,6 +84,7 @@ func toOverlays(networks []container.NetworkConfig) (overlays []snapshotv1.Overl
 			Services: convert(n.Services, toService),
 		})
 	}
+	slices.SortFunc(overlays, func(a, b snapshotv1.Overlay) int { return strings.Compare(a.Network, b.Network) })
 	return overlays
 }
 

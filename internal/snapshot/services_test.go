@@ -15,7 +15,7 @@ func TestPublishedPortsOfSwarmServices(t *testing.T) {
 	addr := netip.MustParseAddr
 	networks := []container.NetworkConfig{
 		{ID: "ingress", Services: []container.Service{
-			{Name: "web", Ports: []container.ServicePort{{Published: 8081, Target: 8080}}, Tasks: []netip.Addr{addr("10.0.0.5"), addr("10.0.0.6")}},
+			{Name: "web", Ports: []container.ServicePort{{Published: 53, Target: 53}, {Published: 8081, Target: 8080}}, Tasks: []netip.Addr{addr("10.0.0.5"), addr("10.0.0.6")}},
 			{Name: "other", Ports: []container.ServicePort{{Published: 9000, Target: 8080}}, Tasks: []netip.Addr{addr("10.0.0.7")}},
 		}},
 		{ID: "ov", Services: []container.Service{{Name: "web", Tasks: []netip.Addr{addr("10.0.1.5")}}}},
@@ -33,7 +33,7 @@ func TestPublishedPortsOfSwarmServices(t *testing.T) {
 			t.Errorf("%d: %s, want %s", i, published, want)
 		}
 	}
-	if got[0].NetNS != got[1].NetNS || got[3].NetNS != nil || len(got[0].Container.Published) != 1 || len(got[3].Container.Published) != 1 {
+	if got[0].NetNS != got[1].NetNS || got[3].NetNS != nil || len(got[0].Container.Published) != 1 || len(got[3].Container.Published) != 0 {
 		t.Errorf("%+v", got)
 	}
 	if namespace.Published != nil || readings[0].Container.Published != nil {
