@@ -85,11 +85,12 @@ func (e *Engine) Host(ctx context.Context) (container.Host, error) {
 	e.observe(kindInfo)
 	info, err := c.Info(ctx)
 	if err == nil {
+		id, err := e.confirmID(ctx, c, info.ID)
 		now, _ := time.Parse(time.RFC3339Nano, info.SystemTime) // zero if the engine does not report it
 		return container.Host{
-			ID: e.confirmID(ctx, c, info.ID), Name: info.Name, Version: info.ServerVersion, APIVersion: c.ClientVersion(), Time: now,
+			ID: id, Name: info.Name, Version: info.ServerVersion, APIVersion: c.ClientVersion(), Time: now,
 			RemapsUsers: slices.Contains(info.SecurityOptions, "name=userns"),
-		}, nil
+		}, err
 	}
 	if err = wrapError("info", err); !errors.Is(err, container.ErrForbidden) {
 		return container.Host{}, err
@@ -104,24 +105,25 @@ func (e *Engine) Host(ctx context.Context) (container.Host, error) {
 
 // confirmID returns an engine's ID, or "" if the engine reports another ID at each call, as Podman does. It calls the engine
 // again unless the last answers show which of the two it is: Podman takes up to seconds for an answer.
-func (e *Engine) confirmID(ctx context.Context, c *client.Client, id string) string {
-	if e.lastID.Swap(id) == id {
+func (e *Engine) confirmID(ctx context.Context, c *client.Client, id string) (string, error) {
+	last := e.lastID.Swap(id)
+	if last == id {
 		e.changesID.Store(false)
-		return id
+		return id, nil
 	}
 	if e.changesID.Load() {
-		return ""
+		return "", nil
 	}
 	e.observe(kindInfo)
 	again, err := c.Info(ctx)
-	if err != nil {
-		return ""
+	if err != nil && last == nil {
+		return "", wrapError("info", err) // the next call has two IDs to compare
 	}
 	e.changesID.Store(again.ID != id)
 	if again.ID != id {
-		return ""
+		return "", nil
 	}
-	return id
+	return id, nil
 }
 
 // Ready returns nil if the engine answers the call that Outpost needs first: a list of containers, here limited to one.

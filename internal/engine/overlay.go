@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,8 +13,8 @@ import (
 	"github.com/PabloL007/outpost/internal/container"
 )
 
-// addSwarm adds what only the answer about one overlay network has: load balancers and services of Docker Swarm. A socket proxy may
-// forbid it.
+// addSwarm adds what only the answer about one overlay network has: load balancers and services of Docker Swarm. They stay unknown
+// if the network was removed meanwhile, or if a socket proxy forbids the call.
 func (e *Engine) addSwarm(ctx context.Context, c *client.Client, list []network.Summary, networks []container.NetworkConfig) error {
 	for i, n := range list {
 		if n.Scope != "swarm" || n.Driver != "overlay" {
@@ -23,11 +22,11 @@ func (e *Engine) addSwarm(ctx context.Context, c *client.Client, list []network.
 		}
 		e.observe(kindNetworks)
 		inspected, err := c.NetworkInspect(ctx, n.ID, network.InspectOptions{Verbose: true})
-		switch err = wrapError("inspect network", err); {
+		switch {
 		case err == nil:
 			addOverlay(&networks[i], inspected)
-		case !errors.Is(err, container.ErrNotFound) && !errors.Is(err, container.ErrForbidden):
-			return err
+		case ctx.Err() != nil:
+			return wrapError("inspect network", err)
 		}
 	}
 	return nil
@@ -64,7 +63,8 @@ func toServices(n network.Inspect) []container.Service {
 		s := container.Service{Name: name, Tasks: toTasks(info)}
 		s.VirtualAddr, _ = netip.ParseAddr(info.VIP) // "<nil>" in mode dnsrr
 		for _, text := range info.Ports {
-			if port, ok := parseServicePort(text); ok && n.Ingress {
+			port, ok := parseServicePort(text)
+			if ok && n.Ingress && !slices.Contains(s.Ports, port) { // a port of TCP and UDP is listed twice
 				s.Ports = append(s.Ports, port)
 			}
 		}
