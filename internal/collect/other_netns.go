@@ -51,7 +51,7 @@ func (s *netnsScan) get(targets []*target, count func() map[string]otherProcesse
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.counts == nil || s.targets != names.String() || time.Since(s.at) > scanInterval {
-		s.counts, s.targets, s.at = count(), names.String(), time.Now()
+		s.counts, s.targets, s.at = count(), names.String(), time.Now() // nil if it failed
 	}
 	return s.counts
 }
@@ -60,7 +60,7 @@ func (p *pass) countOtherProcesses(ctx context.Context, targets []*target) map[s
 	counts := make(map[string]otherProcesses)
 	pids, err := p.pids(ctx)
 	if err != nil {
-		return counts // without the processes nothing is known
+		return nil // without the processes nothing is known
 	}
 	read := make(map[hostproc.NetNSID]bool)
 	for _, t := range targets {
