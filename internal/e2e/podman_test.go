@@ -20,12 +20,7 @@ const podmanDocument = "internal/deploy/README.md"
 // newPodman is newEngine for Podman.
 func newPodman(t testing.TB, address string) *testEngine {
 	t.Helper()
-	if _, err := exec.LookPath("podman"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no podman: .ci/engine start test installs it")
-		}
-		t.Skip("no podman: .ci/engine start test installs it")
-	}
+	foreignProgram(t, "podman")
 	return newEngine(t, address, lab.EngineOptions{Podman: true})
 }
 
@@ -57,7 +52,7 @@ func (e *testEngine) pod() {
 // On Podman, each method shows the same containers and links as on Docker: paused containers, the members of a pod and not its
 // infra container, and each container once, although the engine's ID changes.
 func TestPodman(t *testing.T) {
-	e := newPodman(t, "10.77.0.91/24")
+	e := newPodman(t, "10.77.0.93/24")
 	e.peer("web", []string{"-p", "8080:80"}, "listen:tcp4:0.0.0.0:80")
 	e.peer("paused", []string{"-p", "8081:80"}, "listen:tcp4:0.0.0.0:80")
 	e.docker("pause", e.Name("paused"))

@@ -135,10 +135,13 @@ func queryPrometheus(t *testing.T, address, query string) []series {
 		t.Fatal(err)
 	}
 	response, err := http.DefaultClient.Do(request)
-	if err != nil || response.StatusCode == http.StatusServiceUnavailable {
+	if err != nil {
 		return nil
 	}
 	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode == http.StatusServiceUnavailable {
+		return nil
+	}
 	var answer struct{ Data struct{ Result []series } }
 	body, err := io.ReadAll(response.Body)
 	if err != nil || json.Unmarshal(body, &answer) != nil || response.StatusCode != http.StatusOK {

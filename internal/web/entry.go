@@ -20,7 +20,7 @@ const Entry = `<!doctype html>
   <script>` + entryScript + `</script>
 </head>
 <body>
-  <noscript><p>The map needs JavaScript. It is at map/ below this address. The same data as a table is at v1/graph.csv.</p></noscript>
+  <noscript><p>The map needs JavaScript. The same data as a table is at v1/graph.csv below this address.</p></noscript>
 </body>
 </html>
 `
