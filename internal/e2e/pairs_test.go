@@ -3,9 +3,11 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/lab"
 )
 
@@ -101,10 +103,11 @@ func connectPods(e *testEngine) {
 
 // The host sees both pieces of a connection through docker-proxy, so that each client is known: containers, processes of the host,
 // and clients of other hosts. The server closes some of the connections first. Then nothing shows which client of another host it
-// was, but it is never the host itself.
+// was, unless a sample saw its end, but it is never the host itself.
 func TestClientsOfDockerProxyAreKnown(t *testing.T) {
 	t.Parallel()
 	a, b := newEngine(t, "10.77.0.53/24", lab.EngineOptions{NoRules: true}), newEngine(t, "10.77.0.54/24", lab.EngineOptions{})
+	a.inside("sysctl", "-qw", "net.ipv4.tcp_rfc1337=1") // else a late packet of the client ends TIME_WAIT, and no trace is left
 	const ports = 20
 	publish, listeners, visits, farVisits := []string{"-p", "8085:80"}, []string{"listen:tcp4:0.0.0.0:80"}, []string{}, []string{}
 	for i := range ports {
@@ -133,18 +136,24 @@ func TestClientsOfDockerProxyAreKnown(t *testing.T) {
 	}
 	a.peer("visitor", nil, visits...)
 	b.docker(append([]string{"exec", "-d", b.Name("far"), "peer"}, farVisits...)...)
-	m.expectWays(shorten, want...)
-}
-
-// expectWays waits until the map has exactly these links, without their evidence and number: "client > server:port via".
-func (o *outpost) expectWays(shorten *strings.Replacer, want ...string) {
-	o.t.Helper()
-	o.expectLines(func() []string {
-		lines := linkLines(o.graph(""), shorten)
+	m.expectLines(func() []string {
+		lines := linkWays(m.graph(""), shorten)
 		for i, line := range lines {
-			words := strings.Fields(line)
-			lines[i] = strings.Join(words[:len(words)-2], " ")
+			if !strings.HasSuffix(line, ":80 published") { // a sample may have seen the end of far
+				lines[i] = strings.NewReplacer("far or b > ", "unknown behind b > ", "b/far > ", "unknown behind b > ").Replace(line)
+			}
 		}
+		slices.Sort(lines)
 		return lines
 	}, want)
+}
+
+// linkWays returns the links of a map without their evidence and number: "client > server:port via".
+func linkWays(g graph.Graph, shorten *strings.Replacer) []string {
+	lines := linkLines(g, shorten)
+	for i, line := range lines {
+		words := strings.Fields(line)
+		lines[i] = strings.Join(words[:len(words)-2], " ")
+	}
+	return lines
 }
