@@ -24,9 +24,8 @@ type Interfaces struct {
 // bridges. A bridge has a name that the engine chose or reports, or its address is the gateway of a network. A bridge with the
 // host's default route is the host's way to other machines, whatever network uses it too. networks is empty if it is unknown.
 func ReachableAddresses(result collect.Result, networks []container.NetworkConfig) []netip.Addr {
-	bridges, gateways := make(map[string]bool), make(map[netip.Addr]bool)
+	bridges, gateways := bridgesOf(networks), make(map[netip.Addr]bool)
 	for _, network := range networks {
-		bridges[network.Bridge] = network.Bridge != ""
 		addAll(gateways, network.Gateways)
 	}
 	for _, reading := range result.Readings {

@@ -11,13 +11,10 @@ import (
 // EngineGateways returns the host's addresses on bridges that the engine made, ascending, each once. They mean the host to its
 // own containers and nothing to other machines. An address among reachable is on a bridge that leads to other machines.
 func EngineGateways(result collect.Result, networks []container.NetworkConfig, reachable []netip.Addr) []netip.Addr {
-	bridges := make(map[string]bool)
+	bridges := bridgesOf(networks)
 	var gateways []netip.Addr
 	for _, network := range networks {
 		gateways = append(gateways, network.Gateways...)
-		if network.Bridge != "" {
-			bridges[network.Bridge] = true
-		}
 	}
 	for _, address := range result.Addresses {
 		if bridges[address.Interface] {
@@ -27,6 +24,17 @@ func EngineGateways(result collect.Result, networks []container.NetworkConfig, r
 	gateways = slices.DeleteFunc(gateways, func(addr netip.Addr) bool { return slices.Contains(reachable, addr) })
 	slices.SortFunc(gateways, netip.Addr.Compare)
 	return slices.Compact(gateways)
+}
+
+// bridgesOf returns the interfaces of the networks that the engine made as bridges.
+func bridgesOf(networks []container.NetworkConfig) map[string]bool {
+	bridges := make(map[string]bool)
+	for _, network := range networks {
+		if network.Bridge != "" {
+			bridges[network.Bridge] = true
+		}
+	}
+	return bridges
 }
 
 // networkDrivers are the drivers of networks.
