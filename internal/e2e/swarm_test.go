@@ -23,8 +23,8 @@ func expectSwarmLinks(t *testing.T, a, b *testEngine, m *outpost) {
 		onA, onB = a.docker("ps", "-q", "--filter", "name=web."), b.docker("ps", "-q", "--filter", "name=web.")
 		return onA != "" && onB != ""
 	})
-	a.balance("ingress_sbox", "eth0", "8081", b.swarmAddress(onB, "ingress")+":8081")
-	b.balance("ingress_sbox", "eth0", "8081", a.swarmAddress(onA, "ingress")+":8081")
+	a.balance("ingress_sbox", "8081", b.swarmAddress(onB, "ingress")+":8081")
+	b.balance("ingress_sbox", "8081", a.swarmAddress(onA, "ingress")+":8081")
 	for _, e := range []*testEngine{a, b} {
 		sandbox := e.insideNetNS("ingress_sbox", "ip -4 -o address show eth1 | awk '{print $4}' | cut -d/ -f1")
 		for _, chain := range []string{"PREROUTING", "OUTPUT"} {
@@ -36,7 +36,7 @@ func expectSwarmLinks(t *testing.T, a, b *testEngine, m *outpost) {
 	const idLength = 9 // of the network's ID in the name of its load balancer's namespace
 	balancer := "lb_" + a.docker("network", "inspect", "-f", "{{.Id}}", "shop")[:idLength]
 	a.insideNetNS(balancer, "ip address add "+virtual+"/32 dev eth0; sysctl -qw net.ipv4.ip_forward=1")
-	a.balance(balancer, "eth0", "80", b.swarmAddress(onB, "shop")+":80")
+	a.balance(balancer, "80", b.swarmAddress(onB, "shop")+":80")
 
 	a.peer("published-a", nil, "dial:2:"+a.ip+":8081")
 	b.peer("published-b", nil, "dial:3:"+b.ip+":8081")
@@ -63,11 +63,11 @@ func expectSwarmLinks(t *testing.T, a, b *testEngine, m *outpost) {
 }
 
 // balance makes a load balancer of Docker Swarm forward a port to one container. It stands for IPVS, which not every kernel has.
-func (e *testEngine) balance(netns, device, port, to string) {
+func (e *testEngine) balance(netns, port, to string) {
 	e.t.Helper()
 	network, _, _ := strings.Cut(to, ":")
 	network = network[:strings.LastIndexByte(network, '.')] + ".0/24"
-	e.insideNetNS(netns, "own=$(ip -4 -o address show "+device+" | awk 'NR == 1 {print $4}' | cut -d/ -f1); "+
+	e.insideNetNS(netns, "own=$(ip -4 -o address show eth0 | awk 'NR == 1 {print $4}' | cut -d/ -f1); "+
 		"iptables -t nat -A PREROUTING -p tcp --dport "+port+" -j DNAT --to-destination "+to+"; "+
 		"iptables -t nat -A POSTROUTING -d "+network+" -j SNAT --to-source $own")
 }
