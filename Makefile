@@ -14,6 +14,8 @@ D3_ZOOM_REQUIRES := d3-color@3.1.1 d3-dispatch@3.0.2 d3-drag@3.0.1 d3-ease@3.0.2
 MERMAID := 12.3.0
 REDOCLY := 2.77.0
 JSDOM := 26.1.0
+# The end-to-end tests that also run on Debian's own engine, with cgroup v1 where the machine has it.
+DEBIAN_TESTS := TestDocumentedCommands|TestAccessLevels|TestImage|TestMethodsAgree|TestPublishedPortsAreListed|TestListensAndConnectionsOfEveryKind|TestSocketOwnersOnHostNetwork|TestOwnContainerIsKnownInPrivateCgroups|TestTablesAreReadWithoutCapabilities|TestContainerAtPidsLimitIsRead|TestManySocketsFitInMemoryLimit
 
 .PHONY: help setup build run demo demo-down npm test lint prose bench bench-web fuzz soak vuln sbom web-vendor image dist engine clean
 
@@ -27,7 +29,7 @@ build: ## build the binary in .build
 	$(GO_BUILD) -o $(BUILD)/outpost ./cmd/outpost
 
 run: build ## run the daemon on this machine's engine
-	$(BUILD)/outpost
+	.ci/engine exec $(BUILD)/outpost
 
 demo: image ## start containers that connect to each other, and print Outpost's answers
 	go run ./internal/demo up $(IMAGE)
@@ -35,7 +37,7 @@ demo: image ## start containers that connect to each other, and print Outpost's 
 demo-down: ## remove the demo
 	go run ./internal/demo down
 	-docker image rm $(IMAGE)
-	.ci/engine stop
+	-.ci/engine stop
 
 npm: .build/npm/$(MERMAID)-$(REDOCLY)-$(JSDOM) ## install the npm packages of the tests in .build
 
@@ -51,7 +53,9 @@ test: ## run all tests with the race detector; end to end if an engine answers
 	.ci/engine start test
 	$(MAKE) npm # after the installation of npm
 	go test -race -timeout 15m $$(go list ./... | grep -Ev '/internal/(e2e|web)$$')
-	VERSION=$(VERSION) go test -race -timeout 30m -p 1 -parallel 4 ./internal/e2e ./internal/web # one after the other: each loads the whole machine
+	.ci/engine exec env VERSION=$(VERSION) go test -race -timeout 30m -parallel 4 ./internal/e2e
+	.ci/engine exec debian env VERSION=$(VERSION) go test -race -timeout 10m -run '^($(DEBIAN_TESTS))$$' ./internal/e2e
+	go test -race -timeout 15m ./internal/web # after the others: each loads the whole machine
 	go vet -C internal/procnet/procfsbench ./...
 
 lint: prose ## run the linters of .golangci.yml and the language check
@@ -65,13 +69,13 @@ bench: engine ## measure the figures of internal/e2e/BENCHMARKS.md
 	mkdir -p .build
 	go test -C internal/procnet/procfsbench -run '^$$' -bench . -count 6 . | tee .build/bench-decoder.txt
 	$(BENCHSTAT) -col /decoder .build/bench-decoder.txt
-	go test -run '^$$' -bench Connections -benchtime 5x -count 3 -timeout 60m ./internal/e2e | tee .build/bench-connections.txt
-	go test -run '^$$' -bench AtRest -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-connections.txt
+	.ci/engine exec go test -run '^$$' -bench Connections -benchtime 5x -count 3 -timeout 60m ./internal/e2e | tee .build/bench-connections.txt
+	.ci/engine exec go test -run '^$$' -bench AtRest -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-connections.txt
 	$(BENCHSTAT) .build/bench-connections.txt
-	go test -run '^$$' -bench 'Methods|Connected|Sockets|Owners' -benchtime 20x -timeout 60m ./internal/e2e | tee .build/bench-methods.txt
+	.ci/engine exec go test -run '^$$' -bench 'Methods|Connected|Sockets|Owners' -benchtime 20x -timeout 60m ./internal/e2e | tee .build/bench-methods.txt
 	$(BENCHSTAT) .build/bench-methods.txt
 	go test -run '^$$' -bench Fleet -benchtime 10x ./internal/correlate | tee .build/bench-map.txt
-	go test -run '^$$' -bench Polling -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-map.txt
+	.ci/engine exec go test -run '^$$' -bench Polling -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-map.txt
 	$(BENCHSTAT) .build/bench-map.txt
 
 bench-web: ## measure how fast the page opens and moves in Chromium
@@ -86,7 +90,7 @@ fuzz: ## fuzz each decoder of foreign bytes for FUZZTIME
 	done
 
 soak: engine ## run load and faults for SOAK, and print the result
-	SOAK=$(SOAK) go test -count 1 -timeout 2h -parallel 1 -v -run '^Test(Soak|ManyContainersComeAndGo)$$' ./internal/e2e
+	SOAK=$(SOAK) .ci/engine exec go test -count 1 -timeout 2h -parallel 1 -v -run '^Test(Soak|ManyContainersComeAndGo)$$' ./internal/e2e
 
 vuln: ## check the called code for known vulnerabilities not named in .ci/vuln-accepted
 	.ci/vuln

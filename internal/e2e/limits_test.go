@@ -85,6 +85,7 @@ func (o *outpost) limitDescriptors(soft, hard int) {
 // tests would remember these connections.
 func TestManySocketsFitInMemoryLimit(t *testing.T) {
 	l := newLab(t)
+	l.limits("Memory")
 	const connections = 10_000
 	l.peer("server", nil, "listen:tcp4:0.0.0.0:80")
 	l.peer("client", nil, fmt.Sprintf("dial:%d:%s:80", connections, l.address("server")))

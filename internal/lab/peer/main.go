@@ -219,7 +219,8 @@ func visit(ctx context.Context, count, address string) error {
 	return err
 }
 
-// churn opens and closes connections in count goroutines. SO_LINGER 0 keeps them out of TIME_WAIT.
+// churn opens and closes connections in count goroutines, each at most a thousand in a second. SO_LINGER 0 keeps them out of
+// TIME_WAIT.
 func churn(ctx context.Context, count, address string) error {
 	n, err := strconv.Atoi(count)
 	if err != nil {
@@ -238,6 +239,7 @@ func churn(ctx context.Context, count, address string) error {
 					_ = tcp.SetLinger(0)
 				}
 				_ = conn.Close()
+				time.Sleep(time.Millisecond) // the daemon under test needs the processors too
 			}
 		}()
 	}
