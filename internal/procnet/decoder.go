@@ -54,6 +54,7 @@ type Decoder struct {
 	index rowIndex
 	table Table
 	line  int
+	quota *socket.Quota
 
 	addresses *addressRows
 }
@@ -83,13 +84,16 @@ func (d *Decoder) Table() Table {
 // DropPartialRow discards a row without its newline.
 func (d *Decoder) DropPartialRow() { d.lines.Reset() }
 
-// Reset prepares d for another stream.
+// SetQuota bounds the sockets until the next Reset. Further rows are dropped.
+func (d *Decoder) SetQuota(quota *socket.Quota) { d.quota = quota }
+
+// Reset prepares d for another stream without a quota.
 func (d *Decoder) Reset() {
 	d.lines.Reset()
 	d.index.reset()
 	d.addresses.reset()
 	d.table = Table{Sockets: d.table.Sockets[:0]}
-	d.line = 0
+	d.line, d.quota = 0, nil
 }
 
 func (d *Decoder) decode(line []byte) {
@@ -103,6 +107,9 @@ func (d *Decoder) decode(line []byte) {
 	}
 	if err != nil {
 		d.table.addMalformed(d.line, line, err)
+		return
+	}
+	if d.quota != nil && !d.quota.Take(row.State) { // the test saves a call for each row
 		return
 	}
 	if d.index.add(d.table.Sockets, row) {

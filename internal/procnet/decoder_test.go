@@ -353,3 +353,32 @@ func TestManyLocalAddressesDoNotCollide(t *testing.T) {
 		t.Errorf("%d sockets", len(table.Sockets))
 	}
 }
+
+// Connections beyond the quota are dropped. The listeners of tcp6 come after them, and are kept.
+func TestQuotaKeepsListeners(t *testing.T) {
+	text := header4 + row4("00000000:0050", "00000000:0000", "0A", 1)
+	for i := range 1000 {
+		text += row4(fmt.Sprintf("0100007F:%04X", 1000+i), "0100007F:0050", "01", 10+i)
+	}
+	text += header6 + row6(zero6+":0051", zero6+":0000", "0A", 2) + row6(zero6+":0052", zero6+":0000", "0A", 3)
+	d := NewDecoder(binary.LittleEndian)
+	for range 2 {
+		quota := socket.NewBudget(100, 1).Quota(1)
+		d.SetQuota(quota)
+		_, _ = d.Write([]byte(text))
+		var listeners []uint16
+		for _, s := range d.Table().Sockets {
+			if s.State == socket.Listen {
+				listeners = append(listeners, s.Local.Port())
+			}
+		}
+		if n := len(d.Table().Sockets); n != 96 || fmt.Sprint(listeners) != "[80 81 82]" || !quota.Exceeded() {
+			t.Errorf("%d sockets, listeners %v, exceeded %v", n, listeners, quota.Exceeded())
+		}
+		d.Reset()
+	}
+	_, _ = d.Write([]byte(text))
+	if n := len(d.Table().Sockets); n != 1003 {
+		t.Errorf("%d sockets without a quota", n)
+	}
+}

@@ -31,6 +31,9 @@ var (
 	// ErrUnsupported means that the kernel has no inet_diag for TCP, or cannot load it: modules inet_diag and tcp_diag.
 	ErrUnsupported = errors.New("the kernel lacks inet_diag for TCP")
 
+	// ErrQuota means that the network namespace has more sockets than the quota.
+	ErrQuota = errors.New("more sockets than the quota")
+
 	errDumpInterrupted = errors.New("the table changed during the dump") // NLM_F_DUMP_INTR
 	errSequence        = errors.New("answer to another request")
 )
@@ -38,9 +41,10 @@ var (
 // Conn is a netlink socket in a network namespace. It queries the TCP sockets of that namespace. It must not be used
 // concurrently.
 type Conn struct {
-	ctx  context.Context // a Conn lives for one reading, and ctx bounds that
-	dial func() (*netlink.Conn, error)
-	conn *netlink.Conn // nil after Close, and after a failed dump until the next one
+	ctx   context.Context // a Conn lives for one reading, and ctx bounds that
+	dial  func() (*netlink.Conn, error)
+	quota *socket.Quota
+	conn  *netlink.Conn // nil after Close, and after a failed dump until the next one
 }
 
 // Open returns a connection to the network namespace that a file such as /proc/<pid>/ns/net refers to. If netns is
@@ -50,6 +54,9 @@ func Open(ctx context.Context, netns *os.File) (*Conn, error) {
 	c := &Conn{ctx: ctx, dial: func() (*netlink.Conn, error) { return dial(ctx, netns) }}
 	return c, wrapError(c.connect())
 }
+
+// SetQuota bounds the sockets of each further answer. An answer replaces the one before.
+func (c *Conn) SetQuota(quota *socket.Quota) { c.quota = quota }
 
 // Close closes the connection.
 func (c *Conn) Close() error {
@@ -68,7 +75,8 @@ func (c *Conn) Listeners() ([]socket.Socket, error) {
 
 // All returns the listening, established and TIME_WAIT sockets of both address families. The kernel walks the hash
 // table of all namespaces once for both. With withTCPInfo it also requests the TCPInfo of each socket, listeners
-// included. Together with ErrTooMany it returns the sockets up to the limit.
+// included. Together with ErrTooMany or ErrQuota it returns the sockets up to the limit. The
+// kernel sends listeners first.
 func (c *Conn) All(withTCPInfo bool) ([]socket.Socket, error) {
 	return c.dumpWithRetries(1<<socket.Listen|1<<socket.Established|1<<socket.TimeWait, withTCPInfo)
 }
@@ -135,6 +143,7 @@ func (c *Conn) dump(states uint32, withTCPInfo bool) ([]socket.Socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.quota.Release()
 	var sockets []socket.Socket
 	seen := make(map[uint64]struct{}) // by cookie: the kernel may repeat a socket when it resumes its walk
 	for message, err := range c.conn.ReceiveIter() {
@@ -152,10 +161,14 @@ func (c *Conn) dump(states uint32, withTCPInfo bool) ([]socket.Socket, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, duplicate := seen[cookie]; !duplicate {
-			seen[cookie] = struct{}{}
-			sockets = append(sockets, sock)
+		if _, duplicate := seen[cookie]; duplicate {
+			continue
 		}
+		if !c.quota.Take(sock.State) {
+			return sockets, ErrQuota
+		}
+		seen[cookie] = struct{}{}
+		sockets = append(sockets, sock)
 	}
 	return sockets, nil
 }

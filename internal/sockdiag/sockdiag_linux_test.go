@@ -477,3 +477,17 @@ func TestUnsupportedKernel(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A repeated dump has the whole quota again.
+func TestQuota(t *testing.T) {
+	conn := &Conn{ctx: t.Context(), dial: kernel(rows(t, netlink.DumpInterrupted, 1, 2), rows(t, 0, 1, 2, 1, 3), rows(t, 0, 1, 2, 3, 4, 5))}
+	quota := socket.NewBudget(4, 1).Quota(1)
+	conn.SetQuota(quota)
+	if got, err := conn.All(false); len(got) != 3 || err != nil || quota.Exceeded() {
+		t.Errorf("%d rows, error %v, exceeded %v", len(got), err, quota.Exceeded())
+	}
+	_ = conn.Close()
+	if got, err := conn.All(false); len(got) != 4 || !errors.Is(err, ErrQuota) || !quota.Exceeded() {
+		t.Errorf("%d rows, error %v, exceeded %v", len(got), err, quota.Exceeded())
+	}
+}
