@@ -4,7 +4,6 @@ package collect
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"github.com/PabloL007/outpost/internal/callpool"
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/hostproc"
-	"github.com/PabloL007/outpost/internal/procnet"
 )
 
 // Inventory lists and inspects the engine's containers.
@@ -48,6 +46,9 @@ type Options struct {
 	Workers int
 	// Timeout bounds each call about a container.
 	Timeout time.Duration
+	// MaxSockets is how many sockets a pass may hold at once. MemoryLimit is why, in bytes. Zero: no bound.
+	MaxSockets  int
+	MemoryLimit int64
 }
 
 const (
@@ -68,17 +69,14 @@ type Collector struct {
 	pool             *callpool.Pool
 	runner           *runner
 	scan             *netnsScan
-	decoders         *sync.Pool // of *procnet.Decoder: their buffers grow once to the size of the tables
+	decoders         *decoderPool
 	addresses        *addressCache
 	hostProcVerified atomic.Bool // Proc showed a container's process, so the engine's PIDs are valid in it
 }
 
 // New returns a collector. Calls that outlast a request are cancelled when lifetime ends. The caller must call Close.
 func New(lifetime context.Context, inventory Inventory, engine Engine, options Options) *Collector {
-	decoders := &sync.Pool{New: func() any {
-		// The tables come from the engine's kernel. It is assumed to have Outpost's own byte order.
-		return procnet.NewDecoder(binary.NativeEndian)
-	}}
+	decoders := newDecoderPool(options.MaxSockets)
 	pool := callpool.New(lifetime, options.Workers)
 	sources := allSources
 	if len(options.Methods) > 0 {

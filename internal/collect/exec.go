@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/PabloL007/outpost/internal/callpool"
 	"github.com/PabloL007/outpost/internal/container"
@@ -54,7 +53,7 @@ const (
 type runner struct {
 	engine   Engine
 	failures *callpool.FailureCache
-	decoders *sync.Pool
+	decoders *decoderPool
 }
 
 // exitStatus is how a command ended.

@@ -63,7 +63,8 @@ func (p *pass) checkClosed(ctx context.Context, n *netnsRead) *HostNetNS {
 	sources := p.sourcesOf(n)
 	source := sources[slices.IndexFunc(sources, func(s source) bool { return s.Method() == n.method })]
 	again, err := source.Read(ctx, p, n.targets)
-	if err != nil {
+	defer again.release()
+	if err != nil || again.quota.Exceeded() {
 		host.Apart = true
 		return host
 	}
@@ -96,6 +97,7 @@ func (p *pass) readHost(ctx context.Context) *HostNetNS {
 	for _, s := range p.sources {
 		if s, ok := s.(processSource); ok {
 			read, err := p.readThrough(ctx, s, process)
+			p.addQuotaProblem(&read)
 			if n.keepBest(s.Method(), read, err); err == nil {
 				break
 			}
@@ -113,7 +115,7 @@ func (p *pass) readThrough(ctx context.Context, s processSource, process *hostpr
 		return tables{}, err
 	}
 	defer release()
-	return s.ReadProcess(ctx, p, process)
+	return s.ReadProcess(ctx, p, process, p.sockets.Quota(1))
 }
 
 // hostProcess opens a process in the host's own network namespace: Outpost's own if that runs in no container, else PID 1. Both

@@ -3,6 +3,7 @@ package collect
 import (
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/hostproc"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // netnsRead is a network namespace, and what the pass has read of it.
@@ -11,8 +12,9 @@ type netnsRead struct {
 	targets  []*target
 	method   Method
 	unused   []UnusedMethod
-	problems []Problem // of the tables, whichever target they were read through
-	err      error     // why the tables are incomplete
+	problems []Problem     // of the tables, whichever target they were read through
+	quota    *socket.Quota // of the tables
+	err      error         // why the tables are incomplete
 }
 
 // groupByNetNS groups targets by network namespace: by the kernel's answer if their process is visible, else by the

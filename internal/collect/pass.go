@@ -11,6 +11,7 @@ import (
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/hostproc"
 	"github.com/PabloL007/outpost/internal/procfd"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // pass is one attempt of a collection. It inspects each container, groups them by network namespace, and reads each
@@ -25,6 +26,7 @@ type pass struct {
 	pids         func(context.Context) (hostproc.PIDs, error)
 	inspects     *callpool.Budget
 	execs        *callpool.Budget
+	sockets      *socket.Budget // nil without a bound
 
 	mu        sync.Mutex
 	inspected map[string]func() (container.Container, error)
@@ -42,6 +44,9 @@ func newPass(c *Collector, listed []container.Summary, withTCPInfo bool) *pass {
 		inspects:     c.pool.NewBudget(c.Timeout),
 		execs:        c.pool.NewBudget(c.Timeout),
 		inspected:    make(map[string]func() (container.Container, error)),
+	}
+	if c.MaxSockets > 0 {
+		p.sockets = socket.NewBudget(c.MaxSockets, len(listed)+1) // and the host's own table
 	}
 	for _, summary := range listed {
 		if joined, ok := summary.NetworkMode.JoinedContainer(); ok {

@@ -59,7 +59,8 @@ func (p *probe) try(ctx context.Context, s source) MethodStatus {
 		if !readsProcesses && !p.needsCommand(t, status) {
 			continue
 		}
-		_, err := s.Read(ctx, p.pass, []*target{t})
+		read, err := s.Read(ctx, p.pass, []*target{t})
+		read.release()
 		if isExited(err) { // This says nothing about the method.
 			continue
 		}
@@ -96,7 +97,7 @@ func (p *probe) tryInit(ctx context.Context, s processSource) error {
 		return p.explain(err)
 	}
 	defer func() { _ = process.Close() }()
-	_, err = s.ReadProcess(ctx, p.pass, process)
+	_, err = s.ReadProcess(ctx, p.pass, process, p.sockets.Quota(1))
 	return err
 }
 

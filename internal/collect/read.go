@@ -22,6 +22,7 @@ func (p *pass) readTables(ctx context.Context, n *netnsRead) {
 	for _, s := range p.sourcesOf(n) {
 		method := s.Method()
 		read, err := s.Read(ctx, p, n.targets)
+		p.addQuotaProblem(&read)
 		if n.keepBest(method, read, err); err == nil {
 			return
 		}
@@ -35,10 +36,14 @@ func (p *pass) readTables(ctx context.Context, n *netnsRead) {
 // keepBest keeps tables that are complete, or that have more sockets than those of earlier methods.
 func (n *netnsRead) keepBest(method Method, read tables, err error) {
 	n.err = err
-	if err == nil || len(read.sockets) > len(n.Sockets) {
-		n.method, n.Sockets, n.problems, n.ReadAt = method, read.sockets, read.problems, time.Now()
-		n.Addresses = read.addresses
+	if err != nil && len(read.sockets) <= len(n.Sockets) {
+		read.release()
+		return
 	}
+	n.quota.Release()
+	n.method, n.Sockets, n.problems, n.ReadAt = method, read.sockets, read.problems, time.Now()
+	n.Addresses, n.quota = read.addresses, read.quota
+	n.Truncated = read.quota.Exceeded()
 }
 
 // sourcesOf returns the sources to try on a network namespace.

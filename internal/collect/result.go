@@ -57,6 +57,8 @@ type NetNS struct {
 	// Addresses are its own addresses except loopback ones, ascending, up to 1,000. They are empty if they are unknown, and
 	// for the host's network namespace.
 	Addresses []netip.Addr
+	// Truncated means that Sockets lacks those that did not fit into the memory limit.
+	Truncated bool
 	// ReadAt is when they were read.
 	ReadAt time.Time
 }

@@ -23,8 +23,8 @@ type source interface {
 // other source runs a command.
 type processSource interface {
 	source
-	// ReadProcess returns the tables of the process's network namespace.
-	ReadProcess(ctx context.Context, p *pass, process *hostproc.Process) (tables, error)
+	// ReadProcess returns the tables of the process's network namespace, up to quota.
+	ReadProcess(ctx context.Context, p *pass, process *hostproc.Process, quota *socket.Quota) (tables, error)
 }
 
 // allSources lists all sources, the best first.
@@ -61,10 +61,14 @@ type tables struct {
 	problems []Problem // of the tables, whichever target they were read through
 	// addresses are those of the namespace, if the source reads them beside the tables.
 	addresses []netip.Addr
+	quota     *socket.Quota // of sockets
 }
 
-func newTables(decoded procnet.Table) tables {
-	read := tables{sockets: slices.Clone(decoded.Sockets), addresses: decoded.Addresses}
+// release returns the room of tables that are not kept.
+func (t tables) release() { t.quota.Release() }
+
+func newTables(decoded procnet.Table, quota *socket.Quota) tables {
+	read := tables{sockets: slices.Clone(decoded.Sockets), addresses: decoded.Addresses, quota: quota}
 	if decoded.Malformed > 0 {
 		read.problems = []Problem{{
 			Reason: "rows of the socket table cannot be decoded",
@@ -79,7 +83,7 @@ func readThroughProcess(ctx context.Context, p *pass, s processSource, targets [
 	for _, t := range targets {
 		var read tables
 		err := p.withProcess(ctx, t, func(process *hostproc.Process) (err error) {
-			read, err = s.ReadProcess(ctx, p, process)
+			read, err = s.ReadProcess(ctx, p, process, p.newQuota(targets))
 			return err
 		})
 		if err == nil {
@@ -89,9 +93,16 @@ func readThroughProcess(ctx context.Context, p *pass, s processSource, targets [
 		if firstErr == nil {
 			firstErr = err
 		}
-		if len(read.sockets) > len(best.sockets) {
-			best = read
-		}
+		best = best.larger(read)
 	}
 	return best, firstErr
+}
+
+// larger returns the tables with more sockets, and releases the others.
+func (t tables) larger(other tables) tables {
+	if len(other.sockets) > len(t.sockets) {
+		t, other = other, t
+	}
+	other.release()
+	return t
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/procfd"
 	"github.com/PabloL007/outpost/internal/procnet"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // execSource prints the tables with a command in a container. It needs no rights besides the engine's socket.
@@ -20,11 +21,12 @@ func (execSource) Method() Method { return Exec }
 // Read hedges: if a command does not answer, it runs the command in the next container too (see callpool.Hedge).
 func (execSource) Read(ctx context.Context, p *pass, targets []*target) (tables, error) {
 	var best tables
-	read, err := callpool.Hedge(ctx, p.execs, targets, p.printTables, func(t *target, partial tables, err error) {
+	printTables := func(ctx context.Context, deadline time.Time, t *target) (tables, error) {
+		return p.printTables(ctx, deadline, t, p.newQuota(targets))
+	}
+	read, err := callpool.Hedge(ctx, p.execs, targets, printTables, func(t *target, partial tables, err error) {
 		t.tablesErr = err
-		if len(partial.sockets) > len(best.sockets) {
-			best = partial
-		}
+		best = best.larger(partial)
 	})
 	if err != nil {
 		return best, err
@@ -33,12 +35,12 @@ func (execSource) Read(ctx context.Context, p *pass, targets []*target) (tables,
 }
 
 // printTables runs the command in one container.
-func (p *pass) printTables(ctx context.Context, deadline time.Time, t *target) (tables, error) {
+func (p *pass) printTables(ctx context.Context, deadline time.Time, t *target, quota *socket.Quota) (tables, error) {
 	if err := checkExecutable(t); err != nil {
 		return tables{}, err
 	}
 	return callpool.DoUntil(ctx, p.pool, deadline, execKey(t), func(ctx context.Context) (tables, error) {
-		return p.runner.readTables(ctx, t.Container, !t.network.host)
+		return p.runner.readTables(ctx, t.Container, !t.network.host, quota)
 	})
 }
 
@@ -71,20 +73,19 @@ const addressesOperation = "addresses"
 
 // readTables runs a command in c that prints the tables and, withAddresses, the addresses of its network namespace. The tables are
 // partial if the error is not nil. Addresses that are too long leave the tables complete. They are then not printed again.
-func (r *runner) readTables(ctx context.Context, c container.Container, withAddresses bool) (tables, error) {
+func (r *runner) readTables(ctx context.Context, c container.Container, withAddresses bool, quota *socket.Quota) (tables, error) {
 	command := tablesCommand
 	if withAddresses && r.failures.Get(failureKey(c, addressesOperation)) == nil {
 		command = netnsCommand
 	}
-	decoder := r.decoders.Get().(*procnet.Decoder) //nolint:errcheck // the pool holds only decoders
-	defer r.decoders.Put(decoder)
-	decoder.Reset()
+	decoder := r.decoders.get(quota)
+	defer r.decoders.put(decoder)
 	status, err := r.run(ctx, c, command, decoder, io.Discard)
 	if status.truncated {
 		decoder.DropPartialRow() // The decoder has the beginning of the last row only.
 	}
 	decoded := decoder.Table()
-	read := newTables(decoded)
+	read := newTables(decoded, quota)
 	switch {
 	case status.truncated && decoded.AddressRows:
 		r.failures.Put(failureKey(c, addressesOperation), newTruncatedError(command[0], true))

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/PabloL007/outpost/internal/hostproc"
-	"github.com/PabloL007/outpost/internal/procnet"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // procfsSource reads /proc/<pid>/net/tcp and tcp6 in the host's /proc.
@@ -19,19 +19,18 @@ func (s procfsSource) Read(ctx context.Context, p *pass, targets []*target) (tab
 }
 
 // ReadProcess decodes the tables of a process. It returns the rows before an error or a limit.
-func (procfsSource) ReadProcess(_ context.Context, p *pass, process *hostproc.Process) (tables, error) {
-	decoder := p.decoders.Get().(*procnet.Decoder) //nolint:errcheck // the pool holds only decoders
-	defer p.decoders.Put(decoder)
-	decoder.Reset()
+func (procfsSource) ReadProcess(_ context.Context, p *pass, process *hostproc.Process, quota *socket.Quota) (tables, error) {
+	decoder := p.decoders.get(quota)
+	defer p.decoders.put(decoder)
 	err := process.CopyTables(decoder)
 	if errors.Is(err, hostproc.ErrTableTooLong) {
 		decoder.DropPartialRow()
-		read := newTables(decoder.Table())
+		read := newTables(decoder.Table(), quota)
 		read.problems = append(read.problems, Problem{Reason: err.Error()})
 		return read, nil
 	}
 	if err != nil {
 		err = fmt.Errorf("reading the host's /proc: %w", err)
 	}
-	return newTables(decoder.Table()), err
+	return newTables(decoder.Table(), quota), err
 }

@@ -24,7 +24,7 @@ func (s sockdiagSource) Read(ctx context.Context, p *pass, targets []*target) (t
 }
 
 // ReadProcess enters the process's network namespace, unless it is Outpost's own, and dumps its sockets.
-func (sockdiagSource) ReadProcess(ctx context.Context, p *pass, process *hostproc.Process) (tables, error) {
+func (sockdiagSource) ReadProcess(ctx context.Context, p *pass, process *hostproc.Process, quota *socket.Quota) (tables, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
 	var netns *os.File
@@ -39,22 +39,24 @@ func (sockdiagSource) ReadProcess(ctx context.Context, p *pass, process *hostpro
 		}
 		defer func() { _ = netns.Close() }()
 	}
-	sockets, err := p.querySockets(ctx, process, netns)
+	sockets, err := p.querySockets(ctx, process, netns, quota)
 	switch {
+	case errors.Is(err, sockdiag.ErrQuota):
+		return tables{sockets: sockets, quota: quota}, nil // the pass reports it
 	case errors.Is(err, sockdiag.ErrTooMany):
-		return tables{sockets: sockets, problems: []Problem{{Reason: "the network namespace has " + sockdiag.ErrTooMany.Error()}}}, nil
+		return tables{sockets: sockets, quota: quota, problems: []Problem{{Reason: "the network namespace has " + sockdiag.ErrTooMany.Error()}}}, nil
 	case errors.Is(err, unix.EPERM):
 		return tables{}, p.missingCapability("to enter its network namespace", err, hostproc.SysAdmin)
 	case errors.Is(err, sockdiag.ErrUnsupported):
 		return tables{}, &reasonError{hostWide: true, Problem: Problem{Reason: sockdiag.ErrUnsupported.Error(), Detail: err.Error()}}
 	}
-	return tables{sockets: sockets}, err
+	return tables{sockets: sockets, quota: quota}, err
 }
 
 // querySockets queries the listeners first. It queries all sockets unless the kernel's counters prove that there are only
 // listeners. A full dump walks the hash table of all namespaces, which takes about 1000 times as long. The sockets are
 // counted before and after, so that a listener that opens or closes meanwhile cannot hide a connection.
-func (p *pass) querySockets(ctx context.Context, process *hostproc.Process, netns *os.File) ([]socket.Socket, error) {
+func (p *pass) querySockets(ctx context.Context, process *hostproc.Process, netns *os.File, quota *socket.Quota) ([]socket.Socket, error) {
 	count, known := process.CountSockets()
 	if known && count == 0 {
 		return nil, nil
@@ -64,6 +66,7 @@ func (p *pass) querySockets(ctx context.Context, process *hostproc.Process, netn
 		return nil, err
 	}
 	defer func() { _ = conn.Close() }()
+	conn.SetQuota(quota)
 	if known {
 		listeners, err := conn.Listeners()
 		if err != nil {
