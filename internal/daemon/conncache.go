@@ -15,7 +15,8 @@ const (
 	// closedTTL is how long a connection stays in snapshots after the kernel forgot it. The kernel keeps the connections that
 	// its own side closed first equally long (TCP_TIMEWAIT_LEN of include/net/tcp.h).
 	closedTTL = time.Minute
-	// maxCachedConns bounds the cached connections of all containers and of the host. They take about 15 MB.
+	// maxCachedConns bounds the cached connections of all containers and of the host, unless fewer fit into the memory limit. They
+	// take about 15 MB.
 	maxCachedConns = 1 << 16
 )
 
@@ -25,6 +26,9 @@ type connCache struct {
 	containers map[string]*containerConns // by container ID
 	host       hostConns
 	size       int // number of connections
+	maxSize    int
+	maxSockets int // of a snapshot; 0 means any number
+	room       int // for closed connections in the current snapshot, if maxSockets is not 0
 }
 
 // containerConns are the cached connections and listeners of one container.
@@ -43,8 +47,13 @@ type cachedConn struct {
 	seenAt time.Time
 }
 
-func newConnCache() *connCache {
-	return &connCache{containers: make(map[string]*containerConns), host: newHostConns()}
+// newConnCache returns an empty cache for a daemon that holds at most maxSockets sockets; 0 means any number.
+func newConnCache(maxSockets int) *connCache {
+	maxSize := maxCachedConns
+	if maxSockets > 0 {
+		maxSize = min(maxSize, maxSockets)
+	}
+	return &connCache{containers: make(map[string]*containerConns), host: newHostConns(), maxSize: maxSize, maxSockets: maxSockets}
 }
 
 func newContainerConns() containerConns {
@@ -72,7 +81,10 @@ func (c *connCache) updateContainers(containers []snapshot.Container, sample boo
 		case wasRead:
 			cached.container, cached.readAt = *current, now
 			c.size -= len(cached.connections)
-			cached.update(current.Listeners, &current.Connections, now, maxCachedConns-c.size)
+			closed := cached.update(current.Listeners, current.Connections, now, c.maxSize-c.size)
+			if !current.Truncated { // else they may still be open
+				current.Connections = withClosed(current.Connections, c.takeRoom(closed))
+			}
 			c.size += len(cached.connections)
 		case sample && now.Sub(cached.readAt) <= closedTTL:
 			*current = cached.container
@@ -91,17 +103,34 @@ func (c *connCache) sizeOf(containers []snapshot.Container) (size int) {
 	return size
 }
 
-// update caches the established connections, at most maxConns, and adds the recently closed ones to them.
-func (c *containerConns) update(listeners []snapshot.Listener, connections *[]snapshot.Connection, now time.Time, maxConns int) {
-	c.updateListeners(listeners, now)
-	present := c.updateConnections(*connections, now, maxConns)
-	c.peak = max(c.peak, len(c.connections))
-	closed := c.expire(present, now)
-	c.shrink()
-	if len(closed) > 0 { // clone: earlier snapshots share the list
-		*connections = append(slices.Clone(*connections), closed...)
-		slices.SortFunc(*connections, snapshot.CompareConnections)
+// takeRoom returns as many of closed as the current snapshot has room for.
+func (c *connCache) takeRoom(closed []snapshot.Connection) []snapshot.Connection {
+	if c.maxSockets == 0 {
+		return closed
 	}
+	n := min(len(closed), max(0, c.room))
+	c.room -= n
+	return closed[:n]
+}
+
+// update caches the established connections, at most maxConns, and returns the recently closed ones.
+func (c *containerConns) update(listeners []snapshot.Listener, connections []snapshot.Connection, now time.Time, maxConns int) (closed []snapshot.Connection) {
+	c.updateListeners(listeners, now)
+	present := c.updateConnections(connections, now, maxConns)
+	c.peak = max(c.peak, len(c.connections))
+	closed = c.expire(present, now)
+	c.shrink()
+	return closed
+}
+
+// withClosed returns connections and closed, ascending. Earlier snapshots share the list of connections.
+func withClosed(connections, closed []snapshot.Connection) []snapshot.Connection {
+	if len(closed) == 0 {
+		return connections
+	}
+	all := slices.Concat(connections, closed)
+	slices.SortFunc(all, snapshot.CompareConnections)
+	return all
 }
 
 func (c *containerConns) updateListeners(listeners []snapshot.Listener, now time.Time) {

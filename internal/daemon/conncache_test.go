@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,7 +35,7 @@ func states(containers []snapshot.Container) string {
 }
 
 func TestClosedConnectionsStayForAMinute(t *testing.T) {
-	cache := newConnCache()
+	cache := newConnCache(0)
 	for _, step := range []struct {
 		after      time.Duration
 		sample     bool
@@ -74,7 +75,7 @@ func TestAcceptedConnectionsStayInbound(t *testing.T) {
 		}
 		return all
 	}
-	cache := newConnCache()
+	cache := newConnCache(0)
 	listening := containerWith(collect.Procfs, row("192.0.2.1:1000", true, socket.Established))
 	listening[0].Listeners = []snapshot.Listener{{Local: netip.MustParseAddrPort("0.0.0.0:80")}}
 	cache.updateContainers(listening, false, noon)
@@ -93,7 +94,7 @@ func TestAcceptedConnectionsStayInbound(t *testing.T) {
 // Which end dialled stays known while a sample does not read it, and after the connection closed. Another socket with the same
 // ends is another connection.
 func TestDialledByStaysKnown(t *testing.T) {
-	cache := newConnCache()
+	cache := newConnCache(0)
 	for i, step := range []struct {
 		inode uint64
 		by    socket.End
@@ -121,7 +122,7 @@ func TestDialledByStaysKnown(t *testing.T) {
 }
 
 func TestCachedConnectionsAreBounded(t *testing.T) {
-	cache := newConnCache()
+	cache := newConnCache(0)
 	var many []snapshot.Connection
 	for port := range maxCachedConns/2 + 1 {
 		many = append(many, connection(port, socket.Established))
@@ -143,7 +144,7 @@ func TestCachedConnectionsAreBounded(t *testing.T) {
 // The memory of many connections is released when they expire, while the container still runs.
 func TestExpiredConnectionsReleaseMemory(t *testing.T) {
 	const count = 50_000
-	cache := newConnCache()
+	cache := newConnCache(0)
 	heapKiB := func() int {
 		runtime.GC()
 		var stats runtime.MemStats
@@ -167,4 +168,26 @@ func TestExpiredConnectionsReleaseMemory(t *testing.T) {
 		t.Errorf("heap of %d KiB, %d KiB before", after, before)
 	}
 	runtime.KeepAlive(cache)
+}
+
+// The connections of a truncated table may still be open, so missing ones do not count as closed. Closed ones fill a snapshot only
+// up to the maximum.
+func TestMaxSocketsBoundsClosedConnections(t *testing.T) {
+	cache := newConnCache(3)
+	update := func(truncated bool, after time.Duration, connections ...snapshot.Connection) string {
+		taken := snapshot.Snapshot{Containers: containerWith(collect.Procfs, connections...)}
+		taken.Containers[0].Truncated = truncated
+		cache.update(&taken, false, noon.Add(after))
+		return states(taken.Containers)
+	}
+	update(true, 0, connection(1, socket.Established), connection(2, socket.Established), connection(3, socket.Established), connection(4, socket.Established))
+	if cache.size != 3 {
+		t.Errorf("%d cached connections", cache.size)
+	}
+	if got := update(true, time.Second, connection(1, socket.Established)); strings.Contains(got, "CLOSE") {
+		t.Errorf("truncated: %s", got)
+	}
+	if got := update(false, 2*time.Second, connection(4, socket.Established), connection(5, socket.Established)); strings.Count(got, "CLOSE") != 1 {
+		t.Errorf("complete: %s", got)
+	}
 }

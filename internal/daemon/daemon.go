@@ -83,9 +83,12 @@ func New(collector, sampling Collector, engine Engine, interfaces []netip.Addr, 
 	return &Daemon{
 		collector: collector, sampling: sampling, engine: engine, interfaces: interfaces, kernel: kernel, changes: changes, observer: observer,
 		instanceID: rand.Text(),
-		collectSem: make(chan struct{}, 1), conns: newConnCache(),
+		collectSem: make(chan struct{}, 1), conns: newConnCache(0),
 	}
 }
+
+// SetMaxSockets bounds the connections that the daemon remembers. Call it before the first snapshot.
+func (d *Daemon) SetMaxSockets(maxSockets int) { d.conns = newConnCache(maxSockets) }
 
 // Snapshot takes a snapshot; withTCPInfo adds what the kernel measures of connections. Concurrent requests share a collection,
 // which continues when one of them is cancelled.

@@ -17,12 +17,13 @@ func newHostConns() hostConns { return hostConns{containerConns: newContainerCon
 
 // update updates the cache with a snapshot. It adds recently closed connections to the containers and to the host.
 func (c *connCache) update(taken *snapshot.Snapshot, sample bool, now time.Time) {
+	c.room = c.maxSockets - taken.Size()
 	c.updateContainers(taken.Containers, sample, now)
 	switch sockets := taken.Host.Sockets; {
 	case sockets != nil:
 		c.size -= len(c.host.connections)
 		c.removeOwned(sockets)
-		c.host.update(sockets, now, maxCachedConns-c.size)
+		c.host.update(sockets, now, c.maxSize-c.size, c.takeRoom)
 		c.size += len(c.host.connections)
 	case now.Sub(c.host.readAt) > closedTTL:
 		c.host = newHostConns()
@@ -64,8 +65,9 @@ func isOwned(connection snapshot.Connection, containers []*containerConns) bool 
 	return false
 }
 
-// update caches the connections of sockets, at most maxConns, and completes sockets from the cache.
-func (h *hostConns) update(sockets *snapshot.HostSockets, now time.Time, maxConns int) {
+// update caches the connections of sockets, at most maxConns, and completes sockets from the cache with the closed ones that
+// takeRoom returns.
+func (h *hostConns) update(sockets *snapshot.HostSockets, now time.Time, maxConns int, takeRoom func([]snapshot.Connection) []snapshot.Connection) {
 	h.sockets, h.readAt = *sockets, now
 	read := make(map[connKey]bool, len(sockets.Connections))
 	listeners, connections := make([]snapshot.Listener, len(sockets.Listeners)), make([]snapshot.Connection, len(sockets.Connections))
@@ -76,8 +78,8 @@ func (h *hostConns) update(sockets *snapshot.HostSockets, now time.Time, maxConn
 		connections[i] = connection.Connection
 		read[connKey{connection.Local, connection.Remote}] = connection.OwnerUnknown
 	}
-	h.containerConns.update(listeners, &connections, now, maxConns)
-	h.complete(sockets, connections, read)
+	closed := h.containerConns.update(listeners, connections, now, maxConns)
+	h.complete(sockets, withClosed(connections, takeRoom(closed)), read)
 }
 
 // complete replaces the connections of sockets by connections, which contain closed ones too, with what is known of their owners.

@@ -38,7 +38,7 @@ func hostStates(taken snapshot.Snapshot) string {
 }
 
 func TestClosedConnectionsOfTheHostStayForAMinute(t *testing.T) {
-	cache := newConnCache()
+	cache := newConnCache(0)
 	incomplete := hostWith()
 	incomplete.Incomplete = true
 	for _, step := range []struct {
@@ -81,7 +81,7 @@ func TestOwnersOfTheHostsConnectionsStayKnown(t *testing.T) {
 		"closed, of the host":    {hostConn(1, socket.Established, 7, "host"), hostConn(1, socket.TimeWait, 0, "unknown"), "[1 TIME_WAIT]"},
 		"another local endpoint": {hostConn(1, socket.Established, 7, "host"), hostConn(2, socket.TimeWait, 0, "unknown"), "[1 CLOSE 2 TIME_WAIT?]"},
 	} {
-		cache := newConnCache()
+		cache := newConnCache(0)
 		cache.update(&snapshot.Snapshot{Host: snapshot.Host{Sockets: hostWith(test.first)}}, false, noon)
 		taken := snapshot.Snapshot{Host: snapshot.Host{Sockets: hostWith(test.second)}}
 		cache.update(&taken, false, noon.Add(time.Second))
@@ -113,7 +113,7 @@ func TestConnectionsOfContainersAreNotTheHosts(t *testing.T) {
 		{owned(7), none, hostWith(), hostWith(hostConn(1, socket.Established, 7, "host")), "[1 ESTABLISHED]"},
 		{none, owned(7), hostWith(hostConn(1, socket.Established, 7, "unknown")), hostWith(), "[]"}, // its owner could not be read at first
 	} {
-		cache := newConnCache()
+		cache := newConnCache(0)
 		cache.update(&snapshot.Snapshot{Containers: test.first, Host: snapshot.Host{Sockets: test.before}}, false, noon)
 		taken := snapshot.Snapshot{Containers: test.second, Host: snapshot.Host{Sockets: test.after}}
 		cache.update(&taken, false, noon.Add(time.Second))
@@ -124,7 +124,7 @@ func TestConnectionsOfContainersAreNotTheHosts(t *testing.T) {
 }
 
 func TestCachedConnectionsOfTheHostAreBounded(t *testing.T) {
-	cache := newConnCache()
+	cache := newConnCache(0)
 	many := func(network byte) *snapshot.HostSockets {
 		sockets := hostWith()
 		for port := range snapshot.MaxHostSockets {

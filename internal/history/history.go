@@ -25,6 +25,9 @@ type History struct {
 // New returns an empty history. Links stay in it for the duration of window after they were last seen.
 func New(window time.Duration) *History { return &History{window: window, maxLinks: maxPastLinks} }
 
+// LimitLinks bounds the past links further. Call it before the first Update.
+func (h *History) LimitLinks(maxLinks int) { h.maxLinks = min(h.maxLinks, maxLinks) }
+
 // Latest returns the graph that Update or Reset stored last.
 func (h *History) Latest() graph.Graph {
 	h.mu.Lock()

@@ -25,6 +25,17 @@ type Snapshot struct {
 	Networks []container.NetworkConfig
 }
 
+// Size returns the number of listeners and connections.
+func (s Snapshot) Size() (size int) {
+	for i := range s.Containers {
+		size += len(s.Containers[i].Listeners) + len(s.Containers[i].Connections)
+	}
+	if s.Host.Sockets != nil {
+		size += len(s.Host.Sockets.Listeners) + len(s.Host.Sockets.Connections)
+	}
+	return size
+}
+
 // Host is the host and its engine. Unknown fields are empty.
 type Host struct {
 	container.Host
@@ -88,6 +99,8 @@ type Container struct {
 	Listening []netip.AddrPort
 	// Established are the remote endpoints of its connections, one for each connection, ascending.
 	Established []netip.AddrPort
+	// Truncated means that connections did not fit into the memory limit.
+	Truncated bool
 	// Problems say why something is missing.
 	Problems []collect.Problem
 	// ProcessesUnreadable reports whether it shares the host's network namespace and none of its processes could be read.
