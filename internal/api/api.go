@@ -36,11 +36,16 @@ type Options struct {
 	Daemon  Daemon
 	Map     Map
 	Metrics http.Handler
-	Version string
-	Log     zerolog.Logger
+	// MaxSockets is the maximum number of sockets of a snapshot. Large answers then wait for each other. 0 means any number.
+	MaxSockets int
+	Version    string
+	Log        zerolog.Logger
 }
 
-type handler struct{ Options }
+type handler struct {
+	Options
+	gates
+}
 
 // openAPI is the OpenAPI document of all routes.
 //
@@ -49,7 +54,7 @@ var openAPI []byte
 
 // New returns the handler of all routes.
 func New(options Options) http.Handler {
-	h := &handler{options}
+	h := &handler{options, newGates(options.MaxSockets)}
 	const compression = 5 // the default level of gzip and deflate
 	router := chi.NewRouter()
 	router.Use(h.recoverer, middleware.GetHead,
@@ -58,10 +63,10 @@ func New(options Options) http.Handler {
 	router.MethodNotAllowed(h.methodNotAllowed(router))
 	root := h.notFound
 	if h.Daemon != nil {
-		root = h.connections
+		root = h.gates.connections.limit(h, h.connections)
 		router.Get("/connections", root)
 		router.Get("/index", root) // pollers of the original Outpost use this path and the root
-		router.Get("/v1/snapshot", h.snapshot)
+		router.Get("/v1/snapshot", h.snapshots.limit(h, h.snapshot))
 	}
 	h.routePage(router, root)
 	router.Get("/v1/graph", h.serveGraph(typeJSON, graph.WriteJSON))

@@ -35,14 +35,14 @@ func parseView(r *http.Request) (view graph.View, err error) {
 
 // serveGraph serves the map in the format that encode writes.
 func (h *handler) serveGraph(contentType string, encode func(io.Writer, graph.Graph) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+	return h.graphs.limit(h, func(w http.ResponseWriter, r *http.Request) {
 		view, err := parseView(r)
 		if err != nil {
 			h.writeError(w, err)
 			return
 		}
 		h.writeGraph(w, r, contentType, view, encode)
-	}
+	})
 }
 
 func (h *handler) writeGraph(w http.ResponseWriter, r *http.Request, contentType string, view graph.View, encode func(io.Writer, graph.Graph) error) {
@@ -53,6 +53,7 @@ func (h *handler) writeGraph(w http.ResponseWriter, r *http.Request, contentType
 	}) {
 		return
 	}
+	h.graphs.setSize(len(g.Links))
 	var body bytes.Buffer
 	if err := encode(&body, view.Apply(g, time.Now())); err != nil {
 		h.writeEncodingError(w, err)

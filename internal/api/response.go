@@ -19,6 +19,8 @@ func toStatus(err error) (status int, reason string) {
 		return http.StatusBadRequest, bad.Error()
 	}
 	switch {
+	case errors.Is(err, errBusy):
+		return http.StatusServiceUnavailable, errBusy.Error()
 	case errors.Is(err, container.ErrUnreachable):
 		return http.StatusServiceUnavailable, "the container engine cannot be reached"
 	case errors.Is(err, container.ErrForbidden):
@@ -30,6 +32,8 @@ func toStatus(err error) (status int, reason string) {
 	}
 	return http.StatusServiceUnavailable, "the container engine cannot be asked for its containers"
 }
+
+var errBusy = errors.New("too many large answers at once for the memory limit: ask again, or raise the limit")
 
 type errorBody struct {
 	Error string `json:"error"`

@@ -78,6 +78,11 @@ func (h *handler) snapshotFor(w http.ResponseWriter, r *http.Request, withTCPInf
 		taken, err = h.Daemon.Snapshot(r.Context(), withTCPInfo)
 		return err
 	})
+	if ok {
+		const ratio = 2 // an answer of /connections takes less than half of the memory
+		h.snapshots.setSize(taken.Size())
+		h.gates.connections.setSize(taken.Size() / ratio)
+	}
 	return taken, ok
 }
 
