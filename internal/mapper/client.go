@@ -39,7 +39,11 @@ type client struct {
 	bodies *bodyLimiter
 }
 
-func newClient(transport http.RoundTripper) *client {
+// newClient returns a client that reads bodies of up to maxBytes, or of maxBody if that is less or maxBytes is 0.
+func newClient(transport http.RoundTripper, maxBytes int64) *client {
+	if maxBytes == 0 || maxBytes > maxBody {
+		maxBytes = maxBody
+	}
 	if transport == nil {
 		transport = NewTransport(nil)
 	}
@@ -48,7 +52,7 @@ func newClient(transport http.RoundTripper) *client {
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		bodies: newBodyLimiter(maxBody, smallBody, maxLargeBodies, slowBodyTimeout),
+		bodies: newBodyLimiter(maxBytes, smallBody, maxLargeBodies, slowBodyTimeout),
 	}
 }
 

@@ -189,7 +189,7 @@ func TestSteadyLargeResponseIsRead(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, `"}`)
 	})
-	c := newClient(nil)
+	c := newClient(nil, 0)
 	c.bodies = newBodyLimiter(4<<20, part, 1, timeout)
 	started := time.Now()
 	if _, err := c.fetch(t.Context(), address{url: steady}, pollResult{}); err != nil {

@@ -19,6 +19,8 @@ import (
 
 // Options configure a Mapper.
 type Options struct {
+	// MaxBody is the maximum length of an answer in bytes. 0, or more than 64 MiB, means 64 MiB.
+	MaxBody int64
 	Targets []Target
 	// Interval is the time between polls of a target. StaleAfter is how long an unresponsive target stays in the map.
 	Interval, StaleAfter time.Duration
@@ -58,7 +60,7 @@ type Mapper struct {
 // New returns a mapper that keeps past links in past. It polls while Run runs.
 func New(options Options, past *history.History, log zerolog.Logger) *Mapper {
 	return &Mapper{
-		Options: options, client: newClient(options.Transport), history: past, log: log,
+		Options: options, client: newClient(options.Transport, options.MaxBody), history: past, log: log,
 		pollTimeout: pollTimeout,
 		buildSem:    semaphore.NewWeighted(1),
 		targets:     make(map[string]*polledTarget),
