@@ -27,6 +27,7 @@ type outpost struct {
 	*daemon.Daemon
 	changes   *daemon.ChangeLog
 	names     *graph.Names
+	memory    memory
 	metrics   *metrics.Metrics
 	engine    *engine.Engine
 	inventory *inventory.Inventory
@@ -42,7 +43,9 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 		// The client fails only for what it reads from the environment, such as an invalid certificate.
 		return nil, usageError{fmt.Errorf("DOCKER_CERT_PATH=%q, DOCKER_HOST=%q: %w", c.DockerCertPath, c.DockerHost, err)}
 	}
+	limits := limitMemory()
 	options, err := collectOptions(c)
+	options.MaxSockets, options.MemoryLimit = limits.maxSockets, limits.limit
 	if err != nil {
 		return nil, errors.Join(err, docker.Close())
 	}
@@ -58,10 +61,13 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 	}
 	changes := daemon.NewChangeLog(log)
 	kernel := daemon.Kernel{BootID: collect.BootID("/proc"), RunsEngine: strings.HasPrefix(docker.Address(), "unix://")}
+	served := daemon.New(collector, sampling, cachedEngine{docker, containers}, c.Interfaces, kernel, measures, changes)
+	served.SetMaxSockets(limits.maxSockets)
 	return &outpost{
 		changes:   changes,
 		names:     names,
-		Daemon:    daemon.New(collector, sampling, cachedEngine{docker, containers}, c.Interfaces, kernel, measures, changes),
+		memory:    limits,
+		Daemon:    served,
 		metrics:   measures,
 		engine:    docker,
 		inventory: containers,

@@ -53,6 +53,7 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 	if err != nil {
 		return err
 	}
+	limits := limitMemory()
 	log, guard, err := prepare(c, stderr)
 	if err != nil {
 		return err
@@ -63,7 +64,7 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 	}
 	m := mapper.New(mapper.Options{
 		Targets: targets, Interval: c.Interval, StaleAfter: c.StaleAfter,
-		Transport: transport, Names: names,
+		Transport: transport, Names: names, MaxBody: limits.maxBody,
 	}, history.New(c.Window), log)
 	handler := api.New(api.Options{
 		Map: m, Metrics: metrics.NewMapperHandler(buildVersion(), m.Latest, c.MetricsMaxLinks), Version: buildVersion(), Log: log,

@@ -10,7 +10,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
@@ -59,9 +58,14 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close(life)) }()
-	localMap := daemon.NewLocalMap(o, o.names, history.New(c.Window))
+	past := history.New(c.Window)
+	if o.memory.maxSockets > 0 {
+		past.LimitLinks(o.memory.maxSockets)
+		log.Info().Int("max_sockets", o.memory.maxSockets).Int64("limit_mib", o.memory.limit>>20).Msg("The memory limit bounds the sockets of an answer")
+	}
+	localMap := daemon.NewLocalMap(o, o.names, past)
 	o.metrics.RegisterMap(localMap.Latest, c.MetricsMaxLinks)
-	handler := api.New(api.Options{Daemon: o, Map: localMap, Metrics: o.metrics.Handler(), Version: buildVersion(), Log: log})
+	handler := api.New(api.Options{Daemon: o, Map: localMap, Metrics: o.metrics.Handler(), MaxSockets: o.memory.maxSockets, Version: buildVersion(), Log: log})
 	listener, err := listen(ctx, c, guard, log)
 	if err != nil {
 		return err
@@ -94,7 +98,6 @@ func listen(ctx context.Context, c config.Config, guard *access.Guard, log zerol
 
 // serveUntil serves until ctx ends, or until unworkable has a reason to stop, and drains the requests in flight.
 func serveUntil(ctx context.Context, server *http.Server, guard *access.Guard, listener net.Listener, unworkable <-chan error, log zerolog.Logger) (err error) {
-	limitMemory()
 	served := make(chan error, 1)
 	go func() { served <- guard.Serve(listener, server) }()
 	select {
@@ -112,13 +115,6 @@ func serveUntil(ctx context.Context, server *http.Server, guard *access.Guard, l
 		return fmt.Errorf("serve: %w", err)
 	}
 	return err
-}
-
-// limitMemory collects garbage more often near the memory limit of the process's cgroup. The rest of the limit is for
-// memory that the garbage collector does not count, such as the binary.
-func limitMemory() {
-	const ratio = 0.8
-	_, _ = memlimit.Set(memlimit.WithRatio(ratio)) // an unreadable limit counts as no limit
 }
 
 func closeWithin(ctx context.Context, timeout time.Duration, closing func(context.Context) error) error {
