@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -81,32 +85,101 @@ func (o *outpost) limitDescriptors(soft, hard int) {
 	}
 }
 
-// A container with 64 MiB answers ten clients at once about 20,000 sockets. The test does not run in parallel: daemons of other
-// tests would remember these connections.
+// A daemon with 64 MiB answers about 20,000 sockets completely. Of 120,000 it answers those that fit, and says what is missing.
+// Small containers beside large ones stay complete. The test does not run in parallel: daemons of other tests would remember
+// these connections.
 func TestManySocketsFitInMemoryLimit(t *testing.T) {
 	l := newLab(t)
-	l.limits("Memory")
-	const connections = 10_000
-	l.peer("server", nil, "listen:tcp4:0.0.0.0:80")
-	l.peer("client", nil, fmt.Sprintf("dial:%d:%s:80", connections, l.address("server")))
-	l.run("outpost", "--memory", "64m", "--memory-swap", "64m", "-p", "127.0.0.1:"+l.port(0)+":9057", "-v", engineSocket(t)+":/var/run/docker.sock",
-		"-v", "/proc:/host/proc:ro", outpostImage(t))
-	o := l.answering("outpost", l.firstPort)
-	p := startPollers(o, 10, func(a *answer, _, _ time.Time) error {
-		if n := len(a.containers["/"+l.Name("client")].Established); n != connections {
-			return fmt.Errorf("%d connections", n)
-		}
-		return nil
+	l.connectMany("", 10_000)
+	t.Run("20,000", func(t *testing.T) {
+		startLimited(t).pollAll(10, func(a *answer, _, _ time.Time) error {
+			return a.expectCounts(l.Name("client"), 0, 10_000)
+		})
 	})
-	for limit := time.Now().Add(15 * time.Second); time.Now().Before(limit); {
+	l.peer("small-server", []string{"-p", "127.0.0.1:" + l.port(0) + ":80"}, "listen:tcp4:0.0.0.0:80")
+	l.peer("small-client", nil, fmt.Sprintf("dial:1:%s:80", l.address("small-server")))
+	const connections = 17_000 // a process may open 20,000 descriptors
+	for _, suffix := range []string{"-2", "-3", "-4"} {
+		l.connectMany(suffix, connections)
+	}
+	for _, method := range []string{"procfs", "sockdiag"} {
+		t.Run("120,000 with "+method, func(t *testing.T) {
+			o := startLimited(t, "OUTPOST_COLLECTOR="+method)
+			o.pollAll(3, func(a *answer, _, _ time.Time) error {
+				if !a.incomplete(l.Name("client-2")) || !a.incomplete(l.Name("server-3")) {
+					return fmt.Errorf("incomplete: %s", a.header.Get("Outpost-Incomplete"))
+				}
+				return errors.Join(a.expectCounts(l.Name("small-server"), 1, 1), a.expectCounts(l.Name("small-client"), 0, 1))
+			})
+			for _, part := range []string{"server-2", "server-3", "server-4"} {
+				c := o.snapshot().container(t, l.Name(part))
+				if !strings.Contains(c.Reason, "memory limit of 64 MiB") || !slices.Contains(c.listens(), "0.0.0.0 80") || len(c.Connections) == 0 {
+					t.Errorf("%s: reason %q, listeners %v, %d connections", part, c.Reason, c.listens(), len(c.Connections))
+				}
+			}
+		})
+	}
+}
+
+// connectMany starts a server, and a client with n connections to it. suffix is part of their names.
+func (l *testLab) connectMany(suffix string, n int) {
+	l.t.Helper()
+	l.peer("server"+suffix, nil, "listen:tcp4:0.0.0.0:80")
+	l.peer("client"+suffix, nil, fmt.Sprintf("dial:%d:%s:80", n, l.address("server"+suffix)))
+}
+
+// startLimited starts a daemon with a memory limit of 64 MiB. The test fails if the kernel kills it.
+func startLimited(t *testing.T, variables ...string) *outpost {
+	t.Helper()
+	group := newMemoryCgroup(t, 64<<20)
+	command := exec.Command("sh", "-c", "echo $$ >"+group+"/cgroup.procs; exec "+releaseBinary(t)) //nolint:noctx // it is ended with SIGTERM
+	return startCommand(t, command, append(variables, interfaces)...)
+}
+
+// newMemoryCgroup returns a cgroup with a limit of memory in bytes, of cgroup v2 or else v1. An engine without the controller ignores
+// the limit of a container.
+func newMemoryCgroup(t *testing.T, limit int) (directory string) {
+	t.Helper()
+	root, file := "/sys/fs/cgroup", "memory.max"
+	if controllers, _ := os.ReadFile(root + "/cgroup.controllers"); !strings.Contains(string(controllers), "memory") {
+		root, file = t.TempDir(), "memory.limit_in_bytes"
+		if err := unix.Mount("cgroup", root, "cgroup", 0, "memory"); err != nil {
+			failInCI(t, fmt.Sprintf("no cgroup of memory: %v", err))
+		}
+		t.Cleanup(func() { _ = unix.Unmount(root, unix.MNT_DETACH) })
+	}
+	directory, err := os.MkdirTemp(root, "outpost-e2e-") //nolint:usetesting // it is a cgroup
+	if err != nil {
+		failInCI(t, fmt.Sprintf("no cgroup of memory: %v", err))
+	}
+	t.Cleanup(func() {
+		eventually(t, func() bool { return os.Remove(directory) == nil }) // once its processes have ended
+	})
+	if err := os.WriteFile(filepath.Join(directory, file), []byte(strconv.Itoa(limit)), 0); err != nil {
+		t.Fatal(err)
+	}
+	return directory
+}
+
+// pollAll polls /connections with some clients, and all other large documents, for some seconds. Each answer must be 200.
+func (o *outpost) pollAll(clients int, check check) {
+	o.t.Helper()
+	p := startPollersAllowing(o, clients, check, func(time.Time, time.Time) bool { return false })
+	for limit := time.Now().Add(4 * time.Second); time.Now().Before(limit); {
 		for _, route := range []string{"/v1/snapshot", "/v1/graph", "/metrics"} {
 			if a := o.get(route); a.status != 200 {
-				t.Errorf("%s: %d", route, a.status)
+				o.t.Errorf("%s: %d", route, a.status)
 			}
 		}
 	}
-	t.Log(p.end())
-	if state := l.docker("inspect", "-f", "{{.State.OOMKilled}} {{.RestartCount}} {{.State.Running}}", l.Name("outpost")); state != "false 0 true" {
-		t.Errorf("%s\n%s", state, l.logs("outpost"))
+	o.t.Log(p.end())
+}
+
+// expectCounts returns an error unless the answer has a complete container with so many endpoints.
+func (a *answer) expectCounts(name string, listening, established int) error {
+	c := a.containers["/"+name]
+	if a.incomplete(name) || len(c.Listening) != listening || len(c.Established) != established {
+		return fmt.Errorf("%s: incomplete %v, %d listening, %d established", name, a.incomplete(name), len(c.Listening), len(c.Established))
 	}
+	return nil
 }
