@@ -211,19 +211,6 @@ func (l *testLab) onCgroupV2() bool {
 	return l.docker("info", "-f", "{{.CgroupVersion}}") == "2"
 }
 
-// limits skips the test if the engine cannot limit "Memory" or "Pids". On cgroup v2 it cannot where the machine has the controllers
-// on cgroup v1.
-func (l *testLab) limits(resource string) {
-	l.t.Helper()
-	switch can := l.docker("info", "-f", "{{."+resource+"Limit}} {{.CgroupVersion}}"); can {
-	case "true 1", "true 2":
-	case "false 2":
-		l.t.Skip("the engine has no cgroup controller for " + resource)
-	default:
-		l.t.Fatal("limits of ", resource, ": ", can)
-	}
-}
-
 func (l *testLab) imported(part string, files map[string]lab.File) string {
 	l.t.Helper()
 	name, err := l.Import(l.t.Context(), part, files)

@@ -36,7 +36,7 @@ type Quota struct {
 	copies           int64
 	share, reserved  int   // for all sockets, and for listeners alone
 	taken, listeners int   // of share, and of reserved
-	common           int64 // taken of the common half
+	common           int64 // taken of what is common
 	exceeded         bool
 }
 
