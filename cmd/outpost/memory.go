@@ -39,6 +39,11 @@ func limitMemory() memory {
 	if ofCgroup, err := memlimit.FromCgroup(); err == nil && os.Getenv("GOMEMLIMIT") == "" && ofCgroup < math.MaxInt64 {
 		limit = int64(ofCgroup)
 	}
+	return newMemory(limit, forGo)
+}
+
+// newMemory returns what follows from a limit of the process and its part for Go, in bytes.
+func newMemory(limit, forGo int64) memory {
 	m := memory{limit: limit, maxBody: max(minBody, (forGo-baseMemory)/bodyMemory)}
 	if sockets := max(minSockets, (forGo-baseMemory)/socketMemory); sockets <= maxSockets {
 		m.maxSockets = int(sockets)
