@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,12 +60,12 @@ func run(m *testing.M) int {
 
 func prepare(ctx context.Context, shared *lab.Lab, directory string) error {
 	binary = filepath.Join(directory, "outpost")
-	if err := build(ctx, binary, buildFlags); err != nil {
+	if err := lab.Build(ctx, binary, "cmd/outpost", buildFlags...); err != nil {
 		return err
 	}
 	buildRelease = sync.OnceValues(func() (string, error) {
 		path := filepath.Join(directory, "released")
-		return path, build(ctx, path, releaseFlags)
+		return path, lab.Build(ctx, path, "cmd/outpost", releaseFlags...)
 	})
 	files, err := lab.Tools(ctx)
 	if err != nil {
@@ -89,17 +88,6 @@ func prepare(ctx context.Context, shared *lab.Lab, directory string) error {
 
 // releaseFlags are the build flags of a release.
 var releaseFlags = []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
-
-func build(ctx context.Context, path string, flags []string) error {
-	command := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", path}, flags...), "github.com/PabloL007/outpost/cmd/outpost")...)
-	if !slices.Contains(flags, "-race") { // the race detector needs cgo
-		command.Env = append(os.Environ(), "CGO_ENABLED=0")
-	}
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w: %s", err, output)
-	}
-	return nil
-}
 
 // releaseBinary returns the path of a release build. The race detector makes a daemon about ten times slower and larger, so that
 // limits of time and memory would not apply.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -73,10 +74,24 @@ func Peer(ctx context.Context) ([]byte, error) {
 	}
 	defer func() { _ = os.RemoveAll(directory) }()
 	binary := filepath.Join(directory, "peer")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/PabloL007/outpost/internal/lab/peer")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("peer: %w: %s", err, output)
+	if err := Build(ctx, binary, "internal/lab/peer"); err != nil {
+		return nil, err
 	}
 	return os.ReadFile(binary)
+}
+
+// Build builds a command of this module, such as cmd/outpost, to a path. Without the flag -race the binary is static. If
+// E2E_BINARIES names a directory with built commands, Build copies the command from there, for machines without Go.
+func Build(ctx context.Context, path, command string, flags ...string) error {
+	build := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", path}, flags...), "github.com/PabloL007/outpost/"+command)...)
+	if !slices.Contains(flags, "-race") { // the race detector needs cgo
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	}
+	if built := os.Getenv("E2E_BINARIES"); built != "" {
+		build = exec.CommandContext(ctx, "cp", filepath.Join(built, filepath.Base(command)), path)
+	}
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w: %s", command, err, output)
+	}
+	return nil
 }
