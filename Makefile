@@ -17,7 +17,7 @@ JSDOM := 26.1.0
 # The end-to-end tests that also run on Debian's own engine, with cgroup v1 where the machine has it.
 DEBIAN_TESTS := TestDocumentedCommands|TestAccessLevels|TestImage|TestMethodsAgree|TestPublishedPortsAreListed|TestListensAndConnectionsOfEveryKind|TestSocketOwnersOnHostNetwork|TestOwnContainerIsKnownInPrivateCgroups|TestTablesAreReadWithoutCapabilities|TestContainerAtPidsLimitIsRead
 
-.PHONY: help setup build run demo demo-down npm test lint prose bench bench-web fuzz soak vuln sbom web-vendor image dist engine clean
+.PHONY: help setup build run demo demo-down npm test test-vm lint prose bench bench-web fuzz soak vuln sbom web-vendor image dist engine clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -57,6 +57,9 @@ test: ## run all tests with the race detector; end to end if an engine answers
 	.ci/engine exec debian env VERSION=$(VERSION) go test -race -timeout 10m -run '^($(DEBIAN_TESTS))$$' ./internal/e2e
 	go test -race -timeout 15m ./internal/web # after the others: each loads the whole machine
 	go vet -C internal/procnet/procfsbench ./...
+
+test-vm: ## run a part of the end-to-end tests in a virtual machine with Debian trixie
+	.ci/vm
 
 lint: prose ## run the linters of .golangci.yml and the language check
 	$(GOLANGCI_LINT) run ./... ./.ci/prose
