@@ -3,9 +3,12 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/PabloL007/outpost/internal/graph"
 )
 
 // createSwarmService starts a service with a container on each host and a published port.
@@ -23,6 +26,53 @@ func expectSwarmLinks(t *testing.T, a, b *testEngine, m *outpost) {
 		onA, onB = a.docker("ps", "-q", "--filter", "name=web."), b.docker("ps", "-q", "--filter", "name=web.")
 		return onA != "" && onB != ""
 	})
+	virtual := a.virtualAddress("shop", "web")
+	nameA, nameB := "web-a", "web-b"
+	if hasIPVS() { // it distributes the connections of a client to both containers
+		nameA, nameB = "web", "web"
+	} else {
+		replaceIPVS(a, b, onA, onB, virtual)
+	}
+
+	a.peer("published-a", nil, "dial:2:"+a.ip+":8081")
+	b.peer("published-b", nil, "dial:3:"+b.ip+":8081")
+	b.peer("elsewhere", nil, "dial:1:"+a.ip+":8081")
+	a.peer("virtual", []string{"--network", "shop"}, "dial:4:"+virtual+":80")
+	names := strings.NewReplacer(a.Name(""), "", b.Name(""), "", a.containerName(onA), nameA, b.containerName(onB), nameB)
+	m.expectLines(func() []string { return swarmLinks(m.graph(""), names) }, []string{
+		"published-a > " + nameB + ":80 published both 2", "published-b > " + nameA + ":80 published both 3",
+		"elsewhere > " + nameB + ":80 published both 1", "virtual > " + nameB + ":80 direct both 4",
+	})
+}
+
+// swarmLinks describes the links of the service and of its clients. It adds up the connections of links that names makes equal.
+func swarmLinks(g graph.Graph, names *strings.Replacer) (lines []string) {
+	byID := make(map[string]string)
+	for _, n := range g.Nodes {
+		byID[n.ID] = names.Replace(n.Name)
+	}
+	connections := make(map[string]int)
+	for _, l := range g.Links {
+		if client, server := byID[l.Client], byID[l.Server]; l.Port == 8081 || strings.HasPrefix(server, "web") || strings.HasPrefix(client, "published") || client == "virtual" || client == "elsewhere" {
+			connections[fmt.Sprintf("%s > %s:%d %s %s", client, server, l.Port, l.Via, l.Evidence)] += l.Connections
+		}
+	}
+	for link, n := range connections {
+		lines = append(lines, fmt.Sprint(link, " ", n))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// hasIPVS reports whether the kernel has IPVS. The engine has loaded its module.
+func hasIPVS() bool {
+	_, err := os.Stat("/proc/net/ip_vs")
+	return err == nil
+}
+
+// replaceIPVS makes both engines forward the published port to the container on the other one, and a the virtual address to the
+// container on b.
+func replaceIPVS(a, b *testEngine, onA, onB, virtual string) {
 	a.balance("ingress_sbox", "8081", b.swarmAddress(onB, "ingress")+":8081")
 	b.balance("ingress_sbox", "8081", a.swarmAddress(onA, "ingress")+":8081")
 	for _, e := range []*testEngine{a, b} {
@@ -32,37 +82,13 @@ func expectSwarmLinks(t *testing.T, a, b *testEngine, m *outpost) {
 		}
 		e.inside("iptables", "-I", "DOCKER-USER", "-j", "ACCEPT")
 	}
-	virtual := a.virtualAddress("shop", "web")
 	const idLength = 9 // of the network's ID in the name of its load balancer's namespace
 	balancer := "lb_" + a.docker("network", "inspect", "-f", "{{.Id}}", "shop")[:idLength]
 	a.insideNetNS(balancer, "ip address add "+virtual+"/32 dev eth0; sysctl -qw net.ipv4.ip_forward=1")
 	a.balance(balancer, "80", b.swarmAddress(onB, "shop")+":80")
-
-	a.peer("published-a", nil, "dial:2:"+a.ip+":8081")
-	b.peer("published-b", nil, "dial:3:"+b.ip+":8081")
-	b.peer("elsewhere", nil, "dial:1:"+a.ip+":8081")
-	a.peer("virtual", []string{"--network", "shop"}, "dial:4:"+virtual+":80")
-	names := strings.NewReplacer(a.Name(""), "", b.Name(""), "", a.containerName(onA), "web-a", b.containerName(onB), "web-b")
-	m.expectLines(func() (lines []string) {
-		g := m.graph("")
-		byID := make(map[string]string)
-		for _, n := range g.Nodes {
-			byID[n.ID] = names.Replace(n.Name)
-		}
-		for _, l := range g.Links {
-			if client, server := byID[l.Client], byID[l.Server]; l.Port == 8081 || strings.HasPrefix(server, "web-") || strings.HasPrefix(client, "published") || client == "virtual" || client == "elsewhere" {
-				lines = append(lines, fmt.Sprintf("%s > %s:%d %s %s %d", client, server, l.Port, l.Via, l.Evidence, l.Connections))
-			}
-		}
-		slices.Sort(lines)
-		return lines
-	}, []string{
-		"published-a > web-b:80 published both 2", "published-b > web-a:80 published both 3", "elsewhere > web-b:80 published both 1",
-		"virtual > web-b:80 direct both 4",
-	})
 }
 
-// balance makes a load balancer of Docker Swarm forward a port to one container. It stands for IPVS, which not every kernel has.
+// balance makes a load balancer of Docker Swarm forward a port to one container. It replaces IPVS, which not every kernel has.
 func (e *testEngine) balance(netns, port, to string) {
 	e.t.Helper()
 	network, _, _ := strings.Cut(to, ":")
