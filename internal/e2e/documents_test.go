@@ -65,14 +65,14 @@ func isDockerRun(command string) bool { return strings.HasPrefix(command, "docke
 var notRun = map[string]string{
 	"DOCKER_GROUP=$(stat -c %g /var/run/docker.sock) docker-compose up -d":                                                                     "TestCompose runs it with names and ports of its own",
 	"DOCKER_GROUP=$(stat -c %g /var/run/docker.sock) docker stack deploy -c stack.yaml outpost":                                                "TestSwarmStack runs it on two engines",
-	"install -m 755 .build/outpost /usr/local/bin/outpost":                                                                                     "it would change the machine",
-	"install -m 644 internal/deploy/outpost.service /etc/systemd/system/outpost.service":                                                       "it would change the machine; TestSystemdUnit checks the file",
+	"install -m 755 .build/outpost /usr/local/bin/outpost":                                                                                     "it would change the machine; TestInstalledService runs it",
+	"install -m 644 internal/deploy/outpost.service /etc/systemd/system/outpost.service":                                                       "it would change the machine; TestInstalledService runs it",
 	"curl -so openapi.json localhost:9057/openapi.json":                                                                                        "TestGeneratedClient runs it",
 	"go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 -generate types,client -package outpost -o client.go openapi.json": "TestGeneratedClient runs it",
-	"systemctl enable --now outpost":                                                                                                           "no systemd runs on the test machines; TestSystemdUnit runs ExecStart",
-	"install -m 644 internal/deploy/outpost.container /etc/containers/systemd/outpost.container":                                               "it would change the machine; TestQuadlet checks the file",
-	"systemctl daemon-reload": "no systemd runs on the test machines",
-	"systemctl start outpost": "no systemd runs on the test machines",
+	"systemctl enable --now outpost":                                                                                                           "it would change the machine; TestInstalledService runs it",
+	"install -m 644 internal/deploy/outpost.container /etc/containers/systemd/outpost.container":                                               "it would change the machine; TestInstalledQuadlet runs it",
+	"systemctl daemon-reload": "it would change the machine; TestInstalledQuadlet runs it",
+	"systemctl start outpost": "it would change the machine; TestInstalledQuadlet runs it",
 }
 
 // localised replaces names and ports that may be taken with the lab's own.
