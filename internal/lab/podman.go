@@ -33,9 +33,11 @@ exec podman system service --time=0 "$0"' "unix://$2/docker.sock" </dev/null >&2
 // podman writes the configuration of Podman, and returns the script that executes its service, with its arguments.
 func (e *Engine) podman(EngineOptions) ([]string, error) {
 	// Without CAP_SYS_RESOURCE on a machine, Podman cannot set its default limits. Controllers of cgroup v1 limit nothing on v2.
+	// Where systemd runs, Podman logs to the journal by default, but its socket is not in the engine's /run.
 	config := `[containers]
 pids_limit = 0
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+log_driver = "k8s-file"
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
