@@ -34,7 +34,7 @@ func (e *Engine) addSwarm(ctx context.Context, c *client.Client, list []network.
 
 // addOverlay adds the load balancers and services of a network. The host's own load balancer is an endpoint without a container, named
 // "lb-<network>" or "ingress-sbox" (moby libnetwork/controller.go). Those of all hosts are tasks of a service without
-// a name, on the ingress network alone.
+// a name, on the ingress network alone. Not every engine lists them (26.1.5 with IPVS does not). Then only the own one is known.
 func addOverlay(config *container.NetworkConfig, n network.Inspect) {
 	for name, endpoint := range n.Containers {
 		if prefix, err := netip.ParsePrefix(endpoint.IPv4Address); err == nil && (name == "lb-"+n.Name || name == "ingress-sbox") {
@@ -48,8 +48,27 @@ func addOverlay(config *container.NetworkConfig, n network.Inspect) {
 			config.Hosts = append(config.Hosts, container.SwarmHost{Addr: host.Unmap(), LoadBalancer: balancer.Unmap()})
 		}
 	}
+	if host, ok := ownHost(n); ok && n.Ingress && config.LoadBalancer.IsValid() && len(config.Hosts) == 0 {
+		config.Hosts = append(config.Hosts, container.SwarmHost{Addr: host, LoadBalancer: config.LoadBalancer})
+	}
 	slices.SortFunc(config.Hosts, func(a, b container.SwarmHost) int { return a.Addr.Compare(b.Addr) })
 	config.Services = toServices(n)
+}
+
+// ownHost returns the address of this host in the Swarm. A task has it, and is on this host if its endpoint is.
+func ownHost(n network.Inspect) (host netip.Addr, ok bool) {
+	here := make(map[string]bool)
+	for _, endpoint := range n.Containers {
+		here[endpoint.EndpointID] = true
+	}
+	for _, service := range n.Services {
+		for _, task := range service.Tasks {
+			if addr, err := netip.ParseAddr(task.Info["Host IP"]); err == nil && here[task.EndpointID] {
+				return addr.Unmap(), true
+			}
+		}
+	}
+	return host, false
 }
 
 // toServices converts the services of a network, ascending by name. All hosts publish the ports of the ingress network. Other networks

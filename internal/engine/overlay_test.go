@@ -37,6 +37,19 @@ func TestOverlayNetworks(t *testing.T) {
 				Tasks: []netip.Addr{addr("10.0.0.5"), addr("10.0.0.6")},
 			}},
 		}},
+		"ingress with IPVS": { // of Engine 26.1.5, with another host's task first
+			`{"Id":"1","Name":"ingress","Driver":"overlay","Scope":"swarm","Ingress":true,"Containers":{
+			"1":{"EndpointID":"e2","IPv4Address":"10.0.0.5/24"},"ingress-sbox":{"Name":"ingress-endpoint","EndpointID":"e3","IPv4Address":"10.0.0.2/24"}},
+			"Services":{"web":{"VIP":"10.0.0.3","Ports":["Target: 80, Publish: 8081"],"Tasks":[
+			{"EndpointID":"e1","EndpointIP":"10.0.0.4","Info":{"Host IP":"10.62.0.11"}},{"EndpointID":"e2","EndpointIP":"10.0.0.5","Info":{"Host IP":"10.62.0.12"}}]}}}`,
+			container.NetworkConfig{
+				LoadBalancer: addr("10.0.0.2"), Hosts: []container.SwarmHost{{Addr: addr("10.62.0.12"), LoadBalancer: addr("10.0.0.2")}},
+				Services: []container.Service{{
+					Name: "web", VirtualAddr: addr("10.0.0.3"), Ports: []container.ServicePort{{Published: 8081, Target: 80}},
+					Tasks: []netip.Addr{addr("10.0.0.4"), addr("10.0.0.5")},
+				}},
+			},
+		},
 		"port in mode host": {
 			`{"Id":"1","Name":"it","Driver":"overlay","Scope":"swarm","Services":{"web":{"VIP":"10.0.1.2","Ports":["Target: 80, Publish: 8080"]}}}`,
 			container.NetworkConfig{Services: []container.Service{{Name: "web", VirtualAddr: addr("10.0.1.2")}}},
