@@ -43,7 +43,9 @@ func connectRouted(a, b *testEngine) {
 	for _, e := range []struct{ own, other *testEngine }{{a, b}, {b, a}} {
 		number, other := lastNumber(e.own.ip), lastNumber(e.other.ip)
 		e.own.network("routed", "--subnet", "10.71."+number+".0/24", "--ipv6", "--subnet", "fd71:"+number+"::/64",
-			"-o", "com.docker.network.bridge.enable_ip_masquerade=false")
+			"-o", "com.docker.network.bridge.enable_ip_masquerade=false",
+			// Since Engine 27, others reach ports that are not published in this mode alone. Earlier engines ignore it.
+			"-o", "com.docker.network.bridge.gateway_mode_ipv4=nat-unprotected", "-o", "com.docker.network.bridge.gateway_mode_ipv6=nat-unprotected")
 		e.own.inside("ip", "address", "add", "fd77::"+number+"/64", "dev", "eth0", "nodad")
 		e.own.inside("ip", "route", "add", "10.71."+other+".0/24", "via", e.other.ip)
 		e.own.inside("ip", "route", "add", "fd71:"+other+"::/64", "via", "fd77::"+other)
