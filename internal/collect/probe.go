@@ -97,7 +97,8 @@ func (p *probe) tryInit(ctx context.Context, s processSource) error {
 		return p.explain(err)
 	}
 	defer func() { _ = process.Close() }()
-	_, err = s.ReadProcess(ctx, p.pass, process, p.sockets.Quota(1))
+	read, err := s.ReadProcess(ctx, p.pass, process, p.sockets.Quota(1))
+	read.release()
 	return err
 }
 
