@@ -75,8 +75,8 @@ func (c *Conn) Listeners() ([]socket.Socket, error) {
 
 // All returns the listening, established and TIME_WAIT sockets of both address families. The kernel walks the hash
 // table of all namespaces once for both. With withTCPInfo it also requests the TCPInfo of each socket, listeners
-// included. Together with ErrTooMany or ErrQuota it returns the sockets up to the limit. The
-// kernel sends listeners first.
+// included. Together with ErrTooMany or ErrQuota it returns the sockets up to the limit. The kernel sends
+// listeners first.
 func (c *Conn) All(withTCPInfo bool) ([]socket.Socket, error) {
 	return c.dumpWithRetries(1<<socket.Listen|1<<socket.Established|1<<socket.TimeWait, withTCPInfo)
 }
