@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -64,15 +65,34 @@ func StartEngine(ctx context.Context, address string, options EngineOptions) (*E
 	err = withLock(ctx, func() error {
 		return errors.Join(removeAbandoned(ctx), e.start(ctx, prefix, options))
 	})
+	if err = e.ready(ctx, err); err != nil {
+		return nil, fmt.Errorf("engine at %s: %w", address, err)
+	}
+	return e, nil
+}
+
+// StartPodman starts Podman's API service on the host that an engine stands for. It shares the engine's network namespace. It is
+// closed before that engine.
+func (e *Engine) StartPodman(ctx context.Context) (*Engine, error) {
+	id := e.id + "-p"
+	p := &Engine{id: id, directory: filepath.Join(sharedDirectory(), id)}
+	err := withLock(ctx, func() error { return p.startBeside(ctx, e) })
+	if err = p.ready(ctx, err); err != nil {
+		return nil, fmt.Errorf("podman beside %s: %w", e.id, err)
+	}
+	return p, nil
+}
+
+// ready waits until the engine answers, unless it did not start. It closes an engine that fails.
+func (e *Engine) ready(ctx context.Context, started error) error {
+	err := started
 	if err == nil {
 		err = e.awaitReady(ctx)
 	}
-	if err != nil {
-		return nil, errors.Join(
-			fmt.Errorf("engine at %s: %w%s", address, err, e.logTail()),
-			e.Close(context.WithoutCancel(ctx)))
+	if err == nil {
+		return nil
 	}
-	return e, nil
+	return errors.Join(fmt.Errorf("%w%s", err, e.logTail()), e.Close(context.WithoutCancel(ctx)))
 }
 
 // Socket returns the path of the engine's socket on the machine.
@@ -120,12 +140,8 @@ func (e *Engine) Close(ctx context.Context) error {
 
 // start makes the engine's namespaces and its network, and starts its daemon.
 func (e *Engine) start(ctx context.Context, address netip.Prefix, options EngineOptions) error {
-	if err := os.MkdirAll(e.directory, 0o755); err != nil {
+	if err := e.makeDirectory(); err != nil {
 		return err
-	}
-	var err error
-	if e.lock, err = lock(e.directory); err != nil {
-		return fmt.Errorf("address in use by another engine: %w", err)
 	}
 	if err := createShared(ctx, address); err != nil {
 		return err
@@ -138,15 +154,32 @@ func (e *Engine) start(ctx context.Context, address netip.Prefix, options Engine
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(e.directory, "log"))
+	return e.launch(ctx, script, []string{"unshare", "--net"}, func() error { return e.connect(ctx, address) })
+}
+
+// startBeside starts Podman in the network namespace of another engine.
+func (e *Engine) startBeside(ctx context.Context, host *Engine) error {
+	if err := e.makeDirectory(); err != nil {
+		return err
+	}
+	script, err := e.podman(EngineOptions{})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }() // the daemon has its own descriptor
-	// The script executes the daemon without a fork. Close ends it, not the context.
-	e.daemon = exec.CommandContext(context.WithoutCancel(ctx), "unshare", append([]string{"--net", "--mount", "--propagation", "private", "sh", "-c"}, script...)...)
-	e.daemon.Stderr = log
-	return e.launch(ctx, address)
+	enter := []string{"nsenter", "--target", strconv.Itoa(host.daemon.Process.Pid), "--net", "unshare"}
+	return e.launch(ctx, script, enter, func() error { return nil })
+}
+
+// makeDirectory makes and locks the directory of the engine's files.
+func (e *Engine) makeDirectory() error {
+	if err := os.MkdirAll(e.directory, 0o755); err != nil {
+		return err
+	}
+	var err error
+	if e.lock, err = lock(e.directory); err != nil {
+		return fmt.Errorf("address in use by another engine: %w", err)
+	}
+	return nil
 }
 
 // dockerd writes the configuration of Docker's daemon, and returns the script that executes it, with its arguments.
@@ -164,7 +197,17 @@ func (e *Engine) dockerd(options EngineOptions) ([]string, error) {
 	return []string{setupScript, "sh", e.id, strconv.FormatBool(options.CgroupV2), config}, os.WriteFile(config, content, 0o600)
 }
 
-func (e *Engine) launch(ctx context.Context, address netip.Prefix) error {
+// launch runs a script in new namespaces. It calls connect between the script's first line of output and its first line of input.
+func (e *Engine) launch(ctx context.Context, script, namespaces []string, connect func() error) error {
+	log, err := os.Create(filepath.Join(e.directory, "log"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }() // the daemon has its own descriptor
+	// The script executes the daemon without a fork. Close ends it, not the context.
+	words := slices.Concat(namespaces, []string{"--mount", "--propagation", "private", "sh", "-c"}, script)
+	e.daemon = exec.CommandContext(context.WithoutCancel(ctx), words[0], words[1:]...)
+	e.daemon.Stderr = log
 	stdin, err := e.daemon.StdinPipe()
 	if err != nil {
 		return err
@@ -178,7 +221,7 @@ func (e *Engine) launch(ctx context.Context, address netip.Prefix) error {
 	}
 	_, err = bufio.NewReader(stdout).ReadString('\n')
 	if err == nil {
-		err = e.connect(ctx, address)
+		err = connect()
 	}
 	if err == nil {
 		_, err = stdin.Write([]byte("\n"))
