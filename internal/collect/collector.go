@@ -19,6 +19,8 @@ import (
 type Inventory interface {
 	// Containers lists the running containers.
 	Containers(ctx context.Context) ([]container.Summary, error)
+	// Events counts the engine's events. A change means that the list may have changed.
+	Events() uint64
 	// Inspect returns a container, by ID or name, or container.ErrNotFound. The answer may be cached.
 	Inspect(ctx context.Context, id string) (container.Container, error)
 	// Refresh is Inspect without a cached answer.
@@ -54,7 +56,8 @@ type Options struct {
 const (
 	// listTimeout bounds the call that lists the containers.
 	listTimeout = 10 * time.Second
-	// maxPasses bounds the passes of one collection. A pass is repeated if a container ended or restarted meanwhile.
+	// maxPasses bounds the passes of one collection. A pass is repeated if a container ended or restarted meanwhile, or if another one
+	// joined a network namespace.
 	maxPasses = 3
 	// retryDelay is the pause before the next pass, in which the engine notices the change.
 	retryDelay = 50 * time.Millisecond
@@ -132,13 +135,14 @@ func (c *Collector) Collect(ctx context.Context, withTCPInfo bool) (Result, erro
 	}
 }
 
-// collectOnce makes one pass. outdated reports that the inventory's answer about a container was out of date. It is
-// false in the last pass.
+// collectOnce makes one pass. outdated reports that the inventory's answers were out of date. It is false in
+// the last pass.
 func (c *Collector) collectOnce(ctx context.Context, withTCPInfo, last bool) (result Result, outdated bool, err error) {
 	listed, err := c.list(ctx)
 	if err != nil {
 		return Result{}, false, err
 	}
+	events := c.inventory.Events()
 	c.addresses.expire()
 	p := newPass(c, listed, withTCPInfo)
 	targets := p.inspectAll(ctx, listed)
@@ -146,6 +150,7 @@ func (c *Collector) collectOnce(ctx context.Context, withTCPInfo, last bool) (re
 	host := p.readAll(ctx, groupByNetNS(targets))
 	p.reportOtherNetNS(ctx, targets)
 	outdated = p.recheckFailures(ctx, targets, last)
+	outdated = outdated || !last && p.hasNewMember(ctx, listed, events)
 	if err := ctx.Err(); err != nil {
 		return Result{}, false, fmt.Errorf("collect: %w", err)
 	}

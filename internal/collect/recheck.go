@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 
 	"github.com/PabloL007/outpost/internal/callpool"
@@ -26,6 +27,26 @@ func (p *pass) recheckFailures(ctx context.Context, targets []*target, last bool
 		}
 	})
 	return another.Load()
+}
+
+// hasNewMember reports whether a container that is not listed shares a network namespace that may have been read: its sockets would seem to
+// be those of another container or of the host. events are those before the pass.
+func (p *pass) hasNewMember(ctx context.Context, listed []container.Summary, events uint64) bool {
+	if p.inventory.Events() == events {
+		return false
+	}
+	now, err := p.list(ctx)
+	if err != nil {
+		return false
+	}
+	known := make(map[string]bool, len(listed))
+	for _, c := range listed {
+		known[c.ID] = true
+	}
+	return slices.ContainsFunc(now, func(c container.Summary) bool {
+		_, joined := c.NetworkMode.JoinedContainer()
+		return !known[c.ID] && (joined || c.NetworkMode.IsHost())
+	})
 }
 
 // failure returns why the reading is incomplete, if the end or restart of the container may explain it.

@@ -1,6 +1,9 @@
 package collect
 
 import (
+	"context"
+	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,5 +48,35 @@ func TestGoneProcessIsRechecked(t *testing.T) {
 				t.Errorf("%d commands", len(w.commands))
 			}
 		})
+	}
+}
+
+// A container that joins a network namespace while it is read is in the result too: its sockets would seem to be the other member's.
+func TestContainerThatJoinsMeanwhileIsRead(t *testing.T) {
+	for name, test := range map[string]struct {
+		mode   container.NetworkMode
+		passes int
+	}{
+		"joined":      {container.NetworkMode("container:" + id("owner")), 2},
+		"host":        {"host", 2},
+		"of no other": {"bridge", 1},
+	} {
+		owner, late := running("owner", 0, "bridge"), running("late", 0, test.mode)
+		w := &world{containers: []container.Container{owner}}
+		w.exec = func(ctx context.Context, of string, stdout io.Writer) error {
+			w.mu.Lock()
+			if len(w.containers) == 1 {
+				w.containers, w.events = append(w.containers, late), w.events+1
+			}
+			w.mu.Unlock()
+			return printTable(80)(ctx, of, stdout)
+		}
+		readings := w.read(t, w.collector(t, Exec))
+		if _, ok := readings["late"]; ok != (test.passes == 2) {
+			t.Errorf("%s: %v", name, readings)
+		}
+		if n := len(slices.DeleteFunc(w.arguments(), func(command []string) bool { return command[0] != "cat" })); n < test.passes {
+			t.Errorf("%s: %d commands", name, n)
+		}
 	}
 }

@@ -22,6 +22,7 @@ type world struct {
 	fresh      map[string]func() (container.Container, error) // by ID: the answers of Refresh
 	exec       func(context.Context, string, io.Writer) error // runs a command in the container with this ID
 	refreshed  int
+	events     uint64
 	commands   []string // IDs of the containers in which they ran
 	ran        [][]string
 }
@@ -36,6 +37,12 @@ func (w *world) Containers(context.Context) ([]container.Summary, error) {
 		}
 	}
 	return list, nil
+}
+
+func (w *world) Events() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.events
 }
 
 func (w *world) Inspect(_ context.Context, id string) (container.Container, error) {

@@ -22,6 +22,7 @@ func (i *Inventory) applyEvent(event container.Event) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.list = nil
+	i.events++
 	if event.Network {
 		i.networks = nil
 	}

@@ -48,6 +48,7 @@ type Inventory struct {
 	inspected      map[string]*cacheEntry[container.Container] // by ID or name, as the caller wrote it
 	// fingerprints are those of the containers in the last list, by ID.
 	fingerprints map[string]string
+	events       uint64 // applied
 }
 
 // cacheEntry is an answer of the engine. The entry is stored before the call: an event that arrives before the answer
@@ -77,6 +78,14 @@ func (i *Inventory) Containers(ctx context.Context) ([]container.Summary, error)
 		}
 		return list, err
 	})
+}
+
+// Events returns the number of events applied so far. While it stays the same, no container has started, as far as the stream of events
+// has told.
+func (i *Inventory) Events() uint64 {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.events
 }
 
 // Inspect returns one container by ID or name.
