@@ -63,7 +63,7 @@ func newContainerConns() containerConns {
 // updateContainers adds recently closed connections to containers and caches their established ones. In a sample, a container that
 // was not read gets the sockets of its last reading, unless that is older than closedTTL.
 func (c *connCache) updateContainers(containers []snapshot.Container, sample bool, now time.Time) {
-	kept := make(map[string]*containerConns, len(containers))
+	kept, open := make(map[string]*containerConns, len(containers)), openInShared(containers)
 	c.size = c.sizeOf(containers) + len(c.host.connections)
 	for i := range containers {
 		current := &containers[i]
@@ -82,6 +82,7 @@ func (c *connCache) updateContainers(containers []snapshot.Container, sample boo
 			cached.container, cached.readAt = *current, now
 			c.size -= len(cached.connections)
 			closed := cached.update(current.Listeners, current.Connections, now, c.maxSize-c.size)
+			closed = cached.removeMoved(closed, current.Namespace, open)
 			if !current.Truncated { // else they may still be open
 				current.Connections = withClosed(current.Connections, c.takeRoom(closed))
 			}
@@ -91,6 +92,41 @@ func (c *connCache) updateContainers(containers []snapshot.Container, sample boo
 		}
 	}
 	c.containers = kept
+}
+
+// netnsConn is a connection in a network namespace.
+type netnsConn struct {
+	namespace string
+	connKey
+}
+
+// openInShared returns the open connections of containers that share a network namespace.
+func openInShared(containers []snapshot.Container) map[netnsConn]bool {
+	sharing := make(map[string]int)
+	for _, c := range containers {
+		sharing[c.Namespace]++
+	}
+	open := make(map[netnsConn]bool)
+	for _, c := range containers {
+		for _, connection := range c.Connections {
+			if connection.State == socket.Established && sharing[c.Namespace] > 1 {
+				open[netnsConn{c.Namespace, connKey{connection.Local, connection.Remote}}] = true
+			}
+		}
+	}
+	return open
+}
+
+// removeMoved removes the connections of closed that are open in another container of the namespace: that was read too late before.
+func (c *containerConns) removeMoved(closed []snapshot.Connection, namespace string, open map[netnsConn]bool) []snapshot.Connection {
+	return slices.DeleteFunc(closed, func(connection snapshot.Connection) bool {
+		key := connKey{connection.Local, connection.Remote}
+		moved := open[netnsConn{namespace, key}]
+		if moved {
+			delete(c.connections, key)
+		}
+		return moved
+	})
 }
 
 // sizeOf returns the number of cached connections of containers.

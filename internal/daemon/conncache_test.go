@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,25 @@ func TestClosedConnectionsStayForAMinute(t *testing.T) {
 }
 
 // An accepted connection stays inbound after its listener closes.
+// A connection may be read before the container that owns it is known. Then it moves to that container, and never was closed.
+func TestConnectionMovesToItsOwner(t *testing.T) {
+	cache := newConnCache(0)
+	vpn := snapshot.Container{ID: "vpn", Namespace: "net:[1]", Method: collect.Exec}
+	app := snapshot.Container{ID: "app", Namespace: "net:[1]", Method: collect.Exec, Connections: []snapshot.Connection{connection(1, socket.Established)}}
+	early := vpn
+	early.Connections = slices.Clone(app.Connections)
+	cache.updateContainers([]snapshot.Container{early}, false, noon)
+	for i, containers := range [][]snapshot.Container{{vpn, app}, {vpn, {ID: "app", Namespace: "net:[1]", Method: collect.Exec}}} {
+		cache.updateContainers(containers, false, noon.Add(time.Duration(1+i)*time.Second))
+		if got := states(containers); got != "[]" {
+			t.Errorf("step %d: vpn has %s", i, got)
+		}
+		if got, want := states(containers[1:]), []string{"[1 ESTABLISHED]", "[1 CLOSE]"}[i]; got != want {
+			t.Errorf("step %d: app has %s, want %s", i, got, want)
+		}
+	}
+}
+
 func TestAcceptedConnectionsStayInbound(t *testing.T) {
 	at80 := netip.MustParseAddrPort("172.17.0.2:80")
 	row := func(remote string, inbound bool, state socket.State) snapshot.Connection {
