@@ -24,6 +24,9 @@ func (h *Host) addHostSockets(sockets *snapshotv1.HostSockets, containers []snap
 			h.invalid++
 			continue
 		}
+		if h.swarm.isOwn(&end) {
+			continue
+		}
 		end.owner = h.hostOwner(c.OwnerUnknown)
 		if d, published := h.publishedAt(end.local); published && end.isServer() {
 			end.proxied = end.local.Port()

@@ -111,6 +111,17 @@ func (h *Host) virtualService(netns int32, addr netip.Addr) (*overlayService, bo
 	return nil, false
 }
 
+// isOwn reports whether an end of no known container is of the engines of a Swarm: they connect to each other's ports for management and
+// gossip (docs.docker.com/engine/swarm/swarm-tutorial).
+func (s *swarm) isOwn(end *connEnd) bool {
+	const management, gossip = 2377, 7946
+	server := end.remote.Port()
+	if end.isServer() {
+		server = end.local.Port()
+	}
+	return len(s.networks) > 0 && (server == management || server == gossip)
+}
+
 // dialledService is the service that an outbound end dialled, and the load balancer through which it did.
 type dialledService struct {
 	servicePort

@@ -3,9 +3,11 @@ package correlate
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/graph/graphtest"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
@@ -196,4 +198,21 @@ func TestEndOfASwarmServiceWaitsForItsOtherHalf(t *testing.T) {
 		{b: accepts, atB: 10, wantsRound: true},
 		{a: dials, atA: 12, wantLinks: both},
 	})
+}
+
+// The engines of a Swarm connect to each other. A container on the host's network may seem to own such a connection when it is closed.
+func TestConnectionsOfTheEnginesOfASwarmAreInNoLink(t *testing.T) {
+	spec := hostA(onHost("agent", nil))
+	spec.sockets = []string{
+		"out 10.77.0.11:40000 10.77.0.12:7946 TIME_WAIT unknown", "out 10.77.0.11:40001 10.77.0.12:2377 TIME_WAIT unknown",
+		"out 10.77.0.11:40002 10.77.0.12:22 TIME_WAIT unknown",
+	}
+	const ssh = "ambiguous a or agent > b:22 host client 0+1\n"
+	if got := graphtest.Lines(buildAll(spec, hostB())); strings.Count(got, "host client 0+1\n") != 3 {
+		t.Errorf("without a Swarm: %s", got)
+	}
+	spec.overlays = []snapshotv1.Overlay{{Network: "ingress"}}
+	if got := graphtest.Lines(buildAll(spec, hostB())); got != ssh {
+		t.Errorf("in a Swarm: %s", got)
+	}
 }
