@@ -17,6 +17,7 @@ type crossHostCorrelator struct {
 	tracker      *Tracker
 	seen         map[halfEnd]time.Time // as in tracker
 	waiting      bool
+	lastRead     int32 // the host with the oldest answer
 	links        linkTable
 	outbound     []outboundEnd
 	inbound      []inboundEnd
@@ -47,6 +48,11 @@ func newCrossHostCorrelator(polled []PolledHost, names *graph.Names, tracker *Tr
 	for _, p := range polled {
 		if p.Host != nil && c.duplicates[p.Target] == "" {
 			c.polled = append(c.polled, p)
+		}
+	}
+	for i, p := range c.polled {
+		if p.PolledAt.Before(c.polled[c.lastRead].PolledAt) {
+			c.lastRead = toIndex(i)
 		}
 	}
 	c.unattributed = make([]int, len(c.polled))

@@ -33,6 +33,10 @@ func (c *crossHostCorrelator) addInboundEnd(in *inboundEnd) {
 		c.addHostDialled(in)
 		return
 	}
+	if source.IsLoopback() {
+		c.addFromLoopback(in)
+		return
+	}
 	if at, ok := c.balancerOf(in); ok {
 		c.addBalanced(at, in)
 		return
@@ -117,6 +121,19 @@ func (c *crossHostCorrelator) addFromHost(holder addrHolder, in *inboundEnd) {
 		return
 	}
 	c.addHostSourced(holder.host, in)
+}
+
+// addFromLoopback adds a connection that was dialled on the host's loopback address, once the host has been read again.
+func (c *crossHostCorrelator) addFromLoopback(in *inboundEnd) {
+	host := c.polled[in.host].Host
+	if !c.isSettled(in.host, in.host, in.connEnd) {
+		return
+	}
+	via := graph.ViaLoopback
+	if in.proxied != 0 {
+		via = graph.ViaPublished
+	}
+	c.addServerOnly(c.nodes.ownerNode(in.host, host.hostOwner(in.closed || host.hostOwnersUnknown)), in, via)
 }
 
 // addHostDialled adds a connection that a process of the server's host dialled, if it is still there when the host is read again:

@@ -209,17 +209,14 @@ func (c *localCorrelator) matchPorts() {
 	})
 }
 
-// addLoopbackServer adds a connection that was dialled on the loopback address of the server's network namespace. docker-proxy's
-// client is in the host's.
+// addLoopbackServer adds a connection that was dialled on the loopback address of the server's network namespace. Ends in the host's, and
+// those that docker-proxy accepted there, are left to the cross-host phase: the client may not have been read yet.
 func (c *localCorrelator) addLoopbackServer(end *connEnd) {
-	switch {
-	case end.proxied != 0:
-		c.addServerOnly(int32(c.hostOwner(end.closed || c.hostOwnersUnknown)), end, graph.ViaPublished)
-	case end.netns == hostNetns:
-		c.addServerOnly(int32(c.hostOwner(end.closed || c.hostOwnersUnknown)), end, graph.ViaLoopback)
-	default:
-		c.addServerOnly(int32(c.clientIn(end.netns)), end, graph.ViaLoopback)
+	if end.proxied != 0 || end.netns == hostNetns {
+		c.unmatchedInbound = append(c.unmatchedInbound, *end)
+		return
 	}
+	c.addServerOnly(int32(c.clientIn(end.netns)), end, graph.ViaLoopback)
 }
 
 // addServerOnly counts a connection with only its inbound end.

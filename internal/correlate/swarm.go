@@ -284,13 +284,13 @@ func (c *crossHostCorrelator) balancerOf(in *inboundEnd) (at networkAddr, ok boo
 }
 
 // addBalanced adds an inbound end from a load balancer, without another half. Its client is unknown: it dialled the host of the load
-// balancer.
+// balancer, perhaps from another host.
 func (c *crossHostCorrelator) addBalanced(at networkAddr, in *inboundEnd) {
 	host := c.balancers[at]
 	if host == unknownHost {
 		host = in.host
 	}
-	if c.isSettled(in.host, host, in.connEnd) {
+	if c.isSettled(in.host, host, in.connEnd) && c.isSettled(in.host, c.lastRead, in.connEnd) {
 		c.addServerOnly(c.nodes.ownerNode(host, unknownOwner), in, c.polled[in.host].Host.inferVia(in.connEnd, false))
 	}
 }

@@ -101,6 +101,23 @@ func TestEndWaitsForTheOtherHost(t *testing.T) {
 	})
 }
 
+// docker-proxy and Docker Swarm's load balancer hide the client, which may be on any host.
+func TestEndWaitsForAllHosts(t *testing.T) {
+	proxied, idle := new(hostA(server("in 172.17.0.106:8080 172.17.0.1:500"))), new(hostB(client()))
+	dials := new(hostB(client("out 172.17.0.107:1 10.77.0.11:18090")))
+	play(t, "through docker-proxy", []round{
+		{a: new(hostA(server())), b: idle, atA: 0, atB: 0},
+		{a: proxied, atA: 10, wantsRound: true},
+		{a: proxied, atA: 20, wantsRound: true},
+		{b: dials, atB: 21, wantLinks: "b/client > a/server:8080 published client 1\n"},
+	})
+	play(t, "of nobody", []round{
+		{a: new(hostA(server())), b: idle, atA: 0, atB: 0},
+		{a: proxied, atA: 10, wantsRound: true},
+		{a: proxied, b: idle, atA: 20, atB: 21, wantLinks: "a > a/server:8080 published server 1\n"},
+	})
+}
+
 // The sockets of one host are not read at the same moment either.
 func TestEndWaitsForItsOwnHost(t *testing.T) {
 	proxied := server("in 172.17.0.106:8080 172.17.0.1:500")
@@ -114,6 +131,12 @@ func TestEndWaitsForItsOwnHost(t *testing.T) {
 		{a: new(hostA(server(), client())), atA: 0},
 		{a: new(hostA(proxied, client())), atA: 10, wantsRound: true},
 		{a: new(hostA(proxied, client())), atA: 20, wantLinks: "a > a/server:8080 published server 1\n"},
+	})
+	agent := onHost("agent", []string{"127.0.0.1:9100"}, "in 127.0.0.1:9100 127.0.0.1:5")
+	play(t, "over loopback", []round{
+		{a: new(hostA(onHost("agent", []string{"127.0.0.1:9100"}))), atA: 0},
+		{a: new(hostA(agent)), atA: 10, wantsRound: true},
+		{a: new(hostA(agent, onHost("dialler", nil, "out 127.0.0.1:5 127.0.0.1:9100"))), atA: 20, wantLinks: "a/dialler > a/agent:9100 loopback both 1\n"},
 	})
 	play(t, "the first answer", []round{
 		{a: new(hostA(proxied, client())), atA: 0, wantLinks: "a > a/server:8080 published server 1\n"},
