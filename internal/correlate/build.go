@@ -23,7 +23,8 @@ type crossHostCorrelator struct {
 	inbound      []inboundEnd
 	hostSourced  map[fromHostKey]*hostSourcedEnds
 	sourcedOrder []fromHostKey
-	polled       []PolledHost // with a host, each host once
+	polled       []PolledHost   // with a host, each host once
+	hostOf       map[string]int // the index in polled, by target
 	nodes        nodeTable
 	addrs        addrIndex
 	duplicates   map[string]string // target by duplicate target
@@ -45,11 +46,13 @@ func newCrossHostCorrelator(polled []PolledHost, names *graph.Names, tracker *Tr
 		tracker: tracker, seen: make(map[halfEnd]time.Time), duplicates: duplicates(polled),
 		balancers: make(map[networkAddr]int32), swarmHosts: make(map[netip.Addr]int32), dialled: make(map[*connEnd]dialledService), tasks: make(map[*overlayService]serviceTasks),
 	}
+	var serving []PolledHost
 	for _, p := range polled {
 		if p.Host != nil && c.duplicates[p.Target] == "" {
-			c.polled = append(c.polled, p)
+			serving = append(serving, p)
 		}
 	}
+	c.polled, c.hostOf = tracker.mergeMachines(serving)
 	for i, p := range c.polled {
 		if p.PolledAt.Before(c.polled[c.lastRead].PolledAt) {
 			c.lastRead = toIndex(i)

@@ -121,7 +121,7 @@ func parseEnd(c snapshotv1.Connection) (connEnd, bool) {
 		return connEnd{}, false
 	}
 	end := connEnd{
-		inbound: c.Direction == "in", directionUnknown: c.Direction == "", closed: c.State != "ESTABLISHED",
+		inbound: c.Direction == directionIn, directionUnknown: c.Direction == "", closed: c.State != "ESTABLISHED",
 		local: local, remote: remote, tcpInfo: c.Measured,
 	}
 	if c.Dialled != nil {

@@ -15,6 +15,9 @@ const hostNetns int32 = 0
 // networkModeHost is the network mode of containers in the host's network namespace.
 const networkModeHost = "host"
 
+// joinedMode is the beginning of the network mode of a container that joined another one's network namespace.
+const joinedMode = "container:"
+
 // netns is a network namespace of a host.
 type netns struct {
 	members    []ownerID // containers
@@ -92,5 +95,5 @@ func joinedContainer(c snapshotv1.Container) (idOrName string, joins bool) {
 	if c.Namespace != "" {
 		return "", false
 	}
-	return strings.CutPrefix(c.NetworkMode, "container:")
+	return strings.CutPrefix(c.NetworkMode, joinedMode)
 }

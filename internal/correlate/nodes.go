@@ -40,7 +40,7 @@ func (t *nodeTable) addContainers(host int32) {
 		t.nodes = append(t.nodes, graph.Node{
 			ID: graph.NodeID(graph.KindContainer, names.id, c.ID), Kind: graph.KindContainer,
 			Host: names.display, Name: cmp.Or(c.Name, c.ID), Container: c.ID, Image: c.Image, Project: c.Project, Service: c.Service,
-			Reason: c.Reason, Details: c.details, Stale: p.State == graph.StateStale, Past: i >= p.Host.live,
+			Reason: c.Reason, Details: c.details, Stale: p.State == graph.StateStale || p.stale[c.ID], Past: i >= p.Host.live,
 		})
 	}
 }

@@ -95,15 +95,17 @@ func (s *linkStats) evidence() graph.Evidence {
 // targets returns the states of all targets, ascending by name. A daemon's own host is no target.
 func (c *crossHostCorrelator) targets(polled []PolledHost) []graph.Target {
 	targets := []graph.Target{}
-	host := 0 // the index of the next host in c.polled
 	for _, p := range polled {
 		target := graph.Target{Target: p.Target, State: p.State, Reason: p.Reason, Format: p.Format, LastAnswer: p.LastAnswer.UTC()}
 		if other := c.duplicates[p.Target]; other != "" {
 			target.State, target.Reason = graph.StateDuplicate, "it answers for the same host as "+other
 		} else if p.Host != nil {
+			host := c.hostOf[p.Target]
 			target.Host = c.nodes.hosts[host].display
-			target.Unattributed = p.Host.invalid + c.unattributed[host]
-			host++
+			target.Unattributed = p.Host.invalid
+			if c.polled[host].Target == p.Target { // what several daemons leave on one machine counts once
+				target.Unattributed += c.unattributed[host]
+			}
 		}
 		if target.Target != "" {
 			targets = append(targets, target)

@@ -18,6 +18,8 @@ type Tracker struct {
 	waiting bool                  // some of them are not explained yet
 	first   map[string]time.Time  // when each target of the last graph answered first
 	proven  map[provenAddrs]bool  // other hosts have reached containers there
+
+	machines map[string]machine // with several engines, by the first target
 }
 
 // provenAddrs are the addresses of a network of a target. Without a network it is one address.
@@ -101,6 +103,9 @@ func (t *Tracker) Waiting() bool { return t.waiting }
 
 func (t *Tracker) update(c *crossHostCorrelator) {
 	t.seen, t.waiting = c.seen, c.waiting
+	for _, m := range t.machines {
+		t.waiting = t.waiting || m.sockets.waiting
+	}
 	first := make(map[string]time.Time, len(c.polled))
 	for _, p := range c.polled {
 		first[p.Target] = t.firstAnswer(&p)

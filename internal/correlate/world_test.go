@@ -535,20 +535,96 @@ func name(n graph.Node) string {
 	return n.Name
 }
 
-// In random worlds each link is true or says that it is not certain, and each connection is found that the socket tables decide.
+// split returns the answers of two daemons, each of an engine with some of the host's containers. Those that share a namespace are on one
+// engine. Each daemon takes the sockets of the other engine's containers on the host's network for the host's.
+func (h *worldHost) split(r *rand.Rand) (parts [2]snapshotv1.Snapshot) {
+	engines := make(map[string]int) // by container
+	for i := range parts {
+		parts[i] = h.document
+		parts[i].Containers = nil
+		parts[i].Host.ID = fmt.Sprint("engine ", i, " of ", h.name)
+		parts[i].Host.BootID = "boot " + h.name
+	}
+	for _, c := range h.document.Containers {
+		engine := r.IntN(len(parts))
+		if joined, joins := strings.CutPrefix(c.NetworkMode, joinedMode); joins {
+			engine = engines[joined]
+		}
+		engines[c.ID] = engine
+		parts[engine].Containers = append(parts[engine].Containers, c)
+	}
+	for i := range parts {
+		parts[i].Host.Sockets = h.seenBy(&parts[i], &parts[1-i])
+	}
+	return parts
+}
+
+// seenBy returns the host's sockets as the daemon of one engine reports them. other is the other engine.
+func (h *worldHost) seenBy(own, other *snapshotv1.Snapshot) *snapshotv1.HostSockets {
+	if !h.read {
+		return nil
+	}
+	sockets := new(snapshotv1.HostSockets)
+	onHost := slices.ContainsFunc(own.Containers, func(c snapshotv1.Container) bool { return c.NetworkMode == networkModeHost })
+	published := make(map[uint16]bool)
+	for _, c := range own.Containers {
+		for _, l := range c.Listening {
+			for _, at := range l.Published {
+				published[at.Port] = true
+			}
+		}
+	}
+	add := func(x snapshotv1.HostConnection) {
+		isAccepted, isLoopback := x.Direction == directionIn, strings.HasPrefix(x.Local.Address, "127.")
+		if !onHost && (isAccepted && !published[x.Local.Port] || !isAccepted && isLoopback && !published[x.Remote.Port]) {
+			return // as AttributeHost
+		}
+		x.OwnerUnknown = x.OwnerUnknown && onHost
+		sockets.Connections = append(sockets.Connections, x)
+	}
+	for _, l := range h.document.Host.Sockets.Listening {
+		l.OwnerUnknown = onHost
+		sockets.Listening = append(sockets.Listening, l)
+	}
+	for _, x := range h.document.Host.Sockets.Connections {
+		add(x)
+	}
+	for _, c := range other.Containers {
+		if c.NetworkMode != networkModeHost {
+			continue
+		}
+		for _, l := range c.Listening {
+			sockets.Listening = append(sockets.Listening, snapshotv1.HostListener{Endpoint: l.Endpoint})
+		}
+		for _, x := range c.Connections {
+			add(snapshotv1.HostConnection{Connection: x})
+		}
+	}
+	return sockets
+}
+
+// In random worlds each link is true or says that it is not certain, and each connection is found that the socket tables decide. Two
+// engines on each host change nothing.
 func TestRandomWorlds(t *testing.T) {
 	const worlds = 5000
 	failures := 0
 	for seed := range uint64(worlds) {
 		w := newWorld(seed)
-		var polled []PolledHost
+		var polled, split []PolledHost
 		for _, h := range w.hosts {
 			polled = append(polled, PolledHost{Target: h.name, Host: NewHost(h.document, netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon})
+			for i, part := range h.split(w.Rand) {
+				split = append(split, PolledHost{
+					Target: fmt.Sprint(h.name, i), Host: NewHost(part, netip.Addr{}, nil, noon), Document: &part, State: graph.StateOK, LastAnswer: noon, PolledAt: noon,
+				})
+			}
 		}
-		if wrong := w.judge(Build(polled, nil)); len(wrong) > 0 {
-			t.Errorf("world %d:\n%s\n\n%s", seed, strings.Join(wrong, "\n"), strings.Join(w.story, "\n"))
-			if failures++; failures == 5 {
-				t.FailNow()
+		for engines, polled := range map[string][]PolledHost{"one": polled, "two": split} {
+			if wrong := w.judge(Build(polled, nil)); len(wrong) > 0 {
+				t.Errorf("world %d, engines of each host: %s\n%s\n\n%s", seed, engines, strings.Join(wrong, "\n"), strings.Join(w.story, "\n"))
+				if failures++; failures == 5 {
+					t.FailNow()
+				}
 			}
 		}
 	}

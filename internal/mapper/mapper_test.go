@@ -198,7 +198,7 @@ func TestHistoryStartsAfterAllTargetsArePolled(t *testing.T) {
 		response snapshotv1.Snapshot
 		server   string
 	}{{"one", one, "external/10.77.0.12"}, {"two", two, "host/engine of two"}} {
-		m.record(t.Context(), m.targets[step.name], time.Now(), pollResult{snapshot: step.response}, nil)
+		m.record(t.Context(), m.targets[step.name], answer{pollResult: pollResult{snapshot: step.response}, ended: time.Now()})
 		m.rebuild(time.Now())
 		if g := m.Latest(); len(g.Links) != 1 || g.Links[0].Server != step.server {
 			t.Errorf("after %s: %+v", step.name, g.Links)
@@ -213,7 +213,7 @@ func TestPollThatEndsAfterRemovalChangesNothing(t *testing.T) {
 	target := &polledTarget{address: address{name: "one"}, cancel: cancel}
 	m.targets["one"] = target
 	m.updateTargets(t.Context(), nil)
-	m.record(ctx, target, time.Now(), pollResult{snapshot: snapshotFrom("one")}, nil)
+	m.record(ctx, target, answer{pollResult: pollResult{snapshot: snapshotFrom("one")}, ended: time.Now()})
 	if !target.removed || target.reason == "" || target.host != nil {
 		t.Errorf("%+v", target)
 	}

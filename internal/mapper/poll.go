@@ -37,7 +37,7 @@ func (m *Mapper) poll(ctx context.Context, t *polledTarget, from address) {
 		started := time.Now()
 		result, err := m.client.fetch(polling, from, m.previous(t))
 		cancel()
-		m.record(ctx, t, started, result, err)
+		m.record(ctx, t, answer{result, started, time.Now(), err})
 		if err == nil {
 			pauses.Reset()
 		}
@@ -57,38 +57,56 @@ func (m *Mapper) previousHost(t *polledTarget) *correlate.Host {
 	return t.host
 }
 
-// record stores the result of a poll that began at started, unless ctx ended meanwhile: then the target was removed, or its address changed.
-func (m *Mapper) record(ctx context.Context, t *polledTarget, started time.Time, result pollResult, err error) {
-	now := time.Now()
-	var host *correlate.Host
-	if err == nil && !result.unchanged { // outside the lock: a large snapshot takes time
-		host = correlate.NewHost(result.snapshot, result.from, m.previousHost(t), now)
+// answer is the outcome of one poll.
+type answer struct {
+	pollResult
+	began, ended time.Time
+	err          error
+}
+
+// record stores an answer of a target, unless ctx ended meanwhile: then the target was removed, or its address changed.
+func (m *Mapper) record(ctx context.Context, t *polledTarget, a answer) {
+	if a.err != nil || a.unchanged {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.store(ctx, t, a, nil)
+		return
 	}
-	m.mu.Lock()
+	host := correlate.NewHost(a.snapshot, a.from, m.previousHost(t), a.ended) // outside the lock: a large snapshot takes time
+	m.lockWithDocuments(ctx, t, host)
 	defer m.mu.Unlock()
+	m.store(ctx, t, a, host)
+	if ctx.Err() == nil && len(m.siblings(t, host)) > 0 {
+		t.document = &a.snapshot
+	}
+}
+
+// store stores an answer, with the host of a changed one. The caller holds m.mu.
+func (m *Mapper) store(ctx context.Context, t *polledTarget, a answer, host *correlate.Host) {
 	if ctx.Err() != nil { // updateTargets ends it under the lock
 		return
 	}
 	reason := ""
-	if err != nil {
-		reason = err.Error()
+	if a.err != nil {
+		reason = a.err.Error()
 	}
-	m.changed = m.changed || !t.polled || !sameReason(reason, t.reason) || err == nil && !result.unchanged
+	m.changed = m.changed || !t.polled || !sameReason(reason, t.reason) || host != nil
 	if !t.polled || !sameReason(reason, t.reason) {
 		m.logTarget(t, reason)
 	}
-	t.polled, t.reason, m.polledAt = true, reason, now
-	if err != nil {
+	t.polled, t.reason, m.polledAt = true, reason, a.ended
+	if a.err != nil {
 		return
 	}
-	t.lastAnswer, t.answerBegan = now, started
-	if !result.unchanged {
-		if !host.IsSameHost(t.host) {
-			t.firstAnswer = now
-		}
-		t.host, t.pollResult = host, result
-		t.snapshot = snapshotv1.Snapshot{} // host has all that is needed of it
+	t.lastAnswer, t.answerBegan = a.ended, a.began
+	if host == nil {
+		return
 	}
+	if !host.IsSameHost(t.host) {
+		t.firstAnswer = a.ended
+	}
+	t.host, t.document, t.pollResult = host, nil, a.pollResult
+	t.snapshot = snapshotv1.Snapshot{} // host has all that is needed of it
 }
 
 // sameReason reports whether two reasons have the same cause. Numbers and quoted text may differ at each poll.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/correlate"
 	"github.com/PabloL007/outpost/internal/graph"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // polledTarget is the state of one polled daemon.
@@ -18,7 +19,8 @@ type polledTarget struct {
 	address
 	pollResult  // the latest successful one with new data, without the snapshot
 	host        *correlate.Host
-	firstAnswer time.Time // as the current host
+	document    *snapshotv1.Snapshot // what host was made of, while another target shares the machine
+	firstAnswer time.Time            // as the current host
 	lastAnswer  time.Time
 	answerBegan time.Time // when the poll of the last answer began
 	polled      bool
@@ -104,7 +106,7 @@ func (m *Mapper) polledHosts(now time.Time) []correlate.PolledHost {
 	for _, name := range slices.Sorted(maps.Keys(m.targets)) {
 		t := m.targets[name]
 		if t.reason != "" && now.Sub(t.lastAnswer) > m.StaleAfter {
-			t.host, t.pollResult = nil, pollResult{}
+			t.host, t.document, t.pollResult = nil, nil, pollResult{}
 			if t.removed {
 				delete(m.targets, name)
 				continue
@@ -120,7 +122,7 @@ func (m *Mapper) polledHosts(now time.Time) []correlate.PolledHost {
 
 func (t *polledTarget) polledHost() correlate.PolledHost {
 	s := correlate.PolledHost{
-		Target: t.name, Host: t.host, Format: t.format, LastAnswer: t.lastAnswer, FirstAnswer: t.firstAnswer, PolledAt: t.answerBegan,
+		Target: t.name, Host: t.host, Document: t.document, Format: t.format, LastAnswer: t.lastAnswer, FirstAnswer: t.firstAnswer, PolledAt: t.answerBegan,
 		State: graph.StateOK, Reason: t.warning,
 	}
 	switch {

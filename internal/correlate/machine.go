@@ -1,0 +1,140 @@
+package correlate
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+)
+
+// machine is a machine with several engines. It counts as one host.
+type machine struct {
+	parts   []*Host // the answers of its daemons
+	host    *Host   // of the merged answers
+	sockets hostSocketMerge
+}
+
+// SharesMachine reports whether the answers of two targets are of one machine, and use one network namespace of it. Each may be of another
+// engine there. Machines cloned from one image, and containers that stand for machines, differ by kernel or by address.
+func (h *Host) SharesMachine(other *Host) bool {
+	return compareText(h.signs.boot, other.signs.boot) == equal && compareText(h.signs.name, other.signs.name) != different &&
+		h.compareAddrs(other) == equal
+}
+
+// mergeMachines merges the targets of one machine into one. It returns the hosts in the order of their first targets, and the index of
+// the host of each target.
+func (t *Tracker) mergeMachines(polled []PolledHost) (hosts []PolledHost, index map[string]int) {
+	index = make(map[string]int, len(polled))
+	var groups [][]PolledHost
+	byBoot := make(map[string][]int) // the groups of targets with documents
+	for _, p := range polled {
+		i, boot := len(groups), p.Host.signs.boot
+		if p.Document != nil {
+			for _, j := range byBoot[boot] {
+				if groups[j][0].Host.SharesMachine(p.Host) {
+					i = j
+					break
+				}
+			}
+		}
+		if i == len(groups) {
+			groups = append(groups, nil)
+			if p.Document != nil {
+				byBoot[boot] = append(byBoot[boot], i)
+			}
+		}
+		groups[i] = append(groups[i], p)
+		index[p.Target] = i
+	}
+	merged := make(map[string]machine)
+	for _, group := range groups {
+		if len(group) == 1 {
+			hosts = append(hosts, group[0])
+			continue
+		}
+		p, m := t.mergeMachine(group)
+		merged[p.Target] = m
+		hosts = append(hosts, p)
+	}
+	t.machines = merged
+	return hosts, index
+}
+
+// mergeMachine merges the targets of a machine. The one with the earliest first answer gives the name and the IDs.
+func (t *Tracker) mergeMachine(group []PolledHost) (PolledHost, machine) {
+	slices.SortStableFunc(group, func(a, b PolledHost) int { return a.FirstAnswer.Compare(b.FirstAnswer) })
+	merged, parts := group[0], make([]*Host, len(group))
+	merged.stale = make(map[string]bool)
+	for i, p := range group {
+		parts[i] = p.Host
+		merged.LastAnswer = latest(merged.LastAnswer, p.LastAnswer)
+		if p.PolledAt.Before(merged.PolledAt) { // what existed then is in all answers
+			merged.PolledAt = p.PolledAt
+		}
+		if p.State != graph.StateStale {
+			merged.State = p.State
+			continue
+		}
+		for _, c := range p.Document.Containers {
+			merged.stale[c.ID] = true
+		}
+	}
+	m := t.machines[merged.Target]
+	if !slices.Equal(m.parts, parts) || m.sockets.waiting {
+		document := mergeSnapshots(group)
+		document.Host.Sockets = m.sockets.merge(group)
+		m.parts, m.host = parts, NewHost(document, netip.Addr{}, m.host, merged.LastAnswer)
+	}
+	merged.Host, merged.Document = m.host, nil
+	return merged, m
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// mergeSnapshots returns what the daemons of one machine say of it but the host's sockets, as one daemon that knows all engines would. It
+// modifies none of them.
+func mergeSnapshots(group []PolledHost) snapshotv1.Snapshot {
+	merged := *group[0].Document
+	merged.Containers, merged.Host.Addresses, merged.Host.Overlays = nil, nil, nil
+	gatewaysKnown := true
+	for _, p := range group {
+		host := p.Document.Host
+		merged.Containers = append(merged.Containers, resolveJoined(p.Document.Containers)...)
+		merged.Host.Overlays = append(merged.Host.Overlays, host.Overlays...)
+		merged.Host.AllAddresses = merged.Host.AllAddresses || host.AllAddresses
+		for addr := range p.Host.addrs {
+			merged.Host.Addresses = append(merged.Host.Addresses, addr)
+		}
+		gatewaysKnown = gatewaysKnown && len(host.Gateways) > 0
+	}
+	merged.Host.Gateways = nil
+	if gatewaysKnown {
+		for _, p := range group {
+			merged.Host.Gateways = append(merged.Host.Gateways, p.Document.Host.Gateways...)
+		}
+	}
+	return merged
+}
+
+// resolveJoined returns containers with the IDs of those that they joined instead of names. Names are unique on one engine only.
+func resolveJoined(containers []snapshotv1.Container) []snapshotv1.Container {
+	ids := make(map[string]string, len(containers))
+	for _, c := range containers {
+		ids[strings.TrimPrefix(c.Name, "/")] = c.ID
+	}
+	resolved := slices.Clone(containers)
+	for i, c := range resolved {
+		if name, joins := strings.CutPrefix(c.NetworkMode, joinedMode); joins && ids[name] != "" {
+			resolved[i].NetworkMode = joinedMode + ids[name]
+		}
+	}
+	return resolved
+}

@@ -1,0 +1,126 @@
+package correlate
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/graph/graphtest"
+)
+
+// engineAnswer is an answer of the daemon of one engine of the machine "a". The times are in seconds after noon.
+func engineAnswer(target string, spec hostSpec, previous *Host, at int) PolledHost {
+	d := spec.document()
+	d.Host.ID, d.Host.BootID = "engine at "+target, "boot"
+	answered := noon.Add(time.Duration(at) * time.Second)
+	return PolledHost{
+		Target: target, Host: NewHost(d, netip.Addr{}, previous, answered), Document: &d, State: graph.StateOK,
+		FirstAnswer: noon, LastAnswer: answered, PolledAt: answered.Add(-100 * time.Millisecond),
+	}
+}
+
+// testMachine has the containers and the host's sockets of Docker and of Podman on one machine.
+func testMachine(t *testing.T, docker, podman hostSpec, want string) {
+	t.Helper()
+	g := new(Tracker).Build([]PolledHost{engineAnswer("docker", docker, nil, 1), engineAnswer("podman", podman, nil, 1)}, nil)
+	if diff := gocmp.Diff(want, graphtest.Lines(g)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, target := range g.Targets {
+		if target.State != graph.StateOK || target.Host != "a" {
+			t.Errorf("%+v", target)
+		}
+	}
+}
+
+func withSockets(spec hostSpec, sockets ...string) hostSpec {
+	spec.sockets = append([]string{}, sockets...)
+	return spec
+}
+
+func TestEnginesOfOneMachineAreOneHost(t *testing.T) {
+	podmanClient := containerSpec{name: "client", networks: []string{"podman 10.88.0.2 10.88.0.1"}, connections: []string{"out 10.88.0.2:1 10.77.0.11:18090"}}
+	testMachine(t, hostA(server("in 172.17.0.106:8080 10.88.0.2:1")), hostA(podmanClient), "a/client > a/server:8080 published both 1\n")
+
+	agent := onHost("agent", []string{"0.0.0.0:9100"}, "in 10.77.0.11:9100 172.17.0.107:1", "out 127.0.0.1:2 127.0.0.1:18090")
+	testMachine(t,
+		withSockets(hostA(server("in 172.17.0.106:8080 172.17.0.1:3"), client("out 172.17.0.107:1 10.77.0.11:9100")),
+			"listen 0.0.0.0:9100", "listen 0.0.0.0:18090", "in 10.77.0.11:9100 172.17.0.107:1", "out 127.0.0.1:2 127.0.0.1:18090",
+			"in 127.0.0.1:18090 127.0.0.1:2", "out 172.17.0.1:3 172.17.0.106:8080"),
+		withSockets(hostA(agent), "listen 0.0.0.0:18090", "out 172.17.0.1:3 172.17.0.106:8080"),
+		"a/agent > a/server:8080 published both 1\na/client > a/agent:9100 host both 1\n")
+
+	// Equal names on both engines; only commands read, so no namespaces are known.
+	sidecar := containerSpec{name: "sidecar", networkMode: "container:server", connections: []string{"out 10.88.0.2:1 172.17.0.107:80"}}
+	testMachine(t,
+		hostA(server(), containerSpec{name: "db", networks: []string{"br0 172.17.0.107 172.17.0.1"}, listeners: []string{"0.0.0.0:80"}, connections: []string{"in 172.17.0.107:80 10.88.0.2:1"}}),
+		hostA(containerSpec{name: "server", networks: []string{"podman 10.88.0.2 10.88.0.1"}}, sidecar),
+		"a/sidecar > a/db:80 direct both 1\n")
+}
+
+// Machines with equal boot IDs, such as system containers, have addresses of their own.
+func TestHostsOnOneKernelAreApart(t *testing.T) {
+	a, b := engineAnswer("a", hostA(client("out 172.17.0.107:1 10.77.0.12:18090")), nil, 1), engineAnswer("b", hostB(server("in 172.17.0.106:8080 10.77.0.11:1")), nil, 1)
+	if got, want := graphtest.Lines(new(Tracker).Build([]PolledHost{a, b}, nil)), "a/client > b/server:8080 published both 1\n"; got != want {
+		t.Error(got)
+	}
+}
+
+// A socket that one daemon has seen may be of a container that the other daemon has not seen yet.
+func TestNewHostSocketWaitsForTheOtherDaemon(t *testing.T) {
+	const dials, outside = "out 10.77.0.11:5 10.77.0.12:18090", "listen 0.0.0.0:22"
+	idle := withSockets(hostA(client()), outside)
+	b := PolledHost{Target: "b", Host: NewHost(hostB(server("in 172.17.0.106:8080 10.77.0.11:5")).document(), netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon.Add(5 * time.Second), PolledAt: noon.Add(4 * time.Second)}
+	for name, test := range map[string]struct {
+		next hostSpec
+		want string
+	}{
+		"of a container": {withSockets(hostA(onHost("agent", nil, dials)), outside), "a/agent > b/server:8080 published both 1\n"},
+		"of the host":    {withSockets(hostA(client()), outside, dials), "a > b/server:8080 published both 1\n"},
+	} {
+		tracker := new(Tracker)
+		docker, podman := engineAnswer("docker", withSockets(hostA(client()), outside, dials), nil, 10), engineAnswer("podman", idle, nil, 1)
+		if got := graphtest.Lines(tracker.Build([]PolledHost{docker, podman, b}, nil)); got != "" || !tracker.Waiting() {
+			t.Errorf("%s: first %s", name, got)
+		}
+		podman = engineAnswer("podman", test.next, podman.Host, 11)
+		for at := range 2 { // an older answer of podman does not change it back
+			if got := graphtest.Lines(tracker.Build([]PolledHost{docker, podman, b}, nil)); got != test.want {
+				t.Errorf("%s: then %s", name, got)
+			}
+			docker = engineAnswer("docker", withSockets(hostA(client()), outside, dials), docker.Host, 20+at)
+		}
+	}
+}
+
+// The end that docker-proxy accepted waits together with the end of its client.
+func TestProxiedLoopbackWaitsForBothEnds(t *testing.T) {
+	const dials = "out 127.0.0.1:5 127.0.0.1:18090"
+	seen := withSockets(hostA(server("in 172.17.0.106:8080 172.17.0.1:3")), "listen 0.0.0.0:18090", dials, "in 127.0.0.1:18090 127.0.0.1:5", "out 172.17.0.1:3 172.17.0.106:8080")
+	tracker := new(Tracker)
+	docker := engineAnswer("docker", withSockets(hostA(server()), "listen 0.0.0.0:18090"), nil, 0)
+	podman := engineAnswer("podman", withSockets(hostA(), "listen 0.0.0.0:18090"), nil, 1)
+	tracker.Build([]PolledHost{docker, podman}, nil)
+	docker = engineAnswer("docker", seen, docker.Host, 10)
+	if got := graphtest.Lines(tracker.Build([]PolledHost{docker, podman}, nil)); got != "" {
+		t.Error("first", got)
+	}
+	podman = engineAnswer("podman", withSockets(hostA(onHost("agent", nil, dials)), "listen 0.0.0.0:18090", "out 172.17.0.1:3 172.17.0.106:8080"), podman.Host, 11)
+	if got := graphtest.Lines(tracker.Build([]PolledHost{docker, podman}, nil)); got != "a/agent > a/server:8080 published both 1\n" {
+		t.Error("then", got)
+	}
+}
+
+// The containers of a daemon that does not answer any more are stale, those of the other one are not.
+func TestOneStaleEngineOfAMachine(t *testing.T) {
+	docker, podman := engineAnswer("docker", hostA(server()), nil, 1), engineAnswer("podman", hostA(containerSpec{name: "client"}), nil, 1)
+	docker.State = graph.StateStale
+	for _, n := range new(Tracker).Build([]PolledHost{docker, podman}, nil).Nodes {
+		if n.Stale != (n.Name == "server") {
+			t.Errorf("%s: stale %t", n.Name, n.Stale)
+		}
+	}
+}
