@@ -19,7 +19,8 @@ import (
 type testEngine struct {
 	*testLab
 	*lab.Engine
-	ip string
+	ip   string
+	port string // of the daemon that start starts
 }
 
 // newEngine returns an engine that ends with the test. Unlike newLab it requires root.
@@ -36,6 +37,13 @@ func newEngine(t testing.TB, address string, options lab.EngineOptions) *testEng
 	if err != nil {
 		t.Fatal(err)
 	}
+	ip, _, _ := strings.Cut(address, "/")
+	return loaded(t, l, engine, ip)
+}
+
+// loaded returns an engine with the tools image and a lab on it. It ends with the test.
+func loaded(t testing.TB, l *testLab, engine *lab.Engine, ip string) *testEngine {
+	t.Helper()
 	t.Cleanup(func() {
 		if err := engine.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
@@ -44,8 +52,7 @@ func newEngine(t testing.TB, address string, options lab.EngineOptions) *testEng
 	if err := engine.Load(t.Context(), tools); err != nil {
 		t.Fatal(err)
 	}
-	ip, _, _ := strings.Cut(address, "/")
-	return &testEngine{&testLab{lab.OnHost(engine.Host(), l.Name("other"), nil), t, l.firstPort}, engine, ip}
+	return &testEngine{&testLab{lab.OnHost(engine.Host(), l.Name("other"), nil), t, l.firstPort}, engine, ip, "9057"}
 }
 
 // inside runs a command in the engine's namespaces and returns its output.

@@ -37,6 +37,6 @@ func TestPublishedPortAcrossTwoHosts(t *testing.T) {
 // start starts a daemon in the engine's namespaces.
 func (e *testEngine) start(variables ...string) *outpost {
 	e.t.Helper()
-	address := net.JoinHostPort(e.ip, "9057")
+	address := net.JoinHostPort(e.ip, e.port)
 	return startCommand(e.t, e.Command(context.WithoutCancel(e.t.Context()), binary), append(variables, "OUTPOST_LISTEN="+address)...)
 }

@@ -25,15 +25,19 @@ func (e *testEngine) pid(part string) string {
 	return e.docker("inspect", "-f", "{{.State.Pid}}", e.Name(part))
 }
 
-// pairMapper starts a daemon on each engine and a mapper. It returns the mapper, and short names for the hosts: a, b, …
+// pairMapper starts a daemon on each engine and a mapper. It returns the mapper, and short names for the hosts: a, b, … Engines at
+// one address are on one host.
 func pairMapper(t *testing.T, engines []*testEngine, variables ...string) (m *outpost, daemons []*outpost, shorten *strings.Replacer) {
 	t.Helper()
-	var targets, names []string
-	for i, e := range engines {
+	var targets, ips, names []string
+	for _, e := range engines {
 		o := e.start(variables...)
 		daemons = append(daemons, o)
 		targets = append(targets, o.target())
-		names = append(names, e.Name(""), "", hostname(t)+"@"+o.target(), string(rune('a'+i)))
+		if !slices.Contains(ips, e.ip) {
+			ips = append(ips, e.ip)
+		}
+		names = append(names, e.Name(""), "", hostname(t)+"@"+o.target(), string(rune('a'+slices.Index(ips, e.ip))))
 	}
 	return startMapper(t, targets), daemons, strings.NewReplacer(names...)
 }

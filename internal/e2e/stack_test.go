@@ -40,15 +40,7 @@ func TestSwarmStack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a.docker("swarm", "init", "--advertise-addr", a.ip)
-	token := a.docker("swarm", "join-token", "-q", "worker")
-	b.docker("swarm", "join", "--token", token, "--advertise-addr", b.ip, a.ip+":2377")
-	t.Cleanup(func() {
-		for _, e := range []*testEngine{b, a} {
-			_, _ = e.Docker(context.WithoutCancel(t.Context()), "swarm", "leave", "--force")
-		}
-	})
-	a.docker("network", "create", "-d", "overlay", "--attachable", "shop")
+	joinSwarm(t, a, b)
 	a.peer("server", []string{"--network", "shop"}, "listen:tcp4:0.0.0.0:80")
 	b.peer("client", []string{"--network", "shop"}, "dial:2:"+a.address("server")+":80")
 	for _, e := range engines { // the same address on the bridges of both hosts
@@ -105,7 +97,8 @@ func TestSwarmStack(t *testing.T) {
 			}
 		}
 	}
-	expectSwarmLinks(t, a, b, m)
+	links, names := dialSwarmService(t, a, b)
+	m.expectLines(func() []string { return swarmLinks(m.graph(""), names) }, links)
 	// The daemons have no capability, and do not share the host's PID namespace.
 	for _, e := range engines {
 		for id := range strings.FieldsSeq(e.docker("ps", "-q", "--filter", "name=outpost_")) {
