@@ -27,45 +27,46 @@ func (h *Host) SharesMachine(other *Host) bool {
 // mergeMachines merges the targets of one machine into one. It returns the hosts in the order of their first targets, and the index of
 // the host of each target.
 func (t *Tracker) mergeMachines(polled []PolledHost) (hosts []PolledHost, index map[string]int) {
-	index = make(map[string]int, len(polled))
-	var groups [][]PolledHost
-	byBoot := make(map[string][]int) // the groups of targets with documents
-	for _, p := range polled {
-		i, boot := len(groups), p.Host.signs.boot
-		if p.Document != nil {
-			for _, j := range byBoot[boot] {
-				if groups[j][0].Host.SharesMachine(p.Host) {
-					i = j
-					break
-				}
-			}
-		}
-		if i == len(groups) {
-			groups = append(groups, nil)
-			if p.Document != nil {
-				byBoot[boot] = append(byBoot[boot], i)
-			}
-		}
-		groups[i] = append(groups[i], p)
-		index[p.Target] = i
-	}
+	groups, index := groupByMachine(polled)
 	merged := make(map[string]machine)
 	for _, group := range groups {
-		if len(group) == 1 {
-			hosts = append(hosts, group[0])
-			continue
+		p := group[0]
+		if len(group) > 1 {
+			var m machine
+			p, m = t.mergeMachine(group)
+			merged[p.Target] = m
 		}
-		p, m := t.mergeMachine(group)
-		merged[p.Target] = m
 		hosts = append(hosts, p)
 	}
 	t.machines = merged
 	return hosts, index
 }
 
-// mergeMachine merges the targets of a machine. The one with the earliest first answer gives the name and the IDs.
+// groupByMachine groups targets, and returns the index of the group of each. A target without a document is alone.
+func groupByMachine(polled []PolledHost) (groups [][]PolledHost, index map[string]int) {
+	index = make(map[string]int, len(polled))
+	byBoot := make(map[string][]int) // the groups with documents
+	for _, p := range polled {
+		i, boot := len(groups), p.Host.signs.boot
+		if p.Document != nil {
+			at := slices.IndexFunc(byBoot[boot], func(i int) bool { return groups[i][0].Host.SharesMachine(p.Host) })
+			if at >= 0 {
+				i = byBoot[boot][at]
+			} else {
+				byBoot[boot] = append(byBoot[boot], i)
+			}
+		}
+		if i == len(groups) {
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], p)
+		index[p.Target] = i
+	}
+	return groups, index
+}
+
+// mergeMachine merges the targets of a machine. The first one gives the name and the IDs.
 func (t *Tracker) mergeMachine(group []PolledHost) (PolledHost, machine) {
-	slices.SortStableFunc(group, func(a, b PolledHost) int { return a.FirstAnswer.Compare(b.FirstAnswer) })
 	merged, parts := group[0], make([]*Host, len(group))
 	merged.stale = make(map[string]bool)
 	for i, p := range group {
