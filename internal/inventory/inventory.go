@@ -80,8 +80,7 @@ func (i *Inventory) Containers(ctx context.Context) ([]container.Summary, error)
 	})
 }
 
-// Events returns the number of events applied so far. While it stays the same, no container has started, as far as the stream of events
-// has told.
+// Events returns the number of events applied so far. While it stays the same, the stream of events reports no new container.
 func (i *Inventory) Events() uint64 {
 	i.mu.Lock()
 	defer i.mu.Unlock()
