@@ -33,11 +33,48 @@ const stepTimeout = time.Minute
 // container that starts or stops changes them.
 const networkChanged = "net::ERR_NETWORK_CHANGED"
 
-// Browser is a headless Chromium.
+// Browser is a headless Chromium without data of others, as in a private window.
 type Browser struct {
 	t         testing.TB
 	ctx       context.Context
 	downloads string
+}
+
+// process is the Chromium that all browsers of the package's tests share at a time: its start takes seconds of a core. The last one ends it.
+var process struct {
+	mu    sync.Mutex
+	users int
+	ctx   context.Context
+	end   func()
+}
+
+// acquire returns the context of the shared Chromium. It starts it for the first user.
+func acquire(path string) (ctx context.Context, release func(), err error) {
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	if process.users == 0 {
+		options := append(chromedp.DefaultExecAllocatorOptions[:],
+			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(stepTimeout),
+			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+		allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
+		ctx, shut := chromedp.NewContext(allocator)
+		if err := chromedp.Do(ctx); err != nil {
+			shut()
+			end()
+			return nil, nil, err
+		}
+		process.ctx, process.end = ctx, func() { shut(); end() }
+	}
+	process.users++
+	return process.ctx, sync.OnceFunc(releaseProcess), nil
+}
+
+func releaseProcess() {
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	if process.users--; process.users == 0 {
+		process.end()
+	}
 }
 
 // Start starts a browser that ends with the test. It skips the test if there is no Chromium, and fails it in CI.
@@ -50,17 +87,20 @@ func Start(t testing.TB) *Browser {
 		}
 		t.Skip("no chromium: ", err)
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(stepTimeout),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
-	allocator, end := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	ctx, shut := chromedp.NewContext(allocator, chromedp.WithErrorf(t.Logf))
-	t.Cleanup(func() {
-		shut()
-		end()
-	})
+	shared, release, err := acquire(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	ctx, shut := chromedp.NewContext(shared, chromedp.WithNewBrowserContext())
+	t.Cleanup(shut)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
 	b := &Browser{t, ctx, t.TempDir()}
-	behavior := browser.SetDownloadBehaviorParams{Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: b.downloads}
+	behavior := browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: b.downloads, BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
+	}
 	if _, err := chromedp.CallBrowser(ctx, browser.SetDownloadBehavior, behavior); err != nil {
 		t.Fatal(err)
 	}
