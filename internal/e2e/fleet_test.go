@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -43,13 +42,8 @@ func TestMapOfMixedHosts(t *testing.T) {
 	connectRouted(a, b)
 	a.joinVPN("10.8.0.1", b)
 	b.joinVPN("10.8.0.2", a)
-	mappers := make(map[string]*outpost)
-	for i, method := range []string{"sockdiag", "exec"} {
-		for j, e := range []*testEngine{a, b, p} {
-			e.port = strconv.Itoa(9057 + 10*i + j)
-		}
-		mappers[method], _, _ = pairMapper(t, []*testEngine{a, b, p}, "OUTPOST_COLLECTOR="+method)
-	}
+	p.port = "9058"
+	m, _, _ := pairMapper(t, []*testEngine{a, b, p})
 
 	b.peer("db", []string{"--network", "container:" + b.Name("vpn")}, "listen:tcp4:0.0.0.0:5432")
 	a.peer("app", []string{"--network", "container:" + a.Name("vpn")}, "dial:3:10.8.0.2:5432")
@@ -79,13 +73,7 @@ func TestMapOfMixedHosts(t *testing.T) {
 		"on-host > web-b:80 published both 2",
 		"docker-on-host > agent:9100 loopback both 1",
 	})
-	for method, m := range mappers {
-		want := slices.Clone(want)
-		if method == "exec" { // it does not read the host's own sockets
-			want[slices.Index(want, "on-host > docker:80 published both 1")] = "on-host > docker:80 published client 1"
-		}
-		m.expectLines(func() []string { return shortLines(b.links(m), names) }, want)
-	}
+	m.expectLines(func() []string { return shortLines(b.links(m), names) }, want)
 }
 
 // shortLines returns lines with short names, in order.

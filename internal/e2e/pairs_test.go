@@ -154,6 +154,31 @@ func TestClientsOfDockerProxyAreKnown(t *testing.T) {
 	}, want)
 }
 
+// A container of one host dials a new port of another host. The map never has another client of that port.
+func TestFirstContactsMakeOneLinkEach(t *testing.T) {
+	t.Parallel()
+	a, b := newEngine(t, "10.77.0.55/24", lab.EngineOptions{}), newEngine(t, "10.77.0.56/24", lab.EngineOptions{})
+	m, _, shorten := pairMapper(t, []*testEngine{a, b})
+	const contacts = 6
+	var want []string
+	for i := range contacts {
+		server, client, port := fmt.Sprint("server-", i), fmt.Sprint("client-", i), fmt.Sprint(9000+i)
+		a.peer(server, []string{"-p", port + ":80"}, "listen:tcp4:0.0.0.0:80")
+		b.peer(client, nil, "dial:1:"+a.ip+":"+port)
+		want = append(want, "b/"+client+" > a/"+server+":80 published")
+		slices.Sort(want)
+		eventually(t, func() bool {
+			got := linkWays(m.graph(""), shorten)
+			for _, link := range got {
+				if !slices.Contains(want, link) {
+					t.Errorf("contact %d: %s", i, link)
+				}
+			}
+			return slices.Equal(got, want)
+		})
+	}
+}
+
 // linkWays returns the links of a map without their evidence and number: "client > server:port via".
 func linkWays(g graph.Graph, shorten *strings.Replacer) []string {
 	lines := linkLines(g, shorten)
