@@ -108,8 +108,11 @@ func openInShared(containers []snapshot.Container) map[netnsConn]bool {
 	}
 	open := make(map[netnsConn]bool)
 	for _, c := range containers {
+		if sharing[c.Namespace] == 1 {
+			continue
+		}
 		for _, connection := range c.Connections {
-			if connection.State == socket.Established && sharing[c.Namespace] > 1 {
+			if connection.State == socket.Established {
 				open[netnsConn{c.Namespace, connKey{connection.Local, connection.Remote}}] = true
 			}
 		}

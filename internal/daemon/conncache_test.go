@@ -64,7 +64,6 @@ func TestClosedConnectionsStayForAMinute(t *testing.T) {
 	}
 }
 
-// An accepted connection stays inbound after its listener closes.
 // A connection may be read before the container that owns it is known. Then it moves to that container, and never was closed.
 func TestConnectionMovesToItsOwner(t *testing.T) {
 	cache := newConnCache(0)
@@ -84,6 +83,7 @@ func TestConnectionMovesToItsOwner(t *testing.T) {
 	}
 }
 
+// An accepted connection stays inbound after its listener closes.
 func TestAcceptedConnectionsStayInbound(t *testing.T) {
 	at80 := netip.MustParseAddrPort("172.17.0.2:80")
 	row := func(remote string, inbound bool, state socket.State) snapshot.Connection {
