@@ -21,12 +21,13 @@ func (m *Mapper) siblings(t *polledTarget, host *correlate.Host) (siblings []*po
 }
 
 // lockWithDocuments locks m.mu when each target that shares the machine of a new host of t has its document, or does not answer. So the
-// map never shows such targets apart.
-func (m *Mapper) lockWithDocuments(ctx context.Context, t *polledTarget, host *correlate.Host) {
+// map never shows such targets apart. It reports whether there are any.
+func (m *Mapper) lockWithDocuments(ctx context.Context, t *polledTarget, host *correlate.Host) (isShared bool) {
 	for range maxDocumentPolls {
 		m.mu.Lock()
 		var missing []*polledTarget
-		for _, sibling := range m.siblings(t, host) {
+		siblings := m.siblings(t, host)
+		for _, sibling := range siblings {
 			if sibling.document != nil {
 				continue
 			}
@@ -36,7 +37,7 @@ func (m *Mapper) lockWithDocuments(ctx context.Context, t *polledTarget, host *c
 			}
 		}
 		if len(missing) == 0 {
-			return
+			return len(siblings) > 0
 		}
 		m.mu.Unlock()
 		answered := true
@@ -48,21 +49,22 @@ func (m *Mapper) lockWithDocuments(ctx context.Context, t *polledTarget, host *c
 		}
 	}
 	m.mu.Lock()
+	return true
 }
 
 // pollDocument polls a target for its document, and reports whether it answers. Its own polls report why it does not.
 func (m *Mapper) pollDocument(ctx context.Context, t *polledTarget) (answered bool) {
 	ctx, cancel := context.WithTimeout(ctx, m.pollTimeout)
 	defer cancel()
-	began := time.Now()
-	result, err := m.client.fetch(ctx, m.addressOf(t), pollResult{})
+	began, from := time.Now(), m.addressOf(t)
+	result, err := m.client.fetch(ctx, from, pollResult{})
 	if err != nil {
 		return false
 	}
 	host := correlate.NewHost(result.snapshot, result.from, m.previousHost(t), time.Now())
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t.removed {
+	if t.removed || t.address != from {
 		return false
 	}
 	m.store(ctx, t, answer{result, began, time.Now(), nil}, host)

@@ -73,10 +73,10 @@ func (m *Mapper) record(ctx context.Context, t *polledTarget, a answer) {
 		return
 	}
 	host := correlate.NewHost(a.snapshot, a.from, m.previousHost(t), a.ended) // outside the lock: a large snapshot takes time
-	m.lockWithDocuments(ctx, t, host)
+	isShared := m.lockWithDocuments(ctx, t, host)
 	defer m.mu.Unlock()
 	m.store(ctx, t, a, host)
-	if ctx.Err() == nil && len(m.siblings(t, host)) > 0 {
+	if isShared && ctx.Err() == nil {
 		t.document = &a.snapshot
 	}
 }
