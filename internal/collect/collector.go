@@ -149,8 +149,7 @@ func (c *Collector) collectOnce(ctx context.Context, withTCPInfo, last bool) (re
 	defer closeProcesses(targets)
 	host := p.readAll(ctx, groupByNetNS(targets))
 	p.reportOtherNetNS(ctx, targets)
-	outdated = p.recheckFailures(ctx, targets, last)
-	outdated = outdated || !last && p.hasNewMember(ctx, listed, events)
+	outdated = p.recheckFailures(ctx, targets, last) || !last && p.hasNewMember(ctx, listed, events)
 	if err := ctx.Err(); err != nil {
 		return Result{}, false, fmt.Errorf("collect: %w", err)
 	}

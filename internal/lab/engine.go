@@ -83,9 +83,8 @@ func (e *Engine) StartPodman(ctx context.Context) (*Engine, error) {
 	return p, nil
 }
 
-// ready waits until the engine answers, unless it did not start. It closes an engine that fails.
-func (e *Engine) ready(ctx context.Context, started error) error {
-	err := started
+// ready waits until the engine answers, unless it did not start: err is why. It closes an engine that fails.
+func (e *Engine) ready(ctx context.Context, err error) error {
 	if err == nil {
 		err = e.awaitReady(ctx)
 	}
