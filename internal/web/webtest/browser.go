@@ -40,43 +40,6 @@ type Browser struct {
 	downloads string
 }
 
-// process is the Chromium that all browsers of the package's tests share at a time: its start takes seconds of a core. The last one ends it.
-var process struct {
-	mu    sync.Mutex
-	users int
-	ctx   context.Context
-	end   func()
-}
-
-// acquire returns the context of the shared Chromium. It starts it for the first user.
-func acquire(path string) (ctx context.Context, release func(), err error) {
-	process.mu.Lock()
-	defer process.mu.Unlock()
-	if process.users == 0 {
-		options := append(chromedp.DefaultExecAllocatorOptions[:],
-			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(stepTimeout),
-			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
-		allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
-		ctx, shut := chromedp.NewContext(allocator)
-		if err := chromedp.Do(ctx); err != nil {
-			shut()
-			end()
-			return nil, nil, err
-		}
-		process.ctx, process.end = ctx, func() { shut(); end() }
-	}
-	process.users++
-	return process.ctx, sync.OnceFunc(releaseProcess), nil
-}
-
-func releaseProcess() {
-	process.mu.Lock()
-	defer process.mu.Unlock()
-	if process.users--; process.users == 0 {
-		process.end()
-	}
-}
-
 // Start starts a browser that ends with the test. It skips the test if there is no Chromium, and fails it in CI.
 func Start(t testing.TB) *Browser {
 	t.Helper()
