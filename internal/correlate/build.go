@@ -17,7 +17,7 @@ type crossHostCorrelator struct {
 	tracker      *Tracker
 	seen         map[halfEnd]time.Time // as in tracker
 	waiting      bool
-	lastRead     int32 // the host with the oldest answer
+	oldest       int32 // the host with the oldest answer
 	links        linkTable
 	outbound     []outboundEnd
 	inbound      []inboundEnd
@@ -54,8 +54,8 @@ func newCrossHostCorrelator(polled []PolledHost, names *graph.Names, tracker *Tr
 	}
 	c.polled, c.hostOf = tracker.mergeMachines(serving)
 	for i, p := range c.polled {
-		if p.PolledAt.Before(c.polled[c.lastRead].PolledAt) {
-			c.lastRead = toIndex(i)
+		if p.PolledAt.Before(c.polled[c.oldest].PolledAt) {
+			c.oldest = toIndex(i)
 		}
 	}
 	c.unattributed = make([]int, len(c.polled))

@@ -129,11 +129,7 @@ func (c *crossHostCorrelator) addFromLoopback(in *inboundEnd) {
 	if !c.isSettled(in.host, in.host, in.connEnd) {
 		return
 	}
-	via := graph.ViaLoopback
-	if in.proxied != 0 {
-		via = graph.ViaPublished
-	}
-	c.addServerOnly(c.nodes.ownerNode(in.host, host.hostOwner(in.closed || host.hostOwnersUnknown)), in, via)
+	c.addServerOnly(c.nodes.ownerNode(in.host, host.hostOwner(in.closed || host.hostOwnersUnknown)), in, pairVia(in.connEnd))
 }
 
 // addHostDialled adds a connection that a process of the server's host dialled, if it is still there when the host is read again:

@@ -89,7 +89,7 @@ func (t *Tracker) mergeMachine(group []PolledHost) (PolledHost, machine) {
 		document.Host.Sockets = m.sockets.merge(group)
 		m.parts, m.host = parts, NewHost(document, netip.Addr{}, m.host, merged.LastAnswer)
 	}
-	merged.Host, merged.Document = m.host, nil
+	merged.Host = m.host
 	return merged, m
 }
 
@@ -104,7 +104,7 @@ func latest(a, b time.Time) time.Time {
 // modifies none of them.
 func mergeSnapshots(group []PolledHost) snapshotv1.Snapshot {
 	merged := *group[0].Document
-	merged.Containers, merged.Host.Addresses, merged.Host.Overlays = nil, nil, nil
+	merged.Containers, merged.Host.Addresses, merged.Host.Overlays, merged.Host.Gateways = nil, nil, nil, nil
 	gatewaysKnown := true
 	for _, p := range group {
 		host := p.Document.Host
@@ -114,24 +114,18 @@ func mergeSnapshots(group []PolledHost) snapshotv1.Snapshot {
 		for addr := range p.Host.addrs {
 			merged.Host.Addresses = append(merged.Host.Addresses, addr)
 		}
+		merged.Host.Gateways = append(merged.Host.Gateways, host.Gateways...)
 		gatewaysKnown = gatewaysKnown && len(host.Gateways) > 0
 	}
-	merged.Host.Gateways = nil
-	if gatewaysKnown {
-		for _, p := range group {
-			merged.Host.Gateways = append(merged.Host.Gateways, p.Document.Host.Gateways...)
-		}
+	if !gatewaysKnown {
+		merged.Host.Gateways = nil
 	}
 	return merged
 }
 
 // resolveJoined returns containers with the IDs of those that they joined instead of names. Names are unique on one engine only.
 func resolveJoined(containers []snapshotv1.Container) []snapshotv1.Container {
-	ids := make(map[string]string, len(containers))
-	for _, c := range containers {
-		ids[strings.TrimPrefix(c.Name, "/")] = c.ID
-	}
-	resolved := slices.Clone(containers)
+	ids, resolved := idsByName(containers), slices.Clone(containers)
 	for i, c := range resolved {
 		if name, joins := strings.CutPrefix(c.NetworkMode, joinedMode); joins && ids[name] != "" {
 			resolved[i].NetworkMode = joinedMode + ids[name]

@@ -49,14 +49,22 @@ type netnsGrouper struct {
 }
 
 func newNetnsGrouper(containers []snapshotv1.Container) netnsGrouper {
-	g := netnsGrouper{make(map[string]int32), make(map[string]int32), make(map[string]string)}
+	g := netnsGrouper{make(map[string]int32), make(map[string]int32), idsByName(containers)}
 	for _, c := range containers {
-		g.ids[strings.TrimPrefix(c.Name, "/")] = c.ID
 		if c.NetworkMode == networkModeHost && c.Namespace != "" {
 			g.byReportedID[c.Namespace] = hostNetns
 		}
 	}
 	return g
+}
+
+// idsByName returns the IDs of the containers of one engine by their names.
+func idsByName(containers []snapshotv1.Container) map[string]string {
+	ids := make(map[string]string, len(containers))
+	for _, c := range containers {
+		ids[strings.TrimPrefix(c.Name, "/")] = c.ID
+	}
+	return ids
 }
 
 // find returns the network namespace of a container if an earlier container has it too.

@@ -290,7 +290,7 @@ func (c *crossHostCorrelator) addBalanced(at networkAddr, in *inboundEnd) {
 	if host == unknownHost {
 		host = in.host
 	}
-	if c.isSettled(in.host, host, in.connEnd) && c.isSettled(in.host, c.lastRead, in.connEnd) {
+	if c.isSettled(in.host, host, in.connEnd) && c.isSettled(in.host, c.oldest, in.connEnd) {
 		c.addServerOnly(c.nodes.ownerNode(host, unknownOwner), in, c.polled[in.host].Host.inferVia(in.connEnd, false))
 	}
 }

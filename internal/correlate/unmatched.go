@@ -124,7 +124,7 @@ func (s *hostSourcedEnds) unexplained() []*inboundEnd {
 // have it any more.
 func (c *crossHostCorrelator) addUnexplained(client int32, in *inboundEnd) {
 	h := c.polled[client].Host
-	if !c.isSettled(in.host, client, in.connEnd) || client == in.host && !c.isSettled(in.host, c.lastRead, in.connEnd) {
+	if !c.isSettled(in.host, client, in.connEnd) || client == in.host && !c.isSettled(in.host, c.oldest, in.connEnd) {
 		return // docker-proxy may have dialled it for a client on any host
 	}
 	owner := hostProcesses
