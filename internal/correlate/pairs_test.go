@@ -76,6 +76,10 @@ func TestDirectionByBothEnds(t *testing.T) {
 		{"nothing shows it", []hostSpec{hostA(
 			peer("n1", "172.17.0.11", "in 172.17.0.11:4001 172.17.0.12:4001"), peer("n2", "172.17.0.12", "in 172.17.0.12:4001 172.17.0.11:4001"),
 		)}, "a/n2 > a/n1:4001 direct both 1 direction unknown\n"},
+		{"nothing shows it of one connection", []hostSpec{hostA(
+			peer("n1", "172.17.0.11", "in 172.17.0.11:4001 172.17.0.12:4001", "in 172.17.0.11:4001 172.17.0.12:40000"),
+			peer("n2", "172.17.0.12", "in 172.17.0.12:4001 172.17.0.11:4001", "out 172.17.0.12:40000 172.17.0.11:4001"),
+		)}, "a/n2 > a/n1:4001 direct both 2 direction unknown\n"},
 		{"dialled from a listening port, between hosts", []hostSpec{
 			hostA(containerSpec{name: "n1", networks: []string{"ov 10.0.1.2"}, listeners: []string{"0.0.0.0:4001"}, connections: []string{"in 10.0.1.2:4001 10.0.1.3:4001 accepted"}}),
 			hostB(containerSpec{name: "n2", networks: []string{"ov 10.0.1.3"}, listeners: []string{"0.0.0.0:4001"}, connections: []string{"in 10.0.1.3:4001 10.0.1.2:4001"}}),

@@ -24,7 +24,7 @@ type link struct {
 type linkStats struct {
 	established, closed      int
 	clientSeen, serverSeen   bool
-	directionKnown           bool   // of at least one connection
+	directionUnknown         bool   // of at least one connection
 	bytesSent, bytesReceived uint64 // by the client
 	rttSum, measuredCount    int64  // microseconds, and the number of connections in the sum
 }
@@ -50,13 +50,13 @@ func (s *linkStats) addServerEnd(closed bool, measured *snapshotv1.TCPInfo) {
 
 // addClientOnly adds a connection with only its outbound end.
 func (s *linkStats) addClientOnly(end *connEnd) {
-	s.clientSeen, s.directionKnown = true, true
+	s.clientSeen = true
 	s.addClientEnd(end.closed, end.tcpInfo)
 }
 
 // addServerOnly adds a connection with only its inbound end.
 func (s *linkStats) addServerOnly(end *connEnd) {
-	s.serverSeen, s.directionKnown = true, true
+	s.serverSeen = true
 	s.addServerEnd(end.closed, end.tcpInfo)
 }
 
@@ -64,7 +64,7 @@ func (s *linkStats) addServerOnly(end *connEnd) {
 // server's only if the client has none. directionKnown reports whether client is known to have dialled.
 func (s *linkStats) addPair(client, server *connEnd, directionKnown bool) {
 	s.clientSeen, s.serverSeen = true, true
-	s.directionKnown = s.directionKnown || directionKnown
+	s.directionUnknown = s.directionUnknown || !directionKnown
 	closed := client.closed && server.closed
 	if client.tcpInfo != nil {
 		s.addClientEnd(closed, client.tcpInfo)

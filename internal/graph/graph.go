@@ -182,7 +182,8 @@ type Link struct {
 	Measured *Measured `json:"measured,omitempty"`
 	// Live: the link has connections now.
 	Live bool `json:"live"`
-	// DirectionUnknown: nothing shows which end dialled. The end with the lower port counts as the server.
+	// DirectionUnknown: nothing shows which end dialled at least one of the connections. The end with the lower port counts as its
+	// server.
 	DirectionUnknown bool `json:"directionUnknown,omitempty"`
 	// New marks a link first seen since View.NewSince.
 	New bool `json:"new,omitempty"`

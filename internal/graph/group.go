@@ -169,7 +169,7 @@ func (l Link) with(other Link) Link {
 	l.Closed += other.Closed
 	l.Live = l.Live || other.Live
 	l.New = l.New || other.New
-	l.DirectionUnknown = l.DirectionUnknown && other.DirectionUnknown
+	l.DirectionUnknown = l.DirectionUnknown || other.DirectionUnknown
 	if other.FirstSeen.Before(l.FirstSeen) {
 		l.FirstSeen = other.FirstSeen
 	}

@@ -82,7 +82,7 @@ export function linePanel(line, { nodes }, now, on) {
       facts([
         ["Connections", l.countsUnknown ? "unknown for that time" : l.live ? formatNumber(l.connections) : "none now"], ["Ended in the last minute", l.closed ? formatNumber(l.closed) : ""],
         ["Reached", routes[l.via]], ["Evidence", evidence[l.evidence]],
-        ["Direction", l.directionUnknown && "Unknown: each end may have dialled"],
+        ["Direction", l.directionUnknown && "Unknown of some connections: each end may have dialled"],
         ["First seen", formatAgo(l.firstSeen, now)], ["Last seen", formatAgo(l.lastSeen, now)],
         ["Round trip", l.measured && `${(l.measured.rttMicroseconds / 1000).toFixed(2)} ms`],
         ["Sent by the client", l.measured && formatBytes(l.measured.bytesSent)], ["Received by the client", l.measured && formatBytes(l.measured.bytesReceived)],

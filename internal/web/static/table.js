@@ -20,7 +20,7 @@ const columns = [
     name: "Via", sort: "route", text: (r) => r.link.via,
     help: "How the client reaches the server: direct (its own address), published (a port of its host), host (the address of its host) or loopback.",
   },
-  { name: "Seen by", text: (r) => r.link.evidence + (r.link.directionUnknown ? ", direction unknown" : ""), help: "Which ends of the connections were observed: both, only the client or only the server. Direction unknown: each end may have dialled." },
+  { name: "Seen by", text: (r) => r.link.evidence + (r.link.directionUnknown ? ", direction unknown" : ""), help: "Which ends of the connections were observed: both, only the client or only the server. Direction unknown: each end may have dialled some of the connections." },
   { name: "State", text: (r) => (r.isNew ? "new, " : "") + (r.link.live ? "live" : "past"), by: (r) => (r.isNew ? 0 : r.link.live ? 1 : 2) },
   { name: "Client's host", minor: true, text: (r) => r.clientHost, shown: (r) => truncate(r.clientHost, maxNameLength) },
   { name: "Server's host", minor: true, text: (r) => r.serverHost, shown: (r) => truncate(r.serverHost, maxNameLength) },

@@ -285,7 +285,7 @@ function mergePair(a, b) {
   return {
     ...a,
     evidence: a.evidence === b.evidence ? a.evidence : "both",
-    directionUnknown: (a.directionUnknown && b.directionUnknown) || undefined,
+    directionUnknown: a.directionUnknown || b.directionUnknown,
     measured: mergeMeasured(a, b),
     newLinks: (a.newLinks || 0) + (b.newLinks || 0) || undefined,
     connections: a.connections + b.connections, closed: a.closed + b.closed, live: a.live || b.live,
