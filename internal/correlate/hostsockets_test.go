@@ -70,6 +70,12 @@ func TestDockerProxyBetweenHosts(t *testing.T) {
 			"b/client > a/server:8080 published both 1\n"},
 		{"a process of the other host", []hostSpec{readA([]string{fronts[0], backs[0]}, server(ends[0])), readB([]string{clientEnds[0]})},
 			"b > a/server:8080 published both 1\n"},
+		{"two masqueraded clients, the first with another port, the second with a closed end", []hostSpec{
+			readA([]string{backs[0] + " TIME_WAIT"}, server("in 172.17.0.106:8080 10.77.0.12:40997")),
+			hostB(client("out 172.17.0.107:40000 10.77.0.11:18090"), containerSpec{
+				name: "batch", networks: []string{"br0 172.17.0.108 172.17.0.1"}, connections: []string{"out 172.17.0.108:40000 10.77.0.11:18090 TIME_WAIT"},
+			}),
+		}, "b/batch > a/server:8080 published client 0+1\nb/client > a/server:8080 published client 1\n"},
 		{"the server closed it", []hostSpec{readA([]string{fronts[0] + " TIME_WAIT"}, server(ends[0]+" TIME_WAIT")), readB([]string{}, client())},
 			"unknown unknown behind b > a/server:8080 published server 0+1\n"},
 	})

@@ -18,7 +18,8 @@ func TestPathsToAPublishedPort(t *testing.T) {
 		{"server → its own published port", []hostSpec{hostA(
 			server("in 172.17.0.106:8080 172.17.0.1:48092", "out 172.17.0.106:38126 172.17.0.1:18090"),
 		)}, "a/server > a/server:8080 published client 1\n"},
-		{"host process → 127.0.0.1", []hostSpec{hostA(server("in 172.17.0.106:8080 172.17.0.1:50000"))}, "a > a/server:8080 published server 1\n"},
+		{"host process → 127.0.0.1, or a client of docker-proxy", []hostSpec{hostA(server("in 172.17.0.106:8080 172.17.0.1:50000"))},
+			"unknown unknown behind a > a/server:8080 published server 1\n"},
 		{"host process → host address", []hostSpec{hostA(server("in 172.17.0.106:8080 10.77.0.11:50000"))}, "a > a/server:8080 published server 1\n"},
 		{"another host's container → host address", []hostSpec{
 			hostA(server("in 172.17.0.106:8080 10.77.0.12:37458")),
@@ -29,7 +30,7 @@ func TestPathsToAPublishedPort(t *testing.T) {
 		{"containers and the host by the same proxy", []hostSpec{hostA(
 			server("in 172.17.0.106:8080 172.17.0.1:49380", "in 172.17.0.106:8080 172.17.0.1:49381", "in 172.17.0.106:8080 172.17.0.1:49382 TIME_WAIT"),
 			client("out 172.17.0.107:44298 172.17.0.1:18090"),
-		)}, "a > a/server:8080 published server 1\na/client > a/server:8080 published client 1\n"},
+		)}, "a/client > a/server:8080 published client 1\nunknown unknown behind a > a/server:8080 published server 1\n"},
 		{"a container on the host's network → 127.0.0.1", []hostSpec{hostA(
 			server("in 172.17.0.106:8080 172.17.0.1:49380"), onHost("agent", nil, "out 127.0.0.1:40000 127.0.0.1:18090"),
 		)}, "a/agent > a/server:8080 published client 1\n"},

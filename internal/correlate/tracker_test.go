@@ -114,7 +114,7 @@ func TestEndWaitsForAllHosts(t *testing.T) {
 	play(t, "of nobody", []round{
 		{a: new(hostA(server())), b: idle, atA: 0, atB: 0},
 		{a: proxied, atA: 10, wantsRound: true},
-		{a: proxied, b: idle, atA: 20, atB: 21, wantLinks: "a > a/server:8080 published server 1\n"},
+		{a: proxied, b: idle, atA: 20, atB: 21, wantLinks: "unknown unknown behind a > a/server:8080 published server 1\n"},
 	})
 }
 
@@ -127,10 +127,10 @@ func TestEndWaitsForItsOwnHost(t *testing.T) {
 		{a: new(hostA(proxied, client())), atA: 10, wantsRound: true},
 		{a: new(hostA(proxied, dials)), atA: 20, wantLinks: "a/client > a/server:8080 published client 1\n"},
 	})
-	play(t, "a process of the host", []round{
+	play(t, "a process of the host, or an external client", []round{
 		{a: new(hostA(server(), client())), atA: 0},
 		{a: new(hostA(proxied, client())), atA: 10, wantsRound: true},
-		{a: new(hostA(proxied, client())), atA: 20, wantLinks: "a > a/server:8080 published server 1\n"},
+		{a: new(hostA(proxied, client())), atA: 20, wantLinks: "unknown unknown behind a > a/server:8080 published server 1\n"},
 	})
 	agent := onHost("agent", []string{"127.0.0.1:9100"}, "in 127.0.0.1:9100 127.0.0.1:5")
 	play(t, "over loopback", []round{
@@ -139,7 +139,7 @@ func TestEndWaitsForItsOwnHost(t *testing.T) {
 		{a: new(hostA(agent, onHost("dialler", nil, "out 127.0.0.1:5 127.0.0.1:9100"))), atA: 20, wantLinks: "a/dialler > a/agent:9100 loopback both 1\n"},
 	})
 	play(t, "the first answer", []round{
-		{a: new(hostA(proxied, client())), atA: 0, wantLinks: "a > a/server:8080 published server 1\n"},
-		{b: new(hostB()), atB: 5, wantLinks: "a > a/server:8080 published server 1\n"},
+		{a: new(hostA(proxied, client())), atA: 0, wantLinks: "unknown unknown behind a > a/server:8080 published server 1\n"},
+		{b: new(hostB()), atB: 5, wantLinks: "unknown unknown behind a > a/server:8080 published server 1\n"},
 	})
 }

@@ -17,8 +17,8 @@ type fromHostKey struct {
 // of that host, or one of its containers: docker-proxy and masquerading replace the source address, and may change the port.
 type hostSourcedEnds struct {
 	ends    []*inboundEnd
-	open    int // of ends
-	clients int // unmatched outbound ends of containers that may belong to ends
+	open    int    // of ends
+	clients census // unmatched outbound ends of containers that may belong to ends
 }
 
 // addHostSourced keeps an inbound end with an address of the host client as its source until flushUnmatched.
@@ -95,33 +95,26 @@ func (c *crossHostCorrelator) explainHostSourced(out *outboundEnd) {
 		return
 	}
 	own, ok := c.hostSourced[fromHostKey{out.host, out.server, out.port}]
-	if ok && (own.clients < own.open || out.closed) {
-		own.clients++
-		return
+	if ok && (own.clients.open < own.open || out.closed) {
+		own.clients.add(out.connEnd)
+		if !out.closed {
+			return
+		}
 	}
 	if proxied, ok := c.hostSourced[fromHostKey{out.server.host, out.server, out.port}]; ok && out.via == graph.ViaPublished {
-		proxied.clients++
+		proxied.clients.add(out.connEnd)
 	}
 }
 
-// unexplained drops one open inbound end for each client: it is that client's, with a rewritten source. If there are
-// clients it drops all closed ends too, because the client's own end may already be gone.
+// unexplained drops the inbound ends that the clients explain. Their sources are rewritten.
 func (s *hostSourcedEnds) unexplained() []*inboundEnd {
-	if s.clients == 0 {
-		return s.ends
-	}
 	clients := s.clients
-	return slices.DeleteFunc(s.ends, func(in *inboundEnd) bool {
-		if !in.closed {
-			clients--
-		}
-		return in.closed || clients >= 0
-	})
+	return slices.DeleteFunc(s.ends, func(in *inboundEnd) bool { return clients.explains(in.closed) })
 }
 
 // addUnexplained adds an inbound end from an address of the host client that no known socket has dialled. If all sockets of
 // containers are known and it is open, a process of that host has dialled it. A closed one may be of a container that does not
-// have it any more.
+// have it any more. docker-proxy may have dialled one from a gateway, for any client.
 func (c *crossHostCorrelator) addUnexplained(client int32, in *inboundEnd) {
 	h := c.polled[client].Host
 	if !c.isSettled(in.host, client, in.connEnd) || client == in.host && !c.isSettled(in.host, c.oldest, in.connEnd) {
@@ -129,7 +122,7 @@ func (c *crossHostCorrelator) addUnexplained(client int32, in *inboundEnd) {
 	}
 	owner := hostProcesses
 	switch {
-	case in.closed || h.hostRead || !h.isComplete():
+	case in.closed || h.hostRead || h.gateways[in.remote.Addr()] || !h.isComplete():
 		owner = unknownOwner
 	case h.hostOwnersUnknown:
 		owner = h.uncertainOwner
