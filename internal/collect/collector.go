@@ -57,7 +57,7 @@ const (
 	// listTimeout bounds the call that lists the containers.
 	listTimeout = 10 * time.Second
 	// maxPasses bounds the passes of one collection. A pass is repeated if a container ended or restarted meanwhile, or if another one
-	// joined a network namespace.
+	// joined a network namespace or has sockets there.
 	maxPasses = 3
 	// retryDelay is the pause before the next pass, in which the engine notices the change.
 	retryDelay = 50 * time.Millisecond
@@ -72,6 +72,7 @@ type Collector struct {
 	pool             *callpool.Pool
 	runner           *runner
 	scan             *netnsScan
+	cgroups          *cgroupCache
 	decoders         *decoderPool
 	addresses        *addressCache
 	hostProcVerified atomic.Bool // Proc showed a container's process, so the engine's PIDs are valid in it
@@ -91,6 +92,7 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 		pool:      pool,
 		runner:    &runner{engine: engine, failures: pool.Failures, decoders: decoders},
 		scan:      &netnsScan{},
+		cgroups:   &cgroupCache{foreign: make(map[string]bool)},
 		decoders:  decoders,
 		addresses: &addressCache{entries: make(map[addressKey]netnsAddresses)},
 	}
@@ -101,7 +103,7 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 // and is closed with it.
 func (c *Collector) WithMethods(methods ...Method) *Collector {
 	restricted := &Collector{
-		Options: c.Options, inventory: c.inventory, pool: c.pool, runner: c.runner, scan: c.scan, decoders: c.decoders,
+		Options: c.Options, inventory: c.inventory, pool: c.pool, runner: c.runner, scan: c.scan, cgroups: c.cgroups, decoders: c.decoders,
 		addresses: c.addresses,
 	}
 	return restricted.setSources(sourcesFor(methods))
@@ -150,6 +152,9 @@ func (c *Collector) collectOnce(ctx context.Context, withTCPInfo, last bool) (re
 	host := p.readAll(ctx, groupByNetNS(targets))
 	p.reportOtherNetNS(ctx, targets)
 	outdated = p.recheckFailures(ctx, targets, last) || !last && p.hasNewMember(ctx, listed, events)
+	if !outdated {
+		outdated = p.dropUnlisted(ctx, host, listed) && !last
+	}
 	if err := ctx.Err(); err != nil {
 		return Result{}, false, fmt.Errorf("collect: %w", err)
 	}

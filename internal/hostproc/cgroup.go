@@ -116,6 +116,30 @@ func (p *Process) cgroupPath(containerID string) (path string, err error) {
 	return before + containerID + suffix, nil
 }
 
+// maxAllCgroups bounds how many cgroups of a machine are read.
+const maxAllCgroups = 65_536
+
+// ContainersByCgroup returns the innermost container of each cgroup v2 of a container. mount is the mount point of the hierarchy. A
+// cgroup's ID is its directory's inode number.
+func ContainersByCgroup(mount string) map[uint64]string {
+	containers := make(map[uint64]string)
+	read := 0
+	_ = filepath.WalkDir(mount, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return nil //nolint:nilerr // a removed cgroup has no sockets
+		}
+		if read++; read > maxAllCgroups {
+			return fs.SkipAll
+		}
+		var stat unix.Stat_t
+		if ids := containerIDs(path); len(ids) > 0 && unix.Stat(path, &stat) == nil {
+			containers[stat.Ino] = ids[len(ids)-1]
+		}
+		return nil
+	})
+	return containers
+}
+
 // cgroupIDsBelow returns the IDs of the cgroup at path and of its descendants. A cgroup's ID is its directory's
 // inode number.
 func cgroupIDsBelow(path string) (map[uint64]bool, error) {
