@@ -69,6 +69,9 @@ func TestClientThatIsRemovedWithItsConnectionOpen(t *testing.T) {
 		}, "a/client > a/server:8080 published both 1\n"},
 		{"on the host's network", []hostSpec{hostA(server("in 172.17.0.106:8080 10.77.0.11:1"), agent), hostA(server("in 172.17.0.106:8080 10.77.0.11:1"))},
 			"a/agent > a/server:8080 published both 1\n"},
+		{"on the host's network, closed, and seen by the host", []hostSpec{
+			readA([]string{}, server("in 172.17.0.106:8080 10.77.0.11:1"), agent), readA([]string{"out 10.77.0.11:1 10.77.0.11:18090 TIME_WAIT"}, server()),
+		}, ""},
 		{"the server is removed", []hostSpec{hostA(server("in 172.17.0.106:8080 172.17.0.1:500"), dials), hostA(dials)}, "a/client > a/server:8080 published client 1\n"},
 	} {
 		if diff := cmp.Diff(test.want, after(time.Second, test.successive...)); diff != "" {

@@ -18,13 +18,14 @@ func (h *Host) addHostSockets(sockets *snapshotv1.HostSockets, containers []snap
 			h.addHostListener(addr.Unmap(), l.Port, l.OwnerUnknown)
 		}
 	}
+	gone := h.goneHostSockets()
 	for _, c := range sockets.Connections {
 		end, ok := parseEnd(c.Connection)
 		if !ok || end.directionUnknown {
 			h.invalid++
 			continue
 		}
-		if h.swarm.isOwn(&end) {
+		if h.swarm.isOwn(&end) || gone[end.socketKey()] {
 			continue
 		}
 		end.owner = h.hostOwner(c.OwnerUnknown)
@@ -34,6 +35,18 @@ func (h *Host) addHostSockets(sockets *snapshotv1.HostSockets, containers []snap
 		}
 		h.hostEnds = append(h.hostEnds, end)
 	}
+}
+
+// goneHostSockets returns the sockets of gone containers in the host's network namespace. The kernel keeps a closed one for a while, and then
+// nobody owns it.
+func (h *Host) goneHostSockets() map[socketKey]bool {
+	sockets := make(map[socketKey]bool)
+	for i := range h.goneEnds {
+		if h.goneEnds[i].netns == hostNetns {
+			sockets[h.goneEnds[i].socketKey()] = true
+		}
+	}
+	return sockets
 }
 
 // addHostListener adds a listener of the host. What is known of a container's listener at the same place counts more than an

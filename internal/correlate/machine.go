@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ func (t *Tracker) mergeMachines(polled []PolledHost) (hosts []PolledHost, index 
 	groups, index := groupByMachine(polled)
 	merged := make(map[string]machine)
 	for _, group := range groups {
+		slices.SortStableFunc(group, func(a, b PolledHost) int { return a.FirstAnswer.Compare(b.FirstAnswer) })
 		p := group[0]
 		if len(group) > 1 {
 			var m machine
@@ -65,29 +67,36 @@ func groupByMachine(polled []PolledHost) (groups [][]PolledHost, index map[strin
 	return groups, index
 }
 
-// mergeMachine merges the targets of a machine. The first one gives the name and the IDs.
+// mergeMachine merges the targets of a machine. The first one gives the name and the IDs. Those that do not answer hold up no other one.
 func (t *Tracker) mergeMachine(group []PolledHost) (PolledHost, machine) {
 	merged, parts := group[0], make([]*Host, len(group))
 	merged.stale = make(map[string]bool)
+	isCurrent := slices.ContainsFunc(group, func(p PolledHost) bool { return p.State != graph.StateStale })
 	for i, p := range group {
 		parts[i] = p.Host
+		if isCurrent && p.State == graph.StateStale {
+			for _, c := range p.Document.Containers {
+				merged.stale[c.ID] = true
+			}
+			continue
+		}
+		if merged.State == graph.StateStale && isCurrent {
+			merged.State, merged.PolledAt = p.State, p.PolledAt
+		}
 		merged.LastAnswer = latest(merged.LastAnswer, p.LastAnswer)
 		if p.PolledAt.Before(merged.PolledAt) { // what existed then is in all answers
 			merged.PolledAt = p.PolledAt
-		}
-		if p.State != graph.StateStale {
-			merged.State = p.State
-			continue
-		}
-		for _, c := range p.Document.Containers {
-			merged.stale[c.ID] = true
 		}
 	}
 	m := t.machines[merged.Target]
 	if !slices.Equal(m.parts, parts) || m.sockets.waiting {
 		document := mergeSnapshots(group)
 		document.Host.Sockets = m.sockets.merge(group)
-		m.parts, m.host = parts, NewHost(document, netip.Addr{}, m.host, merged.LastAnswer)
+		previous := m.host
+		if previous == nil {
+			previous = group[0].Host
+		}
+		m.parts, m.host = parts, NewHost(document, netip.Addr{}, previous, merged.LastAnswer)
 	}
 	merged.Host = m.host
 	return merged, m
@@ -105,7 +114,7 @@ func latest(a, b time.Time) time.Time {
 func mergeSnapshots(group []PolledHost) snapshotv1.Snapshot {
 	merged := *group[0].Document
 	merged.Containers, merged.Host.Addresses, merged.Host.Overlays, merged.Host.Gateways = nil, nil, nil, nil
-	gatewaysKnown := true
+	gatewaysKnown := slices.ContainsFunc(group, func(p PolledHost) bool { return len(p.Document.Host.Gateways) > 0 })
 	for _, p := range group {
 		host := p.Document.Host
 		merged.Containers = append(merged.Containers, resolveJoined(p.Document.Containers)...)
@@ -114,11 +123,9 @@ func mergeSnapshots(group []PolledHost) snapshotv1.Snapshot {
 		for addr := range p.Host.addrs {
 			merged.Host.Addresses = append(merged.Host.Addresses, addr)
 		}
-		merged.Host.Gateways = append(merged.Host.Gateways, host.Gateways...)
-		gatewaysKnown = gatewaysKnown && len(host.Gateways) > 0
-	}
-	if !gatewaysKnown {
-		merged.Host.Gateways = nil
+		if gatewaysKnown { // else the gateways of the containers' networks count
+			merged.Host.Gateways = slices.AppendSeq(merged.Host.Gateways, maps.Keys(p.Host.gateways))
+		}
 	}
 	return merged
 }

@@ -2,6 +2,8 @@ package correlate
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +113,160 @@ func TestProxiedLoopbackWaitsForBothEnds(t *testing.T) {
 	podman = engineAnswer("podman", withSockets(hostA(onHost("agent", nil, dials)), "listen 0.0.0.0:18090", "out 172.17.0.1:3 172.17.0.106:8080"), podman.Host, 11)
 	if got := graphtest.Lines(tracker.Build([]PolledHost{docker, podman}, nil)); got != "a/agent > a/server:8080 published both 1\n" {
 		t.Error("then", got)
+	}
+}
+
+// machineRounds builds the map of the answers of Docker and Podman on a, and of b, in rounds. A nil answer is that of the round before. It
+// returns the lines of each round.
+type machineRounds struct {
+	tracker        Tracker
+	docker, podman PolledHost
+	b              func(at int) PolledHost
+}
+
+const dialsB = "out 10.77.0.11:5 10.77.0.12:18090"
+
+func newMachineRounds() *machineRounds {
+	return &machineRounds{b: func(at int) PolledHost {
+		answered := noon.Add(time.Duration(at) * time.Second)
+		return PolledHost{
+			Target: "z-b", Host: NewHost(hostB(server("in 172.17.0.106:8080 10.77.0.11:5")).document(), netip.Addr{}, nil, answered),
+			State: graph.StateOK, LastAnswer: answered, PolledAt: answered,
+		}
+	}}
+}
+
+func (m *machineRounds) read(docker, podman *hostSpec, at int) string {
+	if docker != nil {
+		m.docker = engineAnswer("docker", *docker, m.docker.Host, at)
+	}
+	if podman != nil {
+		m.podman = engineAnswer("podman", *podman, m.podman.Host, at+1)
+	}
+	return graphtest.Lines(m.tracker.Build([]PolledHost{m.docker, m.podman, m.b(at + 2)}, nil))
+}
+
+// The memories of two daemons for closed connections differ. A socket of a container does not become the host's in between.
+func TestSocketOfAContainerNeverBecomesTheHosts(t *testing.T) {
+	agent := func(sockets ...string) *hostSpec { return new(withSockets(hostA(onHost("agent", nil, sockets...)))) }
+	host := func(sockets ...string) *hostSpec { return new(withSockets(hostA(client()), sockets...)) }
+	for name, rounds := range map[string]func(m *machineRounds) string{
+		"the owner forgets it first": func(m *machineRounds) string {
+			m.read(host(dialsB), agent(dialsB), 1)
+			m.read(host(dialsB+" CLOSE"), agent(dialsB+" CLOSE"), 62)
+			return m.read(nil, agent(), 72)
+		},
+		"the container is removed": func(m *machineRounds) string {
+			m.read(host(), agent(dialsB), 1)
+			return m.read(host(dialsB), new(withSockets(hostA())), 10)
+		},
+		"only the other daemon saw it": func(m *machineRounds) string {
+			m.read(host(), agent(), 1)
+			return m.read(host(dialsB), agent(), 10)
+		},
+	} {
+		if got := rounds(newMachineRounds()); strings.HasPrefix(got, "a > ") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	m := newMachineRounds()
+	m.read(host(), agent(), 1)
+	m.read(host(dialsB), agent(), 10)
+	if got := m.read(host(dialsB+" TIME_WAIT"), agent(), 20); got != "ambiguous a or agent > b/server:8080 published both 1\n" {
+		t.Errorf("closed: %s", got)
+	}
+	m = newMachineRounds()
+	m.read(host(), agent(), 1)
+	m.read(host(dialsB), agent(), 10)
+	if got := m.read(host(dialsB), agent(), 20); got != "a > b/server:8080 published both 1\n" {
+		t.Errorf("still open: %s", got)
+	}
+}
+
+// A container that joined one on the host's network is there too.
+func TestJoinedContainerOnTheHostsNetwork(t *testing.T) {
+	agent, sidecar := onHost("agent", nil), containerSpec{name: "sidecar", networkMode: "container:id-a-agent", listeners: []string{"0.0.0.0:9100"}, connections: []string{dialsB}}
+	agent.namespace, sidecar.namespace = "4026531840", "4026531840"
+	got := newMachineRounds().read(new(withSockets(hostA(client("out 172.17.0.107:1 10.77.0.11:9100")), "listen 0.0.0.0:9100", dialsB)), new(withSockets(hostA(agent, sidecar))), 1)
+	if want := "a/client > a/sidecar:9100 host client 1\na/sidecar > b/server:8080 published both 1\n"; got != want {
+		t.Error(got)
+	}
+}
+
+// A daemon that does not answer, or answers before the other one in each round, holds up no links.
+func TestDaemonThatHoldsUpNoLinks(t *testing.T) {
+	const ssh = "listen 0.0.0.0:22"
+	m := newMachineRounds()
+	m.read(new(withSockets(hostA(client()), ssh)), new(hostA(containerSpec{name: "x"})), 1)
+	m.podman.State = graph.StateStale
+	dials := withSockets(hostA(client("out 172.17.0.107:1 10.77.0.11:22")), ssh, dialsB)
+	m.read(&dials, nil, 10)
+	if got, want := m.read(&dials, nil, 20), "a > b/server:8080 published both 1\na/client > a:22 host client 1\n"; got != want {
+		t.Errorf("stale: %s", got)
+	}
+	m = newMachineRounds()
+	got := ""
+	for round := range 3 {
+		m.podman = engineAnswer("podman", hostA(containerSpec{name: "x"}), m.podman.Host, 10*round+2)
+		got = m.read(new(withSockets(hostA(client()), dialsB)), nil, 10*round+10)
+	}
+	if got != "a > b/server:8080 published both 1\n" {
+		t.Errorf("late: %s", got)
+	}
+}
+
+// Of two answers with the host's sockets, that of a daemon that still answers counts.
+func TestStaleAnswerShowsNoSocketsOfTheHost(t *testing.T) {
+	m := newMachineRounds()
+	m.read(new(withSockets(hostA(client()), dialsB)), new(withSockets(hostA(containerSpec{name: "x"}))), 1)
+	m.docker.State = graph.StateStale
+	if got := m.read(nil, new(withSockets(hostA(containerSpec{name: "x"}))), 200); strings.Contains(got, "a > b") {
+		t.Error(got)
+	}
+}
+
+// A container that is gone stays known when the first answer of a second engine arrives.
+func TestSecondEngineForgetsNoGoneContainer(t *testing.T) {
+	docker := engineAnswer("docker", hostA(server("in 172.17.0.106:8080 172.17.0.107:1"), client("out 172.17.0.107:1 172.17.0.106:8080")), nil, 1)
+	docker = engineAnswer("docker", hostA(server("in 172.17.0.106:8080 172.17.0.107:1 TIME_WAIT")), docker.Host, 10)
+	podman := engineAnswer("podman", hostA(containerSpec{name: "x"}), nil, 11)
+	podman.FirstAnswer = noon.Add(time.Second)
+	if got, want := graphtest.Lines(new(Tracker).Build([]PolledHost{docker, podman}, nil)), "a/client > a/server:8080 direct both 0+1\n"; got != want {
+		t.Error(got)
+	}
+}
+
+// The gateways of one engine stay known if the other one does not report its own.
+func TestGatewaysOfOneEngine(t *testing.T) {
+	docker, podman := hostA(client()), hostA(containerSpec{name: "x"})
+	docker.gateways = "172.17.0.1 172.18.0.1"
+	answers := []PolledHost{engineAnswer("docker", docker, nil, 1), engineAnswer("podman", podman, nil, 1)}
+	c := hostSpec{name: "c", addresses: "10.77.0.13 172.17.0.1", containers: []containerSpec{client("out 172.17.0.107:1 172.18.0.1:443")}}
+	answers = append(answers, PolledHost{Target: "c", Host: NewHost(c.document(), netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon})
+	if got, want := graphtest.Lines(new(Tracker).Build(answers, nil)), "c/client > external 172.18.0.1:443 direct client 1\n"; got != want {
+		t.Error(got)
+	}
+}
+
+// A connection is the container's or the host's by the listener of its own family.
+func TestListenersOfOneFamily(t *testing.T) {
+	got := newMachineRounds().read(
+		new(withSockets(hostA(client("out 172.17.0.107:1 10.77.0.11:80")), "listen 0.0.0.0:80", "listen [::]:80", "in 10.77.0.11:80 172.17.0.107:1")),
+		new(withSockets(hostA(onHost("web6", []string{"[::]:80"})), "listen 0.0.0.0:80", "in 10.77.0.11:80 172.17.0.107:1")), 1)
+	if want := "a/client > a:80 host both 1\n"; got != want {
+		t.Error(got)
+	}
+}
+
+// The IDs of containers come from the engine that answered first, also if the other one comes first by name.
+func TestFirstEngineKeepsItsIDs(t *testing.T) {
+	z := engineAnswer("z", hostA(server()), nil, 1)
+	before := new(Tracker).Build([]PolledHost{z}, nil).Nodes[0].ID
+	a := engineAnswer("a", hostA(containerSpec{name: "x"}), nil, 2)
+	a.FirstAnswer = noon.Add(time.Second)
+	nodes := new(Tracker).Build([]PolledHost{a, z}, nil).Nodes
+	if !slices.ContainsFunc(nodes, func(n graph.Node) bool { return n.ID == before }) {
+		t.Errorf("%s is not among %+v", before, nodes)
 	}
 }
 

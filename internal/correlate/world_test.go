@@ -206,7 +206,7 @@ func (ns *worldNetns) ephemeral() uint16 {
 // masquerade returns the source of a connection from a host's address. The port is kept if it is free.
 func (h *worldHost) masquerade(addr netip.Addr, port uint16) netip.AddrPort {
 	for at := netip.AddrPortFrom(addr, port); ; at = netip.AddrPortFrom(addr, at.Port()+997) {
-		if !h.natted[at] && (at.Port() == port || !h.netns.ports[at.Port()]) {
+		if !h.natted[at] && !h.netns.ports[at.Port()] {
 			h.natted[at], h.netns.ports[at.Port()] = true, true
 			return at
 		}
