@@ -119,7 +119,7 @@ func TestDemo(t *testing.T) {
 			t.Errorf("no link %s in\n%s", link, table)
 		}
 	}
-	checkDemoPage(t, l, port, part, address+":"+web)
+	t.Run("page", func(t *testing.T) { checkDemoPage(t, l, port, part, address+":"+web) }) // closes the page before the daemon ends
 	demo("down", l.Name("demo"))
 	if left := l.docker("ps", "-aq", "--filter", "name="+l.Name("demo")); left != "" {
 		t.Errorf("left behind: %s", left)
