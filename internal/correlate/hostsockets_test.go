@@ -35,6 +35,8 @@ func TestDockerProxySeenByTheHost(t *testing.T) {
 		{"the client closed it", []hostSpec{readA([]string{back + " TIME_WAIT"},
 			server(), client("out 172.17.0.107:44298 172.17.0.1:18090 TIME_WAIT"),
 		)}, "a/client > a/server:8080 published client 0+1\n"},
+		{"the client reset it", []hostSpec{readA([]string{back + " TIME_WAIT"}, server(), client())}, "unknown unknown behind a > a/server:8080 published server 0+1\n"},
+		{"the server reset it", []hostSpec{readA([]string{front + " TIME_WAIT"}, server(), client())}, "a/client > a/server:8080 published server 0+1\n"},
 		{"an external client", []hostSpec{readA([]string{"in 10.77.0.11:18090 192.0.2.7:5000", back},
 			server("in 172.17.0.106:8080 172.17.0.1:49380"),
 		)}, "external 192.0.2.7 > a/server:8080 published server 1\n"},
@@ -76,6 +78,8 @@ func TestDockerProxyBetweenHosts(t *testing.T) {
 				name: "batch", networks: []string{"br0 172.17.0.108 172.17.0.1"}, connections: []string{"out 172.17.0.108:40000 10.77.0.11:18090 TIME_WAIT"},
 			}),
 		}, "b/batch > a/server:8080 published client 0+1\nb/client > a/server:8080 published client 1\n"},
+		{"the client reset it", []hostSpec{readA([]string{backs[0] + " TIME_WAIT"}, server()), readB([]string{}, client())}, "unknown unknown behind a > a/server:8080 published server 0+1\n"},
+		{"the server reset it", []hostSpec{readA([]string{fronts[0] + " TIME_WAIT"}, server()), readB([]string{}, client())}, "unknown unknown behind b > a/server:8080 published server 0+1\n"},
 		{"the server closed it", []hostSpec{readA([]string{fronts[0] + " TIME_WAIT"}, server(ends[0]+" TIME_WAIT")), readB([]string{}, client())},
 			"unknown unknown behind b > a/server:8080 published server 0+1\n"},
 	})

@@ -43,7 +43,7 @@ func TestMapOfMixedHosts(t *testing.T) {
 	a.joinVPN("10.8.0.1", b)
 	b.joinVPN("10.8.0.2", a)
 	p.port = "9058"
-	m, _, _ := pairMapper(t, []*testEngine{a, b, p})
+	m, daemons, _ := pairMapper(t, []*testEngine{a, b, p})
 
 	b.peer("db", []string{"--network", "container:" + b.Name("vpn")}, "listen:tcp4:0.0.0.0:5432")
 	a.peer("app", []string{"--network", "container:" + a.Name("vpn")}, "dial:3:10.8.0.2:5432")
@@ -73,6 +73,12 @@ func TestMapOfMixedHosts(t *testing.T) {
 		"on-host > web-b:80 published both 2",
 		"docker-on-host > agent:9100 loopback both 1",
 	})
+	m.expectLines(func() []string { return shortLines(b.links(m), names) }, want)
+
+	for _, o := range append(daemons, m) {
+		o.end()
+	}
+	m, _, _ = pairMapper(t, []*testEngine{a, b, p}, "OUTPOST_COLLECTOR=procfs")
 	m.expectLines(func() []string { return shortLines(b.links(m), names) }, want)
 }
 

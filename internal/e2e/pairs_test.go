@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/lab"
@@ -108,73 +109,109 @@ func connectPods(e *testEngine) {
 }
 
 // The host sees both pieces of a connection through docker-proxy, so that each client is known: containers, processes of the host,
-// and clients of other hosts. The server closes some of the connections first. Then nothing shows which client of another host it
-// was, unless a sample saw its end, but it is never the host itself.
+// and clients of other hosts. The server closes some of the connections first, or resets them. Then nothing shows which client of another
+// host it was, unless a sample saw its end, but it is never the host itself. Commands alone do not show the host's pieces.
 func TestClientsOfDockerProxyAreKnown(t *testing.T) {
 	t.Parallel()
 	a, b := newEngine(t, "10.77.0.53/24", lab.EngineOptions{NoRules: true}), newEngine(t, "10.77.0.54/24", lab.EngineOptions{})
 	a.inside("sysctl", "-qw", "net.ipv4.tcp_rfc1337=1") // else a late packet of the client ends TIME_WAIT, and no trace is left
-	const ports = 20
-	publish, listeners, visits, farVisits := []string{"-p", "8085:80"}, []string{"listen:tcp4:0.0.0.0:80"}, []string{}, []string{}
-	for i := range ports {
-		publish = append(publish, "-p", fmt.Sprintf("%d:%d", 9000+i, 9000+i))
-		listeners = append(listeners, fmt.Sprint("answer:tcp4:0.0.0.0:", 9000+i))
+	const first, ports, resets = 10_000, 150, 10
+	listeners := []string{"listen:tcp4:0.0.0.0:80"}
+	var near, far []string
+	for port := first; port < first+ports+resets; port++ {
+		listen, fetch := "answer", "fetch"
+		if port >= first+ports {
+			listen, fetch = "reset", "spill"
+		}
+		listeners = append(listeners, fmt.Sprintf("%s:tcp4:0.0.0.0:%d", listen, port))
+		near, far = append(near, fmt.Sprintf("%s:1:172.17.0.1:%d", fetch, port)), append(far, fmt.Sprintf("%s:1:%s:%d", fetch, a.ip, port))
 	}
-	a.peer("server", publish, listeners...)
-	m, _, shorten := pairMapper(t, []*testEngine{a, b})
-	m.expectLinks(shorten)
+	a.peer("server", []string{"-p", "8085:80", "-p", fmt.Sprintf("%d-%d:%[1]d-%[2]d", first, first+ports+resets-1)}, listeners...)
+	methods := []string{"sockdiag", "procfs", "exec"}
+	maps, shorten := make(map[string]*outpost), make(map[string]*strings.Replacer)
+	for i, method := range methods {
+		a.port, b.port = fmt.Sprint(9057+i), fmt.Sprint(9057+i)
+		maps[method], _, shorten[method] = pairMapper(t, []*testEngine{a, b}, "OUTPOST_COLLECTOR="+method)
+		maps[method].expectLinks(shorten[method])
+	}
 
-	b.peer("far", []string{"--network", "host"}, "dial:3:10.77.0.53:8085")
+	b.peer("far", []string{"--network", "host"}, "dial:3:"+a.ip+":8085")
 	a.peer("near", nil, "dial:2:172.17.0.1:8085")
 	a.startProcess("dial:1:127.0.0.1:8085", "dial:4:"+a.address("server")+":80")
-	m.expectLinks(shorten,
-		"b/far > a/server:80 published both 3",
-		"a/near > a/server:80 published both 2",
-		"a > a/server:80 published both 1",
-		"a > a/server:80 direct both 4",
-	)
-	want := []string{"b/far > a/server:80 published", "a/near > a/server:80 published", "a > a/server:80 published", "a > a/server:80 direct"}
-
-	for i := range ports {
-		visits = append(visits, fmt.Sprint("fetch:1:172.17.0.1:", 9000+i))
-		farVisits = append(farVisits, fmt.Sprint("fetch:1:10.77.0.53:", 9000+i))
-		want = append(want, fmt.Sprintf("a/visitor > a/server:%d published", 9000+i), fmt.Sprintf("unknown behind b > a/server:%d published", 9000+i))
+	for _, method := range methods {
+		want := []string{"b/far > a/server:80 published both 3", "a/near > a/server:80 published both 2", "a > a/server:80 published both 1", "a > a/server:80 direct both 4"}
+		if method == "exec" {
+			want = []string{"b/far > a/server:80 published client 3", "a/near > a/server:80 published client 2", "unknown behind a > a/server:80 published server 5"}
+		}
+		maps[method].expectLinks(shorten[method], want...)
 	}
-	a.peer("visitor", nil, visits...)
-	b.docker(append([]string{"exec", "-d", b.Name("far"), "peer"}, farVisits...)...)
-	m.expectLines(func() []string {
-		lines := linkWays(m.graph(""), shorten)
-		for i, line := range lines {
-			if !strings.HasSuffix(line, ":80 published") { // a sample may have seen the end of far
-				lines[i] = strings.NewReplacer("far or b > ", "unknown behind b > ", "b/far > ", "unknown behind b > ").Replace(line)
+
+	a.peer("visitor", nil, near...)
+	b.docker(append([]string{"exec", "-d", b.Name("far"), "peer"}, far...)...)
+	var want []string
+	for port := first; port < first+ports; port++ {
+		want = append(want, fmt.Sprintf("a/visitor > a/server:%d published", port), fmt.Sprintf("unknown behind b > a/server:%d published", port))
+	}
+	short := func(method string) (answered, reset []string) {
+		for _, line := range linkWays(maps[method].graph(""), shorten[method]) {
+			var port int
+			switch _, _ = fmt.Sscanf(line[strings.LastIndexByte(line, ':')+1:], "%d", &port); {
+			case port >= first+ports:
+				reset = append(reset, line)
+			case port >= first: // a sample may have seen the end of far
+				answered = append(answered, strings.NewReplacer("far or b > ", "unknown behind b > ", "b/far > ", "unknown behind b > ").Replace(line))
 			}
 		}
-		slices.Sort(lines)
-		return lines
-	}, want)
+		slices.Sort(answered)
+		return answered, reset
+	}
+	for _, method := range methods[:2] {
+		maps[method].expectLines(func() []string { answered, _ := short(method); return answered }, want)
+	}
+	for _, method := range methods {
+		answered, reset := short(method)
+		for _, line := range slices.Concat(answered, reset) {
+			if strings.HasPrefix(line, "a > ") || strings.HasPrefix(line, "b > ") {
+				t.Errorf("%s: %s", method, line)
+			}
+		}
+		if method == "exec" && len(answered) < ports {
+			t.Errorf("exec: %d links", len(answered))
+		}
+	}
 }
 
-// A container of one host dials a new port of another host. The map never has another client of that port.
+// Containers of one host dial new ports of another host, some at a time. The map never has another client of these ports.
 func TestFirstContactsMakeOneLinkEach(t *testing.T) {
 	t.Parallel()
 	a, b := newEngine(t, "10.77.0.55/24", lab.EngineOptions{}), newEngine(t, "10.77.0.56/24", lab.EngineOptions{})
+	const first, rounds, contacts = 10_000, 10, 6
+	var listeners []string
+	for port := first; port < first+rounds*contacts; port++ {
+		listeners = append(listeners, fmt.Sprint("listen:tcp4:0.0.0.0:", port))
+	}
+	a.peer("server", []string{"-p", fmt.Sprintf("%d-%d:%[1]d-%[2]d", first, first+rounds*contacts-1)}, listeners...)
 	m, _, shorten := pairMapper(t, []*testEngine{a, b})
-	const contacts = 6
 	var want []string
-	for i := range contacts {
-		server, client, port := fmt.Sprint("server-", i), fmt.Sprint("client-", i), fmt.Sprint(9000+i)
-		a.peer(server, []string{"-p", port + ":80"}, "listen:tcp4:0.0.0.0:80")
-		b.peer(client, nil, "dial:1:"+a.ip+":"+port)
-		want = append(want, "b/"+client+" > a/"+server+":80 published")
+	for round := range rounds {
+		client, dials := fmt.Sprint("client-", round), []string(nil)
+		for port := first + round*contacts; port < first+(round+1)*contacts; port++ {
+			dials = append(dials, fmt.Sprintf("dial:1:%s:%d", a.ip, port))
+			want = append(want, fmt.Sprintf("b/%s > a/server:%d published", client, port))
+		}
 		slices.Sort(want)
+		b.peer(client, nil, dials...)
+		begun := time.Now()
 		eventually(t, func() bool {
-			got := linkWays(m.graph(""), shorten)
+			g := m.graph("")
+			got := linkWays(g, shorten)
 			for _, link := range got {
 				if !slices.Contains(want, link) {
-					t.Errorf("contact %d: %s", i, link)
+					t.Errorf("round %d: %s", round, link)
 				}
 			}
-			return slices.Equal(got, want)
+			isLate := func(target graph.Target) bool { return target.LastAnswer.Before(begun) }
+			return slices.Equal(got, want) && !slices.ContainsFunc(g.Targets, isLate)
 		})
 	}
 }

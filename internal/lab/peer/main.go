@@ -9,6 +9,8 @@
 //	peer serve:tcp4:0.0.0.0:80     listen, accept, and close each connection after its client has
 //	peer answer:tcp4:0.0.0.0:80    listen, accept, and close each connection first
 //	peer fetch:2:web:80            two connections, closed when the server has closed them
+//	peer reset:tcp4:0.0.0.0:80     listen, accept, and close each connection with unread data, so that the kernel resets it
+//	peer spill:2:web:80            two connections with data, closed when the server has reset them
 //	peer meet:0.0.0.0:4001:web:4001   listen, and dial from the same port
 //	peer hang-up:2:web:80          two connections, closed at once, so that they stay in TIME_WAIT
 //	peer visit:1000:web:80         1000 connections of 5 ms, one after the other
@@ -78,15 +80,29 @@ func execute(ctx context.Context, instruction string) (any, error) {
 	case "serve":
 		listener, err := listen(ctx, first, address, false)
 		if err == nil {
-			go serve(listener)
+			go serve(listener, drain)
 		}
 		return listener, err
 	case "answer":
 		listener, err := listen(ctx, first, address, false)
 		if err == nil {
-			go answer(listener)
+			go serve(listener, func(net.Conn) {})
 		}
 		return listener, err
+	case "reset":
+		listener, err := listen(ctx, first, address, false)
+		if err == nil {
+			go serve(listener, readOne)
+		}
+		return listener, err
+	case "spill":
+		held, err := dial(ctx, first, address)
+		for _, conn := range held {
+			_, writeErr := conn.Write([]byte("two"))
+			drain(conn)
+			err = errors.Join(err, writeErr, conn.Close())
+		}
+		return nil, err
 	case "fetch":
 		held, err := dial(ctx, first, address)
 		for _, conn := range held {
@@ -159,29 +175,25 @@ func accept(listener net.Listener) {
 	}
 }
 
-func serve(listener net.Listener) {
+// serve closes each connection after use. A server of HTTP/1.0 closes it first.
+func serve(listener net.Listener, use func(net.Conn)) {
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
 			return
 		}
 		go func() {
-			_, _ = io.Copy(io.Discard, conn)
+			use(conn)
 			_ = conn.Close()
 		}()
 	}
 }
 
-// answer closes each connection first, as a server of HTTP/1.0 does.
-func answer(listener net.Listener) {
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		_ = conn.Close()
-	}
-}
+// drain reads a connection until the other side closes or resets it.
+func drain(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
+
+// readOne reads one byte of a connection and leaves the rest.
+func readOne(conn net.Conn) { _, _ = conn.Read(make([]byte, 1)) }
 
 // meet listens at the address before the second colon of text, and dials the rest from there.
 func meet(ctx context.Context, text string) (any, error) {
