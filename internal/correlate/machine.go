@@ -67,31 +67,28 @@ func groupByMachine(polled []PolledHost) (groups [][]PolledHost, index map[strin
 	return groups, index
 }
 
-// mergeMachine merges the targets of a machine. The first one gives the name and the IDs. Those that do not answer hold up no other one.
+// mergeMachine merges the targets of a machine. The first one gives the name and the IDs.
 func (t *Tracker) mergeMachine(group []PolledHost) (PolledHost, machine) {
 	merged, parts := group[0], make([]*Host, len(group))
 	merged.stale = make(map[string]bool)
-	isCurrent := slices.ContainsFunc(group, func(p PolledHost) bool { return p.State != graph.StateStale })
 	for i, p := range group {
 		parts[i] = p.Host
-		if isCurrent && p.State == graph.StateStale {
-			for _, c := range p.Document.Containers {
-				merged.stale[c.ID] = true
-			}
+		merged.LastAnswer = latest(merged.LastAnswer, p.LastAnswer)
+		if p.State != graph.StateStale {
+			merged.State = p.State
 			continue
 		}
-		if merged.State == graph.StateStale && isCurrent {
-			merged.State, merged.PolledAt = p.State, p.PolledAt
-		}
-		merged.LastAnswer = latest(merged.LastAnswer, p.LastAnswer)
-		if p.PolledAt.Before(merged.PolledAt) { // what existed then is in all answers
-			merged.PolledAt = p.PolledAt
+		for _, c := range p.Document.Containers {
+			merged.stale[c.ID] = true
 		}
 	}
+	// What existed when the oldest answer was read is in all answers. A daemon that does not answer any more holds up no other one.
+	current := slices.DeleteFunc(slices.Clone(group), func(p PolledHost) bool { return p.LastAnswer.Before(merged.LastAnswer.Add(-maxWait)) })
+	merged.PolledAt = slices.MinFunc(current, func(a, b PolledHost) int { return a.PolledAt.Compare(b.PolledAt) }).PolledAt
 	m := t.machines[merged.Target]
 	if !slices.Equal(m.parts, parts) || m.sockets.waiting {
 		document := mergeSnapshots(group)
-		document.Host.Sockets = m.sockets.merge(group)
+		document.Host.Sockets = m.sockets.merge(group, merged.LastAnswer)
 		previous := m.host
 		if previous == nil {
 			previous = group[0].Host

@@ -10,8 +10,8 @@ import (
 )
 
 // hostSocketMerge merges the sockets of the host's network namespace that several daemons of one machine report. A daemon takes the sockets
-// of other engines' containers for the host's own. So a socket counts as the host's once each other daemon has been read after the socket
-// was first seen, and no container of its engine has the socket.
+// of other engines' containers for the host's own. So a socket counts as the host's once each other daemon has read while the socket
+// was open, and no container of its engine has the socket.
 type hostSocketMerge struct {
 	known    map[endpoints]sighting // the sockets in the latest answers
 	readings map[string][2]reading  // the latest one and the one before, by target
@@ -38,8 +38,8 @@ type socketOwner int
 const (
 	undecided   socketOwner = iota
 	ofHost                  // a process of the host
-	ofContainer             // a container: the answer of its engine has the socket
 	ofEither                // the host or a container
+	ofContainer             // a container: the answer of its engine has the socket
 )
 
 // directionIn is the direction of an accepted connection in a snapshot.
@@ -59,17 +59,17 @@ type hostTable struct {
 	reading
 	previous   reading
 	isRead     bool                     // it could read them
-	isStale    bool                     // it does not answer any more
+	isStale    bool                     // it has not answered for maxWait
 	sockets    map[endpoints]hostSocket // of no container of its engine
 	own        map[endpoints]bool       // of its engine's containers
 	hasMembers bool                     // some of these are on the host's network, or were recently
 	uncertain  bool                     // not all sockets of those are known
 }
 
-// newHostTable returns the table of an answer. readings are those of the target's answers before.
-func newHostTable(p *PolledHost, readings [2]reading) hostTable {
+// newHostTable returns the table of an answer. readings are those of the target's answers before, now is the time of the latest answer.
+func newHostTable(p *PolledHost, readings [2]reading, now time.Time) hostTable {
 	t := hostTable{
-		isStale: p.State == graph.StateStale, sockets: make(map[endpoints]hostSocket), own: make(map[endpoints]bool),
+		isStale: now.Sub(p.LastAnswer) > maxWait, sockets: make(map[endpoints]hostSocket), own: make(map[endpoints]bool),
 		hasMembers: slices.ContainsFunc(p.Host.gone, func(c goneContainer) bool { return c.onHost }),
 		reading:    reading{p.PolledAt, p.LastAnswer}, previous: readings[0],
 	}
@@ -118,112 +118,147 @@ func connectionEndpoints(c snapshotv1.Connection) endpoints {
 	return endpoints{local, remote}
 }
 
-// merge returns the host's sockets by the answers of all daemons of a machine; nil if none of them reads these. Only answers of daemons
-// that still answer count, if there are any.
-func (m *hostSocketMerge) merge(group []PolledHost) *snapshotv1.HostSockets {
-	tables := make([]hostTable, len(group))
-	next := hostSocketMerge{known: make(map[endpoints]sighting), readings: make(map[string][2]reading)}
-	for i := range group {
-		tables[i] = newHostTable(&group[i], m.readings[group[i].Target])
-		next.readings[group[i].Target] = [2]reading{tables[i].reading, tables[i].previous}
-	}
-	isCurrent := slices.ContainsFunc(tables, func(t hostTable) bool { return t.isRead && !t.isStale })
-	for i := range tables {
-		for s := range tables[i].own {
-			next.known[s] = sighting{tables[i].ended, ofContainer}
-		}
-	}
+// merge returns the host's sockets by the answers of all daemons of a machine; nil if none of them reads these. Stale answers do not count if
+// there are others. now is the time of the latest answer.
+func (m *hostSocketMerge) merge(group []PolledHost, now time.Time) *snapshotv1.HostSockets {
+	d := newSocketDecisions(group, m, now)
+	isCurrent := slices.ContainsFunc(d.tables, func(t hostTable) bool { return t.isRead && !t.isStale })
 	var merged *snapshotv1.HostSockets
-	added := make(map[endpoints]bool)
 	for i, p := range group {
 		sockets := p.Document.Host.Sockets
-		if sockets == nil || isCurrent && tables[i].isStale {
+		if sockets == nil || isCurrent && d.tables[i].isStale {
 			continue
 		}
 		if merged == nil {
 			merged = &snapshotv1.HostSockets{Method: sockets.Method, Incomplete: true}
 		}
 		merged.Incomplete = merged.Incomplete && sockets.Incomplete
-		selects := func(s endpoints) (ownerUnknown, ok bool) {
-			if added[s] {
-				return false, false
-			}
-			added[s] = true
-			owner := next.decide(tables, i, s, m.known)
-			if other := (endpoints{s.remote, s.local}); owner == ofHost && tables[i].has(other) && next.decide(tables, i, other, m.known) == undecided {
-				return false, false // both ends come together
-			}
-			return owner == ofEither, owner == ofHost || owner == ofEither
-		}
 		for _, l := range sockets.Listening {
-			if unknown, ok := selects(listenerEndpoints(l.Endpoint)); ok {
-				merged.Listening = append(merged.Listening, snapshotv1.HostListener{Endpoint: l.Endpoint, OwnerUnknown: unknown})
+			if owner, ok := d.take(i, listenerEndpoints(l.Endpoint)); ok {
+				merged.Listening = append(merged.Listening, snapshotv1.HostListener{Endpoint: l.Endpoint, OwnerUnknown: owner == ofEither})
 			}
 		}
 		for _, x := range sockets.Connections {
-			if unknown, ok := selects(connectionEndpoints(x.Connection)); ok {
-				merged.Connections = append(merged.Connections, snapshotv1.HostConnection{Connection: x.Connection, OwnerUnknown: unknown})
+			if owner, ok := d.take(i, connectionEndpoints(x.Connection)); ok {
+				merged.Connections = append(merged.Connections, snapshotv1.HostConnection{Connection: x.Connection, OwnerUnknown: owner == ofEither})
 			}
 		}
 	}
-	*m = next
+	*m = d.hostSocketMerge
 	return merged
+}
+
+// socketDecisions are those of one merge.
+type socketDecisions struct {
+	hostSocketMerge
+	tables []hostTable
+	before map[endpoints]sighting // by the answers before
+	now    time.Time
+	taken  map[endpoints]bool
+}
+
+func newSocketDecisions(group []PolledHost, before *hostSocketMerge, now time.Time) *socketDecisions {
+	d := &socketDecisions{
+		hostSocketMerge: hostSocketMerge{known: make(map[endpoints]sighting), readings: make(map[string][2]reading)},
+		tables:          make([]hostTable, len(group)), before: before.known, now: now, taken: make(map[endpoints]bool),
+	}
+	for i := range group {
+		target := group[i].Target
+		d.tables[i] = newHostTable(&group[i], before.readings[target], now)
+		d.readings[target] = [2]reading{d.tables[i].reading, d.tables[i].previous}
+		for s := range d.tables[i].own {
+			d.known[s] = sighting{d.tables[i].ended, ofContainer}
+		}
+	}
+	return d
+}
+
+// take returns who has a socket of the i-th table. It reports false if the socket is a container's, is not decided yet, or was taken from
+// another table. A connection of the host with itself is taken when both ends are decided.
+func (d *socketDecisions) take(i int, s endpoints) (owner socketOwner, ok bool) {
+	if d.taken[s] {
+		return undecided, false
+	}
+	d.taken[s] = true
+	owner = d.decide(i, s)
+	if other := (endpoints{s.remote, s.local}); owner == ofHost && d.tables[i].has(other) && d.decide(i, other) == undecided {
+		return undecided, false
+	}
+	return owner, owner == ofHost || owner == ofEither
+}
+
+// decide returns who has a socket that the i-th table lists, and remembers it.
+func (d *socketDecisions) decide(i int, s endpoints) socketOwner {
+	if seen, ok := d.known[s]; ok {
+		return seen.owner
+	}
+	seen, ok := d.before[s]
+	if !ok {
+		seen.first = d.tables[i].ended
+	}
+	if seen.owner == undecided {
+		seen.owner = d.ownerOf(i, s, seen.first)
+	}
+	d.known[s] = seen
+	d.waiting = d.waiting || seen.owner == undecided
+	return seen.owner
+}
+
+// ownerOf returns who has a socket that no container's answer has. An accepted connection is that of its listener. On others the tables of
+// all other daemons must agree.
+func (d *socketDecisions) ownerOf(i int, s endpoints, first time.Time) socketOwner {
+	if d.tables[i].sockets[s].isAccepted {
+		if owner, ok := d.ownerOfListener(s.local); ok {
+			return owner
+		}
+	}
+	owner := ofHost
+	for j := range d.tables {
+		says := d.ownerBy(&d.tables[j], i, s, first)
+		if says == undecided {
+			return undecided
+		}
+		owner = max(owner, says)
+	}
+	return owner
+}
+
+// ownerOfListener returns who has the listener that accepts connections to an endpoint.
+func (d *socketDecisions) ownerOfListener(at netip.AddrPort) (owner socketOwner, ok bool) {
+	for _, addr := range lookupOrder(at.Addr()) {
+		listener := endpoints{local: netip.AddrPortFrom(addr, at.Port())}
+		if seen, ok := d.known[listener]; ok {
+			return seen.owner, true
+		}
+		if i := slices.IndexFunc(d.tables, func(t hostTable) bool { return t.has(listener) }); i >= 0 {
+			return d.decide(i, listener), true
+		}
+	}
+	return undecided, false
+}
+
+// ownerBy returns who has a socket of the i-th table by another table. That counts if the socket existed while the other daemon read: if it
+// lists the socket too, or if the socket was open before and after.
+func (d *socketDecisions) ownerBy(t *hostTable, i int, s endpoints, first time.Time) socketOwner {
+	if listed, ok := t.sockets[s]; ok {
+		if listed.ownerUnknown {
+			return ofEither
+		}
+		return ofHost
+	}
+	ended, isOpen := d.tables[i].ended, !d.tables[i].sockets[s].isClosed
+	existed := isOpen && (t.isWithin(first, ended) || t.previous.isWithin(first, ended))
+	isReadSince, isLate := !t.began.Before(first), t.isStale || d.now.Sub(first) > maxWait
+	switch {
+	case (isReadSince || isLate) && !t.hasMembers, existed && !t.uncertain:
+		return ofHost
+	case isLate, isReadSince && (!isOpen || t.uncertain):
+		return ofEither
+	}
+	return undecided
 }
 
 func (t *hostTable) has(s endpoints) bool {
 	_, ok := t.sockets[s]
 	return ok
-}
-
-// decide returns who has a socket that the i-th table lists, and remembers it. before is what was known by the answers before.
-func (m *hostSocketMerge) decide(tables []hostTable, i int, s endpoints, before map[endpoints]sighting) socketOwner {
-	if now, ok := m.known[s]; ok {
-		return now.owner
-	}
-	seen, ok := before[s]
-	if !ok {
-		seen.first = tables[i].ended
-	}
-	if seen.owner == undecided {
-		seen.owner = m.judge(tables, i, s, seen.first, before)
-	}
-	m.known[s] = seen
-	m.waiting = m.waiting || seen.owner == undecided
-	return seen.owner
-}
-
-// judge decides on a socket that no container's answer has. An accepted connection is that of its listener. Of another socket, the answer of
-// another daemon counts if the socket existed while it was read: if that daemon lists it too, or if it was open before and after.
-func (m *hostSocketMerge) judge(tables []hostTable, i int, s endpoints, first time.Time, before map[endpoints]sighting) socketOwner {
-	socket, owner := tables[i].sockets[s], ofHost
-	if socket.isAccepted {
-		for _, addr := range lookupOrder(s.local.Addr()) {
-			listener := endpoints{local: netip.AddrPortFrom(addr, s.local.Port())}
-			if known, ok := m.known[listener]; ok {
-				return known.owner
-			}
-			if at := slices.IndexFunc(tables, func(t hostTable) bool { return t.has(listener) }); at >= 0 {
-				return m.decide(tables, at, listener, before)
-			}
-		}
-	}
-	for j := range tables {
-		t := &tables[j]
-		if listed, ok := t.sockets[s]; ok && listed.ownerUnknown {
-			owner = ofEither
-		}
-		if j == i || t.has(s) || t.isStale && !t.hasMembers {
-			continue
-		}
-		isReadSince := !t.began.Before(first)
-		existed := !socket.isClosed && (t.isWithin(first, tables[i].ended) || t.previous.isWithin(first, tables[i].ended))
-		switch {
-		case isReadSince && !t.hasMembers, existed && !t.uncertain:
-		case socket.isClosed, t.isStale, isReadSince && t.uncertain, tables[i].ended.Sub(first) > maxWait:
-			owner = ofEither
-		default:
-			return undecided
-		}
-	}
-	return owner
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // A world is a random topology of hosts, and random connections. It writes the ends of each connection into the socket tables as
-// the kernel does, and keeps the truth, so that each link of the graph can be judged.
+// the kernel does, and keeps the truth, so that each link of the graph can be checked.
 type world struct {
 	*rand.Rand
 	hosts []*worldHost
@@ -515,8 +515,8 @@ func (h *worldHost) bridgeOf(p *worldParty, addr netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// judge returns what is wrong with a graph.
-func (w *world) judge(g graph.Graph) (wrong []string) {
+// faults returns what is wrong with a graph.
+func (w *world) faults(g graph.Graph) (wrong []string) {
 	nodes := make(map[string]graph.Node)
 	for _, n := range g.Nodes {
 		nodes[n.ID] = n
@@ -699,7 +699,7 @@ func TestRandomWorlds(t *testing.T) {
 			}
 		}
 		for engines, polled := range map[string][]PolledHost{"one": polled, "two": split} {
-			if wrong := w.judge(Build(polled, nil)); len(wrong) > 0 {
+			if wrong := w.faults(Build(polled, nil)); len(wrong) > 0 {
 				t.Errorf("world %d, engines of each host: %s\n%s\n\n%s", seed, engines, strings.Join(wrong, "\n"), strings.Join(w.story, "\n"))
 				if failures++; failures == 5 {
 					t.FailNow()
