@@ -18,6 +18,7 @@ type crossHostCorrelator struct {
 	seen         map[halfEnd]time.Time // as in tracker
 	waiting      bool
 	oldest       int32 // the host with the oldest answer
+	isPending    bool  // a target was not polled yet
 	links        linkTable
 	outbound     []outboundEnd
 	inbound      []inboundEnd
@@ -48,6 +49,7 @@ func newCrossHostCorrelator(polled []PolledHost, names *graph.Names, tracker *Tr
 	}
 	var serving []PolledHost
 	for _, p := range polled {
+		c.isPending = c.isPending || p.State == graph.StatePending
 		if p.Host != nil && c.duplicates[p.Target] == "" {
 			serving = append(serving, p)
 		}

@@ -171,8 +171,11 @@ func (c *crossHostCorrelator) networkWith(at netnsRef, addr netip.Addr) (network
 
 // unprovenNode returns the node of the other side of an end of a host by its address, which no host has. It is external, or
 // ambiguous if it may be a container of another host: that would show the other half, unless it is closed or was not read
-// completely. ok is false while the end waits for another answer of that host.
+// completely. ok is false while the end waits for another answer of that host, or for the first answer of a host.
 func (c *crossHostCorrelator) unprovenNode(addr netip.Addr, host int32, end *connEnd) (node int32, ok bool) {
+	if c.waitsForFirstAnswers(host, end) {
+		return 0, false
+	}
 	holder, held := c.addrs.unproven[addr]
 	if !held || end.gone {
 		return c.nodes.externalNode(addr), true

@@ -132,6 +132,14 @@ func (c *crossHostCorrelator) isSettled(host, other int32, end *connEnd) bool {
 	return settled
 }
 
+// waitsForFirstAnswers reports whether the other half of an end of host may be on a host that was not polled yet.
+func (c *crossHostCorrelator) waitsForFirstAnswers(host int32, end *connEnd) bool {
+	p := &c.polled[host]
+	waits := c.isPending && p.LastAnswer.Sub(c.seenSince(p, end)) <= maxWait
+	c.waiting = c.waiting || waits
+	return waits
+}
+
 // seenSince returns when an end of a host without another half was first seen.
 func (c *crossHostCorrelator) seenSince(p *PolledHost, end *connEnd) time.Time {
 	key := halfEnd{p.Target, p.Host.primaryID(end.netns), end.local, end.remote}

@@ -101,6 +101,24 @@ func TestEndWaitsForTheOtherHost(t *testing.T) {
 	})
 }
 
+// A client or server is not external before each host was polled. A host that is not polled within a minute does not count.
+func TestEndWaitsForFirstAnswers(t *testing.T) {
+	accepts := new(hostA(server("in 172.17.0.106:8080 10.77.0.12:37458")))
+	play(t, "the client's host", []round{
+		{a: accepts, atA: 0, wantsRound: true},
+		{b: new(hostB(client("out 172.17.0.107:37458 10.77.0.11:18090"))), atB: 5, wantLinks: "b/client > a/server:8080 published both 1\n"},
+	})
+	play(t, "the server's host", []round{
+		{b: new(hostB(client("out 172.17.0.107:37458 10.77.0.11:18090"))), atB: 5, wantsRound: true},
+		{a: accepts, atA: 6, wantLinks: "b/client > a/server:8080 published both 1\n"},
+	})
+	play(t, "a host that does not answer", []round{
+		{a: accepts, atA: 0, wantsRound: true},
+		{a: accepts, atA: 50, wantsRound: true},
+		{a: accepts, atA: 70, wantLinks: "external 10.77.0.12 > a/server:8080 published server 1\n"},
+	})
+}
+
 // docker-proxy and Docker Swarm's load balancer hide the client, which may be on any host.
 func TestEndWaitsForAllHosts(t *testing.T) {
 	proxied, idle := new(hostA(server("in 172.17.0.106:8080 172.17.0.1:500"))), new(hostB(client()))
@@ -128,9 +146,9 @@ func TestEndWaitsForItsOwnHost(t *testing.T) {
 		{a: new(hostA(proxied, dials)), atA: 20, wantLinks: "a/client > a/server:8080 published client 1\n"},
 	})
 	play(t, "a process of the host, or an external client", []round{
-		{a: new(hostA(server(), client())), atA: 0},
+		{a: new(hostA(server(), client())), b: new(hostB()), atA: 0, atB: 0},
 		{a: new(hostA(proxied, client())), atA: 10, wantsRound: true},
-		{a: new(hostA(proxied, client())), atA: 20, wantLinks: "unknown unknown behind a > a/server:8080 published server 1\n"},
+		{a: new(hostA(proxied, client())), b: new(hostB()), atA: 20, atB: 21, wantLinks: "unknown unknown behind a > a/server:8080 published server 1\n"},
 	})
 	agent := onHost("agent", []string{"127.0.0.1:9100"}, "in 127.0.0.1:9100 127.0.0.1:5")
 	play(t, "over loopback", []round{
@@ -139,7 +157,7 @@ func TestEndWaitsForItsOwnHost(t *testing.T) {
 		{a: new(hostA(agent, onHost("dialler", nil, "out 127.0.0.1:5 127.0.0.1:9100"))), atA: 20, wantLinks: "a/dialler > a/agent:9100 loopback both 1\n"},
 	})
 	play(t, "the first answer", []round{
-		{a: new(hostA(proxied, client())), atA: 0, wantLinks: "unknown unknown behind a > a/server:8080 published server 1\n"},
+		{a: new(hostA(proxied, client())), atA: 0, wantsRound: true},
 		{b: new(hostB()), atB: 5, wantLinks: "unknown unknown behind a > a/server:8080 published server 1\n"},
 	})
 }

@@ -117,7 +117,10 @@ func (s *hostSourcedEnds) unexplained() []*inboundEnd {
 // have it any more. docker-proxy may have dialled one from a gateway, for any client.
 func (c *crossHostCorrelator) addUnexplained(client int32, in *inboundEnd) {
 	h := c.polled[client].Host
-	if !c.isSettled(in.host, client, in.connEnd) || client == in.host && !c.isSettled(in.host, c.oldest, in.connEnd) {
+	if !c.isSettled(in.host, client, in.connEnd) {
+		return
+	}
+	if client == in.host && (c.waitsForFirstAnswers(in.host, in.connEnd) || !c.isSettled(in.host, c.oldest, in.connEnd)) {
 		return // docker-proxy may have dialled it for a client on any host
 	}
 	owner := hostProcesses

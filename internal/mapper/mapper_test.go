@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/graph/graphtest"
 	"github.com/PabloL007/outpost/internal/history"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
@@ -185,23 +186,38 @@ func TestUnresponsiveTargetIsStaleThenDropped(t *testing.T) {
 	}
 }
 
-// Links of maps built before all targets were polled do not become past: here, the address of a host that is not yet polled.
+// Until all targets were polled, the address of a host that is not yet polled makes no external node. Other links of such maps do not become
+// past: here, that of a host's process, which is a container of another engine there.
 func TestHistoryStartsAfterAllTargetsArePolled(t *testing.T) {
-	one, two := snapshotFrom("one"), snapshotFrom("two")
-	two.Host.Addresses = []netip.Addr{netip.MustParseAddr("10.77.0.12")}
-	one.Containers[0].Connections[0].Remote.Address = "10.77.0.12"
-	two.Containers[0].Connections = nil
+	one, two := snapshotFrom("one"), snapshotFrom("one")
+	at := func(address string, port uint16) snapshotv1.Endpoint { return snapshotv1.Endpoint{Address: address, Port: port} }
+	own := snapshotv1.Connection{Local: at("172.17.0.1", 40001), Remote: at("172.17.0.2", 80), Direction: "out", State: "ESTABLISHED"}
+	for _, s := range []*snapshotv1.Snapshot{&one, &two} {
+		s.Host.Addresses, s.Host.BootID = []netip.Addr{netip.MustParseAddr("10.77.0.11")}, "boot"
+	}
+	one.Host.Sockets = &snapshotv1.HostSockets{Connections: []snapshotv1.HostConnection{{Connection: own}}}
+	web := &one.Containers[0]
+	web.Networks = []snapshotv1.Network{{ID: "bridge", Addresses: []netip.Addr{netip.MustParseAddr("172.17.0.2")}, Gateways: []netip.Addr{netip.MustParseAddr("172.17.0.1")}}}
+	web.Listening = []snapshotv1.Listener{{Endpoint: at("0.0.0.0", 80)}}
+	web.Connections = append(web.Connections, snapshotv1.Connection{Local: at("172.17.0.2", 80), Remote: at("172.17.0.1", 40001), Direction: "in", State: "ESTABLISHED"})
+	two.Host.ID = "engine of two"
+	two.Containers = []snapshotv1.Container{{ID: "id of agent", Name: "/agent", NetworkMode: "host", Connections: []snapshotv1.Connection{own}}}
+
 	m := New(Options{Interval: time.Hour, StaleAfter: time.Hour}, history.New(time.Hour), zerolog.Nop())
 	m.targets["one"], m.targets["two"] = &polledTarget{address: address{name: "one"}}, &polledTarget{address: address{name: "two"}}
 	for _, step := range []struct {
 		name     string
 		response snapshotv1.Snapshot
-		server   string
-	}{{"one", one, "external/10.77.0.12"}, {"two", two, "host/engine of two"}} {
+		want     string
+	}{
+		{"one", one, "one > one/web:80 direct both 1\n"},
+		{"two", two, "one/agent > one/web:80 direct both 1\none/web > external 192.0.2.1:443 direct client 1\n"},
+	} {
 		m.record(t.Context(), m.targets[step.name], answer{pollResult: pollResult{snapshot: step.response}, ended: time.Now()})
+		m.targets[step.name].document = &step.response
 		m.rebuild(time.Now())
-		if g := m.Latest(); len(g.Links) != 1 || g.Links[0].Server != step.server {
-			t.Errorf("after %s: %+v", step.name, g.Links)
+		if got := graphtest.Lines(m.Latest()); got != step.want {
+			t.Errorf("after %s: %s", step.name, got)
 		}
 	}
 }
