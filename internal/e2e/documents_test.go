@@ -112,6 +112,7 @@ func TestDocumentedCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	unused := maps.Clone(notRun)
+	l.startScene()
 	for _, path := range documents(t) {
 		for _, command := range blocks(t, path) {
 			switch strings.Fields(command)[0] + " " + strings.Fields(command)[1] {
@@ -124,6 +125,7 @@ func TestDocumentedCommands(t *testing.T) {
 				if a.incomplete(l.Name("outpost")) || len(a.containers["/"+l.Name("outpost")].Listening) == 0 {
 					t.Errorf("%s: %s: %v, Outpost-Incomplete: %s", path, command, a.containers["/"+l.Name("outpost")], a.header.Get("Outpost-Incomplete"))
 				}
+				l.expectScene(a, command)
 			case "podman run": // TestPodman runs it
 			case "curl -s", "curl -si", "docker exec":
 				isDiff := strings.Contains(command, "diff") // it prints nothing if nothing differs

@@ -117,6 +117,7 @@ func testPodmanRun(t *testing.T, e *testEngine) {
 		"podman run", "podman --url "+e.Host()+" run", "/run/podman/podman.sock", e.Socket(),
 		"--name outpost", "--name "+e.Name("outpost"), "\n  outpost\n", "\n  "+outpostImage(t)+"\n",
 	).Replace(podmanRun(t))
+	e.startScene()
 	own := regexp.MustCompile(e.Name("outpost") + ` +\[::\]:9057 +0\.0\.0\.0:9057 .* (procfs|sockdiag)\n`)
 	for _, command := range []string{documented, socketAlone(documented)} {
 		if output, err := exec.CommandContext(t.Context(), "sh", "-euc", command).CombinedOutput(); err != nil {
@@ -130,6 +131,9 @@ func testPodmanRun(t *testing.T, e *testEngine) {
 		if !own.MatchString(listed) || command == documented && strings.Contains(listed, "(failed)") { // a pod's members are partial
 			t.Errorf("%s%s", command, listed)
 		}
+		o := e.answering("outpost", 9057)
+		o.url = "http://" + e.ip + ":9057"
+		e.expectScene(o.connections(), command)
 		e.docker("rm", "-f", e.Name("outpost"))
 	}
 }
