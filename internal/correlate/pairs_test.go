@@ -31,7 +31,7 @@ func TestMirroredEndsArePaired(t *testing.T) {
 			hostA(server("in [fe80::1]:8080 [fe80::2]:40000"), client("out [fe80::2]:40000 [fe80::1]:8080")),
 			hostB(server("in [fe80::1]:8080 [fe80::2]:40000"), client("out [fe80::2]:40000 [fe80::1]:8080")),
 		}, "a/client > a/server:8080 direct both 1\nb/client > b/server:8080 direct both 1\n"},
-		{"the same tuple in two pairs of hosts is ambiguous", []hostSpec{
+		{"the same tuple on three hosts makes no pair", []hostSpec{
 			{name: "a", containers: []containerSpec{{name: "web", listeners: []string{"0.0.0.0:80"}, connections: []string{"in 10.8.0.1:80 10.8.0.2:40000"}}}},
 			{name: "b", containers: []containerSpec{{name: "app", connections: []string{"out 10.8.0.2:40000 10.8.0.1:80"}}}},
 			{name: "c", containers: []containerSpec{{name: "app", connections: []string{"out 10.8.0.2:40000 10.8.0.1:80"}}}},

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +76,14 @@ func TestMapOfMixedHosts(t *testing.T) {
 	})
 	m.expectLines(func() []string { return shortLines(b.links(m), names) }, want)
 
+	for i, e := range []*testEngine{a, b} { // the ingress port is one of the service's container
+		containers := slices.Collect(maps.Values(daemons[i].connections().containers))
+		if !slices.ContainsFunc(containers, func(c connections) bool {
+			return strings.HasPrefix(c.Name, "/web.") && slices.Contains(c.Listening, endpoint{e.ip, 8081})
+		}) {
+			t.Errorf("%s:8081 is not among %+v", e.ip, containers)
+		}
+	}
 	for _, o := range append(daemons, m) {
 		o.end()
 	}

@@ -3,6 +3,8 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -279,5 +281,9 @@ func TestSecondNetNSOfAContainerIsReported(t *testing.T) {
 	o.connections().expectPartial(l.Name("it"), l.endpoints(0), nil)
 	if c := o.snapshot().container(t, l.Name("it")); c.Status != "partial" || !strings.Contains(c.Reason, "some of its processes are in another network namespace, which is not read") {
 		t.Errorf("%s: %s", c.Status, c.Reason)
+	}
+	report, _ := exec.CommandContext(t.Context(), binary, "doctor").CombinedOutput() // fails because of the container
+	if counts := regexp.MustCompile(`(\d+) of (\d+) are read completely`).FindStringSubmatch(string(report)); counts == nil || counts[1] == counts[2] {
+		t.Errorf("%s", report)
 	}
 }
