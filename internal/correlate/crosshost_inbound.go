@@ -42,7 +42,7 @@ func (c *crossHostCorrelator) addInboundEnd(in *inboundEnd) {
 		return
 	}
 	if at, ok := c.onNetworksOf(in.netnsRef(), source); ok {
-		c.addServerOnly(c.nodes.clientNode(at), in, host.inferVia(in.connEnd, true))
+		c.addFromContainer(at, c.nodes.clientNode(at), in, host.inferVia(in.connEnd, true))
 		return
 	}
 	if host.isLocalAddr(source) {
@@ -50,7 +50,12 @@ func (c *crossHostCorrelator) addInboundEnd(in *inboundEnd) {
 		return
 	}
 	if ns, ok := host.holderOf(source, in.connEnd); ok {
-		c.addServerOnly(c.nodes.ownerNode(in.host, host.ownerBehind(ns, in.connEnd)), in, host.inferVia(in.connEnd, false))
+		via := host.inferVia(in.connEnd, host.isOnNetworkOf(source, ns, in.netns))
+		c.addFromContainer(netnsRef{in.host, ns}, c.nodes.ownerNode(in.host, host.ownerBehind(ns, in.connEnd)), in, via)
+		return
+	}
+	if holders := host.ownAddrs[source]; len(holders) > 0 {
+		c.addFromContainer(netnsRef{in.host, holders[0]}, c.nodes.ownerNode(in.host, host.clientOf(holders)), in, host.inferVia(in.connEnd, true))
 		return
 	}
 	if holder, ok := c.addrs.hosts[source]; ok {
@@ -98,14 +103,25 @@ func (c *crossHostCorrelator) matchOnNetworks(in *inboundEnd) bool {
 
 // addFromHolder adds a connection from an address of one or several containers.
 func (c *crossHostCorrelator) addFromHolder(holder addrHolder, in *inboundEnd) {
-	client := c.nodes.ambiguousNode(in.remote.Addr(), holder)
-	if len(holder.others) == 0 {
-		client = c.nodes.clientNode(holder.netnsRef)
-	}
 	host := c.polled[in.host].Host
 	_, isRoutable := c.addrs.routable[in.local.Addr()]
-	isOwn := len(host.ownAddrs[in.local.Addr()]) > 0
-	c.addServerOnly(client, in, host.inferVia(in.connEnd, isRoutable || isOwn))
+	via := host.inferVia(in.connEnd, isRoutable || len(host.ownAddrs[in.local.Addr()]) > 0)
+	if len(holder.others) > 0 {
+		c.addServerOnly(c.nodes.ambiguousNode(in.remote.Addr(), holder), in, via)
+		return
+	}
+	c.addFromContainer(holder.netnsRef, c.nodes.clientNode(holder.netnsRef), in, via)
+}
+
+// addFromContainer adds a connection from the network namespace at, once the other end had a chance to show itself. If both sides listen at
+// their ports, only the other end may show which one dialled.
+func (c *crossHostCorrelator) addFromContainer(at netnsRef, client int32, in *inboundEnd, via graph.Via) {
+	mayHaveAccepted := c.polled[at.host].Host.mayHaveAccepted(at.netns, in.connEnd)
+	if !in.closed && (mayHaveAccepted || at.host != in.host) && !c.isSettled(in.host, at.host, in.connEnd) {
+		return
+	}
+	stats := c.addServerOnly(client, in, via)
+	stats.directionUnknown = stats.directionUnknown || mayHaveAccepted
 }
 
 // addFromHost finds the client of an inbound end with a host's address as its source. Masquerading puts the host's address
@@ -145,7 +161,9 @@ func (c *crossHostCorrelator) addHostDialled(in *inboundEnd) {
 }
 
 // addServerOnly counts a connection with only its inbound end.
-func (c *crossHostCorrelator) addServerOnly(client int32, in *inboundEnd, via graph.Via) {
+func (c *crossHostCorrelator) addServerOnly(client int32, in *inboundEnd, via graph.Via) *linkStats {
 	l := c.links.at(linkKey{client, c.nodes.ownerNode(in.host, in.owner), in.local.Port(), via})
-	c.seenBy(l, in.host).addServerOnly(in.connEnd)
+	stats := c.seenBy(l, in.host)
+	stats.addServerOnly(in.connEnd)
+	return stats
 }

@@ -31,6 +31,12 @@ func direct(a, b *connEnd, serviceA, serviceB bool) (client, server *connEnd, kn
 	return client, server, false
 }
 
+// mayHaveAccepted reports whether the other half of an inbound end was accepted in a network namespace, as far as the end shows.
+func (h *Host) mayHaveAccepted(netns int32, end *connEnd) bool {
+	_, listens := h.listenerAt(netns, end.remote)
+	return listens && end.role == roleUnknown
+}
+
 // isAfter orders endpoints by port, then by address.
 func isAfter(a, b netip.AddrPort) bool {
 	return cmp.Or(cmp.Compare(a.Port(), b.Port()), a.Addr().Compare(b.Addr())) > 0

@@ -179,10 +179,14 @@ func (c *localCorrelator) addInboundEnd(end *connEnd) {
 	case isContainer && c.matchTranslated(c.byClient, clientKey(end.remote, netns, end.local.Port()), end):
 	case source.IsLoopback():
 		c.addLoopbackServer(end)
+	case isContainer && c.mayHaveAccepted(netns, end): // the other end may not have been read yet
+		c.unmatchedInbound = append(c.unmatchedInbound, *end)
 	case isContainer:
 		c.addServerOnly(int32(c.ownerBehind(netns, end)), end, c.inferVia(end, c.isOnNetworkOf(source, netns, end.netns)))
 	case c.isLocalAddr(source):
 		c.fromHost = append(c.fromHost, end)
+	case slices.ContainsFunc(c.ownAddrs[source], func(netns int32) bool { return c.mayHaveAccepted(netns, end) }):
+		c.unmatchedInbound = append(c.unmatchedInbound, *end)
 	case len(c.ownAddrs[source]) > 0:
 		c.addServerOnly(int32(c.clientOf(c.ownAddrs[source])), end, c.inferVia(end, true))
 	default:

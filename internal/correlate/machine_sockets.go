@@ -174,16 +174,13 @@ func newSocketDecisions(group []PolledHost, before *hostSocketMerge, now time.Ti
 }
 
 // take returns who has a socket of the i-th table. It reports false if the socket is a container's, is not decided yet, or was taken from
-// another table. A connection of the host with itself is taken when both ends are decided.
+// another table.
 func (d *socketDecisions) take(i int, s endpoints) (owner socketOwner, ok bool) {
 	if d.taken[s] {
 		return undecided, false
 	}
 	d.taken[s] = true
 	owner = d.decide(i, s)
-	if other := (endpoints{s.remote, s.local}); owner == ofHost && d.tables[i].has(other) && d.decide(i, other) == undecided {
-		return undecided, false
-	}
 	return owner, owner == ofHost || owner == ofEither
 }
 

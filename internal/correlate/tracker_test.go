@@ -119,6 +119,25 @@ func TestEndWaitsForFirstAnswers(t *testing.T) {
 	})
 }
 
+// A container's end that dialled from a listening port looks accepted until its other half is read.
+func TestEndBetweenTwoListenersWaits(t *testing.T) {
+	peer := func(name, addr string, connections ...string) *hostSpec {
+		c := containerSpec{name: name, networks: []string{"ov " + addr}, listeners: []string{"0.0.0.0:4001"}, connections: connections}
+		return new(map[string]func(...containerSpec) hostSpec{"n1": hostA, "n2": hostB}[name](c))
+	}
+	const dialled = "in 10.0.1.3:4001 10.0.1.2:4001"
+	play(t, "the other half comes later", []round{
+		{a: peer("n1", "10.0.1.2"), b: peer("n2", "10.0.1.3"), atA: 0, atB: 0},
+		{b: peer("n2", "10.0.1.3", dialled), atB: 10, wantsRound: true},
+		{a: peer("n1", "10.0.1.2", "in 10.0.1.2:4001 10.0.1.3:4001 accepted"), atA: 12, wantLinks: "b/n2 > a/n1:4001 direct both 1\n"},
+	})
+	play(t, "the other half does not come", []round{
+		{a: peer("n1", "10.0.1.2"), b: peer("n2", "10.0.1.3"), atA: 0, atB: 0},
+		{b: peer("n2", "10.0.1.3", dialled), atB: 10, wantsRound: true},
+		{a: peer("n1", "10.0.1.2"), atA: 12, wantLinks: "a/n1 > b/n2:4001 direct server 1 direction unknown\n"},
+	})
+}
+
 // docker-proxy and Docker Swarm's load balancer hide the client, which may be on any host.
 func TestEndWaitsForAllHosts(t *testing.T) {
 	proxied, idle := new(hostA(server("in 172.17.0.106:8080 172.17.0.1:500"))), new(hostB(client()))

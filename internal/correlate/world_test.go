@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/PabloL007/outpost/internal/graph"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
@@ -18,6 +19,7 @@ import (
 type world struct {
 	*rand.Rand
 	hosts []*worldHost
+	begun int // connections
 	truth map[truth]*known
 	story []string                   // the connections, for failures
 	peers map[[2]netip.AddrPort]bool // connections from listening ports
@@ -46,6 +48,7 @@ type worldHost struct {
 	netns          *worldNetns
 	members        []*worldParty // containers
 	document       snapshotv1.Snapshot
+	begins         map[int][]int // when each connection in the document began, by container; -1 for the host's processes
 	blindListeners []snapshotv1.HostListener
 	natted         map[netip.AddrPort]bool // sources that masquerading uses
 }
@@ -86,7 +89,7 @@ func addrf(format string, args ...any) netip.Addr {
 // addHost adds a host. All hosts have equal bridges with equal addresses, in IPv4 and IPv6.
 func (w *world) addHost(i int) {
 	h := &worldHost{
-		name: string(rune('a' + i)), lan: addrf("10.77.0.%d", 11+i), lan6: addrf("fd00:77::%d", 11+i), read: w.chance(70), natted: make(map[netip.AddrPort]bool),
+		name: string(rune('a' + i)), lan: addrf("10.77.0.%d", 11+i), lan6: addrf("fd00:77::%d", 11+i), read: w.chance(70), natted: make(map[netip.AddrPort]bool), begins: make(map[int][]int),
 		netns: newWorldNetns(),
 	}
 	h.blind = h.read && w.chance(20)
@@ -104,8 +107,21 @@ func (w *world) addHost(i int) {
 		w.addContainer(h, i, n)
 	}
 	if h.read {
-		h.document.Host.Sockets = &snapshotv1.HostSockets{Listening: h.blindListeners}
+		h.document.Host.Sockets = &snapshotv1.HostSockets{Listening: append(h.blindListeners, h.proxyListeners()...)}
 	}
+}
+
+// proxyListeners returns the listeners of docker-proxy.
+func (h *worldHost) proxyListeners() (all []snapshotv1.HostListener) {
+	for _, c := range h.members {
+		for _, published := range c.listeners {
+			if published != 0 && !h.noProxy {
+				all = append(all, snapshotv1.HostListener{Endpoint: snapshotv1.Endpoint{Address: "0.0.0.0", Port: published}, OwnerUnknown: h.blind})
+				all = append(all, snapshotv1.HostListener{Endpoint: snapshotv1.Endpoint{Address: "::", Port: published}, OwnerUnknown: h.blind})
+			}
+		}
+	}
+	return all
 }
 
 func newWorldNetns() *worldNetns {
@@ -249,9 +265,11 @@ func (w *world) write(closes closing, withInfo bool, client, server row) {
 		case r.of.index >= 0 && (r.of.netns != h.netns || !h.blind && (closes == neither || !r.client)):
 			d := &h.document.Containers[r.of.index]
 			d.Connections = append(d.Connections, c)
+			h.begins[r.of.index] = append(h.begins[r.of.index], w.begun)
 		case h.read:
 			unknown := (closes != neither || h.blind) && slices.ContainsFunc(h.members, func(m *worldParty) bool { return m.netns == h.netns })
 			h.document.Host.Sockets.Connections = append(h.document.Host.Sockets.Connections, snapshotv1.HostConnection{Connection: c, OwnerUnknown: unknown})
+			h.begins[-1] = append(h.begins[-1], w.begun)
 		}
 	}
 }
@@ -279,6 +297,7 @@ func (p *worldParty) String() string {
 
 // connect adds a random connection.
 func (w *world) connect() {
+	w.begun++
 	sh, ch := w.hosts[w.IntN(len(w.hosts))], w.hosts[w.IntN(len(w.hosts))]
 	server := sh.members[w.IntN(len(sh.members))]
 	client := ch.members[w.IntN(len(ch.members))]
@@ -608,17 +627,41 @@ func name(n graph.Node) string {
 	return n.Name
 }
 
+// documentAt returns the document when only some connections had begun.
+func (h *worldHost) documentAt(begun int) snapshotv1.Snapshot {
+	d := h.document
+	d.Containers = slices.Clone(d.Containers)
+	for i := range d.Containers {
+		d.Containers[i].Connections = begunBy(begun, d.Containers[i].Connections, h.begins[i])
+	}
+	if d.Host.Sockets != nil {
+		sockets := *d.Host.Sockets
+		sockets.Connections = begunBy(begun, sockets.Connections, h.begins[-1])
+		d.Host.Sockets = &sockets
+	}
+	return d
+}
+
+func begunBy[T any](begun int, all []T, begins []int) (some []T) {
+	for i, began := range begins {
+		if began <= begun {
+			some = append(some, all[i])
+		}
+	}
+	return some
+}
+
 // split returns the answers of two daemons, each of an engine with some of the host's containers. Those that share a namespace are on one
 // engine. Each daemon takes the sockets of the other engine's containers on the host's network for the host's.
-func (h *worldHost) split(r *rand.Rand) (parts [2]snapshotv1.Snapshot) {
+func (h *worldHost) split(r *rand.Rand, document snapshotv1.Snapshot) (parts [2]snapshotv1.Snapshot) {
 	engines := make(map[string]int) // by container
 	for i := range parts {
-		parts[i] = h.document
+		parts[i] = document
 		parts[i].Containers = nil
 		parts[i].Host.ID = fmt.Sprint("engine ", i, " of ", h.name)
 		parts[i].Host.BootID = "boot " + h.name
 	}
-	for _, c := range h.document.Containers {
+	for _, c := range document.Containers {
 		engine := r.IntN(len(parts))
 		if joined, joins := strings.CutPrefix(c.NetworkMode, joinedMode); joins {
 			engine = engines[joined]
@@ -627,14 +670,14 @@ func (h *worldHost) split(r *rand.Rand) (parts [2]snapshotv1.Snapshot) {
 		parts[engine].Containers = append(parts[engine].Containers, c)
 	}
 	for i := range parts {
-		parts[i].Host.Sockets = h.seenBy(&parts[i], &parts[1-i])
+		parts[i].Host.Sockets = seenBy(document.Host.Sockets, &parts[i], &parts[1-i])
 	}
 	return parts
 }
 
 // seenBy returns the host's sockets as the daemon of one engine reports them. other is the other engine.
-func (h *worldHost) seenBy(own, other *snapshotv1.Snapshot) *snapshotv1.HostSockets {
-	if !h.read {
+func seenBy(all *snapshotv1.HostSockets, own, other *snapshotv1.Snapshot) *snapshotv1.HostSockets {
+	if all == nil {
 		return nil
 	}
 	sockets := new(snapshotv1.HostSockets)
@@ -655,11 +698,11 @@ func (h *worldHost) seenBy(own, other *snapshotv1.Snapshot) *snapshotv1.HostSock
 		x.OwnerUnknown = x.OwnerUnknown && onHost
 		sockets.Connections = append(sockets.Connections, x)
 	}
-	for _, l := range h.document.Host.Sockets.Listening {
+	for _, l := range all.Listening {
 		l.OwnerUnknown = onHost
 		sockets.Listening = append(sockets.Listening, l)
 	}
-	for _, x := range h.document.Host.Sockets.Connections {
+	for _, x := range all.Connections {
 		add(x)
 	}
 	for _, c := range other.Containers {
@@ -692,7 +735,7 @@ func TestRandomWorlds(t *testing.T) {
 		var polled, split []PolledHost
 		for _, h := range w.hosts {
 			polled = append(polled, PolledHost{Target: h.name, Host: NewHost(h.document, netip.Addr{}, nil, noon), State: graph.StateOK, LastAnswer: noon})
-			for i, part := range h.split(w.Rand) {
+			for i, part := range h.split(w.Rand, h.document) {
 				split = append(split, PolledHost{
 					Target: fmt.Sprint(h.name, i), Host: NewHost(part, netip.Addr{}, nil, noon), Document: &part, State: graph.StateOK, LastAnswer: noon, PolledAt: noon,
 				})
@@ -712,4 +755,69 @@ func TestRandomWorlds(t *testing.T) {
 	} else {
 		t.Logf("%d links, %.2f of them are decided", links, share)
 	}
+}
+
+// The daemons are polled at random moments while connections begin. No map has a link that is not true, and the last one has all.
+func TestRandomPollsOfRandomWorlds(t *testing.T) {
+	const worlds = 500
+	failures := 0
+	for seed := range uint64(worlds) {
+		w := newWorld(seed)
+		for _, engines := range []int{1, 2} {
+			if wrong := w.play(engines, rand.New(rand.NewPCG(seed, 2))); len(wrong) > 0 {
+				t.Errorf("world %d, engines of each host: %d: %s\n%s", seed, engines, strings.Join(wrong, "\n"), strings.Join(w.story, "\n"))
+				if failures++; failures == 5 {
+					t.FailNow()
+				}
+			}
+		}
+	}
+}
+
+// play returns what is wrong with the maps while the daemons of the hosts' engines are polled at random moments. A connection begins each
+// 100 ms.
+func (w *world) play(engines int, r *rand.Rand) []string {
+	const rounds = 6
+	var polled []PolledHost
+	for _, h := range w.hosts {
+		for i := range engines {
+			polled = append(polled, PolledHost{Target: fmt.Sprint(h.name, i), State: graph.StatePending})
+		}
+	}
+	tracker, order := new(Tracker), uint64(r.Int64())
+	begun, n := 0, len(polled)-1
+	for round := range rounds {
+		for _, i := range r.Perm(len(polled)) {
+			if begun += r.IntN(4); round >= rounds-2 {
+				begun = max(begun, w.begun) + 1 // all have begun
+			}
+			polled[i] = w.poll(polled[i], w.hosts[i/engines], i%engines, engines, begun, rand.New(rand.NewPCG(order, uint64(i/engines))))
+			g := tracker.Build(polled, nil)
+			if slices.ContainsFunc(polled, func(p PolledHost) bool { return p.State == graph.StatePending }) {
+				continue // the mapper keeps no link of such a map
+			}
+			wrong := w.faults(g)
+			if n++; n < rounds*len(polled) {
+				wrong = slices.DeleteFunc(wrong, func(fault string) bool { return strings.HasPrefix(fault, "missing") })
+			}
+			if len(wrong) > 0 {
+				return append(wrong, fmt.Sprintf("in round %d, after %s, %d connections", round, polled[i].Target, begun))
+			}
+		}
+	}
+	return nil
+}
+
+// poll returns the next answer of the daemon of one engine. split decides which containers the engines have.
+func (w *world) poll(p PolledHost, h *worldHost, engine, engines, begun int, split *rand.Rand) PolledHost {
+	document := h.documentAt(begun)
+	if engines == 2 {
+		document = h.split(split, document)[engine]
+	}
+	p.LastAnswer = noon.Add(time.Duration(begun) * 100 * time.Millisecond)
+	if p.PolledAt = p.LastAnswer; p.Host == nil {
+		p.FirstAnswer = p.LastAnswer
+	}
+	p.Host, p.Document, p.State = NewHost(document, netip.Addr{}, p.Host, p.LastAnswer), &document, graph.StateOK
+	return p
 }

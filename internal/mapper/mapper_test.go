@@ -190,7 +190,9 @@ func TestUnresponsiveTargetIsStaleThenDropped(t *testing.T) {
 // past: here, that of a host's process, which is a container of another engine there.
 func TestHistoryStartsAfterAllTargetsArePolled(t *testing.T) {
 	one, two := snapshotFrom("one"), snapshotFrom("one")
-	at := func(address string, port uint16) snapshotv1.Endpoint { return snapshotv1.Endpoint{Address: address, Port: port} }
+	at := func(address string, port uint16) snapshotv1.Endpoint {
+		return snapshotv1.Endpoint{Address: address, Port: port}
+	}
 	own := snapshotv1.Connection{Local: at("172.17.0.1", 40001), Remote: at("172.17.0.2", 80), Direction: "out", State: "ESTABLISHED"}
 	for _, s := range []*snapshotv1.Snapshot{&one, &two} {
 		s.Host.Addresses, s.Host.BootID = []netip.Addr{netip.MustParseAddr("10.77.0.11")}, "boot"
