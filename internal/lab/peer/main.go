@@ -77,22 +77,10 @@ func execute(ctx context.Context, instruction string) (any, error) {
 			go accept(listener)
 		}
 		return listener, err
-	case "serve":
+	case "serve", "answer", "reset":
 		listener, err := listen(ctx, first, address, false)
 		if err == nil {
-			go serve(listener, drain)
-		}
-		return listener, err
-	case "answer":
-		listener, err := listen(ctx, first, address, false)
-		if err == nil {
-			go serve(listener, func(net.Conn) {})
-		}
-		return listener, err
-	case "reset":
-		listener, err := listen(ctx, first, address, false)
-		if err == nil {
-			go serve(listener, readOne)
+			go serve(listener, verb)
 		}
 		return listener, err
 	case "spill":
@@ -175,15 +163,20 @@ func accept(listener net.Listener) {
 	}
 }
 
-// serve closes each connection after use. A server of HTTP/1.0 closes it first.
-func serve(listener net.Listener, use func(net.Conn)) {
+// serve closes each connection after its client has, or first as a server of HTTP/1.0 does, or with unread data.
+func serve(listener net.Listener, verb string) {
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
 			return
 		}
 		go func() {
-			use(conn)
+			switch verb {
+			case "serve":
+				drain(conn)
+			case "reset":
+				_, _ = conn.Read(make([]byte, 1))
+			}
 			_ = conn.Close()
 		}()
 	}
@@ -191,9 +184,6 @@ func serve(listener net.Listener, use func(net.Conn)) {
 
 // drain reads a connection until the other side closes or resets it.
 func drain(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
-
-// readOne reads one byte of a connection and leaves the rest.
-func readOne(conn net.Conn) { _, _ = conn.Read(make([]byte, 1)) }
 
 // meet listens at the address before the second colon of text, and dials the rest from there.
 func meet(ctx context.Context, text string) (any, error) {
