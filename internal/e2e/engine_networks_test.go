@@ -20,6 +20,8 @@ func TestBridgesOfTheEngineAreNotAddresses(t *testing.T) {
 	const listen = "listen:tcp:[::]:8080"
 	e.peer("web", []string{"-p", "0.0.0.0:8085:8080"}, listen)
 	e.peer("six", []string{"-p", "[::]:8086:8080"}, listen)
+	e.docker("network", "create", "--label", e.Label(), "--ipv4=false", "--ipv6", "--subnet", "fd00:99::/64", e.Name("net6"))
+	e.peer("only6", []string{"--network", e.Name("net6"), "-p", "8087:8080"}, listen) // the engine binds [::] alone
 	e.peer("lan", []string{"--network", e.Name("lan")}, listen)
 	o := e.start()
 	web := []string{"10.77.0.91 8085", "192.0.2.5 8085"}
@@ -32,6 +34,7 @@ func TestBridgesOfTheEngineAreNotAddresses(t *testing.T) {
 	a := o.connections()
 	a.expect(e.Name("web"), web, nil)
 	a.expect(e.Name("six"), []string{"2001:db8:77::91 8086"}, nil)
+	a.expect(e.Name("only6"), []string{"2001:db8:77::91 8087"}, nil)
 }
 
 // With the socket alone, the engine's networks tell which gateways are the host.
