@@ -168,7 +168,7 @@ func remains(t *testing.T) []string {
 			found = append(found, "interface "+i.Name)
 		}
 	}
-	for file, command := range map[string][]string{"mounts": {"cat", "/proc/self/mountinfo"}, "rules": {"iptables", "-w", "-S"}} {
+	for file, command := range map[string][]string{"mounts": {"cat", "/proc/self/mountinfo"}, "rules": {"iptables", "-w", "-S"}, "IPv6 rules": {"ip6tables", "-w", "-S"}} {
 		output, err := exec.CommandContext(t.Context(), command[0], command[1:]...).Output()
 		if err != nil {
 			continue // without root there is no engine

@@ -38,13 +38,36 @@ func sharedDirectory() string { return filepath.Join(os.TempDir(), bridge) }
 
 func cgroupListPath() string { return filepath.Join(sharedDirectory(), "cgroups") }
 
-// forward returns the command that checks, inserts or deletes the rule that forwards traffic between engines.
-func forward(operation string) []string {
-	return []string{"iptables", "-w", operation, "FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT"}
+// forward returns the command that checks, inserts or deletes the rule that forwards traffic between engines. program is iptables or
+// ip6tables.
+func forward(program, operation string) []string {
+	return []string{program, "-w", operation, "FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT"}
 }
 
-// createShared creates what engines share, unless it exists: the bridge, and the machine's address on it. It adds a rule
-// that overrides Docker's policy to drop forwarded traffic, and lists the cgroups that the machine's engine made.
+// addForwardRules adds the rules that override Docker's policy to drop forwarded traffic. A kernel without ip6tables drops nothing.
+func addForwardRules(ctx context.Context) error {
+	var errs []error
+	for _, program := range []string{"iptables", "ip6tables"} {
+		hasTable := program == "iptables" || runAll(ctx, []string{program, "-w", "-S", "FORWARD"}) == nil
+		if hasTable && runAll(ctx, forward(program, "-C")) != nil {
+			errs = append(errs, runAll(ctx, forward(program, "-I")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func removeForwardRules(ctx context.Context) error {
+	var errs []error
+	for _, program := range []string{"iptables", "ip6tables"} {
+		if runAll(ctx, forward(program, "-C")) == nil {
+			errs = append(errs, runAll(ctx, forward(program, "-D")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// createShared creates what engines share, unless it exists: the bridge, the machine's address on it, and the rules for its traffic. It
+// lists the cgroups that the machine's engine made.
 func createShared(ctx context.Context, address netip.Prefix) error {
 	if _, err := os.Stat(cgroupListPath()); err != nil {
 		if err := os.WriteFile(cgroupListPath(), []byte(strings.Join(dockerCgroups(), "\n")), 0o600); err != nil {
@@ -63,10 +86,7 @@ func createShared(ctx context.Context, address netip.Prefix) error {
 	); err != nil {
 		return err
 	}
-	if runAll(ctx, forward("-C")) == nil {
-		return nil
-	}
-	return runAll(ctx, forward("-I"))
+	return addForwardRules(ctx)
 }
 
 // removeShared removes what engines share, once no engine is left.
@@ -83,9 +103,7 @@ func removeShared(ctx context.Context) error {
 			errs = append(errs, ignoreErrors(os.Remove(path), syscall.EBUSY, syscall.ENOTEMPTY, fs.ErrNotExist))
 		}
 	}
-	if runAll(ctx, forward("-C")) == nil {
-		errs = append(errs, runAll(ctx, forward("-D")))
-	}
+	errs = append(errs, removeForwardRules(ctx))
 	return errors.Join(append(errs, removeLink(ctx, bridge), os.RemoveAll(sharedDirectory()))...)
 }
 
