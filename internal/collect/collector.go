@@ -92,7 +92,7 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 		pool:      pool,
 		runner:    &runner{engine: engine, failures: pool.Failures, decoders: decoders},
 		scan:      &netnsScan{},
-		cgroups:   &cgroupCache{foreign: make(map[string]bool)},
+		cgroups:   &cgroupCache{isV2: hostproc.IsCgroupV2(options.CgroupFS), unlisted: make(map[string]unlistedState)},
 		decoders:  decoders,
 		addresses: &addressCache{entries: make(map[addressKey]netnsAddresses)},
 	}
@@ -153,7 +153,7 @@ func (c *Collector) collectOnce(ctx context.Context, withTCPInfo, last bool) (re
 	p.reportOtherNetNS(ctx, targets)
 	outdated = p.recheckFailures(ctx, targets, last) || !last && p.hasNewMember(ctx, listed, events)
 	if !outdated {
-		outdated = p.dropUnlisted(ctx, host, listed) && !last
+		outdated = p.dropUnlisted(ctx, host, targets) && !last
 	}
 	if err := ctx.Err(); err != nil {
 		return Result{}, false, fmt.Errorf("collect: %w", err)

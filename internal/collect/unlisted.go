@@ -13,10 +13,20 @@ import (
 
 // cgroupCache knows which containers made the sockets of the host's network namespace. Collectors that share it share its answers.
 type cgroupCache struct {
+	isV2       bool // the cgroup file system has the IDs of the sockets' cgroups
 	mu         sync.Mutex
-	containers map[uint64]string // the ID of the container by cgroup; empty for a cgroup of no container
-	foreign    map[string]bool   // the containers that the engine does not know
+	containers map[uint64]string        // the ID of the container by cgroup; empty for a cgroup of no container
+	unlisted   map[string]unlistedState // of the containers that were not in a list, by ID
 }
+
+// unlistedState is what the engine says of a container that it does not list.
+type unlistedState int
+
+const (
+	notAsked unlistedState = iota
+	foreign                // the engine does not know it
+	starting               // the engine knows it, and lists it soon
+)
 
 // find returns the container of each cgroup that made one of the sockets. It walks through the cgroups only if it does not know one of
 // them, and forgets those that no socket has any more.
@@ -24,8 +34,7 @@ func (c *cgroupCache) find(mount string, sockets []socket.Socket) map[uint64]str
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var walked map[uint64]string
-	found := make(map[uint64]string)
-	foreign := make(map[string]bool)
+	found, unlisted := make(map[uint64]string), make(map[string]unlistedState)
 	for _, s := range sockets {
 		if _, done := found[s.CgroupID]; done || s.CgroupID == 0 {
 			continue
@@ -38,54 +47,66 @@ func (c *cgroupCache) find(mount string, sockets []socket.Socket) map[uint64]str
 			id = walked[s.CgroupID]
 		}
 		found[s.CgroupID] = id
-		if c.foreign[id] {
-			foreign[id] = true
+		if state := c.unlisted[id]; state != notAsked {
+			unlisted[id] = state
 		}
 	}
-	c.containers, c.foreign = found, foreign
+	if len(found) > 0 { // else the sockets were read without their cgroups
+		c.containers, c.unlisted = found, unlisted
+	}
 	return found
 }
 
-// isForeign reports whether the engine does not know a container. It calls ask, which asks the engine, until this is so.
-func (c *cgroupCache) isForeign(id string, ask func() error) bool {
+// ask returns what the engine says of a container that is not listed, and whether that is new. It asks once for each container. A
+// container is foreign as long as the engine cannot answer.
+func (c *cgroupCache) ask(id string, inspect func() error) (state unlistedState, isNew bool) {
 	c.mu.Lock()
-	foreign := c.foreign[id]
+	state = c.unlisted[id]
 	c.mu.Unlock()
-	if !foreign && errors.Is(ask(), container.ErrNotFound) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		foreign, c.foreign[id] = true, true
+	if state != notAsked {
+		return state, false
 	}
-	return foreign
+	switch err := inspect(); {
+	case err == nil:
+		state = starting
+	case !errors.Is(err, container.ErrNotFound):
+		return foreign, false
+	default:
+		state = foreign
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unlisted[id] = state
+	return state, true
 }
 
-// dropUnlisted removes the sockets of containers from those of the host's network namespace if the engine has the containers but does not
-// list them. An engine lists a container some time after its first process has started. The cgroups of the sockets show the container.
-// Without cgroups these sockets seem to be the host's.
-func (p *pass) dropUnlisted(ctx context.Context, host *HostNetNS, listed []container.Summary) (dropped bool) {
-	if host == nil {
+// dropUnlisted removes the sockets of some containers from those of the host's network namespace: of containers that the engine has but
+// does not list, and of those that ended meanwhile. An engine lists a container some time after its first process has started. The cgroups
+// of the sockets show the container. Without cgroups these sockets seem to be the host's. outdated reports that another pass would show
+// more.
+func (p *pass) dropUnlisted(ctx context.Context, host *HostNetNS, targets []*target) (outdated bool) {
+	if host == nil || !p.cgroups.isV2 {
 		return false
 	}
-	ofContainers := make(map[string]bool, len(listed)) // whether their sockets stay
-	for _, c := range listed {
-		ofContainers[c.ID] = true
+	stays := make(map[string]bool, len(targets)) // by container
+	for _, t := range targets {
+		stays[t.Container.ID] = !t.exited
 	}
 	containers := p.cgroups.find(p.CgroupFS, host.Sockets)
 	for _, id := range containers {
-		if _, decided := ofContainers[id]; decided || id == "" {
+		if _, decided := stays[id]; decided || id == "" {
 			continue
 		}
-		ofContainers[id] = p.cgroups.isForeign(id, func() error {
+		state, isNew := p.cgroups.ask(id, func() error {
 			_, err := p.inspectWith(ctx, id, p.inventory.Refresh)
 			return err
 		})
-		dropped = dropped || !ofContainers[id]
+		stays[id] = state == foreign
+		outdated = outdated || isNew && state == starting
 	}
-	if dropped {
-		host.Sockets = slices.DeleteFunc(host.Sockets, func(s socket.Socket) bool {
-			id := containers[s.CgroupID]
-			return id != "" && !ofContainers[id]
-		})
-	}
-	return dropped
+	host.Sockets = slices.DeleteFunc(host.Sockets, func(s socket.Socket) bool {
+		id := containers[s.CgroupID]
+		return id != "" && !stays[id]
+	})
+	return outdated
 }

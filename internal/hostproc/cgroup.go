@@ -80,17 +80,18 @@ func (p *Process) CgroupIDs(mount, containerID string) (map[uint64]bool, error) 
 	if err != nil {
 		return nil, err
 	}
-	if !isCgroupV2(mount) { // in hybrid mode (v1 and v2), sockets may carry no usable v2 ID
+	if !IsCgroupV2(mount) { // in hybrid mode (v1 and v2), sockets may carry no usable v2 ID
 		return nil, ErrCgroupV1
 	}
 	path = filepath.Join(mount, path)
-	if !isCgroupV2(path) {
+	if !IsCgroupV2(path) {
 		return nil, ErrCgroupNamespace
 	}
 	return cgroupIDsBelow(path)
 }
 
-func isCgroupV2(path string) bool {
+// IsCgroupV2 reports whether a directory is in the hierarchy of cgroup v2.
+func IsCgroupV2(path string) bool {
 	magic, err := fileSystemMagic(path)
 	return err == nil && magic == cgroup2SuperMagic
 }
@@ -119,8 +120,8 @@ func (p *Process) cgroupPath(containerID string) (path string, err error) {
 // maxAllCgroups bounds how many cgroups of a machine are read.
 const maxAllCgroups = 65_536
 
-// ContainersByCgroup returns the innermost container of each cgroup v2 of a container. mount is the mount point of the hierarchy. A
-// cgroup's ID is its directory's inode number.
+// ContainersByCgroup returns the innermost container of each cgroup v2 of a container, of the first maxAllCgroups cgroups. mount is the mount
+// point of the hierarchy. A cgroup's ID is its directory's inode number.
 func ContainersByCgroup(mount string) map[uint64]string {
 	containers := make(map[uint64]string)
 	read := 0
