@@ -1,6 +1,10 @@
 package correlate
 
-import "github.com/PabloL007/outpost/internal/graph"
+import (
+	"slices"
+
+	"github.com/PabloL007/outpost/internal/graph"
+)
 
 // addInboundEnds finds the clients of the inbound ends without a partner.
 func (c *crossHostCorrelator) addInboundEnds() {
@@ -41,6 +45,10 @@ func (c *crossHostCorrelator) addInboundEnd(in *inboundEnd) {
 		c.addBalanced(at, in)
 		return
 	}
+	if ns, ok := host.netnsOf(source, in.connEnd); ok {
+		c.addFromOwnContainer(ns, in)
+		return
+	}
 	if at, ok := c.onNetworksOf(in.netnsRef(), source); ok {
 		c.addFromContainer(at, c.nodes.clientNode(at), in, host.inferVia(in.connEnd, true))
 		return
@@ -50,12 +58,12 @@ func (c *crossHostCorrelator) addInboundEnd(in *inboundEnd) {
 		return
 	}
 	if ns, ok := host.holderOf(source, in.connEnd); ok {
-		via := host.inferVia(in.connEnd, host.isOnNetworkOf(source, ns, in.netns))
-		c.addFromContainer(netnsRef{in.host, ns}, c.nodes.ownerNode(in.host, host.ownerBehind(ns, in.connEnd)), in, via)
+		c.addFromOwnContainer(ns, in)
 		return
 	}
 	if holders := host.ownAddrs[source]; len(holders) > 0 {
-		c.addFromContainer(netnsRef{in.host, holders[0]}, c.nodes.ownerNode(in.host, host.clientOf(holders)), in, host.inferVia(in.connEnd, true))
+		at := max(0, slices.IndexFunc(holders, func(ns int32) bool { return host.mayHaveAccepted(ns, in.connEnd) }))
+		c.addFromContainer(netnsRef{in.host, holders[at]}, c.nodes.ownerNode(in.host, host.clientOf(holders)), in, host.inferVia(in.connEnd, true))
 		return
 	}
 	if holder, ok := c.addrs.hosts[source]; ok {
@@ -111,6 +119,13 @@ func (c *crossHostCorrelator) addFromHolder(holder addrHolder, in *inboundEnd) {
 		return
 	}
 	c.addFromContainer(holder.netnsRef, c.nodes.clientNode(holder.netnsRef), in, via)
+}
+
+// addFromOwnContainer adds a connection from a network namespace of the server's host.
+func (c *crossHostCorrelator) addFromOwnContainer(netns int32, in *inboundEnd) {
+	host := c.polled[in.host].Host
+	via := host.inferVia(in.connEnd, host.isOnNetworkOf(in.remote.Addr(), netns, in.netns))
+	c.addFromContainer(netnsRef{in.host, netns}, c.nodes.ownerNode(in.host, host.ownerBehind(netns, in.connEnd)), in, via)
 }
 
 // addFromContainer adds a connection from the network namespace at, once the other end had a chance to show itself. If both sides listen at

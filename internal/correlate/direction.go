@@ -13,8 +13,7 @@ func (h *Host) isServicePort(end *connEnd) bool {
 
 // direct orders the two ends of a connection, the client first, and reports whether that is known. serviceA and serviceB report
 // whether clients are known to dial the local port of a and b. That is no proof if both ends listen: each may dial from its own
-// port. Without any sign the end with the lower port is the server,
-// of equal ones that with the lower address.
+// port. Without any sign the end with the lower port is the server, of equal ones that with the lower address.
 func direct(a, b *connEnd, serviceA, serviceB bool) (client, server *connEnd, known bool) {
 	switch dialled, certain := whoDialled(a, b); {
 	case certain:

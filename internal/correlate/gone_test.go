@@ -139,3 +139,32 @@ func TestGoneContainerWithoutLinksIsOmitted(t *testing.T) {
 		t.Errorf("%+v", g.Nodes)
 	}
 }
+
+// One removed client explains one open end, not two.
+func TestGoneClientExplainsOneEnd(t *testing.T) {
+	at := func(s int) time.Time { return noon.Add(time.Duration(s) * time.Second) }
+	b := NewHost(hostB(client("out 172.17.0.107:40000 10.77.0.11:18090")).document(), netip.Addr{}, nil, at(0))
+	b = NewHost(hostB().document(), netip.Addr{}, b, at(10))
+	a := NewHost(hostA(server("in 172.17.0.106:8080 10.77.0.12:50000", "in 172.17.0.106:8080 172.17.0.1:500")).document(), netip.Addr{}, nil, at(10))
+	g := Build([]PolledHost{
+		{Target: "a", Host: a, State: graph.StateOK, LastAnswer: at(10)}, {Target: "b", Host: b, State: graph.StateOK, LastAnswer: at(10)},
+	}, nil)
+	n := 0
+	for _, l := range g.Links {
+		n += l.Connections
+	}
+	if n != 1 {
+		t.Errorf("%d of the other connection: %s", n, graphtest.Lines(g))
+	}
+}
+
+// A closed end of an earlier holder of the address. The present holder listens at the same port.
+func TestClosedEndOfAnEarlierHolder(t *testing.T) {
+	for _, port := range []string{"40000", "4001"} {
+		holder := containerSpec{name: "new", started: 10 * time.Second, networks: []string{"br0 172.17.0.107 172.17.0.1"}, listeners: []string{"0.0.0.0:4001"}}
+		got := graphtest.Lines(buildAll(hostA(server("in 172.17.0.106:8080 172.17.0.107:"+port+" TIME_WAIT closed=30s"), holder)))
+		if strings.Contains(got, "a/new") {
+			t.Errorf("port %s: %s", port, got)
+		}
+	}
+}

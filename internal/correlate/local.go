@@ -179,10 +179,11 @@ func (c *localCorrelator) addInboundEnd(end *connEnd) {
 	case isContainer && c.matchTranslated(c.byClient, clientKey(end.remote, netns, end.local.Port()), end):
 	case source.IsLoopback():
 		c.addLoopbackServer(end)
-	case isContainer && c.mayHaveAccepted(netns, end): // the other end may not have been read yet
+	case isContainer && !end.closed && c.mayHaveAccepted(netns, end): // the other end may not have been read yet
 		c.unmatchedInbound = append(c.unmatchedInbound, *end)
 	case isContainer:
-		c.addServerOnly(int32(c.ownerBehind(netns, end)), end, c.inferVia(end, c.isOnNetworkOf(source, netns, end.netns)))
+		stats := c.addServerOnly(int32(c.ownerBehind(netns, end)), end, c.inferVia(end, c.isOnNetworkOf(source, netns, end.netns)))
+		stats.directionUnknown = stats.directionUnknown || c.mayHaveAccepted(netns, end)
 	case c.isLocalAddr(source):
 		c.fromHost = append(c.fromHost, end)
 	case slices.ContainsFunc(c.ownAddrs[source], func(netns int32) bool { return c.mayHaveAccepted(netns, end) }):
@@ -224,8 +225,10 @@ func (c *localCorrelator) addLoopbackServer(end *connEnd) {
 }
 
 // addServerOnly counts a connection with only its inbound end.
-func (c *localCorrelator) addServerOnly(client int32, end *connEnd, via graph.Via) {
-	c.links.at(linkKey{client, int32(end.owner), end.local.Port(), via}).addServerOnly(end)
+func (c *localCorrelator) addServerOnly(client int32, end *connEnd, via graph.Via) *linkStats {
+	l := c.links.at(linkKey{client, int32(end.owner), end.local.Port(), via})
+	l.addServerOnly(end)
+	return &l.linkStats
 }
 
 // flushOutbound counts the connections with only their outbound end, and leaves those without a known server to the cross-host

@@ -25,7 +25,7 @@ func (h *Host) SharesMachine(other *Host) bool {
 		h.compareAddrs(other) == equal
 }
 
-// mergeMachines merges the targets of one machine into one. It returns the hosts in the order of their first targets, and the index of
+// mergeMachines merges the targets of one machine into one. It returns the hosts in the order of their first targets by name, and the index of
 // the host of each target.
 func (t *Tracker) mergeMachines(polled []PolledHost) (hosts []PolledHost, index map[string]int) {
 	groups, index := groupByMachine(polled)
@@ -83,7 +83,7 @@ func (t *Tracker) mergeMachine(group []PolledHost) (PolledHost, machine) {
 		}
 	}
 	// What existed when the oldest answer was read is in all answers. A daemon that does not answer any more holds up no other one.
-	current := slices.DeleteFunc(slices.Clone(group), func(p PolledHost) bool { return p.LastAnswer.Before(merged.LastAnswer.Add(-maxWait)) })
+	current := slices.DeleteFunc(slices.Clone(group), func(p PolledHost) bool { return p.isLongStale(merged.LastAnswer) })
 	merged.PolledAt = slices.MinFunc(current, func(a, b PolledHost) int { return a.PolledAt.Compare(b.PolledAt) }).PolledAt
 	m := t.machines[merged.Target]
 	if !slices.Equal(m.parts, parts) || m.sockets.waiting {

@@ -59,7 +59,7 @@ type hostTable struct {
 	reading
 	previous   reading
 	isRead     bool                     // it could read them
-	isStale    bool                     // it has not answered for maxWait
+	isStale    bool                     // it does not answer any more; see isLongStale
 	sockets    map[endpoints]hostSocket // of no container of its engine
 	own        map[endpoints]bool       // of its engine's containers
 	hasMembers bool                     // some of these are on the host's network, or were recently
@@ -69,7 +69,7 @@ type hostTable struct {
 // newHostTable returns the table of an answer. readings are those of the target's answers before, now is the time of the latest answer.
 func newHostTable(p *PolledHost, readings [2]reading, now time.Time) hostTable {
 	t := hostTable{
-		isStale: now.Sub(p.LastAnswer) > maxWait, sockets: make(map[endpoints]hostSocket), own: make(map[endpoints]bool),
+		isStale: p.isLongStale(now), sockets: make(map[endpoints]hostSocket), own: make(map[endpoints]bool),
 		hasMembers: slices.ContainsFunc(p.Host.gone, func(c goneContainer) bool { return c.onHost }),
 		reading:    reading{p.PolledAt, p.LastAnswer}, previous: readings[0],
 	}
@@ -86,37 +86,52 @@ func newHostTable(p *PolledHost, readings [2]reading, now time.Time) hostTable {
 		}
 		t.hasMembers, t.uncertain = true, t.uncertain || isIncomplete(c)
 		for _, l := range c.Listening {
-			t.own[listenerEndpoints(l.Endpoint)] = true
+			if s, ok := listenerEndpoints(l.Endpoint); ok {
+				t.own[s] = true
+			}
 		}
 		for _, x := range c.Connections {
-			t.own[connectionEndpoints(x)] = true
-		}
-	}
-	if sockets := p.Document.Host.Sockets; sockets != nil {
-		t.isRead = true
-		for _, l := range sockets.Listening {
-			t.sockets[listenerEndpoints(l.Endpoint)] = hostSocket{ownerUnknown: l.OwnerUnknown}
-		}
-		for _, x := range sockets.Connections {
-			t.sockets[connectionEndpoints(x.Connection)] = hostSocket{
-				isAccepted: x.Direction == directionIn, isClosed: x.State != "ESTABLISHED", ownerUnknown: x.OwnerUnknown,
+			if s, ok := connectionEndpoints(x); ok {
+				t.own[s] = true
 			}
 		}
 	}
+	t.addSockets(p.Document.Host.Sockets)
 	return t
 }
 
-// listenerEndpoints returns the endpoints of a listener. An invalid address becomes the zero value.
-func listenerEndpoints(at snapshotv1.Endpoint) endpoints {
-	local, _ := parseEndpoint(at)
-	return endpoints{local: local}
+// addSockets adds the sockets that the daemon takes for the host's own; nil if it could not read them.
+func (t *hostTable) addSockets(sockets *snapshotv1.HostSockets) {
+	if sockets == nil {
+		return
+	}
+	t.isRead = true
+	for _, l := range sockets.Listening {
+		if s, ok := listenerEndpoints(l.Endpoint); ok {
+			t.sockets[s] = hostSocket{ownerUnknown: l.OwnerUnknown}
+		}
+	}
+	for _, x := range sockets.Connections {
+		if s, ok := connectionEndpoints(x.Connection); ok {
+			t.sockets[s] = hostSocket{isAccepted: x.Direction == directionIn, isClosed: x.State != "ESTABLISHED", ownerUnknown: x.OwnerUnknown}
+		}
+	}
 }
 
-func connectionEndpoints(c snapshotv1.Connection) endpoints {
-	local, _ := parseEndpoint(c.Local)
-	remote, _ := parseEndpoint(c.Remote)
-	return endpoints{local, remote}
+// listenerEndpoints returns the endpoints of a listener. It reports false for an invalid address.
+func listenerEndpoints(at snapshotv1.Endpoint) (s endpoints, ok bool) {
+	local, err := parseEndpoint(at)
+	return endpoints{local: local}, err == nil
 }
+
+// connectionEndpoints returns the endpoints of a connection. It reports false for an invalid address.
+func connectionEndpoints(c snapshotv1.Connection) (s endpoints, ok bool) {
+	local, localErr := parseEndpoint(c.Local)
+	remote, remoteErr := parseEndpoint(c.Remote)
+	return endpoints{local, remote}, localErr == nil && remoteErr == nil
+}
+
+func (s endpoints) isListener() bool { return !s.remote.IsValid() }
 
 // merge returns the host's sockets by the answers of all daemons of a machine; nil if none of them reads these. Stale answers do not count if
 // there are others. now is the time of the latest answer.
@@ -134,12 +149,12 @@ func (m *hostSocketMerge) merge(group []PolledHost, now time.Time) *snapshotv1.H
 		}
 		merged.Incomplete = merged.Incomplete && sockets.Incomplete
 		for _, l := range sockets.Listening {
-			if owner, ok := d.take(i, listenerEndpoints(l.Endpoint)); ok {
+			if owner, ok := d.takeListener(i, l.Endpoint); ok {
 				merged.Listening = append(merged.Listening, snapshotv1.HostListener{Endpoint: l.Endpoint, OwnerUnknown: owner == ofEither})
 			}
 		}
 		for _, x := range sockets.Connections {
-			if owner, ok := d.take(i, connectionEndpoints(x.Connection)); ok {
+			if owner, ok := d.takeConnection(i, x.Connection); ok {
 				merged.Connections = append(merged.Connections, snapshotv1.HostConnection{Connection: x.Connection, OwnerUnknown: owner == ofEither})
 			}
 		}
@@ -153,14 +168,13 @@ type socketDecisions struct {
 	hostSocketMerge
 	tables []hostTable
 	before map[endpoints]sighting // by the answers before
-	now    time.Time
 	taken  map[endpoints]bool
 }
 
 func newSocketDecisions(group []PolledHost, before *hostSocketMerge, now time.Time) *socketDecisions {
 	d := &socketDecisions{
 		hostSocketMerge: hostSocketMerge{known: make(map[endpoints]sighting), readings: make(map[string][2]reading)},
-		tables:          make([]hostTable, len(group)), before: before.known, now: now, taken: make(map[endpoints]bool),
+		tables:          make([]hostTable, len(group)), before: before.known, taken: make(map[endpoints]bool),
 	}
 	for i := range group {
 		target := group[i].Target
@@ -171,6 +185,22 @@ func newSocketDecisions(group []PolledHost, before *hostSocketMerge, now time.Ti
 		}
 	}
 	return d
+}
+
+func (d *socketDecisions) takeListener(i int, at snapshotv1.Endpoint) (owner socketOwner, ok bool) {
+	s, ok := listenerEndpoints(at)
+	if !ok {
+		return undecided, false
+	}
+	return d.take(i, s)
+}
+
+func (d *socketDecisions) takeConnection(i int, c snapshotv1.Connection) (owner socketOwner, ok bool) {
+	s, ok := connectionEndpoints(c)
+	if !ok {
+		return undecided, false
+	}
+	return d.take(i, s)
 }
 
 // take returns who has a socket of the i-th table. It reports false if the socket is a container's, is not decided yet, or was taken from
@@ -190,10 +220,10 @@ func (d *socketDecisions) decide(i int, s endpoints) socketOwner {
 		return seen.owner
 	}
 	seen, ok := d.before[s]
-	if !ok {
-		seen.first = d.tables[i].ended
+	if isTaken := seen.owner == ofContainer && s.isListener(); !ok || isTaken { // others may listen there after the container
+		seen = sighting{first: d.tables[i].ended}
 	}
-	if seen.owner == undecided {
+	if seen.owner == undecided || seen.owner == ofEither && !d.tables[i].sockets[s].isClosed {
 		seen.owner = d.ownerOf(i, s, seen.first)
 	}
 	d.known[s] = seen
@@ -245,11 +275,11 @@ func (d *socketDecisions) ownerBy(t *hostTable, i int, s endpoints, first time.T
 	}
 	ended, isOpen := d.tables[i].ended, !d.tables[i].sockets[s].isClosed
 	existed := isOpen && (t.isWithin(first, ended) || t.previous.isWithin(first, ended))
-	isReadSince, isLate := !t.began.Before(first), t.isStale || d.now.Sub(first) > maxWait
+	isReadSince := !t.began.Before(first)
 	switch {
-	case (isReadSince || isLate) && !t.hasMembers, existed && !t.uncertain:
+	case (isReadSince || t.isStale) && !t.hasMembers, existed && !t.uncertain:
 		return ofHost
-	case isLate, isReadSince && (!isOpen || t.uncertain):
+	case t.isStale, isReadSince && (!isOpen || t.uncertain):
 		return ofEither
 	}
 	return undecided

@@ -11,6 +11,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/graph/graphtest"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // engineAnswer is an answer of the daemon of one engine of the machine "a". The times are in seconds after noon.
@@ -280,5 +281,62 @@ func TestOneStaleEngineOfAMachine(t *testing.T) {
 		if n.Stale != (n.Name == "server") {
 			t.Errorf("%s: stale %t", n.Name, n.Stale)
 		}
+	}
+}
+
+// Docker and Podman answer each poll, two minutes apart. A new container of Podman on the host's network dials.
+func TestLongIntervalOfAMachine(t *testing.T) {
+	m := newMachineRounds()
+	m.read(new(withSockets(hostA(client()))), new(withSockets(hostA(containerSpec{name: "x"}))), 1)
+	if got := m.read(new(withSockets(hostA(client()), dialsB)), nil, 121); strings.HasPrefix(got, "a > ") {
+		t.Errorf("before podman's next answer, %s", got)
+	}
+	agent := withSockets(hostA(onHost("agent", nil, dialsB)))
+	if got := m.read(nil, &agent, 300); got != "a/agent > b/server:8080 published both 1\n" {
+		t.Errorf("then %s", got)
+	}
+}
+
+// A later answer decides who has a listener that may be a container's.
+func TestUncertainOwnerBecomesKnown(t *testing.T) {
+	m := newMachineRounds()
+	dials := client("out 172.17.0.107:1 10.77.0.11:22")
+	agent := onHost("agent", nil)
+	agent.status = snapshotv1.StatusPartial
+	m.read(new(withSockets(hostA(dials), "listen 0.0.0.0:22")), new(withSockets(hostA(agent), "listen 0.0.0.0:22 unknown")), 1)
+	agent.status = snapshotv1.StatusOK
+	got := ""
+	for at := 10; at < 100; at += 10 {
+		got = m.read(new(withSockets(hostA(dials), "listen 0.0.0.0:22")), new(withSockets(hostA(agent), "listen 0.0.0.0:22")), at)
+	}
+	if want := "a/client > a:22 host client 1\n"; !strings.HasPrefix(got, want) {
+		t.Errorf("%s", got)
+	}
+}
+
+// A listener of a container passes to the host's process.
+func TestPortOfARemovedContainerIsTakenByTheHost(t *testing.T) {
+	m := newMachineRounds()
+	agent := onHost("agent", []string{"0.0.0.0:80"})
+	listens := "listen 0.0.0.0:80"
+	m.read(new(withSockets(hostA(client()), listens)), new(withSockets(hostA(agent))), 1)
+	got := ""
+	for at := 10; at < 600; at += 10 {
+		got = m.read(new(withSockets(hostA(client("out 172.17.0.107:1 10.77.0.11:80")), listens, "in 10.77.0.11:80 172.17.0.107:1")), new(withSockets(hostA(), listens, "in 10.77.0.11:80 172.17.0.107:1")), at)
+	}
+	if want := "a/client > a:80 host both 1\n"; !strings.HasPrefix(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+// An invalid connection has the local end of a listener alone.
+func TestInvalidSocketOfAMergedHost(t *testing.T) {
+	d := hostA(client())
+	doc := engineAnswer("docker", withSockets(d), nil, 1)
+	doc.Document.Host.Sockets.Connections = []snapshotv1.HostConnection{{Connection: snapshotv1.Connection{
+		Local: snapshotv1.Endpoint{Address: "10.77.0.11", Port: 80}, State: "ESTABLISHED", Direction: "in"}}}
+	podman := engineAnswer("podman", withSockets(hostA()), nil, 1)
+	if got := graphtest.Lines(new(Tracker).Build([]PolledHost{doc, podman}, nil)); got != "" {
+		t.Error(got)
 	}
 }

@@ -1,6 +1,11 @@
 package correlate
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/PabloL007/outpost/internal/graph/graphtest"
+)
 
 // routedOn is a container on a network without masquerading.
 func routedOn(name, addr string, listeners []string, connections ...string) containerSpec {
@@ -101,4 +106,25 @@ func TestDirectionByBothEnds(t *testing.T) {
 			peer("n1", "172.17.0.11"), peer("n2", "172.17.0.12", "in 172.17.0.12:4001 172.17.0.11:4001 dialled"),
 		)}, "a/n2 > a/n1:4001 direct client 1\n"},
 	})
+}
+
+// A LAN bridge: its address is a gateway of a network, and the host's own.
+func TestGatewayThatIsTheHostsLANAddress(t *testing.T) {
+	c := containerSpec{name: "x", networks: []string{"lan 10.77.0.200 10.77.0.11"}}
+	a := hostSpec{name: "a", addresses: "10.77.0.11 172.17.0.1", gateways: "172.17.0.1", containers: []containerSpec{c}}
+	got := graphtest.Lines(buildAll(a, hostB(server("in 172.17.0.106:8080 10.77.0.11:1"))))
+	if want := "a > b/server:8080 published server 1\n"; got != want {
+		t.Errorf("%s", got)
+	}
+}
+
+// Two containers have one address that only they report; the second listens at the port.
+func TestSecondHolderOfAnAddressListens(t *testing.T) {
+	n := func(name string, listeners ...string) containerSpec {
+		return containerSpec{name: name, networks: []string{name + " 172.17.0.10" + name[1:]}, addresses: "10.8.0.9", listeners: listeners}
+	}
+	got := graphtest.Lines(buildAll(hostA(n("n1"), n("n2", "0.0.0.0:4001"), server("in 172.17.0.106:8080 10.8.0.9:4001"))))
+	if !strings.Contains(got, "direction unknown") {
+		t.Errorf("%s", got)
+	}
 }

@@ -25,3 +25,8 @@ type PolledHost struct {
 
 	stale map[string]bool // of a merged host: the IDs of the containers that are not current
 }
+
+// isLongStale reports whether the target has not answered for maxWait. One failed poll is no reason to go on without it.
+func (p *PolledHost) isLongStale(now time.Time) bool {
+	return p.State == graph.StateStale && now.Sub(p.LastAnswer) > maxWait
+}

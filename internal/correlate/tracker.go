@@ -16,6 +16,7 @@ const maxWait = time.Minute
 type Tracker struct {
 	seen    map[halfEnd]time.Time // ends without another half, and since when they are seen
 	waiting bool                  // some of them are not explained yet
+	primed  bool                  // all targets of an earlier graph had been polled
 	first   map[string]time.Time  // when each target of the last graph answered first
 	proven  map[provenAddrs]bool  // other hosts have reached containers there
 
@@ -102,7 +103,7 @@ func (t *Tracker) Build(polled []PolledHost, names *graph.Names) graph.Graph {
 func (t *Tracker) Waiting() bool { return t.waiting }
 
 func (t *Tracker) update(c *crossHostCorrelator) {
-	t.seen, t.waiting = c.seen, c.waiting
+	t.seen, t.waiting, t.primed = c.seen, c.waiting, t.primed || !c.isPending
 	for _, m := range t.machines {
 		t.waiting = t.waiting || m.sockets.waiting
 	}
@@ -132,28 +133,30 @@ func (c *crossHostCorrelator) isSettled(host, other int32, end *connEnd) bool {
 	return settled
 }
 
-// waitsForFirstAnswers reports whether the other half of an end of host may be on a host that was not polled yet.
+// waitsForFirstAnswers reports whether the other half of an end of host may be on a host that was not polled yet. A target that is added
+// later hides no links that are known without it.
 func (c *crossHostCorrelator) waitsForFirstAnswers(host int32, end *connEnd) bool {
 	p := &c.polled[host]
-	waits := c.isPending && p.LastAnswer.Sub(c.seenSince(p, end)) <= maxWait
+	waits := c.isPending && !c.tracker.primed && p.LastAnswer.Sub(c.seenSince(p, end)) <= maxWait
 	c.waiting = c.waiting || waits
 	return waits
 }
 
-// seenSince returns when an end of a host without another half was first seen.
+// seenSince returns when an end of a host without another half was first seen; the zero time if that cannot be remembered.
 func (c *crossHostCorrelator) seenSince(p *PolledHost, end *connEnd) time.Time {
 	key := halfEnd{p.Target, p.Host.primaryID(end.netns), end.local, end.remote}
 	since, seen := c.tracker.seen[key]
 	if !seen {
 		since = p.LastAnswer
 	}
-	if len(c.seen) < maxSeen {
-		c.seen[key] = since
+	if _, known := c.seen[key]; !known && len(c.seen) == maxSeen {
+		return time.Time{}
 	}
+	c.seen[key] = since
 	return since
 }
 
-// maxSeen bounds the ends that are remembered: some 10 MB. More of them wait at each answer until maxWait.
+// maxSeen bounds the ends that are remembered: some 10 MB. More of them do not wait.
 const maxSeen = 65_536
 
 // primaryID returns the ID of the container with the addresses of a network namespace; empty for the host's.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/graph/graphtest"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // round is one answer of each host. The times are in seconds after noon; a host without a document did not answer.
@@ -179,4 +180,45 @@ func TestEndWaitsForItsOwnHost(t *testing.T) {
 		{a: new(hostA(proxied, client())), atA: 0, wantsRound: true},
 		{b: new(hostB()), atB: 5, wantLinks: "unknown unknown behind a > a/server:8080 published server 1\n"},
 	})
+}
+
+// While a target that was added later is not polled yet, external links stay.
+func TestNewTargetHidesNoExternalLinks(t *testing.T) {
+	a := func(at int) PolledHost {
+		answered := noon.Add(time.Duration(at) * time.Second)
+		return PolledHost{Target: "a", Host: NewHost(hostA(client("out 172.17.0.107:1 192.0.2.1:443")).document(), netip.Addr{}, nil, answered), State: graph.StateOK, LastAnswer: answered, PolledAt: answered, FirstAnswer: noon}
+	}
+	tracker := new(Tracker)
+	for at := 0; at < 300; at += 10 {
+		tracker.Build([]PolledHost{a(at)}, nil)
+	}
+	before := graphtest.Lines(tracker.Build([]PolledHost{a(300)}, nil))
+	after := graphtest.Lines(tracker.Build([]PolledHost{a(310), {Target: "new", State: graph.StatePending}}, nil))
+	if before != after {
+		t.Errorf("before %q, with a pending target %q", before, after)
+	}
+}
+
+// More ends wait than are remembered, and the host of their clients does not answer any more.
+func TestManyEndsOfAStaleHost(t *testing.T) {
+	const n = maxSeen + 1000
+	web := containerSpec{name: "web", networks: []string{"ov 10.0.1.2"}, listeners: []string{"0.0.0.0:80"}}
+	d := hostA(web).document()
+	for i := range n {
+		d.Containers[0].Connections = append(d.Containers[0].Connections, snapshotv1.Connection{
+			Local: snapshotv1.Endpoint{Address: "10.0.1.2", Port: 80}, Remote: snapshotv1.Endpoint{Address: []string{"10.0.1.3", "10.0.1.4"}[i%2], Port: uint16(1000 + i/2)}, State: "ESTABLISHED", Direction: "in"})
+	}
+	b := PolledHost{Target: "b", Host: NewHost(hostB(containerSpec{name: "x", networks: []string{"ov 10.0.1.3"}}, containerSpec{name: "y", networks: []string{"ov 10.0.1.4"}}).document(), netip.Addr{}, nil, noon), State: graph.StateStale, LastAnswer: noon, PolledAt: noon}
+	tracker, got := new(Tracker), 0
+	for at := 10; at <= 300; at += 30 {
+		answered := noon.Add(time.Duration(at) * time.Second)
+		a := PolledHost{Target: "a", Host: NewHost(d, netip.Addr{}, nil, answered), State: graph.StateOK, LastAnswer: answered, PolledAt: answered}
+		got = 0
+		for _, l := range tracker.Build([]PolledHost{a, b}, nil).Links {
+			got += l.Connections
+		}
+	}
+	if got != n {
+		t.Errorf("%d connections of %d after five minutes", got, n)
+	}
 }

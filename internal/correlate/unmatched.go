@@ -94,10 +94,11 @@ func (c *crossHostCorrelator) explainHostSourced(out *outboundEnd) {
 	if out.server.host == unknownHost {
 		return
 	}
+	isClosed := out.closed && !out.gone // the server may still have the connection of a removed client open
 	own, ok := c.hostSourced[fromHostKey{out.host, out.server, out.port}]
-	if ok && (own.clients.open < own.open || out.closed) {
+	if ok && (own.clients.open < own.open || isClosed) {
 		own.clients.add(out.connEnd)
-		if !out.closed {
+		if !isClosed {
 			return
 		}
 	}
@@ -125,7 +126,7 @@ func (c *crossHostCorrelator) addUnexplained(client int32, in *inboundEnd) {
 	}
 	owner := hostProcesses
 	switch {
-	case in.closed || h.hostRead || h.gateways[in.remote.Addr()] || !h.isComplete():
+	case in.closed || h.hostRead || client == in.host && h.isPrivate(in.remote.Addr()) || !h.isComplete():
 		owner = unknownOwner
 	case h.hostOwnersUnknown:
 		owner = h.uncertainOwner

@@ -179,14 +179,15 @@ func TestClientsOfDockerProxyAreKnown(t *testing.T) {
 		maps[method].expectLines(func() []string { answered, _ := short(method); return answered }, want)
 	}
 	for _, method := range methods {
-		answered, reset := short(method)
+		var answered, reset []string
+		eventually(t, func() bool {
+			answered, reset = short(method)
+			return len(answered) > 0
+		})
 		for _, line := range slices.Concat(answered, reset) {
 			if strings.HasPrefix(line, "a > ") || strings.HasPrefix(line, "b > ") {
 				t.Errorf("%s: %s", method, line)
 			}
-		}
-		if len(answered) == 0 {
-			t.Errorf("%s: no links", method)
 		}
 	}
 }
@@ -217,10 +218,11 @@ func TestFirstContactsMakeOneLinkEach(t *testing.T) {
 			got := linkWays(g, shorten)
 			for _, link := range got {
 				if !slices.Contains(want, link) {
-					t.Errorf("round %d: %s", round, link)
+					t.Fatalf("round %d: %s", round, link)
 				}
 			}
-			isLate := func(target graph.Target) bool { return target.LastAnswer.Before(begun) }
+			last := round == rounds-1 // then later answers must not change the links
+			isLate := func(target graph.Target) bool { return last && target.LastAnswer.Before(begun.Add(3*time.Second)) }
 			return slices.Equal(got, want) && !slices.ContainsFunc(g.Targets, isLate)
 		})
 	}

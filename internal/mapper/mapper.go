@@ -139,8 +139,8 @@ func (m *Mapper) Latest() graph.Graph {
 	return g
 }
 
-// rebuild correlates the latest snapshots of all targets. Until each target has been polled once, the history keeps nothing: an
-// address of a host that is not yet polled looks external. The caller holds buildSem.
+// rebuild correlates the latest snapshots of all targets. Until each target has been polled once, the history keeps nothing: a process of
+// the host may be a container of another engine there. The caller holds buildSem.
 func (m *Mapper) rebuild(now time.Time) {
 	hosts := m.polledHosts(now)
 	built := m.tracker.Build(hosts, m.Names)
