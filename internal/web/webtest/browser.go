@@ -319,10 +319,14 @@ func (p *Page) Texts(selector string) []string {
 	return Eval[[]string](p, fmt.Sprintf(`[...document.querySelectorAll(%q)].map((e) => e.textContent)`, selector))
 }
 
+// downloadPause keeps the downloads of a page below ten in a second. Chromium drops more of them without an error.
+const downloadPause = 150 * time.Millisecond
+
 // Downloaded returns the content of the file that save saves, with a name that ends with end. It waits until the file is not empty.
 func (p *Page) Downloaded(end string, save func()) []byte {
 	p.t.Helper()
 	pattern := filepath.Join(p.downloads, "*"+end)
+	time.Sleep(downloadPause)
 	save()
 	for deadline := time.Now().Add(stepTimeout); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		found, _ := filepath.Glob(pattern)
