@@ -93,20 +93,26 @@ func (p *pass) dropUnlisted(ctx context.Context, host *HostNetNS, targets []*tar
 		stays[t.Container.ID] = !t.exited
 	}
 	containers := p.cgroups.find(p.CgroupFS, host.Sockets)
+	drops := false
 	for _, id := range containers {
-		if _, decided := stays[id]; decided || id == "" {
+		if id == "" {
 			continue
 		}
-		state, isNew := p.cgroups.ask(id, func() error {
-			_, err := p.inspectWith(ctx, id, p.inventory.Refresh)
-			return err
-		})
-		stays[id] = state == foreign
-		outdated = outdated || isNew && state == starting
+		if _, decided := stays[id]; !decided {
+			state, isNew := p.cgroups.ask(id, func() error {
+				_, err := p.inspectWith(ctx, id, p.inventory.Refresh)
+				return err
+			})
+			stays[id] = state == foreign
+			outdated = outdated || isNew && state == starting
+		}
+		drops = drops || !stays[id]
 	}
-	host.Sockets = slices.DeleteFunc(host.Sockets, func(s socket.Socket) bool {
-		id := containers[s.CgroupID]
-		return id != "" && !stays[id]
-	})
+	if drops {
+		host.Sockets = slices.DeleteFunc(host.Sockets, func(s socket.Socket) bool {
+			id := containers[s.CgroupID]
+			return id != "" && !stays[id]
+		})
+	}
 	return outdated
 }
