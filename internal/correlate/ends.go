@@ -34,6 +34,9 @@ const (
 // isServer reports whether the end was accepted, as far as it shows by itself.
 func (e *connEnd) isServer() bool { return e.role == roleServer || e.role == roleUnknown && e.inbound }
 
+// isOver reports whether the other end is closed too. A peer may still have the connection of a removed container open.
+func (e *connEnd) isOver() bool { return e.closed && !e.gone }
+
 // isLoopback reports whether the connection stays inside its network namespace.
 func (e *connEnd) isLoopback() bool {
 	return e.remote.Addr().IsLoopback() || e.local.Addr().IsLoopback()

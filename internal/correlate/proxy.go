@@ -22,7 +22,7 @@ type hostPair struct{ client, server *connEnd }
 
 // add counts a connection.
 func (n *census) add(end *connEnd) {
-	if end.closed && !end.gone { // the server may still have the connection of a removed client open
+	if end.isOver() {
 		n.closed++
 		return
 	}

@@ -94,11 +94,10 @@ func (c *crossHostCorrelator) explainHostSourced(out *outboundEnd) {
 	if out.server.host == unknownHost {
 		return
 	}
-	isClosed := out.closed && !out.gone // the server may still have the connection of a removed client open
 	own, ok := c.hostSourced[fromHostKey{out.host, out.server, out.port}]
-	if ok && (own.clients.open < own.open || isClosed) {
+	if ok && (own.clients.open < own.open || out.isOver()) {
 		own.clients.add(out.connEnd)
-		if !isClosed {
+		if !out.isOver() {
 			return
 		}
 	}
