@@ -14,7 +14,7 @@ import (
 
 // swarm is how a host reaches the services of Docker Swarm.
 type swarm struct {
-	balancers map[string]netip.Addr           // the host's own, by network
+	balancers map[string][]netip.Addr         // the host's own, by network: one for each of its engines
 	hosts     map[netip.Addr]networkAddr      // load balancers of all hosts on the ingress network, by the address of the host
 	published map[uint16]servicePort          // by the port that all hosts publish
 	virtual   map[networkAddr]*overlayService // by virtual address
@@ -33,13 +33,15 @@ type servicePort struct {
 
 func newSwarm(overlays []snapshotv1.Overlay) swarm {
 	s := swarm{
-		balancers: make(map[string]netip.Addr), hosts: make(map[netip.Addr]networkAddr), published: make(map[uint16]servicePort),
+		balancers: make(map[string][]netip.Addr), hosts: make(map[netip.Addr]networkAddr), published: make(map[uint16]servicePort),
 		virtual: make(map[networkAddr]*overlayService), networks: make(map[string]bool),
 	}
 	for _, o := range overlays {
-		s.networks[o.Network] = false
+		if _, known := s.networks[o.Network]; !known { // another engine of the machine may know that it is for published ports
+			s.networks[o.Network] = false
+		}
 		if o.LoadBalancer.IsValid() {
-			s.balancers[o.Network] = o.LoadBalancer.Unmap()
+			s.balancers[o.Network] = append(s.balancers[o.Network], o.LoadBalancer.Unmap())
 		}
 		for _, host := range o.Hosts {
 			s.hosts[host.Address.Unmap()] = networkAddr{o.Network, host.LoadBalancer.Unmap()}
@@ -122,12 +124,12 @@ func (s *swarm) isOwn(end *connEnd) bool {
 	return len(s.networks) > 0 && (server == management || server == gossip)
 }
 
-// dialledService is the service that an outbound end dialled, and the load balancer through which it did.
+// dialledService is the service that an outbound end dialled, and the load balancers through which it may have done so.
 type dialledService struct {
 	servicePort
-	host     int32 // that knows the service
-	balancer netip.Addr
-	via      graph.Via
+	host      int32 // that knows the service
+	balancers []netip.Addr
+	via       graph.Via
 }
 
 // serviceOf returns the service that an outbound end dialled.
@@ -147,11 +149,11 @@ func (c *crossHostCorrelator) serviceOf(out *outboundEnd) (d dialledService, ok 
 	if !ok || !c.isTCP(port) {
 		return d, false
 	}
-	balancer, known := swarm.hosts[addr]
-	if !known {
-		balancer.addr = swarm.balancers[port.network]
+	balancers := swarm.balancers[port.network]
+	if at, known := swarm.hosts[addr]; known {
+		balancers = []netip.Addr{at.addr}
 	}
-	return dialledService{port, host, balancer.addr, graph.ViaPublished}, true
+	return dialledService{port, host, balancers, graph.ViaPublished}, true
 }
 
 // swarmHostAt returns a polled host that knows the services at an address of a Swarm's host: that host itself, or another one
@@ -181,8 +183,8 @@ func (c *crossHostCorrelator) resolveService(i int32) bool {
 	c.dialled[out.connEnd] = d
 	out.resolved, out.port, out.via = true, d.target, d.via // serviceServer finds the server if the end stays alone
 	network := c.internNetwork(d.network)
-	if d.balancer.IsValid() {
-		c.byNetwork.add(networkKey(netip.AddrPortFrom(d.balancer, out.local.Port()), network, d.target), i)
+	for _, balancer := range d.balancers {
+		c.byNetwork.add(networkKey(netip.AddrPortFrom(balancer, out.local.Port()), network, d.target), i)
 	}
 	if d.via == graph.ViaDirect { // older engines keep the client's address
 		c.byNetwork.add(networkKey(out.local, network, d.target), i)
@@ -258,8 +260,10 @@ func (c *crossHostCorrelator) serviceServer(out *outboundEnd, d dialledService) 
 
 // addBalancers indexes the load balancers that a host knows.
 func (c *crossHostCorrelator) addBalancers(host int32, s *swarm) {
-	for network, addr := range s.balancers {
-		c.balancers[networkAddr{network, addr}] = host
+	for network, addrs := range s.balancers {
+		for _, addr := range addrs {
+			c.balancers[networkAddr{network, addr}] = host
+		}
 	}
 	for addr, at := range s.hosts {
 		c.swarmHosts[addr] = host

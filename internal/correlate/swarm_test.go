@@ -216,3 +216,20 @@ func TestConnectionsOfTheEnginesOfASwarmAreInNoLink(t *testing.T) {
 		t.Errorf("in a Swarm: %s", got)
 	}
 }
+
+// Two engines of one Swarm on one machine have a load balancer each. A client uses that of its engine. The second engine may know
+// fewer services.
+func TestSwarmWithTwoEnginesOnAMachine(t *testing.T) {
+	onOverlay := containerSpec{name: "virtual", networks: []string{"ov 10.0.1.20"}, connections: []string{"out 10.0.1.20:40000 10.0.1.9:8080"}}
+	published := client("out 172.17.0.107:40001 10.77.0.14:8081")
+	published.name = "published"
+	dials := onSwarm(hostA(onOverlay, published), 2)
+	serves := onSwarm(hostA(task("12", "in 10.0.1.12:8080 10.0.1.2:40000", "in 10.0.0.12:8080 10.0.0.4:40001", "in 10.0.0.12:8080 10.0.0.2:40002")), 3)
+	want := "a/published > a/task:8080 published both 1\na/virtual > a/task:8080 direct both 1\nunknown unknown behind a > a/task:8080 published server 1\n"
+	testMachine(t, dials, serves, want)
+	testMachine(t, serves, dials, want)
+
+	serves.overlays[0].Services = nil
+	testMachine(t, dials, serves, want)
+	testMachine(t, serves, dials, want)
+}
