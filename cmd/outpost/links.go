@@ -170,7 +170,8 @@ func printLinks(stdout io.Writer, g graph.Graph) error {
 	return err
 }
 
-// nodeNames returns the nodes' names in the table, by ID. Containers of several hosts are prefixed with their hosts.
+// nodeNames returns the nodes' names in the table, by ID. Containers of several hosts are prefixed with their hosts. Other nodes are prefixed
+// with their kinds, unless the name says it.
 func nodeNames(g graph.Graph) map[string]string {
 	hosts := make(map[string]bool)
 	for _, n := range g.Nodes {
@@ -184,7 +185,7 @@ func nodeNames(g graph.Graph) map[string]string {
 		switch {
 		case n.Kind == graph.KindContainer && len(hosts) > 1:
 			name = n.Host + "/" + n.Name
-		case n.Kind != graph.KindContainer:
+		case n.Kind != graph.KindContainer && n.Kind != graph.KindUnknown:
 			name = string(n.Kind) + " " + n.Name
 		}
 		names[n.ID] = printable(name)

@@ -18,11 +18,13 @@ const graphJSON = `{"version":1,"nodes":[
  {"id":"container/a/1","kind":"container","host":"a","name":"web","image":"web:1"},
  {"id":"container/b/1","kind":"container","host":"b","name":"e\u001b[31mvil","reason":"no\u0007 cat"},
  {"id":"external/192.0.2.1","kind":"external","name":"192.0.2.1"},
- {"id":"host/a","kind":"host","host":"a","name":"a"}],
+ {"id":"host/a","kind":"host","host":"a","name":"a"},
+ {"id":"unknown/a","kind":"unknown","host":"a","name":"unknown behind a"}],
 "links":[
  {"client":"container/a/1","server":"container/b/1","port":5432,"via":"published","evidence":"both","connections":2,"closed":1,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
  {"client":"external/192.0.2.1","server":"container/a/1","port":80,"via":"published","evidence":"server","connections":0,"closed":3,"live":false,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
- {"client":"host/a","server":"container/a/1","port":80,"via":"direct","evidence":"client","connections":0,"closed":0,"live":false,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"}],
+ {"client":"host/a","server":"container/a/1","port":80,"via":"direct","evidence":"client","connections":0,"closed":0,"live":false,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
+ {"client":"unknown/a","server":"container/a/1","port":80,"via":"published","evidence":"server","connections":1,"closed":0,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"}],
 "targets":[{"target":"a:9057","state":"ok","unattributed":0},{"target":"c:9057","state":"failed","reason":"nothing listens there","unattributed":0}],"forgotten":0}`
 
 // serveGraph serves body as a map and records the last request.
@@ -44,6 +46,7 @@ func TestLinksPrintsATable(t *testing.T) {
 a/web               b/e?[31mvil  5432  published  both     2 and 1 closed
 external 192.0.2.1  a/web         80    published  server   0 and 3 closed
 host a              a/web         80    direct     client   last 2026-01-02T03:04:05Z
+unknown behind a    a/web         80    published  server   1
 c:9057 (failed): nothing listens there
 b/e?[31mvil is incomplete: no? cat
 `
@@ -124,6 +127,7 @@ func TestDiffPrintsGoneNewAndChangedLinks(t *testing.T) {
 	status, stdout, stderr := runWith(t, "diff", a, b)
 	want := `gone     a -> a/web:80
 gone     external 192.0.2.1 -> a/web:80
+gone     unknown behind a -> a/web:80
 new      a -> external 192.0.2.1:443
 changed  a/web -> b/e?[31mvil:5432: was published, web:1 to no image, is published, web:2 to no image
 `

@@ -96,9 +96,9 @@ func (n Node) path() string {
 	switch n.Kind {
 	case KindContainer:
 		return n.Host + "/" + n.Name
-	case KindHost:
+	case KindHost, KindUnknown:
 		return n.Name
-	case KindExternal, KindAmbiguous, KindUnknown, KindService, KindProject, KindImage:
+	case KindExternal, KindAmbiguous, KindService, KindProject, KindImage:
 	}
 	return string(n.Kind) + " " + n.Name
 }
