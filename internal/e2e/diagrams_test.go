@@ -38,6 +38,7 @@ func npmPackages(t testing.TB) string {
 	return directory
 }
 
+// failInCI skips a test that cannot run here. With CI=true it fails.
 func failInCI(t testing.TB, reason string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
