@@ -41,7 +41,7 @@ func serveGraph(t *testing.T, body string) (url string, query *string) {
 
 func TestLinksPrintsATable(t *testing.T) {
 	url, query := serveGraph(t, graphJSON)
-	status, stdout, stderr := runWith(t, "links", "--from", url+"/", "--depth", "2", "--container=web")
+	status, stdout, stderr := runWith(t, "links", "--from", url+"/", "--depth", "2", "--container=web", "--q", "-kind:host port:80")
 	want := `CLIENT              SERVER        PORT  VIA        SEEN BY  CONNECTIONS
 a/web               b/e?[31mvil  5432  published  both     2 and 1 closed
 external 192.0.2.1  a/web         80    published  server   0 and 3 closed
@@ -50,7 +50,7 @@ unknown behind a    a/web         80    published  server   1
 c:9057 (failed): nothing listens there
 b/e?[31mvil is incomplete: no? cat
 `
-	if status != 0 || *query != "/v1/graph?container=web&depth=2" {
+	if status != 0 || *query != "/v1/graph?container=web&depth=2&q=-kind%3Ahost+port%3A80" {
 		t.Errorf("status %d, %s, requested %s", status, stderr, *query)
 	}
 	if diff := cmp.Diff(strings.Fields(want), strings.Fields(stdout)); diff != "" {
@@ -80,6 +80,7 @@ func TestLinksWrongUse(t *testing.T) {
 		{[]string{"web"}, 2, `unexpected argument "web"`},
 		{[]string{"--group", "planet"}, 2, "want container, service, project, host or image"},
 		{[]string{"--depth", "0"}, 2, "want a whole number from 1 to 100"},
+		{[]string{"--q", "color:red"}, 2, `unknown field "color": want one of name, `},
 		{[]string{"--from", "host"}, 2, "want an address such as"},
 		{[]string{"--from", url}, 1, "answers in version 2, not 1"},
 	} {

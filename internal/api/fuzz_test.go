@@ -15,7 +15,7 @@ import (
 func FuzzQuery(f *testing.F) {
 	for _, query := range []string{
 		"", "container=web&project=shop", "depth=1", "depth=-1", "since=10m", "since=2026-01-02T15:04:05Z", "external=group&group=host", "group=%00",
-		"host=%ff", "a=b", "%", ";", "container=web&container=api", "depth=99999999999999999999",
+		"host=%ff", "a=b", "%", ";", "container=web&container=api", "depth=99999999999999999999", "q=web+-kind:external+port:80", "q=%22",
 	} {
 		f.Add(query, "text/html;q=0")
 	}

@@ -401,7 +401,7 @@ func TestResponsesMatchTheDescription(t *testing.T) {
 	seen := make(map[string]bool)
 	var wrong []string
 	for _, path := range graphs {
-		wrong = append(wrong, path+"?since=yesterday")
+		wrong = append(wrong, path+"?since=yesterday", path+"?q=color:red")
 	}
 	for _, test := range []struct {
 		name       string
@@ -425,6 +425,7 @@ func TestResponsesMatchTheDescription(t *testing.T) {
 		{name: "views", fakeDaemon: everything(), status: 200, paths: []string{
 			"/v1/graph?group=service&external=group&since=1h", "/v1/graph?container=web&depth=2&host=a&project=b", "/v1/graph.csv?external=hide",
 			"/v1/graph?image=web:1&node=container/h/a&port=80&state=live&since=1h&newSince=2026-01-02T15:04:05Z&unlinked=hide",
+			"/v1/graph?q=project:shop+-is:monitoring+port:80-443",
 			"/v1/graph.dot?at=2026-01-02T15:04:05Z&open=host/h&open=host/i&closed=project/shop&group=host&newSince=1h",
 		}},
 		{name: "filters", fakeDaemon: everything(), status: 200, paths: []string{

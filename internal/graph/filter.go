@@ -12,12 +12,15 @@ import (
 func (v View) Apply(g Graph, now time.Time) Graph {
 	g.Links = v.filterLinks(g.Links, now)
 	if v.External == "hide" {
-		g = dropExternals(g)
+		g = dropNodes(g, Node.Unnamed)
 	}
-	if v.Container != "" || v.Host != "" || v.Project != "" || v.Image != "" || v.Node != "" {
+	if len(v.Query.nodes.negative) > 0 {
+		g = dropNodes(g, v.Query.nodes.excludes)
+	}
+	if v.Container != "" || v.Host != "" || v.Project != "" || v.Image != "" || v.Node != "" || v.Query.nodes.selectsSome() {
 		g = v.neighbourhood(g)
 	}
-	if v.Unlinked != "" || v.Port != 0 || v.State == "past" {
+	if v.Unlinked != "" || v.selectsLinks() {
 		g = v.dropUnlinked(g)
 	}
 	return v.group(g)
@@ -38,17 +41,23 @@ func (v View) filterLinks(links []Link, now time.Time) []Link {
 	}
 	return slices.DeleteFunc(links, func(l Link) bool {
 		return isPastView && l.FirstSeen.After(v.At) || l.LastSeen.Before(since) || v.Port != 0 && l.Port != v.Port ||
-			v.State != "" && l.Live != (v.State == "live")
+			v.State != "" && l.Live != (v.State == "live") || !v.Query.links.selects(l) || v.Query.links.excludes(l)
 	})
 }
 
-func dropExternals(g Graph) Graph {
-	hidden := make(map[string]bool)
+// selectsLinks reports whether the view shows only nodes that have selected links.
+func (v View) selectsLinks() bool {
+	return v.Port != 0 || v.State == "past" || v.Query.links.selectsSome()
+}
+
+// dropNodes drops nodes and their links.
+func dropNodes(g Graph, isDropped func(Node) bool) Graph {
+	dropped := make(map[string]bool)
 	g.Nodes = slices.DeleteFunc(slices.Clone(g.Nodes), func(n Node) bool {
-		hidden[n.ID] = n.Unnamed()
-		return n.Unnamed()
+		dropped[n.ID] = isDropped(n)
+		return dropped[n.ID]
 	})
-	g.Links = slices.DeleteFunc(g.Links, func(l Link) bool { return hidden[l.Client] || hidden[l.Server] })
+	g.Links = slices.DeleteFunc(g.Links, func(l Link) bool { return dropped[l.Client] || dropped[l.Server] })
 	return g
 }
 
@@ -102,7 +111,7 @@ func (v View) selectNodes(nodes []Node) map[string]int {
 	for _, n := range nodes {
 		byContainer := v.Container == "" || isNamed(n) || !nameExists && n.Container != "" && strings.HasPrefix(n.Container, name)
 		if byContainer && (v.Project == "" || n.Project == v.Project) && (v.Host == "" || n.Host == v.Host) &&
-			(v.Image == "" || n.Image == v.Image) && (v.Node == "" || n.ID == v.Node || n.isIn(v.Node)) {
+			(v.Image == "" || n.Image == v.Image) && (v.Node == "" || n.ID == v.Node || n.isIn(v.Node)) && v.Query.nodes.selects(n) {
 			selected[n.ID] = 0
 		}
 	}
@@ -115,7 +124,7 @@ func (v View) dropUnlinked(g Graph) Graph {
 	for _, l := range g.Links {
 		linked[l.Client], linked[l.Server] = true, true
 	}
-	dropAll := v.Unlinked == "hide" || v.Port != 0 || v.State == "past"
+	dropAll := v.Unlinked == "hide" || v.selectsLinks()
 	g.Nodes = slices.DeleteFunc(slices.Clone(g.Nodes), func(n Node) bool {
 		return !linked[n.ID] && (dropAll || n.Past || n.Kind == KindExternal || n.Kind == KindAmbiguous || n.Kind == KindUnknown)
 	})

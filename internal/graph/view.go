@@ -18,6 +18,8 @@ type View struct {
 	Image     string
 	// Node is the ID of a node or of a group.
 	Node string
+	// Query selects and excludes nodes and links. Its nodes must match the other selections too.
+	Query Query
 	// Depth is the number of links between a selected node and the farthest neighbour shown; 0 means 1.
 	Depth int
 	// Port selects the links to one port; 0 selects all.
@@ -29,7 +31,7 @@ type View struct {
 	// At shows the links of an earlier time. Their numbers of connections are unknown.
 	At time.Time
 	// Unlinked is "show", "hide" or empty. "show" drops external, ambiguous, unknown and past nodes without links, "hide" all nodes
-	// without links. Empty keeps them, except where Port or State "past" selects links: then unlinked nodes are always dropped.
+	// without links. Empty keeps them, except where Port, State "past" or Query selects links: then unlinked nodes are always dropped.
 	Unlinked string
 	// External is the treatment of external addresses without a name: "hide", "group", or "show" (the default).
 	External string
@@ -59,7 +61,7 @@ func (m Moment) before(now time.Time) time.Time {
 // Options returns the parameter names that Set accepts.
 func Options() []string {
 	return []string{
-		"at", "closed", "container", "depth", "external", "group", "host", "image", "newSince", "node", "open", "port", "project", "since", "state",
+		"at", "closed", "container", "depth", "external", "group", "host", "image", "newSince", "node", "open", "port", "project", "q", "since", "state",
 		"unlinked",
 	}
 }
@@ -96,6 +98,8 @@ func (v *View) Set(name, value string) (err error) {
 // setParsed sets the parameters that are not free text.
 func (v *View) setParsed(name, value string) (err error) {
 	switch name {
+	case "q":
+		v.Query, err = ParseQuery(value)
 	case "depth":
 		v.Depth, err = parseNumber(name, value, maxDepth)
 	case "port":

@@ -183,6 +183,9 @@ func TestPageAndServerShowTheSameView(t *testing.T) {
 		"container=shop-api", "container=/batch-job&depth=100", "since=5m", "since=2m30s&external=group", "newSince=5m", "newSince=5m&group=project",
 		"at=" + time.Now().UTC().Add(-15*time.Minute).Format(time.RFC3339), "group=host&open=host/host0", "group=host&open=host/host0&open=project/shop3",
 		"group=service&open=service/shop/api", "closed=project/shop&closed=external", "group=image&host=one&closed=host/two&port=8080",
+		"q=shop-db", "q=project:shop+-name:*db", "q=image:shop/web&depth=2&host=one", "q=kind:external", "q=-kind:external&group=service", "q=address:203.0.113.0/24",
+		"q=is:published+-is:incomplete&depth=3", "q=-port:5432", "q=port:8000-8099+via:published", "q=state:past", "q=seen:client&unlinked=hide",
+		"q=service:web+-project:shop1*&group=project", "q=nothing", "q=%22shop/web:1%22+name:batch-job+name:idle&since=5m",
 	} {
 		for form, path := range map[string]string{"json": "graph", "dot": "graph.dot", "mermaid": "graph.mmd", "csv": "graph.csv"} {
 			difference := webtest.Eval[string](p, fmt.Sprintf(`(async () => {
@@ -208,6 +211,48 @@ func TestPageAndServerShowTheSameView(t *testing.T) {
 				t.Errorf("%s of ?%s: %s", form, query, difference)
 			}
 		}
+	}
+}
+
+// TestPageReadsQueriesAsTheServer has the queries and results that package graph tests.
+func TestPageReadsQueriesAsTheServer(t *testing.T) {
+	t.Parallel()
+	vectors, err := os.ReadFile("../graph/testdata/query.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := open(t, shop(), "")
+	differences := webtest.Eval[[]string](p, fmt.Sprintf(`(async () => {
+		const { applyView, exportQuery, parseView } = await import("./view.js"), { parseQuery } = await import("./query.js");
+		const vectors = %s, differences = [];
+		const same = (what, got, want) => { if (JSON.stringify(got) !== JSON.stringify(want)) differences.push(what + ": " + JSON.stringify(got) + ", want " + JSON.stringify(want)); };
+		const apply = (graph, query, parameters = "") => {
+			const view = { ...parseView(parameters), group: "container", q: query }, shown = applyView(graph, view, Date.parse("2026-01-02T12:00:00Z"));
+			return { ...shown, exported: new URLSearchParams(exportQuery(view, shown)).get("q") };
+		};
+		for (const { query, with: parameters, nodes, links } of vectors.valid) {
+			const shown = apply(vectors.graph, query, parameters), names = new Map(shown.nodes.map((n) => [n.id, n.name]));
+			same(query, [shown.nodes.map((n) => n.name), shown.links.map((l) => names.get(l.client) + " > " + names.get(l.server) + ":" + l.port)], [nodes, links]);
+			same(query + " exported", shown.exported || "", query);
+		}
+		for (const { query, error } of vectors.invalid) {
+			same(query, parseQuery(query), { terms: [], error });
+			const shown = apply(vectors.graph, query);
+			same(query + " ignored", [shown.nodes.length, shown.hidden, shown.exported], [vectors.graph.nodes.length, {}, null]);
+		}
+		for (const image of [...vectors.monitoring, ...vectors.other]) {
+			const graph = { nodes: [{ id: "1", kind: "container", name: "it", image }], links: [] };
+			same(image, apply(graph, "is:monitoring").nodes.length, vectors.monitoring.includes(image) ? 1 : 0);
+		}
+		same("long", [1000, 1001].map((n) => parseQuery("ä".repeat(n)).error), ["", "q: more than 1000 characters"]);
+		same("terms", [50, 51].map((n) => parseQuery("a ".repeat(n)).error), ["", "q: more than 50 terms"]);
+		same("hidden", apply(vectors.graph, "web -db port:8080").hidden, {
+			"left out by the query": { nodes: 0, links: 12 }, "excluded by the query": { nodes: 2, links: 1 }, "outside this filter": { nodes: 11, links: 0 },
+		});
+		return differences;
+	})()`, vectors))
+	for _, difference := range differences {
+		t.Error(difference)
 	}
 }
 

@@ -1,6 +1,7 @@
 // The view: which nodes and links of a graph are shown, and how they are grouped. serverParameters have the names and the meaning
 // of the parameters of /v1/graph, so that the server can export the same view.
 import { isUnnamedExternal, nodeID, publishedPorts } from "./format.js";
+import { compileQuery, parseQuery } from "./query.js";
 
 /** maxNodes is the number of nodes above which a group or the map is grouped further. The server opens groups by the same number. */
 const maxNodes = 60;
@@ -14,14 +15,14 @@ const maxExternals = 10;
 /** serverParameters are the parameters that /v1/graph knows. The values "auto" are the page's: it chooses one of the others. */
 const serverParameters = Object.freeze({
   group: "auto", open: [], closed: [], container: "", host: "", project: "", image: "", port: "", external: "auto", state: "", unlinked: "show",
-  node: "", depth: 1, since: "", at: "", newSince: "",
+  node: "", q: "", depth: 1, since: "", at: "", newSince: "",
 });
 
 /** initial is the view without any parameter. The other parameters are the state of the page itself. */
 export const initial = Object.freeze({ ...serverParameters, select: "", panel: "", filter: "", sort: "", columns: "", look: "", level: "" });
 
 /** filterNames are the parameters that "Show all" resets. */
-export const filterNames = ["container", "host", "project", "image", "port", "external", "state", "unlinked", "node", "depth", "since", "at"];
+export const filterNames = ["container", "host", "project", "image", "port", "external", "state", "unlinked", "node", "q", "depth", "since", "at"];
 
 const maxDepth = 100;
 
@@ -62,7 +63,8 @@ export function formatQuery(view) {
 /** exportQuery writes the query with which /v1/graph returns what applyView returned as shown. */
 export function exportQuery(view, shown) {
   const parameters = new URLSearchParams();
-  const resolved = { ...view, group: shown.level, external: view.external === "hide" ? "hide" : shown.externals === "external" ? "group" : "show" };
+  const resolved = { ...view, group: shown.level, external: view.external === "hide" ? "hide" : shown.externals === "external" ? "group" : "show",
+    q: parseQuery(view.q).error ? "" : view.q };
   for (const name of Object.keys(serverParameters)) appendParameter(parameters, name, resolved[name], "");
   return parameters.toString();
 }
@@ -87,14 +89,17 @@ function parseSince(text, now) {
 export function applyView(graph, view, now, last = "") {
   const newSince = parseSince(view.newSince, now);
   const links = newSince ? graph.links.map((l) => (Date.parse(l.firstSeen) >= newSince ? { ...l, newLinks: 1 } : l)) : graph.links;
+  const query = compileQuery(view.q);
   const steps = [
     ["not seen yet at that time", (s) => (view.at ? atTime(s, Date.parse(view.at), now) : s)],
     ["last seen earlier", (s) => (view.since ? seenSince(s, parseSince(view.since, now)) : s)],
     [view.state === "past" ? "live" : "past", (s) => byState(s, view.state)],
     ["to other ports", (s) => byPort(s, view.port)],
-    ["external", (s) => (view.external === "hide" ? dropExternals(s) : s)],
-    ["outside this filter", (s) => neighbourhood(s, view)],
-    ["unconnected", (s) => dropUnlinked(s, view)],
+    ["left out by the query", (s) => ({ nodes: s.nodes, links: s.links.filter((l) => query.links.selects(l) && !query.links.excludes(l)) })],
+    ["external", (s) => (view.external === "hide" ? dropNodes(s, isUnnamedExternal) : s)],
+    ["excluded by the query", (s) => dropNodes(s, query.nodes.excludes)],
+    ["outside this filter", (s) => neighbourhood(s, view, query.nodes)],
+    ["unconnected", (s) => dropUnlinked(s, view, query.links.selectsSome)],
   ];
   let shown = { nodes: graph.nodes, links, hidden: {} };
   for (const [cause, step] of steps) {
@@ -128,25 +133,25 @@ function byPort({ nodes, links }, port) {
   return { nodes, links: port ? links.filter((l) => l.port === Number(port)) : links };
 }
 
-function dropExternals({ nodes, links }) {
-  const kept = nodes.filter((n) => !isUnnamedExternal(n));
+function dropNodes({ nodes, links }, isDropped) {
+  const kept = nodes.filter((n) => !isDropped(n));
   const ids = new Set(kept.map((n) => n.id));
   return { nodes: kept, links: links.filter((l) => ids.has(l.client) && ids.has(l.server)) };
 }
 
 /** selectNodes returns a predicate for the nodes that the view selects; null if it selects none in particular. */
-function selectNodes(nodes, { container, host, project, image, node }) {
-  if (!container && !host && !project && !image && !node) return null;
+function selectNodes(nodes, { container, host, project, image, node }, query) {
+  if (!container && !host && !project && !image && !node && !query.selectsSome) return null;
   const name = container.replace(/^\//, "");
   const isNamed = (n) => n.kind === "container" && n.name === name;
   const exists = nodes.some(isNamed); // a name takes precedence over the start of an ID
   return (n) => (!container || isNamed(n) || (!exists && !!n.container?.startsWith(name))) && (!host || n.host === host) && (!project || n.project === project) &&
-    (!image || n.image === image) && (!node || n.id === node || groupsFor(n).some((g) => g.id === node));
+    (!image || n.image === image) && (!node || n.id === node || groupsFor(n).some((g) => g.id === node)) && query.selects(n);
 }
 
 /** neighbourhood keeps the selected nodes and the nodes within view.depth links of them. */
-function neighbourhood({ nodes, links }, view) {
-  const isSelected = selectNodes(nodes, view);
+function neighbourhood({ nodes, links }, view, query) {
+  const isSelected = selectNodes(nodes, view, query);
   if (!isSelected) return { nodes, links };
   const distance = new Map(nodes.filter(isSelected).map((n) => [n.id, 0]));
   for (let depth = 0; depth < view.depth; depth++) {
@@ -164,11 +169,11 @@ function neighbourhood({ nodes, links }, view) {
 
 /**
  * dropUnlinked drops unconnected nodes. External, ambiguous, unknown and past nodes without a link are never shown. Containers and hosts
- * without one are hidden by view.unlinked, and if the view selects ports or past links.
+ * without one are hidden by view.unlinked, and if the view selects ports or past links, or the query selects links.
  */
-function dropUnlinked({ nodes, links }, view) {
+function dropUnlinked({ nodes, links }, view, querySelectsLinks) {
   const linked = new Set(links.flatMap((l) => [l.client, l.server]));
-  const dropAll = view.unlinked === "hide" || view.port || view.state === "past";
+  const dropAll = view.unlinked === "hide" || view.port || view.state === "past" || querySelectsLinks;
   return { nodes: nodes.filter((n) => linked.has(n.id) || (!dropAll && !n.past && !["external", "ambiguous", "unknown"].includes(n.kind))), links };
 }
 
