@@ -77,12 +77,12 @@ var hostileNames = map[string]string{
 
 // diagram is what a program read from a diagram, by its labels.
 type diagram struct {
-	Nodes, Hosts, Links []string
+	Nodes, Clusters, Links []string
 }
 
 // sorted returns the diagram in alphabetical order, without what the layout does to spaces.
 func (d diagram) sorted() diagram {
-	for _, labels := range [][]string{d.Nodes, d.Hosts, d.Links} {
+	for _, labels := range [][]string{d.Nodes, d.Clusters, d.Links} {
 		for i, label := range labels {
 			labels[i] = strings.Join(strings.Fields(label), " ")
 		}
@@ -91,7 +91,7 @@ func (d diagram) sorted() diagram {
 	return d
 }
 
-// hostileGraph has two linked nodes for each hostile name: a container on a host of that name, and an external address.
+// hostileGraph has two linked nodes for each hostile name: a container on a host and in a project of that name, and an external address.
 func hostileGraph() (g graph.Graph, want diagram) {
 	for name, label := range hostileNames {
 		if label == "" {
@@ -99,13 +99,13 @@ func hostileGraph() (g graph.Graph, want diagram) {
 		}
 		client, server := fmt.Sprintf("client/%q", name), fmt.Sprintf("server/%q", name)
 		g.Nodes = append(g.Nodes,
-			graph.Node{ID: client, Kind: graph.KindContainer, Host: name, Name: name},
+			graph.Node{ID: client, Kind: graph.KindContainer, Host: name, Project: name, Name: name},
 			graph.Node{ID: server, Kind: graph.KindExternal, Name: name})
 		g.Links = append(g.Links, graph.Link{Client: client, Server: server, Port: 80, Evidence: graph.EvidenceClient, Connections: 2, Live: true})
 		want.Nodes = append(want.Nodes, label, label)
 		want.Links = append(want.Links, label+" > "+label+": 80 ×2")
 		if name != "" {
-			want.Hosts = append(want.Hosts, label)
+			want.Clusters = append(want.Clusters, label, label)
 		}
 	}
 	return g, want.sorted()
@@ -132,7 +132,7 @@ func drawDOT(t *testing.T, text string) (drawn diagram) {
 			labels[group.Title] = group.Text
 			drawn.Nodes = append(drawn.Nodes, group.Text)
 		case "cluster":
-			drawn.Hosts = append(drawn.Hosts, group.Text)
+			drawn.Clusters = append(drawn.Clusters, group.Text)
 		case "edge":
 			client, server, _ := strings.Cut(group.Title, "->")
 			drawn.Links = append(drawn.Links, labels[client]+" > "+labels[server]+": "+group.Text)
@@ -195,7 +195,7 @@ func TestDiagramsOfTheCommandLine(t *testing.T) {
 			t.Fatalf("%s: %d %s", form, status, output)
 		}
 		got := read(t, output)
-		got.Hosts = nil // the machine's name
+		got.Clusters = nil // the machine's name
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", form, diff)
 		}

@@ -30,34 +30,65 @@ func (l Link) label() string {
 	return text
 }
 
-// groupByHost returns the hosts in order of appearance, and the indexes of the nodes of each host. Nodes without a host have "".
-func groupByHost(nodes []Node) (hosts []string, members map[string][]int) {
-	members = make(map[string][]int)
-	for i, n := range nodes {
-		if members[n.Host] == nil {
-			hosts = append(hosts, n.Host)
+// clusterNames are the clusters around a node, the outermost first. The name is empty if the node is in no such cluster.
+var clusterNames = []func(Node) string{
+	func(n Node) string { return n.Host },
+	func(n Node) string {
+		if n.Kind == KindProject {
+			return ""
 		}
-		members[n.Host] = append(members[n.Host], i)
-	}
-	return hosts, members
+		return n.Project
+	},
 }
 
-// writeNodes writes a line for each node. The nodes of a host stand between the lines begin and end.
-func writeNodes(text *strings.Builder, nodes []Node, begin func(i int, host string) string, line func(i int, n Node) string, end string) {
-	hosts, members := groupByHost(nodes)
-	for i, host := range hosts {
-		indent := "  "
-		if host != "" {
-			text.WriteString("  " + begin(i, host) + "\n")
-			indent = "    "
-		}
-		for _, n := range members[host] {
-			text.WriteString(indent + line(n, nodes[n]) + "\n")
-		}
-		if host != "" {
-			text.WriteString("  " + end + "\n")
-		}
+// diagramSyntax is how a language writes clusters and nodes.
+type diagramSyntax struct {
+	begin func(id, name, indent string) string // of a cluster
+	end   string
+	node  func(i int, n Node) string
+}
+
+// writeNodes writes a line for each node, in the clusters of its host and project.
+func (s diagramSyntax) writeNodes(text *strings.Builder, nodes []Node) {
+	all := make([]int, len(nodes))
+	for i := range nodes {
+		all[i] = i
 	}
+	s.writeClusters(text, nodes, all, clusterNames, "", "  ")
+}
+
+// writeClusters writes the nodes with some indexes. names are the names of the clusters that remain to be written.
+func (s diagramSyntax) writeClusters(text *strings.Builder, nodes []Node, members []int, names []func(Node) string, id, indent string) {
+	if len(names) == 0 {
+		for _, i := range members {
+			text.WriteString(indent + s.node(i, nodes[i]) + "\n")
+		}
+		return
+	}
+	clusters, membersOf := divide(nodes, members, names[0])
+	for i, name := range clusters {
+		inner := id + "_" + strconv.Itoa(i)
+		if name == "" {
+			s.writeClusters(text, nodes, membersOf[name], names[1:], inner, indent)
+			continue
+		}
+		text.WriteString(indent + s.begin(inner, name, indent) + "\n")
+		s.writeClusters(text, nodes, membersOf[name], names[1:], inner, indent+"  ")
+		text.WriteString(indent + s.end + "\n")
+	}
+}
+
+// divide returns the names of nodes in order of appearance, and the indexes of the nodes of each name.
+func divide(nodes []Node, members []int, nameOf func(Node) string) (names []string, membersOf map[string][]int) {
+	membersOf = make(map[string][]int)
+	for _, i := range members {
+		name := nameOf(nodes[i])
+		if membersOf[name] == nil {
+			names = append(names, name)
+		}
+		membersOf[name] = append(membersOf[name], i)
+	}
+	return names, membersOf
 }
 
 // indexes returns the index of each node by ID.
@@ -76,11 +107,15 @@ func WriteJSON(w io.Writer, g Graph) error { return json.NewEncoder(w).Encode(g)
 func WriteDOT(w io.Writer, g Graph) error {
 	var text strings.Builder
 	text.WriteString("digraph outpost {\n  rankdir=LR;\n  node [shape=box];\n")
-	writeNodes(&text, g.Nodes, func(i int, host string) string {
-		return fmt.Sprintf("subgraph cluster_%d {\n    label=%s;", i, dotQuoted(host))
-	}, func(i int, n Node) string {
-		return fmt.Sprintf("n%d [label=%s%s];", i, dotQuoted(n.label()), dotShape(n))
-	}, "}")
+	diagramSyntax{
+		begin: func(id, name, indent string) string {
+			return fmt.Sprintf("subgraph cluster%s {\n%s  label=%s;", id, indent, dotQuoted(name))
+		},
+		end: "}",
+		node: func(i int, n Node) string {
+			return fmt.Sprintf("n%d [label=%s%s];", i, dotQuoted(n.label()), dotShape(n))
+		},
+	}.writeNodes(&text, g.Nodes)
 	index := indexes(g.Nodes)
 	for _, l := range g.Links {
 		style := ""
@@ -131,12 +166,14 @@ func printable(text string) string {
 func WriteMermaid(w io.Writer, g Graph) error {
 	var text strings.Builder
 	text.WriteString("flowchart LR\n")
-	writeNodes(&text, g.Nodes, func(i int, host string) string {
-		return fmt.Sprintf("subgraph h%d[%s]", i, mermaidQuoted(host))
-	}, func(i int, n Node) string {
-		left, right := mermaidShape(n)
-		return fmt.Sprintf("n%d%s%s%s", i, left, mermaidQuoted(n.label()), right)
-	}, "end")
+	diagramSyntax{
+		begin: func(id, name, _ string) string { return fmt.Sprintf("subgraph cluster%s[%s]", id, mermaidQuoted(name)) },
+		end:   "end",
+		node: func(i int, n Node) string {
+			left, right := mermaidShape(n)
+			return fmt.Sprintf("n%d%s%s%s", i, left, mermaidQuoted(n.label()), right)
+		},
+	}.writeNodes(&text, g.Nodes)
 	index := indexes(g.Nodes)
 	for _, l := range g.Links {
 		arrow := "-->"

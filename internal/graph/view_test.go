@@ -248,9 +248,12 @@ func TestDOT(t *testing.T) {
   node [shape=box];
   subgraph cluster_0 {
     label="a";
-    n0 [label="db"];
-    n1 [label="web-1"];
-    n2 [label="web-2"];
+    subgraph cluster_0_0 {
+      label="shop";
+      n0 [label="db"];
+      n1 [label="web-1"];
+      n2 [label="web-2"];
+    }
   }
   subgraph cluster_1 {
     label="b";
@@ -276,15 +279,82 @@ func TestMermaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `flowchart LR
-  subgraph h0["a"]
-    n0["db"]
+  subgraph cluster_0["a"]
+    subgraph cluster_0_0["shop"]
+      n0["db"]
+    end
   end
-  subgraph h1["b"]
+  subgraph cluster_1["b"]
     n1["worker"]
   end
   n1 -->|"5432"| n0
 `
 	if diff := cmp.Diff(want, text.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestClusters has nodes of one project on two hosts, and groups without a host or of a project.
+func TestClusters(t *testing.T) {
+	g := graph.Graph{Nodes: []graph.Node{
+		{ID: "1", Kind: graph.KindContainer, Host: "a", Name: "web", Project: "shop"}, {ID: "2", Kind: graph.KindContainer, Host: "a", Name: "alone"},
+		{ID: "3", Kind: graph.KindContainer, Host: "a", Name: "db", Project: "shop"}, {ID: "4", Kind: graph.KindContainer, Host: "b", Name: "job", Project: "shop"},
+		{ID: "5", Kind: graph.KindProject, Host: "b", Name: "batch", Project: "batch"}, {ID: "6", Kind: graph.KindService, Name: "everywhere", Project: "shop"},
+		{ID: "7", Kind: graph.KindProject, Name: "mail", Project: "mail"}, {ID: "8", Kind: graph.KindExternal, Name: "outside"},
+	}}
+	var dot, mermaid strings.Builder
+	if err := errors.Join(graph.WriteDOT(&dot, g), graph.WriteMermaid(&mermaid, g)); err != nil {
+		t.Fatal(err)
+	}
+	wantDOT := `digraph outpost {
+  rankdir=LR;
+  node [shape=box];
+  subgraph cluster_0 {
+    label="a";
+    subgraph cluster_0_0 {
+      label="shop";
+      n0 [label="web"];
+      n2 [label="db"];
+    }
+    n1 [label="alone"];
+  }
+  subgraph cluster_1 {
+    label="b";
+    subgraph cluster_1_0 {
+      label="shop";
+      n3 [label="job"];
+    }
+    n4 [label="batch"];
+  }
+  subgraph cluster_2_0 {
+    label="shop";
+    n5 [label="everywhere"];
+  }
+  n6 [label="mail"];
+  n7 [label="outside", shape=ellipse];
+}
+`
+	wantMermaid := `flowchart LR
+  subgraph cluster_0["a"]
+    subgraph cluster_0_0["shop"]
+      n0["web"]
+      n2["db"]
+    end
+    n1["alone"]
+  end
+  subgraph cluster_1["b"]
+    subgraph cluster_1_0["shop"]
+      n3["job"]
+    end
+    n4["batch"]
+  end
+  subgraph cluster_2_0["shop"]
+    n5["everywhere"]
+  end
+  n6["mail"]
+  n7(["outside"])
+`
+	if diff := cmp.Diff([]string{wantDOT, wantMermaid}, []string{dot.String(), mermaid.String()}); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -306,7 +376,7 @@ func TestForeignTextIsNeverMarkup(t *testing.T) {
 	evil := "\"];a->b;//\n<img src=x onerror=alert(1)>\\\r=1+1`|{"
 	g := graph.Graph{
 		Nodes: []graph.Node{
-			{ID: "1", Kind: graph.KindContainer, Host: evil, Name: evil},
+			{ID: "1", Kind: graph.KindContainer, Host: evil, Name: evil, Project: evil},
 			{ID: "2", Kind: graph.KindContainer, Host: evil, Name: "=cmd()"},
 			{ID: "3", Kind: graph.KindExternal, Name: "192.0.2.1"},
 		},

@@ -17,6 +17,6 @@ const nodes = db.getVertices();
 const label = (id) => decoded(nodes.get(id).text);
 console.log(JSON.stringify({
   nodes: [...nodes.keys()].map(label),
-  hosts: db.getSubGraphs().map(({ title }) => decoded(title)),
+  clusters: db.getSubGraphs().map(({ title }) => decoded(title)),
   links: db.getEdges().map(({ start, end, text }) => `${label(start)} > ${label(end)}: ${text}`),
 }));
