@@ -44,7 +44,7 @@ func alpha(t *testing.T) contractHost {
 	t.Helper()
 	return newContractHost(t, "alpha", alphaAddresses,
 		&enginetest.Container{
-			Name: "web", Image: "shop/web:1.2", NetworkMode: "shop_default", Labels: compose("shop", "web"),
+			Name: "web", Image: "shop/web:1.2", NetworkMode: "shop_default", Labels: compose("shop", "web"), Health: "healthy", Restarts: 2,
 			Networks: map[string]enginetest.Network{
 				"shop_default": bridge("shop", "172.18.0.2", "172.18.0.1", "fd00:a::2", "fd00:a::1"),
 				"mesh":         overlay("10.0.9.2"),
@@ -104,7 +104,8 @@ func alpha(t *testing.T) contractHost {
 			),
 		},
 		&enginetest.Container{
-			Name: "exporter", Image: "exporter:1", NetworkMode: "host", Labels: compose("monitoring", "exporter"),
+			Name: "exporter", Image: "exporter:1", NetworkMode: "host", Labels: compose("monitoring", "exporter"), Health: "unhealthy",
+			Mounts: []enginetest.Mount{{Type: "bind", Source: "/", Destination: "/rootfs"}},
 			Exec: tables(listing("exporter", 1, 10, 11, 12),
 				"LISTEN 0.0.0.0:9100 0.0.0.0:0 1",
 				"LISTEN [::1]:9101 [::]:0 2", // of the agent

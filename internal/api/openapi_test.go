@@ -101,6 +101,7 @@ func everything() fakeDaemon {
 		Duration: 1234 * time.Microsecond,
 		Containers: []snapshot.Container{{
 			ID: id("a"), Name: "/web", Image: "shop/web:1", Project: "shop", Service: "web", NetworkMode: "shop_default", Namespace: id("a"),
+			State: container.Running, Health: container.Healthy, Restarts: 2, HostNetwork: true, EngineSocket: true,
 			StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)), Exposed: []uint16{80, 65535},
 			Bindings:  []container.Binding{{ContainerPort: 80, Host: at("0.0.0.0:8080")}},
 			Addresses: []netip.Addr{addr("192.0.2.130"), addr("2001:db8:1::2"), addr("fe80::1")},
@@ -151,6 +152,7 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 		g.Nodes = []graph.Node{{
 			ID: "container/h/a", Kind: graph.KindContainer, Host: "h", Name: "web", Container: "a", Image: "web:1", Project: "shop", Service: "web",
 			Reason: "denied", Stale: true, Past: true, Details: &graph.Details{
+				State: "paused", Health: "starting", Restarts: 1, StartedAt: &noon, HostNetwork: true, EngineSocket: true,
 				Method: collect.Exec, Status: snapshotv1.StatusPartial,
 				Unused:    []snapshotv1.UnusedMethod{{Method: collect.Procfs, Reason: "its process cannot be seen"}},
 				Networks:  []snapshotv1.Network{{ID: "n", Name: "net", Driver: "bridge", Addresses: []netip.Addr{addr("10.0.0.2")}, Gateways: []netip.Addr{addr("10.0.0.1")}}},
@@ -572,13 +574,14 @@ var optional = []string{
 	"bootId", "driver", "gateways", "overlays", "loadBalancer", "virtualAddress", "instanceId",
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
 	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
-	"incomplete", "ownerUnknown",
+	"incomplete", "ownerUnknown", "state", "health", "restarts", "hostNetwork", "engineSocket",
 }
 
 // required has the required fields with the name of an optional one.
 var required = []string{
 	"/v1/snapshot.host", "/v1/snapshot.containers[].image", "/v1/snapshot.host.addresses", "/v1/snapshot.containers[].networks[].addresses",
 	"/v1/snapshot.containers[].networks[].gateways", "/v1/graph.nodes[].details.networks[].addresses", "/v1/graph.nodes[].details.networks[].gateways",
+	"/v1/snapshot.containers[].connections[].state", "/v1/snapshot.host.sockets.connections[].state", "/v1/graph.targets[].state",
 }
 
 var invalidAddresses = []any{"", "localhost", "192.0.2.300", "192.0.2", "::ffff:192.0.2.1", "2001:DB8::1", "2001:db8::1::", "fe80::1%eth0"}
@@ -594,6 +597,10 @@ var invalidValues = map[string][]any{
 	"durationMs":      {-1},
 	"startedAt":       {"", "yesterday", "2026-01-02T03:04:05+01:00"},
 	"closedAt":        {"", "2026-01-02", "2026-01-02T03:04:05+01:00"},
+	"health":          {"", "none"},
+	"restarts":        {-1, 0, 0.5},
+	"hostNetwork":     {false},
+	"engineSocket":    {false},
 	"exposed":         {70000, 0, -1, 80.5},
 	"ownerUnknown":    {false},
 	"incomplete":      {false},

@@ -31,6 +31,16 @@ const (
 	Stopped    State = "stopped"
 )
 
+// Health is the result of a container's health check. It is empty if there is no check.
+type Health string
+
+// The results of a health check.
+const (
+	Healthy        Health = "healthy"
+	Unhealthy      Health = "unhealthy"
+	HealthStarting Health = "starting" // no check has succeeded yet
+)
+
 // Summary is a container as the engine lists it. Image becomes an ID once its tag refers to another image.
 type Summary struct {
 	ID, Name, Image string
@@ -49,13 +59,18 @@ type Container struct {
 	Image       string
 	NetworkMode NetworkMode
 	State       State
-	StartedAt   time.Time
+	Health      Health
+	// Restarts is how often the engine restarted it by its restart policy.
+	Restarts  int
+	StartedAt time.Time
 	// PID is the first process, as the engine numbers it; 0 if no process runs.
 	PID int
 	// Project and Service are Docker Compose's; both are empty if Compose did not create the container.
 	Project, Service string
 	// Networks are the networks of the container's own endpoints, sorted by name.
 	Networks []Network
+	// EngineSocket means that the socket of an engine is mounted into it. It can then control the engine.
+	EngineSocket bool
 	// Sandboxed means that the runtime has a network stack of its own, which contains the sockets in every network
 	// mode.
 	Sandboxed bool
@@ -82,6 +97,8 @@ type Network struct {
 type Event struct {
 	// ID is the container's, or empty.
 	ID string
+	// Health means that the result of its health check changed, and nothing else.
+	Health bool
 	// Network means that a network was created, removed, connected or disconnected.
 	Network bool
 	// Names are the container's current and previous names.

@@ -64,6 +64,8 @@ func toContainer(inspected dockercontainer.InspectResponse) (container.Container
 		Image:       config.Image,
 		NetworkMode: container.NetworkMode(base.HostConfig.NetworkMode),
 		State:       toState(base.State),
+		Health:      toHealth(base.State.Health),
+		Restarts:    base.RestartCount,
 		PID:         base.State.Pid,
 		Project:     config.Labels["com.docker.compose.project"],
 		Service:     config.Labels["com.docker.compose.service"],
@@ -135,4 +137,16 @@ func toState(state *dockercontainer.State) container.State {
 		return container.Running
 	}
 	return container.Stopped
+}
+
+// toHealth returns "" without a health check: Docker then reports none or "none", and Podman an empty status.
+func toHealth(health *dockercontainer.Health) container.Health {
+	if health == nil {
+		return ""
+	}
+	switch reported := container.Health(health.Status); reported {
+	case container.Healthy, container.Unhealthy, container.HealthStarting:
+		return reported
+	}
+	return ""
 }

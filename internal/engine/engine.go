@@ -149,7 +149,12 @@ func (e *Engine) Inspect(ctx context.Context, idOrName string) (container.Contai
 		return container.Container{}, wrapError("inspect", err)
 	}
 	result, err := toContainer(inspected)
-	return result, wrapError("inspect", err)
+	if err != nil {
+		return container.Container{}, wrapError("inspect", err)
+	}
+	own, _ := e.address.socketPath()
+	result.EngineSocket = mountsSocket(inspected.Mounts, own)
+	return result, nil
 }
 
 // wrapError wraps an error of Docker's client. It converts those on which callers branch to errors of package container.

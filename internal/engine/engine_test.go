@@ -209,6 +209,18 @@ func TestStates(t *testing.T) {
 	}
 }
 
+func TestHealthAndRestarts(t *testing.T) {
+	for reported, want := range map[string]container.Health{
+		"": "", "none": "", "planet": "", "healthy": container.Healthy, "unhealthy": container.Unhealthy, "starting": container.HealthStarting,
+	} {
+		enginetest.New(t, &enginetest.Container{Name: "it", Health: reported, Restarts: 3})
+		got, err := newEngine(t).Inspect(t.Context(), enginetest.ID("it"))
+		if err != nil || got.Health != want || got.Restarts != 3 {
+			t.Errorf("%q: health %q, %d restarts, %v; want %q and 3", reported, got.Health, got.Restarts, err, want)
+		}
+	}
+}
+
 func TestPublishedPorts(t *testing.T) {
 	binding := func(ip, port string) []enginetest.Binding { return []enginetest.Binding{{HostIP: ip, HostPort: port}} }
 	tests := []struct {

@@ -15,10 +15,12 @@ import (
 )
 
 // changeActions are the actions that change the list of containers or networks, or the result of inspect. The engine filters by
-// them, because it also reports events of every exec and health check.
+// them, because it also reports events of every exec. Docker reports a health check only if its result changes. Podman reports each
+// check, with an action that this list does not match.
 var changeActions = []events.Action{
 	events.ActionStart, events.ActionDie, events.ActionDestroy, events.ActionRename, events.ActionUpdate, events.ActionPause,
 	events.ActionUnPause, events.ActionConnect, events.ActionDisconnect, events.ActionCreate, events.ActionRemove,
+	events.ActionHealthStatusHealthy, events.ActionHealthStatusUnhealthy,
 }
 
 // Follow calls changed for each change of a container, beginning with those after since that the engine remembers. It
@@ -84,7 +86,7 @@ func toEvent(message events.Message) container.Event {
 	if message.Type == events.NetworkEventType {
 		return container.Event{ID: attributes["container"], Network: true}
 	}
-	event := container.Event{ID: message.Actor.ID}
+	event := container.Event{ID: message.Actor.ID, Health: strings.HasPrefix(string(message.Action), string(events.ActionHealthStatus))}
 	for _, name := range []string{attributes["name"], attributes["oldName"]} {
 		if name != "" {
 			event.Names = append(event.Names, strings.TrimPrefix(name, "/"))

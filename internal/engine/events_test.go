@@ -19,9 +19,13 @@ const wireEvents = `{"status":"start","id":"aa","Type":"container","Action":"sta
 {"status":"rename","id":"aa","Type":"container","Action":"rename","Actor":{"ID":"aa","Attributes":{"name":"new","oldName":"/web"}},"scope":"local","time":2,"timeNano":2000000002}
 {"Type":"network","Action":"connect","Actor":{"ID":"ff","Attributes":{"container":"bb","name":"net","type":"bridge"}},"scope":"local","time":3,"timeNano":3000000003}
 {"Type":"network","Action":"create","Actor":{"ID":"ff","Attributes":{"name":"net","type":"bridge"}},"scope":"local","time":4,"timeNano":4000000004}
+{"status":"health_status: unhealthy","id":"aa","Type":"container","Action":"health_status: unhealthy","Actor":{"ID":"aa","Attributes":{"image":"it","name":"web"}},"scope":"local","time":5,"timeNano":5000000005}
 `
 
-var wantEvents = []container.Event{{ID: "aa", Names: []string{"web"}}, {ID: "aa", Names: []string{"new", "web"}}, {ID: "bb", Network: true}, {Network: true}}
+var wantEvents = []container.Event{
+	{ID: "aa", Names: []string{"web"}}, {ID: "aa", Names: []string{"new", "web"}}, {ID: "bb", Network: true}, {Network: true},
+	{ID: "aa", Names: []string{"web"}, Health: true},
+}
 
 // startEventServer answers /events and records the query.
 func startEventServer(t *testing.T, status int, body string) (query *string) {
@@ -52,7 +56,7 @@ func TestFollow(t *testing.T) {
 	if diff := cmp.Diff(wantEvents, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, part := range []string{"since=500000.000000007", "unpause", "disconnect", "network", "create", "remove"} {
+	for _, part := range []string{"since=500000.000000007", "unpause", "disconnect", "network", "create", "remove", "health_status%3A+healthy", "health_status%3A+unhealthy"} {
 		if !strings.Contains(*query, part) {
 			t.Errorf("no %q in %s", part, *query)
 		}

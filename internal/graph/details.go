@@ -2,6 +2,7 @@ package graph
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/PabloL007/outpost/internal/collect"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
@@ -13,7 +14,15 @@ type Details struct {
 	Method collect.Method            `json:"method"`
 	Unused []snapshotv1.UnusedMethod `json:"unused"`
 	// Status is how complete the reading is.
-	Status    string                `json:"status"`
+	Status string `json:"status"`
+	// State, Health, Restarts, StartedAt, HostNetwork and EngineSocket are as in the snapshot. Older daemons report only StartedAt.
+	State        string     `json:"state,omitempty"`
+	Health       string     `json:"health,omitempty"`
+	Restarts     int        `json:"restarts,omitempty"`
+	StartedAt    *time.Time `json:"startedAt,omitempty"`
+	HostNetwork  bool       `json:"hostNetwork,omitempty"`
+	EngineSocket bool       `json:"engineSocket,omitempty"`
+
 	Networks  []snapshotv1.Network  `json:"networks"`
 	Listening []snapshotv1.Listener `json:"listening"`
 }
@@ -25,6 +34,8 @@ func NewDetails(c snapshotv1.Container) *Details {
 	}
 	d := &Details{
 		Method: collect.Method(Truncate(string(c.Method))), Status: Truncate(c.Status),
+		State: Truncate(c.State), Health: Truncate(c.Health), Restarts: c.Restarts, StartedAt: c.StartedAt,
+		HostNetwork: c.HostNetwork, EngineSocket: c.EngineSocket,
 		Unused: make([]snapshotv1.UnusedMethod, len(c.Unused)), Networks: make([]snapshotv1.Network, len(c.Networks)),
 		Listening: make([]snapshotv1.Listener, len(c.Listening)),
 	}

@@ -17,16 +17,19 @@ func (i *Inventory) clear() {
 	i.inspected = make(map[string]*cacheEntry[container.Container])
 }
 
-// applyEvent removes everything from the cache that an event may have changed.
+// applyEvent removes everything from the cache that an event may have changed. The list has no health.
 func (i *Inventory) applyEvent(event container.Event) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	i.invalidate(event)
+	if event.Health {
+		return
+	}
 	i.list = nil
 	i.events++
 	if event.Network {
 		i.networks = nil
 	}
-	i.invalidate(event)
 }
 
 // invalidate removes one container from the inspected ones. The caller holds i.mu.

@@ -48,7 +48,7 @@ type Inventory struct {
 	inspected      map[string]*cacheEntry[container.Container] // by ID or name, as the caller wrote it
 	// fingerprints are those of the containers in the last list, by ID.
 	fingerprints map[string]string
-	events       uint64 // applied
+	events       uint64 // applied, without those of health checks
 }
 
 // cacheEntry is an answer of the engine. The entry is stored before the call: an event that arrives before the answer
@@ -80,7 +80,7 @@ func (i *Inventory) Containers(ctx context.Context) ([]container.Summary, error)
 	})
 }
 
-// Events returns the number of events applied so far. While it stays the same, the stream of events reports no new container.
+// Events returns the number of events applied so far, without those of health checks. While it stays the same, the stream of events reports no new container.
 func (i *Inventory) Events() uint64 {
 	i.mu.Lock()
 	defer i.mu.Unlock()

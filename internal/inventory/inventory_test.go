@@ -214,6 +214,26 @@ func TestCacheIsKeptUntilAnEvent(t *testing.T) {
 	})
 }
 
+// A change of health costs one call: only the details of its container are read again.
+func TestHealthInvalidatesOneContainer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		i, _ := follow(t, f)
+		expect(t, i, f, "[/a0 /b0]", allCalls)
+		before := i.Events()
+		f.change()
+		f.stream <- container.Event{ID: "a", Names: []string{"a"}, Health: true}
+		synctest.Wait()
+		expect(t, i, f, "[/a1 /b0]", map[string]int{"past": 1, "inspect": 1})
+		f.change(container.Event{ID: "b", Health: true}) // not delivered by the stream yet
+		expect(t, i, f, "[/a1 /b2]", map[string]int{"past": 1, "inspect": 1})
+		expect(t, i, f, "[/a1 /b2]", onlyEvents)
+		if i.Events() != before {
+			t.Error("a change of health counts as a possible new container")
+		}
+	})
+}
+
 // Networks stay cached until an event says that the engine's networks changed.
 func TestNetworksAreKeptUntilTheyChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

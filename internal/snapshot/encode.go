@@ -46,8 +46,11 @@ func toContainer(c Container, drivers networkDrivers) snapshotv1.Container {
 		NetworkMode: string(c.NetworkMode),
 		Namespace:   c.Namespace,
 		Networks:    convert(c.Networks, func(n container.Network) snapshotv1.Network { return toNetwork(n, drivers.of(n)) }),
-		StartedAt:   toTime(c.StartedAt),
-		Exposed:     c.Exposed,
+		State:       string(c.State), Health: string(c.Health), Restarts: c.Restarts,
+		StartedAt:    toTime(c.StartedAt),
+		HostNetwork:  c.HostNetwork,
+		EngineSocket: c.EngineSocket,
+		Exposed:      c.Exposed,
 		Bindings: convertSome(c.Bindings, func(b container.Binding) snapshotv1.Binding {
 			return snapshotv1.Binding{Endpoint: toEndpoint(b.Host), ContainerPort: b.ContainerPort}
 		}),

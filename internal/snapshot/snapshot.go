@@ -78,8 +78,14 @@ type HostConnection struct {
 type Container struct {
 	ID, Name, Image  string
 	Project, Service string // of Docker Compose
-	StartedAt        time.Time
-	Exposed          []uint16 // TCP ports, ascending
+	// State is empty if the container could not be inspected.
+	State     container.State
+	Health    container.Health
+	Restarts  int
+	StartedAt time.Time
+	// HostNetwork reports whether it uses the host's network namespace, EngineSocket whether the socket of an engine is mounted into it.
+	HostNetwork, EngineSocket bool
+	Exposed                   []uint16 // TCP ports, ascending
 	// Bindings are its published ports, whether or not it listens there.
 	Bindings []container.Binding
 	Networks []container.Network

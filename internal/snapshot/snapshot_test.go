@@ -461,3 +461,30 @@ func TestCostIsLinearInListenersAndConnections(t *testing.T) {
 		}
 	}
 }
+
+func TestMarks(t *testing.T) {
+	for name, test := range map[string]struct {
+		mode  container.NetworkMode
+		netns *collect.NetNS
+		want  bool
+	}{
+		"own network":                        {"bridge", &collect.NetNS{}, false},
+		"host":                               {"host", &collect.NetNS{Host: true}, true},
+		"host, not read":                     {"host", nil, true},
+		"joined a container on the host's":   {"container:x", &collect.NetNS{Host: true}, true},
+		"joined another, or it is not known": {"container:x", nil, false},
+		"joined a container on its own":      {"container:x", &collect.NetNS{Shared: true}, false},
+		"shares the host's without a mode":   {"", &collect.NetNS{Host: true}, true},
+		"named as the host's network is not": {"host_net", &collect.NetNS{}, false},
+	} {
+		c := Attribute(collect.Result{Readings: []collect.Reading{{
+			Container: container.Container{
+				NetworkMode: test.mode, State: container.Paused, Health: container.Unhealthy, Restarts: 2, EngineSocket: true,
+			},
+			NetNS: test.netns,
+		}}}, Interfaces{})[0]
+		if c.HostNetwork != test.want || c.State != container.Paused || c.Health != container.Unhealthy || c.Restarts != 2 || !c.EngineSocket {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+}

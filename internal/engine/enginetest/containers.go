@@ -56,17 +56,12 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	state := cmp.Or(c.State, "running")
 	writeJSON(w, map[string]any{
-		"Id":   c.ID,
-		"Name": "/" + c.Name,
-		"State": map[string]any{
-			"Status":     state,
-			"Running":    state != "exited",
-			"Paused":     state == "paused",
-			"Restarting": state == "restarting",
-			"StartedAt":  c.StartedAt.Format(time.RFC3339Nano),
-		},
+		"Id":           c.ID,
+		"Name":         "/" + c.Name,
+		"RestartCount": c.Restarts,
+		"State":        c.inspectedState(),
+		"Mounts":       c.Mounts,
 		"HostConfig": map[string]any{
 			"NetworkMode": cmp.Or(c.NetworkMode, "default"),
 			"Runtime":     cmp.Or(c.Runtime, "runc"),
@@ -74,4 +69,19 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 		"Config":          map[string]any{"Image": c.Image, "Labels": c.Labels},
 		"NetworkSettings": map[string]any{"Ports": c.Ports, "Networks": c.Networks},
 	})
+}
+
+func (c *Container) inspectedState() map[string]any {
+	status := cmp.Or(c.State, "running")
+	state := map[string]any{
+		"Status":     status,
+		"Running":    status != "exited",
+		"Paused":     status == "paused",
+		"Restarting": status == "restarting",
+		"StartedAt":  c.StartedAt.Format(time.RFC3339Nano),
+	}
+	if c.Health != "" {
+		state["Health"] = map[string]any{"Status": c.Health}
+	}
+	return state
 }

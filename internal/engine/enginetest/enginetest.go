@@ -25,6 +25,9 @@ type Container struct {
 	NetworkMode string // "default" if empty
 	Runtime     string // "runc" if empty
 	State       string // "running" if empty; paused, restarting, exited
+	Health      string // no health check if empty
+	Restarts    int
+	Mounts      []Mount
 	StartedAt   time.Time
 	// Ports is NetworkSettings.Ports, by "80/tcp".
 	Ports map[string][]Binding
@@ -42,6 +45,9 @@ type Binding struct {
 	HostIP   string `json:"HostIp"`
 	HostPort string
 }
+
+// Mount is an entry of Mounts.
+type Mount struct{ Type, Source, Destination string }
 
 // Network is an entry of NetworkSettings.Networks.
 type Network struct {

@@ -111,8 +111,18 @@ type Container struct {
 	NetworkMode string    `json:"networkMode"`
 	Namespace   string    `json:"namespace,omitempty"`
 	Networks    []Network `json:"networks"`
+	// State is running, paused or restarting. It is empty if the container could not be inspected.
+	State string `json:"state,omitempty"`
+	// Health is healthy, unhealthy or starting. It is empty without a health check.
+	Health string `json:"health,omitempty"`
+	// Restarts is how often the engine restarted it by its restart policy.
+	Restarts int `json:"restarts,omitempty"`
 	// StartedAt is nil if the engine does not report it.
 	StartedAt *time.Time `json:"startedAt,omitempty"`
+	// HostNetwork reports whether it uses the host's network namespace.
+	HostNetwork bool `json:"hostNetwork,omitempty"`
+	// EngineSocket reports whether the socket of an engine, or a directory with it, is mounted into it.
+	EngineSocket bool `json:"engineSocket,omitempty"`
 	// Exposed are the exposed TCP ports of its configuration, ascending.
 	Exposed []uint16 `json:"exposed,omitempty"`
 	// Bindings are the published ports, whether or not the container listens there now.
