@@ -18,6 +18,7 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/hostproc"
 	"github.com/PabloL007/outpost/internal/inventory"
+	"github.com/PabloL007/outpost/internal/linkfile"
 	"github.com/PabloL007/outpost/internal/metrics"
 	"github.com/PabloL007/outpost/internal/textfile"
 )
@@ -93,6 +94,18 @@ func readNames(path string) (*graph.Names, error) {
 		return nil, usageError{fmt.Errorf("OUTPOST_NAMES=%q: %w", path, err)}
 	}
 	return names, nil
+}
+
+// openLinks opens the file of links at path. It returns nil if path is empty.
+func openLinks(path string, log zerolog.Logger) (links func() []graph.ContainerLink, err error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // nil has no links
+	}
+	file, err := linkfile.Open(path, log)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("OUTPOST_LINKS: %w", err)}
+	}
+	return file.Links, nil
 }
 
 // cachedEngine is the engine with the inventory's copies of its description of the host and of its networks.

@@ -63,6 +63,8 @@ func TestWrongUseIsOneLine(t *testing.T) {
 		"no target":           {args: []string{"map"}, status: 2, line: `outpost: map: no targets: name daemons`},
 		"wrong target":        {args: []string{"map", "dns:name"}, status: 2, line: `outpost: map: target "dns:name": want dns:NAME:PORT or dns:https://NAME:PORT, such as dns:tasks.outpost:9057`},
 		"wrong names":         {args: []string{"map", "a"}, variable: "OUTPOST_NAMES", value: filepath.Join(pems, "wrong"), status: 2, line: `outpost: OUTPOST_NAMES="` + filepath.Join(pems, "wrong") + `": line 1: "payments": want a network and a name`},
+		"wrong links":         {variable: "OUTPOST_LINKS", value: filepath.Join(pems, "wrong"), status: 2, line: `outpost: OUTPOST_LINKS: ` + filepath.Join(pems, "wrong") + `: line 1: "payments": want a label and a URL`},
+		"wrong links of map":  {args: []string{"map", "a"}, variable: "OUTPOST_LINKS", value: filepath.Join(pems, "wrong"), status: 2, line: `outpost: OUTPOST_LINKS: ` + filepath.Join(pems, "wrong") + `: line 1: "payments": want a label and a URL`},
 		"too many arguments":  {args: []string{"version", "now"}, status: 2, line: `outpost: too many arguments: "now"; see outpost --help`},
 		"wrong value":         {variable: "WORKERS", value: "many", status: 2, line: `outpost: WORKERS="many": want a whole number from 1 to 1000`},
 		"wrong address":       {variable: "OUTPOST_LISTEN", value: "9057", status: 2, line: `outpost: OUTPOST_LISTEN="9057": want [address]:port, such as :9057, 127.0.0.1:9057 or [::1]:9057`},

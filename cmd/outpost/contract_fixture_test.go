@@ -24,12 +24,15 @@ func newContractHost(t *testing.T, name, addresses string, containers ...*engine
 	t.Helper()
 	engine := enginetest.New(t, containers...)
 	engine.SetHost(name)
-	names := filepath.Join(t.TempDir(), "names")
-	if err := os.WriteFile(names, []byte("198.51.100.0/24 payments\n"), 0o600); err != nil {
-		t.Fatal(err)
+	names, links := filepath.Join(t.TempDir(), "names"), filepath.Join(t.TempDir(), "links")
+	for path, text := range map[string]string{names: "198.51.100.0/24 payments\n", links: "# of Dozzle\nLogs https://logs.example/container/{id}\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return contractHost{engine: engine, env: []string{
 		"DOCKER_HOST=" + os.Getenv("DOCKER_HOST"), "OUTPOST_INTERFACES=" + addresses, "OUTPOST_NAMES=" + names,
+		"OUTPOST_LINKS=" + links,
 	}}
 }
 

@@ -58,6 +58,10 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 	if err != nil {
 		return err
 	}
+	links, err := openLinks(c.Links, log)
+	if err != nil {
+		return err
+	}
 	transport, err := newTransport(c, c.TargetToken, mapper.NewTransport)
 	if err != nil {
 		return err
@@ -67,7 +71,7 @@ func serveMap(ctx context.Context, args []string, c config.Config, stderr io.Wri
 		Transport: transport, Names: names, MaxBody: limits.maxBody,
 	}, history.New(c.Window), log)
 	handler := api.New(api.Options{
-		Map: m, Metrics: metrics.NewMapperHandler(buildVersion(), m.Latest, c.MetricsMaxLinks), Version: buildVersion(), Log: log,
+		Map: m, Metrics: metrics.NewMapperHandler(buildVersion(), m.Latest, c.MetricsMaxLinks), ContainerLinks: links, Version: buildVersion(), Log: log,
 	})
 	listener, err := listen(ctx, c, guard, log)
 	if err != nil {

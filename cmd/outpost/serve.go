@@ -52,6 +52,10 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	links, err := openLinks(c.Links, log)
+	if err != nil {
+		return err
+	}
 	life := context.WithoutCancel(ctx) // requests in flight when ctx ends are drained, not cut off
 	o, err := assemble(life, c, log)
 	if err != nil {
@@ -65,7 +69,9 @@ func serve(ctx context.Context, c config.Config, stderr io.Writer) (err error) {
 	}
 	localMap := daemon.NewLocalMap(o, o.names, past)
 	o.metrics.RegisterMap(localMap.Latest, c.MetricsMaxLinks)
-	handler := api.New(api.Options{Daemon: o, Map: localMap, Metrics: o.metrics.Handler(), MaxSockets: o.memory.maxSockets, Version: buildVersion(), Log: log})
+	handler := api.New(api.Options{
+		Daemon: o, Map: localMap, Metrics: o.metrics.Handler(), ContainerLinks: links, MaxSockets: o.memory.maxSockets, Version: buildVersion(), Log: log,
+	})
 	listener, err := listen(ctx, c, guard, log)
 	if err != nil {
 		return err

@@ -36,6 +36,8 @@ type Options struct {
 	Daemon  Daemon
 	Map     Map
 	Metrics http.Handler
+	// ContainerLinks returns the templates of links from containers to other programs. It is nil if there are none.
+	ContainerLinks func() []graph.ContainerLink
 	// MaxSockets is the maximum number of sockets of a snapshot. Large answers then wait for each other. 0 means any number.
 	MaxSockets int
 	Version    string

@@ -54,6 +54,9 @@ func (h *handler) writeGraph(w http.ResponseWriter, r *http.Request, contentType
 		return
 	}
 	h.graphs.setSize(len(g.Links))
+	if h.ContainerLinks != nil {
+		g.ContainerLinks = h.ContainerLinks()
+	}
 	var body bytes.Buffer
 	if err := encode(&body, view.Apply(g, time.Now())); err != nil {
 		h.writeEncodingError(w, err)

@@ -164,6 +164,7 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1}, Live: true, New: true, CountsUnknown: true, DirectionUnknown: true,
 			FirstSeen: noon, LastSeen: time.Now().UTC(),
 		}}
+		g.ContainerLinks = []graph.ContainerLink{{Label: "Logs", URL: "https://logs.example/{name}"}, {Label: "Runbook", URL: "/runbooks/{service}"}}
 		g.Targets = []graph.Target{{
 			Target: "h:9057", Host: "h", State: graph.StateStale, Reason: "nothing listens there", Format: "snapshot", LastAnswer: noon, Unattributed: 1,
 		}}
@@ -575,6 +576,7 @@ var optional = []string{
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
 	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
 	"incomplete", "ownerUnknown", "state", "health", "restarts", "hostNetwork", "engineSocket",
+	"containerLinks",
 }
 
 // required has the required fields with the name of an optional one.
@@ -601,6 +603,8 @@ var invalidValues = map[string][]any{
 	"restarts":        {-1, 0, 0.5},
 	"hostNetwork":     {false},
 	"engineSocket":    {false},
+	"label":           {""},
+	"url":             {"", "javascript:alert(1)", "logs"},
 	"exposed":         {70000, 0, -1, 80.5},
 	"ownerUnknown":    {false},
 	"incomplete":      {false},

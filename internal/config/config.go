@@ -34,6 +34,7 @@ type Config struct {
 	SampleInterval  time.Duration `envconfig:"OUTPOST_SAMPLE_INTERVAL" shown:"5s, 15s or off" desc:"how often to sample connections between requests, from 1s to 1h, or off: by default 5s with sockdiag, 15s with procfs, and off with exec"`
 	Window          time.Duration `envconfig:"OUTPOST_WINDOW" default:"1h" desc:"how long past links stay in the map, from 1m to 168h"`
 	Names           string        `envconfig:"OUTPOST_NAMES" shown:"none" desc:"file of names for external addresses: a network such as 192.0.2.0/24 and a name in each line"`
+	Links           string        `envconfig:"OUTPOST_LINKS" shown:"none" desc:"file of links from containers to other programs: a label and a URL such as https://logs.example/{name} in each line"`
 	MetricsMaxLinks int           `envconfig:"OUTPOST_METRICS_MAX_LINKS" default:"2000" desc:"maximum number of outpost_link_connections series, from 0 to 1000000"`
 	Targets         []string      `envconfig:"OUTPOST_TARGETS" shown:"none" desc:"outpost map: daemons to poll, comma-separated: host[:port], http://…, dns:[https://]NAME:PORT or file:PATH"`
 	Interval        time.Duration `envconfig:"OUTPOST_INTERVAL" default:"10s" desc:"outpost map: how often to poll each daemon, from 1s to 1h"`

@@ -47,6 +47,7 @@ func (c *Config) rules() []rule {
 		{variable: "OUTPOST_SAMPLE_INTERVAL", set: into(&c.SampleInterval, orOff(SampleNever, duration(time.Second, time.Hour))), form: "a duration from 1s to 1h, such as 5s, or off"},
 		{variable: "OUTPOST_WINDOW", set: into(&c.Window, duration(time.Minute, week)), form: "a duration from 1m to 168h, such as 1h"},
 		{variable: "OUTPOST_NAMES", set: into(&c.Names, parseFile), form: "a file with a network and a name in each line, such as 192.0.2.0/24 payments"},
+		{variable: "OUTPOST_LINKS", set: into(&c.Links, parseFile), form: "a file with a label and a URL in each line, such as Logs https://logs.example/{name}"},
 		{variable: "OUTPOST_METRICS_MAX_LINKS", set: into(&c.MetricsMaxLinks, number(0, million)), form: "a whole number from 0 to 1000000"},
 		{variable: "OUTPOST_TARGETS", set: into(&c.Targets, list(anyText)), form: "daemons, separated by commas"},
 		{variable: "OUTPOST_INTERVAL", set: into(&c.Interval, duration(time.Second, time.Hour)), form: "a duration from 1s to 1h, such as 10s"},

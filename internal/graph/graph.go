@@ -27,8 +27,16 @@ type Graph struct {
 	Role Role `json:"role"`
 	// WindowSeconds is the time that a past link stays in the map, in seconds.
 	WindowSeconds int `json:"windowSeconds"`
+	// ContainerLinks are the templates of links from each container to other programs, in the order of their file.
+	ContainerLinks []ContainerLink `json:"containerLinks,omitempty"`
 
 	polledAddresses map[netip.Addr]bool
+}
+
+// ContainerLink is a template of a link from a container to another program. URL has placeholders such as {name}.
+type ContainerLink struct {
+	Label string `json:"label"`
+	URL   string `json:"url"`
 }
 
 // Role is the role of an Outpost process.

@@ -2,6 +2,7 @@
 import { button, html } from "./html.js";
 import { describeLink, displayName, formatAgo, formatBytes, formatCount, formatEndpoint, formatNumber, isGroup, publishedPorts, qualifiedName } from "./format.js";
 import { groupIDs, linkKey } from "./view.js";
+import { containerLinks } from "./containerlinks.js";
 
 const evidence = { both: "Observed at both ends", client: "Observed at the client only", server: "Observed at the server only" };
 const routes = { direct: "at the server's own address", published: "at a published port of its host", host: "at its host's address", loopback: "over loopback" };
@@ -25,7 +26,7 @@ const facts = (pairs) => html("dl", {}, pairs.filter(([, value]) => value && val
 export function nodePanel(node, { links, nodes }, graph, now, on) {
   const byID = new Map(nodes.map((n) => [n.id, n]));
   const inbound = links.filter((l) => l.server === node.id), outbound = links.filter((l) => l.client === node.id);
-  const details = node.details;
+  const details = node.details, toolLinks = containerLinks(node, graph, now);
   return [
     html("h2", {}, displayName(node)),
     node.reason && html("div", { className: "trouble" }, html("p", {}, `${details?.method === "none" ? "Not readable" : "Incomplete"}: ${node.reason}.`), html("p", {}, suggestFix(node) + ".")),
@@ -39,6 +40,7 @@ export function nodePanel(node, { links, nodes }, graph, now, on) {
       ["Kind", isGroup(node) ? `group of ${formatCount(node.members, "node")} by ${node.kind}` : node.kind],
       ["Image", node.image], ["Host", node.host], ["Project", node.project], ["Service", node.service],
       ["Container", node.container && node.container.slice(0, 12)],
+      ["Open", toolLinks.length > 0 && list(toolLinks.map(({ label, href }) => html("a", { href, target: "_blank", rel: "noopener noreferrer" }, label)))],
       ["Publishes", isGroup(node) && publishedPorts(node).map((port) => `:${port}`).join(", ")],
       ["Networks", details && list(details.networks.map((n) => [n.name, n.addresses.length ? ` ${n.addresses.join(", ")}` : ""].join("")))],
       ["Listening", details && (details.listening.length ? list(details.listening.map(listener)) : details.status === "ok" ? "no ports" : "unknown")],
