@@ -14,7 +14,7 @@ import (
 func newGuard(c config.Config, log zerolog.Logger) (*access.Guard, error) {
 	guard, err := access.New(access.Options{
 		WebConfig: c.WebConfig, TokenFile: c.TokenFile,
-		Hosts: c.Hosts, Origins: c.CORSOrigins, Rate: c.RateLimit, Log: log,
+		Hosts: c.Hosts, BasePath: c.BasePath, Origins: c.CORSOrigins, Rate: c.RateLimit, Log: log,
 	})
 	if err != nil {
 		return nil, usageError{err}

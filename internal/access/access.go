@@ -19,6 +19,8 @@ type Options struct {
 	// Hosts are names that a request's Host may have. If there are any, the Host is checked on every address, and not
 	// only on loopback.
 	Hosts []string
+	// BasePath is a path below which requests are answered as without it, such as /outpost. Other paths are answered too.
+	BasePath string
 	// Origins are the origins of other servers' pages that may read the answers in a browser, such as
 	// https://grafana.example.
 	Origins []string

@@ -22,7 +22,7 @@ func (g *Guard) handler(app http.Handler) http.Handler {
 		}
 		protected.ServeHTTP(w, r)
 	})
-	return withSecurityHeaders(g.checkHost(g.withCORS(routes)))
+	return withSecurityHeaders(g.checkHost(g.withCORS(g.stripBasePath(routes))))
 }
 
 // requireAuthorization passes on the requests that authorize allows, with the response headers of the web configuration.

@@ -28,6 +28,7 @@ type Config struct {
 	WebConfig       string        `envconfig:"OUTPOST_WEB_CONFIG" shown:"no TLS, no users" desc:"file with TLS, client certificates and users, in the format of Prometheus's exporter-toolkit"`
 	TokenFile       string        `envconfig:"OUTPOST_TOKEN_FILE" shown:"no token" desc:"file with the tokens that clients may send, one in each line"`
 	Hosts           []string      `envconfig:"OUTPOST_HOSTS" shown:"checked on loopback" desc:"names of this server that requests may use, comma-separated, beside localhost and its addresses"`
+	BasePath        string        `envconfig:"OUTPOST_BASE_PATH" shown:"none" desc:"path below which a reverse proxy shows this server without removing it, such as /outpost"`
 	CORSOrigins     []string      `envconfig:"OUTPOST_CORS_ORIGINS" shown:"none" desc:"pages of other servers that may read the answers in a browser, comma-separated, such as https://grafana.example"`
 	RateLimit       int           `envconfig:"OUTPOST_RATE_LIMIT" default:"200" desc:"how many requests a second each client's address may make, from 1 to 1000000, or off"`
 	Timeout         time.Duration `envconfig:"OUTPOST_TIMEOUT" default:"5s" desc:"how long to wait for an answer about one container, from 10ms to 10m"`

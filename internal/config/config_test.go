@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -74,6 +75,10 @@ func TestValuesAreConverted(t *testing.T) {
 		{"OUTPOST_LISTEN", "[::1]:0", "[::1]:0"},
 		{"OUTPOST_WEB_CONFIG", filepath.Join(directory, "ca.pem"), filepath.Join(directory, "ca.pem")},
 		{"OUTPOST_HOSTS", "Outpost.Example., b,b", "[outpost.example b]"},
+		{"OUTPOST_BASE_PATH", "/outpost", "/outpost"},
+		{"OUTPOST_BASE_PATH", "/tools/Outpost-2.x_~/", "/tools/Outpost-2.x_~"},
+		{"OUTPOST_BASE_PATH", "/", ""},
+		{"OUTPOST_BASE_PATH", "/mapper", "/mapper"},
 		{"OUTPOST_CORS_ORIGINS", "https://grafana.example, http://localhost:3000", "[https://grafana.example http://localhost:3000]"},
 		{"OUTPOST_RATE_LIMIT", "off", "0"},
 		{"OUTPOST_RATE_LIMIT", "5", "5"},
@@ -161,6 +166,18 @@ func TestWrongValuesNameTheAcceptedForm(t *testing.T) {
 		{"OUTPOST_WEB_CONFIG", "/nonexistent", "the path of a file"},
 		{"OUTPOST_TOKEN_FILE", "/", "the path of a file"},
 		{"OUTPOST_HOSTS", "outpost.example:9057", "names without ports"},
+		{"OUTPOST_BASE_PATH", "outpost", "a path of at most 100"},
+		{"OUTPOST_BASE_PATH", "//outpost", "a path of at most 100"},
+		{"OUTPOST_BASE_PATH", "/outpost//", "a path of at most 100"},
+		{"OUTPOST_BASE_PATH", "/a//b", "a path of at most 100"},
+		{"OUTPOST_BASE_PATH", "/a/../b", "a path of at most 100"},
+		{"OUTPOST_BASE_PATH", "/.", "a path of at most 100"},
+		{"OUTPOST_BASE_PATH", "/outpost?x", "a path of at most 100"},
+		{"OUTPOST_BASE_PATH", "/outpost#x", "a path of at most 100"},
+		{"OUTPOST_BASE_PATH", "/out%70ost", "a path of at most 100"},
+		{"OUTPOST_BASE_PATH", "/out post", "a path of at most 100"},
+		{"OUTPOST_BASE_PATH", "/" + strings.Repeat("x", 100), "a path of at most 100"},
+		{"OUTPOST_BASE_PATH", "/v1/outpost", "not one of Outpost's own"},
 		{"OUTPOST_CORS_ORIGINS", "*", "origins"},
 		{"OUTPOST_CORS_ORIGINS", "https://*.example", "origins"},
 		{"OUTPOST_CORS_ORIGINS", "https://grafana.example/", "origins"},
@@ -215,6 +232,24 @@ func TestWrongValuesNameTheAcceptedForm(t *testing.T) {
 				t.Errorf("%q has more than one line", line)
 			}
 		})
+	}
+}
+
+// A base path that begins as a path of the API would hide that path.
+func TestBasePathIsNoPathOfTheAPI(t *testing.T) {
+	content, err := os.ReadFile("../api/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct{ Paths map[string]any }
+	if err := json.Unmarshal(content, &document); err != nil || len(document.Paths) == 0 {
+		t.Fatalf("%d paths, %v", len(document.Paths), err)
+	}
+	for path := range document.Paths {
+		segment, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+		if _, ok := parseBasePath("/" + segment + "/outpost"); ok {
+			t.Errorf("/%s/outpost is accepted, but %s is a path of the API", segment, path)
+		}
 	}
 }
 

@@ -120,6 +120,23 @@ func parseHost(value string) (string, bool) {
 	return strings.ToLower(strings.TrimSuffix(value, ".")), !strings.ContainsAny(value, ":/*@?# ")
 }
 
+var basePath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+
+// ownPaths are the first segments of Outpost's own paths. Below such a base path, other paths would hide Outpost's own.
+var ownPaths = []string{"api", "connections", "healthz", "index", "map", "metrics", "openapi.json", "readyz", "v1", "version"}
+
+// parseBasePath accepts a path that nobody can write in another way, and returns it without a slash at its end. "/" is no base path.
+func parseBasePath(value string) (string, bool) {
+	const maxLen = 100
+	if value == "/" {
+		return "", true
+	}
+	value = strings.TrimSuffix(value, "/")
+	segments := strings.Split(value, "/")
+	return value, len(value) <= maxLen && basePath.MatchString(value) &&
+		!slices.Contains(segments, ".") && !slices.Contains(segments, "..") && !slices.Contains(ownPaths, segments[1])
+}
+
 // parseOrigin accepts an origin as browsers write it. It rejects "*": the answers are not public.
 func parseOrigin(value string) (string, bool) {
 	u, err := url.Parse(value)

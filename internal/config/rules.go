@@ -41,6 +41,7 @@ func (c *Config) rules() []rule {
 		{variable: "OUTPOST_WEB_CONFIG", set: into(&c.WebConfig, parseFile), form: oneFile, isPath: true},
 		{variable: "OUTPOST_TOKEN_FILE", set: into(&c.TokenFile, parseFile), form: oneFile, isPath: true},
 		{variable: "OUTPOST_HOSTS", set: into(&c.Hosts, list(parseHost)), form: "names without ports, separated by commas, such as outpost.example"},
+		{variable: "OUTPOST_BASE_PATH", set: into(&c.BasePath, parseBasePath), form: "a path of at most 100 letters, digits and -._~ that is not one of Outpost's own, such as /outpost"},
 		{variable: "OUTPOST_CORS_ORIGINS", set: into(&c.CORSOrigins, list(parseOrigin)), form: "origins, separated by commas, such as https://grafana.example or http://localhost:3000"},
 		{variable: "OUTPOST_RATE_LIMIT", set: into(&c.RateLimit, orOff(RateUnlimited, number(1, million))), form: "a whole number from 1 to 1000000, or off"},
 		{variable: "OUTPOST_TIMEOUT", set: into(&c.Timeout, duration(10*time.Millisecond, 10*time.Minute)), form: "a duration from 10ms to 10m, such as 5s"},

@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/api"
 	"github.com/PabloL007/outpost/internal/collect"
 	"github.com/PabloL007/outpost/internal/graph"
@@ -45,6 +47,29 @@ func serve(t testing.TB, g graph.Graph) (served *drawn, address string) {
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return served, server.URL + "/map/"
+}
+
+// serveGuarded serves a handler behind the checks of package access. It returns the address of its root without a slash at its end.
+func serveGuarded(t testing.TB, options access.Options, handler http.Handler) (address string) {
+	t.Helper()
+	options.Log = zerolog.Nop()
+	guard, err := access.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheme, err := access.Scheme(options.WebConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := api.NewServer(handler)
+	t.Cleanup(func() { _ = server.Close() })
+	go func() { _ = guard.Serve(listener, server) }()
+	return scheme + "://" + listener.Addr().String()
 }
 
 // newHandler returns a map and the API that serves it.

@@ -23,6 +23,7 @@ var logins = map[string]http.HandlerFunc{
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, loginPage)
 	},
+	"403": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "Forbidden", http.StatusForbidden) },
 	"401": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "Unauthorized", http.StatusUnauthorized) },
 }
 

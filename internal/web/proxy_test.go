@@ -9,19 +9,20 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/PabloL007/outpost/internal/access"
 	"github.com/PabloL007/outpost/internal/web"
 	"github.com/PabloL007/outpost/internal/web/webtest"
 )
 
-// serveBelow serves what is at target below /outpost through a proxy that removes this prefix. It returns the address of the prefix
-// without a slash at its end. A request beside the prefix fails the test.
-func serveBelow(t *testing.T, target string) string {
+// removed removes /outpost from the path of a request. passedOn keeps it.
+func removed(next http.Handler) http.Handler  { return http.StripPrefix("/outpost", next) }
+func passedOn(next http.Handler) http.Handler { return next }
+
+// serveBelow serves what is at target below /outpost through a proxy with this prefix, which is removed or passedOn. It returns the
+// address of the prefix without a slash at its end. A request beside the prefix fails the test.
+func serveBelow(t *testing.T, target string, prefix func(http.Handler) http.Handler) string {
 	t.Helper()
-	to, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := http.StripPrefix("/outpost", &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }})
+	proxy := prefix(newProxy(t, target))
 	routes := http.NewServeMux()
 	routes.Handle("/outpost", proxy)
 	routes.Handle("/outpost/", proxy)
@@ -34,42 +35,86 @@ func serveBelow(t *testing.T, target string) string {
 	return server.URL + "/outpost"
 }
 
-func TestPageBelowARemovedPrefix(t *testing.T) {
-	t.Parallel()
-	_, address := serve(t, shop())
-	direct := strings.TrimSuffix(address, "/map/")
-	prefixed := serveBelow(t, direct)
-	b := webtest.Start(t)
-	for _, test := range []struct{ open, arrives string }{
-		{prefixed, "/outpost/map/"},
-		{prefixed + "?group=host#part", "/outpost/map/?group=host#part"},
-		{prefixed + "/", "/outpost/map/"},
-		{prefixed + "/map?group=host", "/outpost/map/?group=host"},
-		{prefixed + "/map/", "/outpost/map/"},
-		{direct, "/map/"},
-		{direct + "/?group=host", "/map/?group=host"},
-	} {
-		p := b.Open(test.open, 1200, 800)
-		p.Until(`document.querySelector(".node")`)
-		if at := webtest.Eval[string](p, `location.pathname + location.search + location.hash`); at != test.arrives {
-			t.Errorf("%s arrives at %s, want %s", test.open, at, test.arrives)
-		}
-		links := `Promise.all([...document.querySelectorAll("a[href]:not([href^='#']), noscript")].map(async (e) => {
-			const href = e.href || new DOMParser().parseFromString(e.textContent, "text/html").querySelector("a").getAttribute("href");
-			const answer = await fetch(new URL(href, document.baseURI));
-			return href && answer.ok ? "" : href + ": " + answer.status;
-		}))`
-		for _, broken := range webtest.Eval[[]string](p, links) {
-			if broken != "" {
-				t.Errorf("%s: link to %s", test.open, broken)
-			}
-		}
-		dot := p.Downloaded(".dot", func() {
-			p.Click("#save summary")
-			p.Click("[data-form=dot]")
-		})
-		expect(t, test.open, string(dot), "digraph")
+// newProxy returns a proxy that passes requests to target, with the Host of target.
+func newProxy(t *testing.T, target string) http.Handler {
+	t.Helper()
+	to, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+}
+
+func TestPageBelowAPrefix(t *testing.T) {
+	t.Parallel()
+	_, handler := newHandler(shop())
+	direct, based := serveGuarded(t, access.Options{}, handler), serveGuarded(t, access.Options{BasePath: "/outpost"}, handler)
+	b := webtest.Start(t)
+	for name, prefixed := range map[string]string{
+		"removed":                serveBelow(t, direct, removed),
+		"passed on":              serveBelow(t, based, passedOn),
+		"removed although known": serveBelow(t, based, removed),
+	} {
+		for _, path := range []string{"/healthz", "/v1/graph", "/v1/graph.csv?project=shop", "/map/main.js"} {
+			expectAnswer(t, prefixed+path, http.StatusOK)
+		}
+		for _, test := range []struct{ open, arrives string }{
+			{prefixed, "/outpost/map/"},
+			{prefixed + "?group=host#part", "/outpost/map/?group=host#part"},
+			{prefixed + "/", "/outpost/map/"},
+			{prefixed + "/map?group=host", "/outpost/map/?group=host"},
+			{prefixed + "/map/", "/outpost/map/"},
+		} {
+			expectPage(t, b, name, test.open, test.arrives)
+		}
+	}
+	for _, root := range []string{direct, based} {
+		expectAnswer(t, root+"/healthz", http.StatusOK)
+		expectAnswer(t, root+"/v1/graph", http.StatusOK)
+		expectPage(t, b, "no prefix", root, "/map/")
+		expectPage(t, b, "no prefix", root+"/?group=host", "/map/?group=host")
+	}
+}
+
+func expectAnswer(t *testing.T, address string, status int) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != status {
+		t.Errorf("%s: %d, want %d", address, response.StatusCode, status)
+	}
+}
+
+// expectPage opens an address, and expects the page with all its links and exports at the path, query and fragment of arrives.
+func expectPage(t *testing.T, b *webtest.Browser, name, address, arrives string) {
+	t.Helper()
+	p := b.Open(address, 1200, 800)
+	p.Until(`document.querySelector(".node")`)
+	if at := webtest.Eval[string](p, `location.pathname + location.search + location.hash`); at != arrives {
+		t.Errorf("%s: %s arrives at %s, want %s", name, address, at, arrives)
+	}
+	links := `Promise.all([...document.querySelectorAll("a[href]:not([href^='#']), noscript")].map(async (e) => {
+		const href = e.href || new DOMParser().parseFromString(e.textContent, "text/html").querySelector("a").getAttribute("href");
+		const answer = await fetch(new URL(href, document.baseURI));
+		return href && answer.ok ? "" : href + ": " + answer.status;
+	}))`
+	for _, broken := range webtest.Eval[[]string](p, links) {
+		if broken != "" {
+			t.Errorf("%s: %s: link to %s", name, address, broken)
+		}
+	}
+	dot := p.Downloaded(".dot", func() {
+		p.Click("#save summary")
+		p.Click("[data-form=dot]")
+	})
+	expect(t, name+": "+address, string(dot), "digraph")
 }
 
 // TestEntryStaysOnItsServer opens the entry at paths that look like the address of another server.

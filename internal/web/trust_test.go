@@ -14,7 +14,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,10 +22,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/PabloL007/outpost/internal/access"
-	"github.com/PabloL007/outpost/internal/api"
 	engine "github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/web"
@@ -333,21 +329,10 @@ func TestPasswordIsNotPassedOn(t *testing.T) {
 	if err := os.WriteFile(path, []byte("a-token-that-is-long"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	guard, err := access.New(access.Options{TokenFile: path, Log: zerolog.Nop()})
-	if err != nil {
-		t.Fatal(err)
-	}
 	served, handler := newHandler(shop())
-	var config net.ListenConfig
-	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := api.NewServer(handler)
-	t.Cleanup(func() { _ = server.Close() })
-	go func() { _ = guard.Serve(listener, server) }()
+	address := strings.TrimPrefix(serveGuarded(t, access.Options{TokenFile: path}, handler), "http://")
 
-	p := webtest.Start(t).Open(fmt.Sprintf("http://me:a-token-that-is-long@%s/map/", listener.Addr()), 1200, 800)
+	p := webtest.Start(t).Open(fmt.Sprintf("http://me:a-token-that-is-long@%s/map/", address), 1200, 800)
 	p.Until(`document.querySelectorAll(".node").length === 9`)
 	served.set(newMap([]graph.Node{container("one", "", "alone")}, nil), nil)
 	p.Until(`document.querySelectorAll(".node").length === 1`)
@@ -355,7 +340,7 @@ func TestPasswordIsNotPassedOn(t *testing.T) {
 	p.Click("#save summary")
 	p.Click("[data-form=address]")
 	p.Until(`window.copied`)
-	if copied, want := webtest.Eval[string](p, `window.copied`), fmt.Sprintf("http://%s/map/", listener.Addr()); copied != want {
+	if copied, want := webtest.Eval[string](p, `window.copied`), fmt.Sprintf("http://%s/map/", address); copied != want {
 		t.Errorf("copied %q, want %q", copied, want)
 	}
 }

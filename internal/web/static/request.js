@@ -14,8 +14,8 @@ export async function request(address, { signal, headers } = {}) {
   throw new Error(loginExpired);
 }
 
-/** isLogin reports whether a response is a login. Outpost redirects none of the page's requests and answers none with HTML. */
+/** isLogin reports whether a response is a login. Outpost redirects none of the page's requests, and answers none with HTML or 403. */
 function isLogin({ type, status, ok, headers }) {
   const isHTML = (headers.get("Content-Type") || "").startsWith("text/html");
-  return type === "opaqueredirect" || status === 401 || (isHTML && (ok || status === 403));
+  return type === "opaqueredirect" || status === 401 || status === 403 || (ok && isHTML);
 }
