@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
@@ -229,12 +230,28 @@ func (p *Page) Prefer(scheme string) {
 func (p *Page) Until(expression string) {
 	p.t.Helper()
 	for deadline := time.Now().Add(stepTimeout); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if Eval[bool](p, "Boolean("+expression+")") {
+		if p.holds(expression) {
 			return
 		}
 	}
 	p.Shot("failed-" + strings.ReplaceAll(p.t.Name(), "/", "-"))
 	p.t.Fatalf("never true: %s\n%.3000s\n%q", expression, Eval[string](p, "document.body.innerText"), p.Complaints())
+}
+
+// holds reports whether an expression is true. It is not while the tab goes to another document.
+func (p *Page) holds(expression string) bool {
+	p.t.Helper()
+	const serverError = -32000 // "Inspected target navigated or closed"
+	ctx, cancel := context.WithTimeout(p.ctx, stepTimeout)
+	defer cancel()
+	is, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")", chromedp.EvalAwaitPromise))
+	if failed, ok := errors.AsType[*cdproto.Error](err); ok && failed.Code == serverError {
+		return false
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return is
 }
 
 // Click clicks the element of a selector.
