@@ -37,6 +37,7 @@ type Guard struct {
 	startup   *webConfig
 	limiter   *rate.Limiter // of the web configuration at startup; nil without a limit
 	passwords *passwordChecker
+	sessions  *sessions
 }
 
 // New returns a guard. An error names the file that cannot be read or has the wrong format.
@@ -45,6 +46,7 @@ func New(options Options) (*Guard, error) {
 		Options:   options,
 		web:       &webConfigFile{path: options.WebConfig, log: options.Log},
 		passwords: newPasswordChecker(),
+		sessions:  newSessions(),
 	}
 	var err error
 	if g.startup, err = g.web.current(); err != nil {

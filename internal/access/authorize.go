@@ -12,7 +12,8 @@ func (d demands) dropsAnyOf(other demands) bool {
 
 // proof is what a request proves without its user name and password, which are slow to check.
 type proof struct {
-	token       bool // it has a token of the token file
+	token       bool // it has a token of the token file, or a session that began with one
+	user        bool // it has a session of a user with an unchanged password
 	certificate bool // its connection has a verified client certificate
 }
 
@@ -56,6 +57,8 @@ func authorize(given proof, p policy) decision {
 		return requireToken
 	case p.now.dropsAnyOf(p.atStartup):
 		return failClosed
+	case p.now.user && given.user:
+		return allow
 	case p.now.user:
 		return checkPassword
 	}

@@ -12,6 +12,7 @@ func TestAuthorize(t *testing.T) {
 		nobody       = proof{}
 		withToken    = proof{token: true}
 		withCert     = proof{certificate: true}
+		withSession  = proof{user: true}
 		withAllOfOne = proof{token: true, certificate: true}
 	)
 	for name, test := range map[string]struct {
@@ -24,15 +25,15 @@ func TestAuthorize(t *testing.T) {
 		},
 		"tokens only": {
 			policy{tokens: true},
-			map[proof]decision{nobody: requireToken, withToken: allow, withCert: requireToken},
+			map[proof]decision{nobody: requireToken, withToken: allow, withCert: requireToken, withSession: requireToken},
 		},
 		"users only": {
 			policy{atStartup: user, now: user},
-			map[proof]decision{nobody: checkPassword, withCert: checkPassword},
+			map[proof]decision{nobody: checkPassword, withCert: checkPassword, withSession: allow},
 		},
 		"tokens or users": {
 			policy{atStartup: user, now: user, tokens: true},
-			map[proof]decision{nobody: checkPassword, withToken: allow},
+			map[proof]decision{nobody: checkPassword, withToken: allow, withSession: allow},
 		},
 		"certificates only": {
 			policy{atStartup: certificate, now: certificate},
@@ -44,7 +45,7 @@ func TestAuthorize(t *testing.T) {
 		},
 		"certificates and users": {
 			policy{atStartup: both, now: both},
-			map[proof]decision{nobody: requireClientCert, withCert: checkPassword},
+			map[proof]decision{nobody: requireClientCert, withCert: checkPassword, withSession: requireClientCert},
 		},
 		"users added since startup": {
 			policy{now: user},
@@ -56,7 +57,7 @@ func TestAuthorize(t *testing.T) {
 		},
 		"users removed since startup": {
 			policy{atStartup: user, now: nothing},
-			map[proof]decision{nobody: failClosed, withCert: failClosed},
+			map[proof]decision{nobody: failClosed, withCert: failClosed, withSession: failClosed},
 		},
 		"users removed since startup, tokens remain": {
 			policy{atStartup: user, now: nothing, tokens: true},

@@ -25,16 +25,17 @@ func (g *Guard) handler(app http.Handler) http.Handler {
 	return withSecurityHeaders(g.checkHost(g.withCORS(g.stripBasePath(routes))))
 }
 
-// requireAuthorization passes on the requests that authorize allows, with the response headers of the web configuration.
+// requireAuthorization passes on the requests that authorize allows, with the response headers of the web configuration. It handles
+// sign-ins and sign-outs itself.
 func (g *Guard) requireAuthorization(next http.Handler) http.Handler {
+	signIns := make(chan struct{}, maxRequests)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		config, err := g.web.current()
-		if err != nil {
-			config = &webConfig{}
-		}
+		config, asked := g.required()
+		opened, isSignedIn := g.sessions.of(r)
 		given := proof{
-			token:       g.tokens != nil && g.tokens.has(presentedToken(r)),
-			certificate: r.TLS != nil && len(r.TLS.VerifiedChains) > 0,
+			token:       g.hasToken(presentedToken(r)) || g.tokens != nil && g.tokens.hasHash(opened.token),
+			user:        opened.hasUser(config.Users),
+			certificate: hasCertificate(r),
 		}
 		for name, value := range config.HTTPConfig.Header {
 			w.Header().Set(name, value)
@@ -43,22 +44,43 @@ func (g *Guard) requireAuthorization(next http.Handler) http.Handler {
 			http.Error(w, "too many requests: ask less often, or see rate_limit of the web configuration", http.StatusTooManyRequests)
 			return
 		}
-		asked := policy{atStartup: g.startup.demands, now: config.demands, unreadable: err != nil, tokens: g.tokens != nil}
-		switch outcome := authorize(given, asked); outcome {
-		case allow:
+		switch outcome := authorize(given, asked); {
+		case isSignedIn && r.Method == http.MethodPost && r.URL.Path == signOutPath:
+			g.signOut(w, r, opened)
+		case isSignIn(r) && (asked.tokens || asked.now.user):
+			withSlot(signIns, g.signIn(config, asked)).ServeHTTP(w, r)
+		case outcome == allow:
+			if isSignedIn {
+				w.Header().Set(sessionHeader, "cookie")
+			}
 			next.ServeHTTP(w, r)
-		case checkPassword:
-			g.checkPassword(config, next).ServeHTTP(w, r)
+		case outcome == checkPassword:
+			g.checkPassword(config, asked, next).ServeHTTP(w, r)
+		case outcome == requireToken && wantsSignIn(r):
+			offerSignIn(w, r, asked)
 		default:
-			reject(w, outcome)
+			reject(w, r, outcome)
 		}
 	})
 }
 
-func reject(w http.ResponseWriter, outcome decision) {
+// required returns the web configuration, empty if it is unreadable, and what the guard's files require.
+func (g *Guard) required() (*webConfig, policy) {
+	config, err := g.web.current()
+	if err != nil {
+		config = &webConfig{}
+	}
+	return config, policy{atStartup: g.startup.demands, now: config.demands, unreadable: err != nil, tokens: g.tokens != nil}
+}
+
+func (g *Guard) hasToken(text string) bool { return g.tokens != nil && g.tokens.has(text) }
+
+func hasCertificate(r *http.Request) bool { return r.TLS != nil && len(r.TLS.VerifiedChains) > 0 }
+
+func reject(w http.ResponseWriter, r *http.Request, outcome decision) {
 	switch outcome {
 	case requireToken:
-		w.Header().Set("WWW-Authenticate", `Basic realm="outpost", charset="UTF-8"`)
+		setChallenge(w, r, `Basic realm="outpost", charset="UTF-8"`)
 		writeError(w, http.StatusUnauthorized, "token required: send Authorization: Bearer <token>")
 	case requireClientCert:
 		w.Header().Set("Connection", "close")
@@ -68,9 +90,20 @@ func reject(w http.ResponseWriter, outcome decision) {
 	}
 }
 
-// checkPassword passes on requests with the name and password of a user of config. Other requests get 401 in plain
-// text.
-func (g *Guard) checkPassword(config *webConfig, next http.Handler) http.Handler {
+// formChallenge is the challenge to browsers. They show a dialog of their own for basic authentication, and none for an unknown scheme.
+const formChallenge = `Cookie realm="outpost"`
+
+// setChallenge sets the challenge of a 401, or formChallenge for requests of the page, which has a button to sign in again.
+func setChallenge(w http.ResponseWriter, r *http.Request, challenge string) {
+	if r.Header.Get("X-Requested-With") != "" {
+		challenge = formChallenge
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+}
+
+// checkPassword passes on requests with the name and password of a user of config. Other requests get the sign-in page, or 401 in
+// plain text.
+func (g *Guard) checkPassword(config *webConfig, asked policy, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, password, ok := r.BasicAuth()
 		if ok {
@@ -80,12 +113,15 @@ func (g *Guard) checkPassword(config *webConfig, next http.Handler) http.Handler
 				return
 			}
 		}
-		if !ok {
-			w.Header().Set("WWW-Authenticate", "Basic")
+		switch {
+		case ok:
+			next.ServeHTTP(w, r)
+		case wantsSignIn(r):
+			offerSignIn(w, r, asked)
+		default:
+			setChallenge(w, r, "Basic")
 			http.Error(w, "user name and password required: send Authorization: Basic <credentials>", http.StatusUnauthorized)
-			return
 		}
-		next.ServeHTTP(w, r)
 	})
 }
 

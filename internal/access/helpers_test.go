@@ -141,7 +141,12 @@ func (s served) get(client *http.Client, path string, headers ...string) (reply,
 
 func (s served) ask(client *http.Client, method, path string, headers ...string) (reply, string) {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, http.NoBody)
+	return s.askWith(client, method, path, "", headers...)
+}
+
+func (s served) askWith(client *http.Client, method, path, content string, headers ...string) (reply, string) {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(content))
 	if err != nil {
 		s.t.Fatal(err)
 	}

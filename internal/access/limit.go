@@ -30,7 +30,11 @@ func connectionLimit() int {
 
 // limitConcurrency rejects requests while n are in flight.
 func limitConcurrency(n int, next http.Handler) http.Handler {
-	slots := make(chan struct{}, n)
+	return withSlot(make(chan struct{}, n), next)
+}
+
+// withSlot rejects requests while slots is full.
+func withSlot(slots chan struct{}, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case slots <- struct{}{}:

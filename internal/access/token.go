@@ -41,7 +41,10 @@ type tokenFile struct {
 }
 
 // has reports whether text is a token. Its time does not depend on how much of the text is right.
-func (t *tokenFile) has(text string) bool {
+func (t *tokenFile) has(text string) bool { return t.hasHash(sha256.Sum256([]byte(text))) }
+
+// hasHash reports whether hash is that of a token.
+func (t *tokenFile) hasHash(hash [sha256.Size]byte) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	reason := ""
@@ -55,7 +58,7 @@ func (t *tokenFile) has(text string) bool {
 		t.log.Error().Str("reason", reason).Int("tokens", len(t.hashes)).Msg("Cannot read the token file again")
 	}
 	t.reason = reason
-	hash, found := sha256.Sum256([]byte(text)), 0 // hashes have one length, which ConstantTimeCompare needs
+	found := 0 // hashes have one length, which ConstantTimeCompare needs
 	for _, known := range t.hashes {
 		found |= subtle.ConstantTimeCompare(hash[:], known[:])
 	}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -34,7 +33,7 @@ func (h *handler) routePage(router chi.Router, root http.HandlerFunc) {
 	tag := newETag(entry, "")
 	router.Get("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
-		if wantsHTML(r.Header.Values("Accept")) {
+		if web.WantsHTML(r.Header.Values("Accept")) {
 			w.Header().Set("Content-Security-Policy", policy)
 			h.writeConditional(w, r, "text/html; charset=utf-8", entry, tag)
 			return
@@ -49,16 +48,4 @@ func redirectToPage(w http.ResponseWriter, r *http.Request) {
 	to := url.URL{Path: strings.TrimPrefix(pagePath, "/"), RawQuery: r.URL.RawQuery}
 	w.Header().Set("Location", to.String())
 	w.WriteHeader(http.StatusFound)
-}
-
-// wantsHTML reports whether an Accept header names text/html. Browsers send that, and programs do not.
-func wantsHTML(accept []string) bool {
-	for _, field := range accept {
-		for media := range strings.SplitSeq(field, ",") {
-			if name, parameters, err := mime.ParseMediaType(media); err == nil && name == "text/html" && parameters["q"] != "0" {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -123,7 +123,7 @@ func parseHost(value string) (string, bool) {
 var basePath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 
 // ownPaths are the first segments of Outpost's own paths. Below such a base path, other paths would hide Outpost's own.
-var ownPaths = []string{"api", "connections", "healthz", "index", "map", "metrics", "openapi.json", "readyz", "v1", "version"}
+var ownPaths = []string{"api", "connections", "healthz", "index", "map", "metrics", "openapi.json", "readyz", "sign-out", "v1", "version"}
 
 // parseBasePath accepts a path that nobody can write in another way, and returns it without a slash at its end. "/" is no base path.
 func parseBasePath(value string) (string, bool) {

@@ -3,6 +3,8 @@ package web
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"mime"
+	"strings"
 )
 
 // entryScript goes to the page below the address at which the browser is. A redirect by the server would need the prefix that a proxy
@@ -29,4 +31,16 @@ const Entry = `<!doctype html>
 func EntryPolicy() string {
 	hash := sha256.Sum256([]byte(entryScript))
 	return "default-src 'none'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+// WantsHTML reports whether an Accept header names text/html. Browsers send that, and programs do not.
+func WantsHTML(accept []string) bool {
+	for _, field := range accept {
+		for media := range strings.SplitSeq(field, ",") {
+			if name, parameters, err := mime.ParseMediaType(media); err == nil && name == "text/html" && parameters["q"] != "0" {
+				return true
+			}
+		}
+	}
+	return false
 }

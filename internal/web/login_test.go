@@ -60,7 +60,7 @@ func TestExpiredLoginIsNamed(t *testing.T) {
 	for name, login := range answers {
 		expired.Store(&login)
 		poll()
-		p.Until(`document.querySelector("#freshness.trouble button")?.textContent === "Reload"`)
+		p.Until(`document.querySelector("#freshness.trouble button")?.textContent === "Sign in again"`)
 		expect(t, name, webtest.Eval[string](p, `document.querySelector("#freshness").textContent`), "The login has expired; data from ")
 		if n := len(names(p)); n != 9 {
 			t.Errorf("%s: %d nodes, want the last 9", name, n)

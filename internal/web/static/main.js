@@ -96,7 +96,7 @@ function render(keepPlaces, scroll = false) {
 }
 
 function renderFreshness() {
-  updateChildren($("freshness"), freshness({ time, failure, paused: poller.paused }), failure === loginExpired && [" ", button("Reload", on.reload, { className: "warning" })]);
+  updateChildren($("freshness"), freshness({ time, failure, paused: poller.paused }), failure === loginExpired && [" ", button("Sign in again", on.reload, { className: "warning" })]);
   $("freshness").classList.toggle("trouble", !!failure);
 }
 

@@ -42,7 +42,7 @@ export function freshness({ time, failure, paused }) {
 export function emptyState(graph, shown, failure, on) {
   const say = (heading, ...rest) => [html("h2", {}, heading), ...rest.map((r) => (typeof r === "string" ? html("p", {}, r) : r))];
   const code = (text) => html("pre", {}, text);
-  if (!graph && failure === loginExpired) return say("The login has expired", "Reload the page to log in again.", button("Reload", on.reload));
+  if (!graph && failure === loginExpired) return say("The login has expired", "Sign in again to see the map.", button("Sign in again", on.reload));
   if (!graph) return failure ? say("No data from Outpost", `${capitalize(failure)}.`, "Retrying every few seconds. Check that Outpost and the container engine are running.") : say("Connecting…");
   const containers = graph.nodes.filter((n) => n.kind === "container" && !n.past);
   if (graph.role === "mapper" && !graph.targets.length) return say("No targets", "Name the daemons to poll as arguments or in OUTPOST_TARGETS. If that names a file: the targets file is empty. For example:", code("outpost map host1 host2:9057 dns:tasks.outpost:9057"));

@@ -123,6 +123,12 @@ func (b *Browser) OpenWith(script, address string, width, height int64) *Page {
 	return p
 }
 
+// Reload loads the page again.
+func (p *Page) Reload() {
+	p.t.Helper()
+	p.load(Eval[string](p, "location.href"))
+}
+
 // load opens an address, again if the machine's network changed meanwhile. It fails the test after stepTimeout.
 func (p *Page) load(address string) {
 	p.t.Helper()
