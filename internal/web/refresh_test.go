@@ -47,7 +47,7 @@ func TestRefreshMovesNoExistingNode(t *testing.T) {
 	g := shop()
 	p, served := open(t, g, "")
 	places := func() map[string]string {
-		return webtest.Eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll(".node")].map((n) => [n.querySelector(".name").textContent, n.querySelector(".body").getAttribute("x") + " " + n.querySelector(".body").getAttribute("y")]))`)
+		return webtest.Eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll(".node")].map((n) => [n.getAttribute("aria-label").split(",")[0], n.getAttribute("transform")]))`)
 	}
 	before := places()
 	late, client := container("one", "shop", "late"), container("three", "other", "client")
@@ -86,7 +86,7 @@ func TestPlacesNeverOverlap(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, shop(), "")
 	wrong := webtest.Eval[[]string](p, `(async () => {
-		const { layout, overlaps } = await import("./layout.js"), { insertNodes } = await import("./incremental.js");
+		const { overlaps } = await import("./lattice.js"), { layouts } = await import("./layout.js"), { insertNodes } = await import("./incremental.js");
 		const wrong = [];
 		let seed = 7;
 		const random = (n) => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;
@@ -106,20 +106,22 @@ func TestPlacesNeverOverlap(t *testing.T) {
 		const item = (n, hosts, projects) => {
 			const host = random(hosts + 1), project = random(projects + 1);
 			const boxes = host === hosts ? [] : project === projects ? ["box h" + host] : ["box h" + host, "box h" + host + " p" + project];
-			return { id: "n" + n, w: 60 + random(180), h: 42, boxes, side: host === hosts ? ["left", "right"][random(2)] : undefined };
+			return { id: "n" + n, w: 64 + 8 * random(22), h: 40, boxes, side: host === hosts ? ["first", "last"][random(2)] : undefined };
 		};
 		for (const [hosts, projects, nodes, lines] of [[1, 1, 1, 0], [1, 1, 12, 20], [3, 3, 45, 60], [5, 2, 50, 20], [2, 4, 40, 200], [4, 3, 300, 500], [10, 10, 400, 900]]) {
 			const items = Array.from({ length: nodes }, (_, n) => item(n, hosts, projects));
 			const pairs = Array.from({ length: lines }, () => ["n" + random(nodes), "n" + random(nodes)]).filter(([a, b]) => a !== b);
-			const places = layout(items, pairs, () => random(5));
-			const what = [hosts, projects, nodes, lines].join(" ");
-			check(what, items, places);
-			for (let added = 0; added < 12; added++) {
-				const fresh = item(nodes + added, hosts + 1, projects + 1);
-				items.push(fresh);
-				if (random(3)) pairs.push([fresh.id, "n" + random(nodes)]);
-				if (!insertNodes(items, pairs, places)) wrong.push(what + ": no room for " + fresh.id);
-				check(what + " +" + (added + 1), items, places);
+			for (const { places, style } of layouts(items, pairs, { w: 900, h: 600 }, random(3)).slice(0, 4)) {
+				const what = [hosts, projects, nodes, lines, JSON.stringify(style)].join(" ");
+				const all = [...items], linked = [...pairs];
+				check(what, all, places);
+				for (let added = 0; added < 12; added++) {
+					const fresh = item(nodes + added, hosts + 1, projects + 1);
+					all.push(fresh);
+					if (random(3)) linked.push([fresh.id, "n" + random(nodes)]);
+					if (!insertNodes(all, linked, places, { style })) wrong.push(what + ": no room for " + fresh.id);
+					check(what + " +" + (added + 1), all, places);
+				}
 			}
 		}
 		return wrong.slice(0, 20);

@@ -7,9 +7,10 @@ import (
 )
 
 // Policy is the Content-Security-Policy of the page. It allows only files and answers of its own server and forbids inline scripts
-// and styles. The PNG export needs images from blobs of the page.
-const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// and styles. Only the policy "outpost" of the page makes addresses of scripts, for its worker. The PNG export needs images from
+// blobs of the page.
+const Policy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types outpost"
 
 //go:embed static
 var files embed.FS

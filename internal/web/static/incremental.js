@@ -1,5 +1,8 @@
 // Incremental layout: it adds new nodes to a map without moving the others. Boxes grow, and nodes move only if there is no room.
-import { columnGap, extent, gap, inside, margin, meanMiddle, overlaps, pad, portBadgeSlot, surround, title, union } from "./layout.js";
+import { extent, gap, inside, isBox, margin, overlaps, pad, pitch, snap, surround, union } from "./lattice.js";
+
+/** between is the distance of a new client and its server in px: room for the label of the line. */
+const between = { right: 9 * pitch, down: 6 * pitch };
 
 /** Up to minInserts new items are always inserted; up to maxInserts if they are at most half of all. More need a new layout. */
 const minInserts = 20, maxInserts = 100;
@@ -10,28 +13,32 @@ const maxNeighbours = 8;
 /**
  * insertNodes adds new items to the places of an earlier layout. It returns false, and leaves the rest undone, if too many are new.
  * isAlive reports whether the item or box with an ID still exists, shown or hidden. Places of removed items are free for others.
- * previous are the items as they were placed last, by their IDs, including those that are hidden now. badges is as in layout.
+ * previous are the items as they were placed last, by their IDs, including those that are hidden now. style is that of the layout.
  */
-export function insertNodes(items, lines, places, { isAlive = () => true, previous = new Map(), badges = () => 0 } = {}) {
+export function insertNodes(items, lines, places, { isAlive = () => true, previous = new Map(), style = { inner: "right", edges: "sides" } } = {}) {
   for (const { id, boxes } of items) if (previous.has(id) && String(previous.get(id).boxes) !== String(boxes)) places.delete(id);
   const fresh = items.filter((item) => !places.has(item.id));
   const wider = items.filter((item) => places.get(item.id)?.w < item.w);
   if (!fresh.length && !wider.length && items.every((item) => item.boxes.every((id) => places.has(id)))) return true;
   if (fresh.length > Math.max(minInserts, Math.min(maxInserts, items.length / 2))) return false;
-  const placer = new Placer(items, lines, places, isAlive, previous);
+  const placer = new Placer(items, lines, places, isAlive, previous, style);
   placer.growBoxes();
   wider.forEach((item) => placer.widen(item));
   for (const item of items) if (!places.has(item.id)) placer.place(item);
-  placer.shrinkBoxes(badges);
+  placer.shrinkBoxes();
   return true;
 }
 
-const isBox = (id) => id.startsWith("box ");
+const horizontal = { start: "x", length: "w", side: "y", breadth: "h" };
+const vertical = { start: "y", length: "h", side: "x", breadth: "w" };
 
 /** Placer finds room for single items among the places that are taken. */
 class Placer {
-  constructor(items, lines, places, isAlive, previous) {
+  constructor(items, lines, places, isAlive, previous, style) {
     Object.assign(this, { items, places, isAlive });
+    this.flow = style.inner === "down" ? vertical : horizontal; // from clients to servers
+    this.outward = style.edges === "sides" ? horizontal : vertical; // from the map to its edges with external addresses
+    this.between = between[style.inner] ?? between.right;
     this.previous = new Map([...previous, ...items.map((item) => [item.id, item])]);
     this.boxes = new Map(); // the boxes around each box, including those around hidden items
     for (const [id, { boxes }] of this.previous) if (isAlive(id)) boxes.forEach((box, i) => this.boxes.set(box, boxes.slice(0, i)));
@@ -80,13 +87,12 @@ class Placer {
   }
 
   /** shrinkBoxes removes unused room at the right and lower walls. */
-  shrinkBoxes(badges) {
+  shrinkBoxes() {
     for (const box of this.placedBoxes()) {
       const place = this.places.get(box);
       const within = this.nodes().filter(([id]) => this.#isWithin(id, box)).map(([, p]) => p);
       const held = surround([...within, ...this.#placesOf(this.#innerBoxes(box))].reduce(union));
-      const h = Math.max(held.y + held.h - place.y, badges(box) * portBadgeSlot + title);
-      this.places.set(box, { ...place, w: Math.min(place.w, held.x + held.w - place.x), h: Math.min(place.h, h) });
+      this.places.set(box, { ...place, w: Math.min(place.w, held.x + held.w - place.x), h: Math.min(place.h, held.y + held.h - place.y) });
     }
   }
 
@@ -97,7 +103,7 @@ class Placer {
     this.places.delete(item.id);
     if (this.#tryPlaces(item, [at])) return;
     this.places.set(item.id, at);
-    shiftBeyond(this.places, "x", "w", at.x + at.w, item.w - at.w);
+    shiftBeyond(this.places, horizontal, at.x + at.w, item.w - at.w);
     this.places.set(item.id, { ...at, w: item.w });
   }
 
@@ -109,7 +115,7 @@ class Placer {
     }
     if (this.#tryPlaces(item, this.#vacated(item).filter((spot) => this.#isBetween(item, spot)))) return;
     if (this.#tryPlaces(item, this.#beside(item))) return;
-    if (this.#insertColumn(item) && this.#tryPlaces(item, this.#beside(item))) return;
+    if (this.#insertRank(item) && this.#tryPlaces(item, this.#beside(item))) return;
     if (this.#tryPlaces(item, this.#elsewhere(item))) return;
     this.#put(item, this.#makeRoom(item));
   }
@@ -130,12 +136,12 @@ class Placer {
     const known = this.#boxesWithPlace(item), size = this.#size(item);
     const taken = [...this.nodes().map(([, p]) => p), ...this.#placesOf(this.placedBoxes().filter((b) => !known.includes(b)))];
     const walls = known.toReversed().map((id) => [id, this.#obstacles(id)]);
-    for (const { x, y } of spots) {
-      const place = { x, y, ...size };
+    for (const spot of spots) {
+      const x = snap(spot.x), y = snap(spot.y), place = { x, y, ...size };
       if (x < margin || y < margin || taken.some((o) => overlaps(place, o, gap))) continue;
       let held = place;
       const grown = walls.map(([id, out]) => [id, out, (held = union(this.places.get(id), surround(held)))]);
-      if (grown.some(([, out, g]) => g.x < 0 || g.y < 0 || out.some((o) => overlaps(g, o, 4)))) continue;
+      if (grown.some(([, out, g]) => g.x < 0 || g.y < 0 || out.some((o) => overlaps(g, o, pitch)))) continue;
       grown.forEach(([id, , g]) => this.places.set(id, g));
       this.#put(item, place);
       return true;
@@ -151,23 +157,26 @@ class Placer {
     this.places.set(item.id, place);
   }
 
-  /** #beside yields spots to the left of the servers of an item, and to the right of its clients. */
+  /** #beside yields spots before the servers of an item, and after its clients. */
   * #beside(item) {
-    const { w, h } = this.#size(item);
+    const size = this.#size(item), { start, length, side, breadth } = this.flow;
     const others = (this.linked.get(item.id) || []).filter(({ other }) => this.places.has(other)).slice(0, maxNeighbours);
     for (const { other, isClient } of others) {
       const at = this.places.get(other);
-      const x = isClient ? at.x - columnGap - w : at.x + at.w + columnGap;
-      for (let i = 0; i < 24; i++) yield { x, y: at.y + (at.h - h) / 2 + (i % 2 ? 1 : -1) * Math.ceil(i / 2) * (item.h + gap) };
+      const position = isClient ? at[start] - this.between - size[length] : at[start] + at[length] + this.between;
+      for (let i = 0; i < 24; i++) {
+        yield { [start]: position, [side]: at[side] + (at[breadth] - size[breadth]) / 2 + (i % 2 ? 1 : -1) * Math.ceil(i / 2) * (item[breadth] + gap) };
+      }
     }
   }
 
-  /** #insertColumn makes room to the left of a server of an item in the same box. It reports whether there is such a server. */
-  #insertColumn(item) {
+  /** #insertRank makes room before a server of an item in the same box. It reports whether there is such a server. */
+  #insertRank(item) {
     const boxes = String(item.boxes);
     const server = (this.linked.get(item.id) || []).find(({ other, isClient }) => isClient && this.places.has(other) && String(this.previous.get(other)?.boxes) === boxes);
     if (!server) return false;
-    shiftBeyond(this.places, "x", "w", this.places.get(server.other).x, item.w + columnGap);
+    const { start, length } = this.flow;
+    shiftBeyond(this.places, this.flow, this.places.get(server.other)[start], item[length] + this.between);
     return true;
   }
 
@@ -177,11 +186,12 @@ class Placer {
     return [...this.places].filter(([id, p]) => !isBox(id) && !this.isAlive(id) && (!box || overlaps(p, box))).map(([, p]) => p).toReversed();
   }
 
-  /** #isBetween reports whether a spot is to the left of all servers of an item, and to the right of all its clients. */
-  #isBetween(item, { x }) {
+  /** #isBetween reports whether a spot is before all servers of an item, and after all its clients. */
+  #isBetween(item, spot) {
+    const { start, length } = this.flow;
     return (this.linked.get(item.id) || []).every(({ other, isClient }) => {
       const at = this.places.get(other);
-      return !at || (isClient ? x + item.w < at.x : x > at.x + at.w);
+      return !at || (isClient ? spot[start] + item[length] < at[start] : spot[start] > at[start] + at[length]);
     });
   }
 
@@ -205,32 +215,35 @@ class Placer {
   #makeRoom(item) {
     const size = this.#size(item), box = this.places.get(this.#boxesWithPlace(item).at(-1));
     const spot = { x: box.x + pad, y: box.y + box.h - pad + gap };
-    shiftBeyond(this.places, "y", "h", box.y + box.h, size.h + gap);
-    if (size.w + 2 * pad > box.w) shiftBeyond(this.places, "x", "w", box.x + box.w, size.w + 2 * pad - box.w);
+    shiftBeyond(this.places, vertical, box.y + box.h, size.h + gap);
+    if (size.w + 2 * pad > box.w) shiftBeyond(this.places, horizontal, box.x + box.w, size.w + 2 * pad - box.w);
     return { ...spot, ...size };
   }
 
-  /** #atEdge returns a place in the column at the edge of the map, near the mean height of the linked items. */
+  /** #atEdge returns a place at the edge of the map, near the middle of the linked items. */
   #atEdge(item) {
+    const { start, length, side, breadth } = this.outward;
     const nodes = this.nodes();
-    const column = nodes.filter(([id]) => this.previous.get(id)?.side === item.side).map(([, p]) => p);
+    const edge = nodes.filter(([id]) => this.previous.get(id)?.side === item.side).map(([, p]) => p);
     const rest = [...nodes.filter(([id]) => !this.previous.get(id)?.side).map(([, p]) => p), ...this.#placesOf(this.placedBoxes())];
-    const x = column.length ? Math.min(...column.map((p) => p.x)) : item.side === "left" ? margin : extent(rest).w - margin + columnGap;
-    if (item.side === "left" && rest.length) {
-      const clear = Math.min(...rest.map((p) => p.x)), lacking = x + item.w + columnGap - clear;
-      if (lacking > 0) shiftBeyond(this.places, "x", "w", clear, lacking);
+    const end = Math.max(...rest.map((p) => p[start] + p[length]), margin);
+    const at = edge.length ? Math.min(...edge.map((p) => p[start])) : item.side === "first" ? margin : end + this.between;
+    if (item.side === "first" && rest.length) {
+      const clear = Math.min(...rest.map((p) => p[start])), lacking = at + item[length] + this.between - clear;
+      if (lacking > 0) shiftBeyond(this.places, this.outward, clear, lacking);
     }
     const taken = [...this.nodes().map(([, p]) => p), ...this.#placesOf(this.placedBoxes())];
-    const wanted = Math.max(margin, meanMiddle((this.linked.get(item.id) || []).map(({ other }) => this.places.get(other))) - item.h / 2);
+    const peers = (this.linked.get(item.id) || []).map(({ other }) => this.places.get(other)).filter(Boolean);
+    const wanted = Math.max(margin, peers.reduce((sum, p) => sum + p[side] + p[breadth] / 2, 0) / Math.max(1, peers.length) - item[breadth] / 2);
     for (let i = 0; ; i++) {
-      const place = { x, y: wanted + (i % 2 ? 1 : -1) * Math.ceil(i / 2) * (item.h + gap), w: item.w, h: item.h };
-      if (place.y >= margin && !taken.some((o) => overlaps(place, o, gap))) return place;
+      const place = { [start]: at, [side]: snap(wanted + (i % 2 ? 1 : -1) * Math.ceil(i / 2) * (item[breadth] + gap)), w: item.w, h: item.h };
+      if (place[side] >= margin && !taken.some((o) => overlaps(place, o, gap))) return place;
     }
   }
 }
 
 /** shiftBeyond moves all places that start beyond a line, and lengthens the boxes that cross it. */
-function shiftBeyond(places, start, length, line, by) {
+function shiftBeyond(places, { start, length }, line, by) {
   for (const [id, p] of places) {
     if (p[start] >= line) places.set(id, { ...p, [start]: p[start] + by });
     else if (isBox(id) && p[start] + p[length] >= line) places.set(id, { ...p, [length]: p[length] + by });

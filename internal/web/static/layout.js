@@ -1,37 +1,119 @@
-// The layout of nodes in nested boxes, with clients to the left of their servers. Lengths are in pixels at scale 1. A place is
-// {x, y, w, h}: the upper left corner and the size.
+// The layout of nodes in nested boxes. Several styles are tried: the best is large in the frame and has short lines.
 import dagre from "./vendor/dagre-3.1.3.esm.js";
-
-export const pad = 14; // between a box and its content
-
-/** title is the height of a box's title. */
-export const title = 22;
-
-export const gap = 16; // between nodes of one column
-export const columnGap = 84; // between columns: room for the label of a line
-export const margin = 24; // around the map
-const portBadgeWidth = 40; // room for a port badge to the left of all boxes
-
-/** portBadgeSlot is the height that a port badge takes at a wall. */
-export const portBadgeSlot = 24;
+import { extent, gap, inside, isBox, margin, pad, pitch, snap, snapUp, surround, title } from "./lattice.js";
 
 /** dagreLimits are the nodes or lines of one box, and the nodes of the map, above which dagre takes longer than a user waits. */
 const dagreLimits = { nodes: 40, lines: 90, all: 250 };
 
+/** maxTried is the number of nodes above which only a few styles are tried. */
+const maxTried = 120;
+
+/** Below the scale minLayered the nodes of a box may also stand in rows, whatever their links. */
+const minLayered = 0.6;
+
+/** Above the scale enough, and with similar scales, a layout with shorter lines is better than a larger one. */
+const enough = 1, similar = 0.03;
+
+/** Distances of nodes side by side, and of a client and its server in a row and in a column. More room fits more labels. */
+const spacings = [
+  { apart: 3 * pitch, right: 9 * pitch, down: 6 * pitch },
+  { apart: 4 * pitch, right: 11 * pitch, down: 8 * pitch },
+  { apart: 6 * pitch, right: 14 * pitch, down: 11 * pitch },
+];
+
+/** maxSpacing is the last index of spacings. */
+export const maxSpacing = spacings.length - 1;
+
+/** styles returns the styles to try: directions of the nodes in a box, order of the boxes, and the edges for external addresses. */
+function styles(count) {
+  const inner = ["right", "down"], outer = count > maxTried ? ["rows"] : ["right", "down", "rows"], edges = ["sides", "ends"];
+  return inner.flatMap((i) => outer.flatMap((o) => edges.map((e) => ({ inner: i, outer: o, edges: e }))));
+}
+
 /**
- * layout returns the places of items and boxes by their IDs. An item is {id, w, h, boxes, side}: boxes are the IDs of the boxes
- * around it, the outermost first; side ("left" or "right") puts it at that edge of the map. Lines are pairs of item IDs.
- * badges returns the number of port badges at the left wall of a box.
+ * layouts returns layouts in different styles, the best first: places by the IDs of items and boxes, the style, size and scale in the
+ * frame. An item is {id, w, h, boxes, side}: boxes are the IDs of the boxes around it, the outermost first; side is "first" for external
+ * clients and "last" for external servers, at the edges of the map. Lines are pairs of item IDs.
  */
-export function layout(items, lines, badges = () => 0) {
-  const root = buildTree(items, lines, badges);
-  const children = root.children.filter((c) => !c.side);
-  const size = arrange({ children, lines: root.lines.filter(([a, b]) => !a.side && !b.side) }, items.length > dagreLimits.all);
-  const places = new Map();
-  toAbsolute(children, margin + (columnWidth(root, "left", size.h) || portBadgeWidth), margin, places);
-  column(root, "left", margin, size.h, places);
-  column(root, "right", extent([...places.values()]).w - margin + columnGap, size.h, places);
-  return places;
+export function layouts(items, lines, frame, spacing = 0) {
+  const compose = (style) => {
+    const places = new Composition(items, lines, { ...style, ...spacings[spacing] }, frame).places();
+    const size = extent([...places.values()]);
+    return { places, style, size, scale: Math.min(frame.w / size.w, frame.h / size.h), length: totalLength(lines, places) };
+  };
+  const all = styles(items.length).map(compose);
+  if (all.every(({ scale }) => scale < minLayered)) all.push(...["sides", "ends"].map((edges) => compose({ inner: "rows", outer: "rows", edges })));
+  const rank = ({ scale }) => Math.round(Math.min(scale, enough) / similar);
+  return all.sort((a, b) => rank(b) - rank(a) || a.length - b.length);
+}
+
+function totalLength(lines, places) {
+  return lines.reduce((sum, [a, b]) => {
+    const p = places.get(a), q = places.get(b);
+    return sum + Math.abs(p.x + p.w / 2 - q.x - q.w / 2) + Math.abs(p.y + p.h / 2 - q.y - q.h / 2);
+  }, 0);
+}
+
+/** Composition places the nodes in their boxes, the boxes on the map, and external addresses at its edges. */
+class Composition {
+  constructor(items, lines, style, frame) {
+    Object.assign(this, { style, aspect: frame.w / frame.h, quick: items.length > dagreLimits.all });
+    this.root = buildTree(items, lines);
+  }
+
+  places() {
+    const { root, style } = this, places = new Map();
+    const children = root.children.filter((c) => !c.side);
+    const size = children.length ? this.#arrange({ children, lines: root.lines.filter(([a, b]) => !a.side && !b.side) }) : { w: 0, h: 0 };
+    const edge = new Edge(root, style, size);
+    const { x, y } = edge.start;
+    toAbsolute(children, x, y, places);
+    edge.place("first", margin, places);
+    edge.place("last", edge.end, places);
+    return places;
+  }
+
+  /** #arrange places the children of a box relative to its content and returns the size of the content. */
+  #arrange({ children, lines }) {
+    for (const c of children) if (c.children) this.#enclose(c);
+    const isOuter = children.some((c) => c.children), direction = isOuter ? this.style.outer : this.style.inner;
+    const apart = this.style.apart + (isOuter ? pitch : 0);
+    if (direction === "rows") return this.#rows(inOrderOfLinks(children, lines), isOuter ? apart : 2 * apart);
+    const linked = new Set(lines.flat());
+    const first = children.filter((c) => linked.has(c)), rest = children.filter((c) => !linked.has(c));
+    const size = first.length ? this.#linked(first, lines, direction) : { w: 0, h: 0 };
+    if (!rest.length) return size;
+    const width = Math.max(size.w, Math.sqrt(totalArea(rest, apart) * this.aspect));
+    const below = pack(rest.sort((a, b) => b.h - a.h), size.h ? size.h + apart : 0, width, apart);
+    return { w: Math.max(size.w, below.w), h: Math.max(size.h, below.h) };
+  }
+
+  /** #rows packs children into rows of the width that is best for the frame. */
+  #rows(children, apart) {
+    const side = Math.sqrt(totalArea(children, apart) * this.aspect);
+    const widths = [1, 1.25, 1.5, 1.8, 2.2].map((k) => k * side);
+    const scale = (width) => {
+      const { w, h } = pack(children, 0, width, apart);
+      return Math.min(this.aspect / w, 1 / h);
+    };
+    return pack(children, 0, widths.reduce((a, b) => (scale(b) > scale(a) ? b : a)), apart);
+  }
+
+  #linked(children, lines, direction) {
+    const isLarge = this.quick || children.length > dagreLimits.nodes || lines.length > dagreLimits.lines;
+    return isLarge ? columns(children, lines, this.style) : layered(children, lines, direction, this.style);
+  }
+
+  /** #enclose arranges the children of a box and sets the size of the box. */
+  #enclose(box) {
+    const outer = surround({ x: 0, y: 0, ...this.#arrange(box) });
+    for (const c of box.children) {
+      c.x -= outer.x;
+      c.y -= outer.y;
+    }
+    box.w = Math.max(outer.w, snapUp(box.title + 2 * pad));
+    box.h = outer.h;
+  }
 }
 
 /** toAbsolute converts places relative to their box into places on the map. */
@@ -43,18 +125,18 @@ function toAbsolute(children, x, y, places) {
 }
 
 /** buildTree returns the root box. Each line belongs to the innermost box that contains both of its ends. */
-function buildTree(items, lines, badges) {
+function buildTree(items, lines) {
   const root = { id: "", children: [], lines: [] }, boxes = new Map(), paths = new Map();
   for (const item of items) {
     let box = root;
     const path = [root];
-    for (const id of item.boxes) {
+    item.boxes.forEach((id, i) => {
       if (!boxes.has(id)) {
-        boxes.set(id, { id, children: [], lines: [], badges: badges(id) });
+        boxes.set(id, { id, children: [], lines: [], title: item.titles?.[i] ?? 0 });
         box.children.push(boxes.get(id));
       }
       path.push((box = boxes.get(id)));
-    }
+    });
     const leaf = { ...item };
     box.children.push(leaf);
     paths.set(item.id, [...path, leaf]);
@@ -68,73 +150,34 @@ function buildTree(items, lines, badges) {
   return root;
 }
 
-/** arrange places the children of a box relative to its content and returns the size of the content. */
-function arrange({ children, lines }, quick) {
-  for (const c of children) {
-    if (c.children) enclose(c, quick);
-  }
-  const linked = new Set(lines.flat());
-  const first = children.filter((c) => linked.has(c)), rest = children.filter((c) => !linked.has(c));
-  const many = quick || first.length > dagreLimits.nodes || lines.length > dagreLimits.lines;
-  const size = first.length ? folded(first, lines, (many ? columns : layered)(first, lines)) : { w: 0, h: 0 };
-  const packed = pack(rest.sort((a, b) => b.h - a.h), size.h ? size.h + gap : 0, Math.max(size.w, Math.sqrt(totalArea(rest) * 1.8)));
-  return { w: Math.max(size.w, packed.w), h: Math.max(size.h, packed.h) };
-}
-
-/**
- * folded wraps a layout that is much wider than a screen into rows, still from left to right. With more than two
- * lines per child, left and right mean little, and it wraps at half the width.
- */
-function folded(children, lines, size) {
-  if (size.w < (lines.length > 2 * children.length ? 1200 : 2400) || size.w < 3 * size.h) return size;
-  children.sort((a, b) => a.x - b.x || a.y - b.y);
-  return pack(children, 0, Math.sqrt(totalArea(children) * 3), columnGap / 2);
-}
-
-/** enclose arranges the children of a box and sets the size of the box. */
-function enclose(box, quick) {
-  const { w, h } = arrange(box, quick);
-  const outer = surround({ x: 0, y: 0, w, h: Math.max(h, box.badges * portBadgeSlot) });
-  for (const c of box.children) {
-    c.x -= outer.x;
-    c.y -= outer.y;
-  }
-  box.w = outer.w;
-  box.h = outer.h;
-}
-
 /** layered applies the layered layout of dagre. */
-function layered(children, lines) {
+function layered(children, lines, direction, style) {
   const graph = new dagre.graphlib.Graph();
-  graph.setGraph({ rankdir: "LR", nodesep: gap, ranksep: columnGap });
+  graph.setGraph({ rankdir: direction === "right" ? "LR" : "TB", nodesep: style.apart, ranksep: style[direction] });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const c of children) graph.setNode(c.id, { width: c.w, height: c.h });
   for (const [a, b] of lines) graph.setEdge(a.id, b.id);
   dagre.layout(graph);
-  let minX = Infinity, minY = Infinity;
   for (const c of children) {
     const { x, y } = graph.node(c.id);
-    c.x = x - c.w / 2;
-    c.y = y - c.h / 2;
-    minX = Math.min(minX, c.x);
-    minY = Math.min(minY, c.y);
+    c.x = snap(x - c.w / 2);
+    c.y = snap(y - c.h / 2);
   }
-  return bounds(children, minX, minY);
+  return toOrigin(children);
 }
 
-function bounds(children, minX, minY) {
-  let w = 0, h = 0;
+/** toOrigin moves children to the origin and returns their size. */
+function toOrigin(children) {
+  const x = Math.min(...children.map((c) => c.x)), y = Math.min(...children.map((c) => c.y));
   for (const c of children) {
-    c.x -= minX;
-    c.y -= minY;
-    w = Math.max(w, c.x + c.w);
-    h = Math.max(h, c.y + c.h);
+    c.x -= x;
+    c.y -= y;
   }
-  return { w, h };
+  return { w: Math.max(...children.map((c) => c.x + c.w)), h: Math.max(...children.map((c) => c.y + c.h)) };
 }
 
 /** columns is a fast layout for many nodes: a column for each rank, each node beside its clients in the columns before. */
-function columns(children, lines) {
+function columns(children, lines, style) {
   const servers = new Map(children.map((c) => [c, new Set()])), clients = new Map(children.map((c) => [c, new Set()]));
   for (const [a, b] of lines) {
     servers.get(a).add(b);
@@ -146,28 +189,28 @@ function columns(children, lines) {
   const parts = rows.flatMap((row) => {
     const height = new Map(row.map((c) => [c, meanMiddle([...clients.get(c)].filter((n) => n.y !== undefined))]));
     row.sort((a, b) => height.get(a) - height.get(b));
-    stack(row, 0, 0);
+    stack(row, 0, 0, style.apart);
     return Array.from({ length: Math.ceil(row.length / maxPerColumn) }, (_, i) => ({ members: row.slice(i * maxPerColumn, (i + 1) * maxPerColumn), first: i === 0 }));
   });
-  const maxHeight = Math.max(...parts.map(({ members }) => totalHeight(members)));
+  const maxHeight = Math.max(...parts.map(({ members }) => totalHeight(members, style.apart)));
   let x = 0;
   for (const { members, first } of parts) {
-    x += x && (first ? columnGap : gap);
-    stack(members, x, (maxHeight - totalHeight(members)) / 2);
+    x += x && (first ? style.right : style.apart);
+    stack(members, x, snap((maxHeight - totalHeight(members, style.apart)) / 2), style.apart);
     x += maxWidth(members);
   }
-  return bounds(children, 0, 0);
+  return toOrigin(children);
 }
 
 const maxWidth = (children) => Math.max(...children.map((c) => c.w));
-const totalHeight = (children) => children.reduce((sum, c) => sum + c.h + gap, -gap);
+const totalHeight = (children, apart) => children.reduce((sum, c) => sum + c.h + apart, -apart);
 
 /** stack places children below each other. */
-function stack(children, x, y) {
+function stack(children, x, y, apart) {
   const w = maxWidth(children);
   for (const c of children) {
-    Object.assign(c, { x: x + (w - c.w) / 2, y });
-    y += c.h + gap;
+    Object.assign(c, { x: x + snap((w - c.w) / 2), y });
+    y += c.h + apart;
   }
 }
 
@@ -206,10 +249,25 @@ function ranks(children, servers) {
   return rank;
 }
 
-const totalArea = (children) => children.reduce((sum, c) => sum + (c.w + gap) * (c.h + gap), 0);
+/** inOrderOfLinks returns children in an order in which linked ones follow each other, the largest first. */
+function inOrderOfLinks(children, lines) {
+  const left = new Set(children), links = new Map(children.map((c) => [c, 0])), order = [];
+  while (left.size) {
+    const next = [...left].reduce((a, b) => (links.get(b) - links.get(a) || b.w * b.h - a.w * a.h) > 0 ? b : a);
+    left.delete(next);
+    order.push(next);
+    for (const [a, b] of lines) {
+      if (a === next) links.set(b, links.get(b) + 1);
+      if (b === next) links.set(a, links.get(a) + 1);
+    }
+  }
+  return order;
+}
+
+const totalArea = (children, apart) => children.reduce((sum, c) => sum + (c.w + apart) * (c.h + apart), 0);
 
 /** pack puts children into rows that start at y and are about width wide. */
-function pack(children, y, width, apart = gap) {
+function pack(children, y, width, apart) {
   let x = 0, tallest = 0, w = 0;
   for (const c of children) {
     if (x && x + c.w > width) {
@@ -225,35 +283,57 @@ function pack(children, y, width, apart = gap) {
   return { w, h: children.length ? y + tallest : 0 };
 }
 
-/** split divides the children at an edge of the map into columns that are not much taller than the map. */
-function split(children, height) {
-  const maxHeight = Math.max(height, 400);
-  const count = Math.ceil(totalHeight(children) / maxHeight);
-  const length = Math.ceil(children.length / count);
-  return { maxHeight, parts: Array.from({ length: count }, (_, i) => children.slice(i * length, (i + 1) * length)) };
-}
+/** Edge places external addresses: in columns at the sides of the map, or in rows at its ends. */
+class Edge {
+  constructor(root, style, { w, h }) {
+    this.lines = root.lines;
+    this.isSide = style.edges === "sides";
+    this.apart = style.apart;
+    this.far = (this.isSide ? style.right : style.down) - pitch;
+    this.length = Math.max(this.isSide ? h : w, 50 * pitch);
+    this.groups = { first: this.#split(root, "first"), last: this.#split(root, "last") };
+    const before = this.#depth("first");
+    this.start = this.isSide ? { x: margin + before, y: margin } : { x: margin, y: margin + before };
+    this.end = margin + before + (this.isSide ? w : h) + this.far + 3 * pitch; // room for a new node in the boxes
+  }
 
-function columnWidth(root, side, height) {
-  const children = root.children.filter((c) => c.side === side);
-  return children.length ? split(children, height).parts.length * (maxWidth(children) + gap) - gap + columnGap : 0;
-}
+  /** #along and #across are the sizes of a node along the edge and away from it. */
+  #along(c) { return this.isSide ? c.h : c.w; }
+  #across(c) { return this.isSide ? c.w : c.h; }
 
-/** column places the children at an edge, each at the mean height of the nodes that it is linked with. */
-function column(root, side, x, height, places) {
-  const children = root.children.filter((c) => c.side === side);
-  if (!children.length) return;
-  const wanted = new Map(children.map((c) => [c, meanMiddle(root.lines.filter((l) => l.includes(c)).map(([a, b]) => places.get((a === c ? b : a).id))) - c.h / 2]));
-  children.sort((a, b) => wanted.get(a) - wanted.get(b));
-  const { maxHeight, parts } = split(children, height);
-  for (const members of parts) {
-    let y = margin, left = members.reduce((sum, c) => sum + c.h + gap, 0);
-    for (const c of members) {
-      y = Math.max(y, Math.min(wanted.get(c), margin + maxHeight - left)); // leaves room for the others below
-      places.set(c.id, { x, y, w: c.w, h: c.h });
-      y += c.h + gap;
-      left -= c.h + gap;
+  /** #split divides the addresses at an edge into rows or columns that are not much longer than the map. */
+  #split(root, side) {
+    const children = root.children.filter((c) => c.side === side);
+    const total = children.reduce((sum, c) => sum + this.#along(c) + this.apart, 0);
+    const count = Math.ceil(total / this.length), size = Math.ceil(children.length / count);
+    return { children, parts: (ordered) => Array.from({ length: count }, (_, i) => ordered.slice(i * size, (i + 1) * size)), count };
+  }
+
+  #depth(side) {
+    const { children, count } = this.groups[side];
+    return children.length ? count * (Math.max(...children.map((c) => this.#across(c))) + gap) - gap + this.far : 0;
+  }
+
+  /** place puts the addresses of a side beside each other, each near the middle of the nodes that it is linked with. */
+  place(side, at, places) {
+    const { children, parts } = this.groups[side];
+    if (!children.length) return;
+    const middle = (p) => (this.isSide ? p.y + p.h / 2 : p.x + p.w / 2);
+    const wanted = new Map(children.map((c) => {
+      const peers = this.lines.filter((l) => l.includes(c)).map(([a, b]) => places.get((a === c ? b : a).id)).filter(Boolean);
+      return [c, peers.length ? peers.reduce((sum, p) => sum + middle(p), 0) / peers.length - this.#along(c) / 2 : 0];
+    }));
+    const ordered = [...children].sort((a, b) => wanted.get(a) - wanted.get(b));
+    for (const part of parts(ordered)) {
+      let free = margin, rest = part.reduce((sum, c) => sum + this.#along(c) + this.apart, 0);
+      for (const c of part) {
+        const along = Math.max(free, snap(Math.min(wanted.get(c), margin + this.length - rest)));
+        places.set(c.id, this.isSide ? { x: at, y: along, w: c.w, h: c.h } : { x: along, y: at, w: c.w, h: c.h });
+        free = along + this.#along(c) + this.apart;
+        rest -= this.#along(c) + this.apart;
+      }
+      at += Math.max(...children.map((c) => this.#across(c))) + gap;
     }
-    x += maxWidth(children) + gap;
   }
 }
 
@@ -261,30 +341,4 @@ function column(root, side, x, height, places) {
 export function meanMiddle(places) {
   const known = places.filter(Boolean);
   return known.length ? known.reduce((sum, p) => sum + p.y + p.h / 2, 0) / known.length : 0;
-}
-
-/** surround returns the box around a place. */
-export const surround = (p) => ({ x: p.x - pad, y: p.y - title - pad / 2, w: p.w + 2 * pad, h: p.h + title + 1.5 * pad });
-
-/** inside returns the place inside a box. */
-export const inside = (box) => ({ x: box.x + pad, y: box.y + title + pad / 2, w: box.w - 2 * pad, h: box.h - title - 1.5 * pad });
-
-/** union returns the smallest place that contains both. */
-export function union(a, b) {
-  const x = Math.min(a.x, b.x), y = Math.min(a.y, b.y);
-  return { x, y, w: Math.max(a.x + a.w, b.x + b.w) - x, h: Math.max(a.y + a.h, b.y + b.h) - y };
-}
-
-/** overlaps reports whether two places are closer than a distance. */
-export const overlaps = (a, b, distance = 0) =>
-  a.x < b.x + b.w + distance && b.x < a.x + a.w + distance && a.y < b.y + b.h + distance && b.y < a.y + a.h + distance;
-
-/** extent returns the size of all places with the margin, measured from the origin. */
-export function extent(places) {
-  let w = 0, h = 0;
-  for (const p of places) {
-    w = Math.max(w, p.x + p.w);
-    h = Math.max(h, p.y + p.h);
-  }
-  return { w: w + margin, h: h + margin };
 }

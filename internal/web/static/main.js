@@ -1,9 +1,9 @@
 // The page: it draws the last graph of the server as the view asks. Places of nodes and the last grouping level outlive a graph.
 import { button, copy, html, setText, updateChildren } from "./html.js";
 import { MapDrawing } from "./map.js";
-import { capitalize, describeLink, displayName, formatCount, formatNumber, formatTime, qualifiedName } from "./format.js";
+import { capitalize, describeLink, displayName, formatCount, formatNumber, formatTime, publishedPorts, qualifiedName } from "./format.js";
 import { incompletePanel, linePanel, nodePanel, targetsPanel } from "./panel.js";
-import { buildScene, describe } from "./scene.js";
+import { buildScene, describe, minScale } from "./scene.js";
 import { download, exportJSON, exportPNG, exportSVG, fetchExport, types } from "./save.js";
 import { Search } from "./search.js";
 import { Poller } from "./poller.js";
@@ -18,8 +18,9 @@ const form = $("filters");
 let view = parseView(location.search);
 let graph = null, time = 0, failure = "";
 let shown = { nodes: [], links: [], hidden: {}, groupByNode: new Map(), level: view.level };
-let scene = { nodes: [], lines: [], boxes: [], badges: [], byID: new Map() };
-let drawnOnce = false, outdated = false;
+let scene = { nodes: [], lines: [], boxes: [], byID: new Map() };
+let drawnOnce = false, outdated = false, needsLayout = false;
+let grouping = null; // the least grouping at which the map was readable
 
 const on = { select, openGroup, closeGroup, resetFilters, jumpTo, showNeighbours, showPanel, showTooltip, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
 const map = new MapDrawing($("map"), on);
@@ -59,31 +60,27 @@ function setView(changes) {
 }
 
 /** layoutParameters are the parameters that need a new layout: they change most of the shown nodes. */
-const layoutParameters = ["group", "open", "closed", "external", "container", "host", "project", "image", "node", "depth"];
+const layoutParameters = ["group", "open", "closed", "external", "container", "host", "project", "image", "node", "depth", "q"];
 
 /** changeView changes the view and renders it. */
 function changeView(changes, scroll = false) {
-  const needsLayout = layoutParameters.some((name) => name in changes && String(changes[name]) !== String(view[name]));
-  setView(needsLayout ? { look: "", ...changes } : changes);
-  render(!needsLayout, scroll);
+  const isNew = layoutParameters.some((name) => name in changes && String(changes[name]) !== String(view[name]));
+  setView(isNew ? { look: "", ...changes } : changes);
+  return render(!isNew, scroll);
 }
 
-/** render updates the whole page. With keepPlaces only new nodes get places. The focus stays on its element or goes to the map. */
-function render(keepPlaces, scroll = false) {
+/**
+ * render updates the whole page. With keepPlaces only new nodes get places. The focus stays on its element or goes to the map. A later
+ * call overtakes an earlier call that waits for its layout.
+ */
+async function render(keepPlaces, scroll = false) {
   const focused = document.activeElement;
   outdated = false;
+  needsLayout ||= !keepPlaces;
   syncForm();
-  if (graph) {
-    shown = applyView(graph, view, time, shown.level);
-    scene = buildScene(shown);
-    const known = new Set(graph.nodes.map((n) => n.id));
-    map.draw(scene, { exists: keepPlaces && ((id) => known.has(id)), look: drawnOnce ? "" : view.look });
-    drawnOnce ||= scene.nodes.length > 0;
-    table.update(shown, { ...view, now: time });
-    const newLinks = view.newSince ? shown.links.reduce((sum, l) => sum + (l.newLinks || 0), 0) : -1;
-    setText($("counts"), formatCounts(graph, shown, newLinks, { ports: scene.hiddenPorts, labels: map.hiddenLabels }));
-    updateChildren($("warnings"), buildWarnings(graph, on));
-  }
+  const next = graph && (await arrangeReadably());
+  if (graph && !next) return;
+  if (next) redraw(next);
   renderFreshness();
   const nothing = emptyState(graph, shown, failure, on), hint = emptyHint(graph, shown);
   $("empty").hidden = !nothing && !hint;
@@ -93,6 +90,36 @@ function render(keepPlaces, scroll = false) {
   search.refresh();
   const active = document.activeElement;
   if (focused !== document.body && (active === document.body || active.closest("[hidden]"))) map.focus(focused.dataset.id);
+}
+
+/** redraw draws what arrangeReadably returned. */
+function redraw(next) {
+  ({ shown, scene } = next);
+  needsLayout = false;
+  map.draw(scene, next.arrangement, drawnOnce ? "" : view.look);
+  drawnOnce ||= scene.nodes.length > 0;
+  table.update(shown, { ...view, now: time });
+  const newLinks = view.newSince ? shown.links.reduce((sum, l) => sum + (l.newLinks || 0), 0) : -1;
+  setText($("counts"), formatCounts(graph, shown, newLinks, map.hidden));
+  updateChildren($("warnings"), buildWarnings(graph, on));
+}
+
+/**
+ * arrangeReadably returns the view, its scene and arrangement, in the finest grouping that is readable; null if it was overtaken. Groups
+ * that the user has opened or closed keep their level.
+ */
+async function arrangeReadably() {
+  const known = needsLayout ? null : graph.nodes.map((n) => n.id), last = shown.level;
+  const isChosen = view.open.length + view.closed.length > 0;
+  if (needsLayout && !isChosen) grouping = null;
+  for (;;) {
+    const next = { shown: applyView(graph, view, time, last, grouping) };
+    next.scene = buildScene(next.shown);
+    next.arrangement = await map.arrange(next.scene, known, view.select);
+    if (!next.arrangement) return null;
+    if (!next.arrangement.isNew || next.arrangement.scale >= minScale || !next.shown.coarser || isChosen) return next;
+    grouping = next.shown.coarser;
+  }
 }
 
 function renderFreshness() {
@@ -133,26 +160,26 @@ function selectedLink(key) {
   return { ids: [line.id], keys: [key], panel: linePanel({ ...line, links: [link] }, shown, time, on) };
 }
 
-function select(kind, id) {
+async function select(kind, id) {
   const before = view.select, inPanel = $("panel").contains(document.activeElement);
-  changeView({ select: id, panel: "" }, kind !== "link");
+  await changeView({ select: id, panel: "" }, kind !== "link");
   if (!id && inPanel) map.focus(before);
   if (kind === "link") map.show(scene.lines.find((l) => l.keys.includes(id))?.id);
   if (id) announce(scene.byID.has(id) ? describe(scene.byID.get(id)) : `Link selected: ${$("panel").querySelector("h2")?.textContent ?? ""}`);
 }
 
-function showPanel(name) {
-  changeView({ select: "", panel: name });
+async function showPanel(name) {
+  await changeView({ select: "", panel: name });
   $("panel").focus();
 }
 
 const withID = (list, id) => [...new Set([...list, id])];
 const without = (list, ...ids) => list.filter((id) => !ids.includes(id));
 
-function openGroup(node) {
+async function openGroup(node) {
   const id = node.id || node;
   const onMap = $("map").contains(document.activeElement);
-  changeView({ open: withID(view.open, id), closed: without(view.closed, id), select: "" });
+  await changeView({ open: withID(view.open, id), closed: without(view.closed, id), select: "" });
   if (onMap) $("map").focus();
   announce(`Expanded: ${formatCount(scene.nodes.length, "node or group", "nodes and groups")} now`);
 }
@@ -165,7 +192,7 @@ function closeGroup(box) {
 }
 
 function resetFilters() {
-  changeView({ ...Object.fromEntries(filterNames.map((name) => [name, initial[name]])), ...resetGroups("external"), closed: [] });
+  return changeView({ ...Object.fromEntries(filterNames.map((name) => [name, initial[name]])), ...resetGroups("external"), closed: [] });
 }
 
 function showNeighbours(id) {
@@ -173,14 +200,14 @@ function showNeighbours(id) {
 }
 
 /** jumpTo goes to a node. It clears filters and opens groups that hide the node. */
-function jumpTo(id) {
+async function jumpTo(id) {
   const node = graph.nodes.find((n) => n.id === id);
   if (!node) return announce("This node no longer exists", true);
-  if (!shown.groupByNode.has(id)) resetFilters();
+  if (!shown.groupByNode.has(id)) await resetFilters();
   for (let i = 0; i < 4 && !scene.byID.has(id); i++) {
-    changeView({ open: withID(view.open, shown.groupByNode.get(id)), closed: without(view.closed, ...groupIDs(node)) });
+    await changeView({ open: withID(view.open, shown.groupByNode.get(id)), closed: without(view.closed, ...groupIDs(node)) });
   }
-  select("node", id);
+  await select("node", id);
   map.show(id);
 }
 
@@ -198,7 +225,6 @@ function showTooltip(kind, thing, e) {
 
 function buildTooltip(kind, thing) {
   const lines = (texts) => texts.filter(Boolean).map((t) => html("div", {}, t));
-  if (kind === "port") return [html("b", {}, `Published port ${thing.label}`), ...lines([...thing.to].map((id) => "to " + displayName(scene.byID.get(id).node)))];
   if (kind === "line") {
     const name = (id) => qualifiedName(scene.byID.get(id).node);
     return [html("b", {}, `${name(thing.from)} → ${name(thing.to)}`), ...lines(thing.links.slice(0, 8).map((l) =>
@@ -210,7 +236,9 @@ function buildTooltip(kind, thing) {
     const links = shown.links.filter((l) => l[end] === node.id);
     return links.length ? `${verb} ${formatCount(new Set(links.map((l) => (end === "client" ? l.server : l.client))).size, "other")} over ${formatCount(links.length, "link")}` : "";
   };
+  const ports = publishedPorts(node);
   return [html("b", {}, displayName(node)), ...lines([node.image, [node.project, node.host].filter(Boolean).join(" on "), node.reason,
+    ports.length && `published at ${ports.slice(0, 10).map((port) => `:${port}`).join(" ")}`,
     about("client", "calls"), about("server", "called by"), node.members && "click to expand"])];
 }
 
@@ -238,7 +266,9 @@ function syncForm() {
   }
   $("depth-field").hidden = !(view.node || view.container || view.host || view.project || view.image);
   $("depth-unit").textContent = view.depth === 1 ? "hop" : "hops";
-  $("clear").hidden = !filterNames.some((name) => view[name] !== initial[name] && name !== "depth") && !view.closed.length;
+  const active = filterNames.filter((name) => view[name] !== initial[name] && name !== "depth").length;
+  $("clear").hidden = !active && !view.closed.length;
+  $("filters-toggle").textContent = active ? `Filters (${active})` : "Filters";
   if (graph) $("at").min = String(-graph.windowSeconds);
   if (document.activeElement !== $("at")) $("at").value = view.at ? String(Math.round((Date.parse(view.at) - time) / 1000)) : "0";
   $("at-text").textContent = view.at ? formatTime(view.at, time) : "now";
@@ -318,8 +348,8 @@ function fit() {
 }
 
 function rearrange() {
-  map.draw(scene);
   setView({ look: "" });
+  render(false);
 }
 
 /** closeMenu closes the menu and returns the focus to its button. */
@@ -339,8 +369,8 @@ document.addEventListener("keydown", (e) => {
   action();
 });
 form.addEventListener("submit", (e) => e.preventDefault());
-form.addEventListener("input", (e) => {
-  if (!e.target.name) return;
+document.addEventListener("input", (e) => {
+  if (e.target.form !== form || !e.target.name) return;
   changeView({ [e.target.name]: e.target.name === "depth" ? Math.min(100, Math.max(1, e.target.valueAsNumber || 1)) : e.target.value, ...resetGroups(e.target.name) });
 });
 
@@ -351,6 +381,10 @@ function resetGroups(name) {
 }
 
 $("clear").onclick = resetFilters;
+$("filters-toggle").onclick = () => {
+  form.hidden = !form.hidden;
+  $("filters-toggle").setAttribute("aria-expanded", String(!form.hidden));
+};
 $("pause").onclick = () => setPaused();
 $("at").oninput = (e) => changeView({ at: Number(e.target.value) < 0 ? new Date(time + 1000 * e.target.value).toISOString() : "" });
 $("new-since").oninput = (e) => changeView({ newSince: e.target.value === "now" ? new Date(time).toISOString() : e.target.value });
@@ -364,7 +398,6 @@ $("fit").onclick = keys[0];
 $("rearrange").onclick = keys.l;
 $("help").onclick = keys["?"];
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(document.documentElement.dataset.theme));
-if (matchMedia("(max-width: 760px)").matches) $("filters-fold").open = false;
 setTheme("");
 render(false);
 poller.poll();

@@ -1,22 +1,28 @@
 // The map: an SVG drawing of a scene with its hover and selection states.
-import { curve, placeBadges, placeLabels, toPath } from "./geometry.js";
-import { extent, layout, title } from "./layout.js";
+import { Arranger } from "./arranger.js";
 import { isGroup } from "./format.js";
-import { describe } from "./scene.js";
-import { insertNodes } from "./incremental.js";
+import { extent, title } from "./lattice.js";
+import { describe, maxLabelled, minScale } from "./scene.js";
 import { Layer, svg } from "./svg.js";
 import { Viewport } from "./viewport.js";
 
-const minReadableScale = 0.52; // below it small letters are not drawn
-const cornerRadius = 7;
-const maxVacated = 200; // places of removed nodes that new nodes may take
-const maxSparseness = 3; // growth of the area per node that triggers a new layout
+const minLargeScale = 0.62; // below it no name is readable
+const rounding = 0.001; // of scales
+const maxDrawn = 300; // lines
+const cornerRadius = 7, bendRadius = 5; // px
+const arrow = 3; // px between the end of a line and its server, for the arrow head
+
+const isStill = matchMedia("(prefers-reduced-motion: reduce)");
+const motion = { duration: 350, easing: "ease-in-out" };
+
+const nothing = { places: new Map(), routes: new Map(), density: 0, size: { w: 1, h: 1 }, scale: 1 };
 
 export class MapDrawing {
-  #places = new Map();
-  #previous = new Map(); // the nodes with a place, as they were drawn last
-  #areaPerNode = 0; // after the last full layout
-  #scene = { nodes: [], lines: [], boxes: [], badges: [], byID: new Map() };
+  #arranger = new Arranger();
+  #arrangement = nothing; // as drawn
+  #signature = ""; // of what the arrangement depends on
+  #previous = new Map(); // the items with a place, as they were drawn last
+  #scene = { nodes: [], lines: [], boxes: [], byID: new Map() };
   #selected = new Set();
 
   /**
@@ -25,16 +31,15 @@ export class MapDrawing {
    */
   constructor(frame, on) {
     this.on = on;
+    this.frame = frame;
     this.svg = svg("svg", { class: "drawing-root" });
     this.svg.append(svg("defs", {}, ...["", "-past", "-new"].map(arrowHead)));
     frame.append(this.svg);
     this.boxes = new Layer(this.svg, "boxes", (b) => this.#box(b));
-    this.connectors = new Layer(this.svg, "connectors", connector);
     this.lines = new Layer(this.svg, "lines", line);
     this.labels = new Layer(this.svg, "labels", label);
-    this.badges = new Layer(this.svg, "port-badges", portBadge);
     this.nodes = new Layer(this.svg, "nodes", node);
-    this.viewport = new Viewport(frame, this.svg, () => this.#scaled(), () => on.moved(this.viewport.look));
+    this.viewport = new Viewport(frame, this.svg, minScale, () => this.#scaled(), () => on.moved(this.viewport.look));
     frame.addEventListener("click", (e) => this.#click(e));
     frame.addEventListener("keydown", (e) => this.#key(e));
     for (const type of ["pointerover", "pointermove"]) frame.addEventListener(type, (e) => this.#point(e));
@@ -43,78 +48,84 @@ export class MapDrawing {
   }
 
   /**
-   * draw draws a scene. With exists the drawn nodes stay in place and new ones get free places; exists(id) reports whether a node
-   * that the scene lacks still exists. look is the initial position and scale; if it is empty the whole map is shown.
+   * arrange returns an arrangement of a scene; null if a later call overtakes it. With known, the IDs of all nodes that exist, shown or
+   * hidden, the drawn nodes stay in place and new ones get free places. Of very many lines only those of the selected node or line are drawn.
    */
-  draw(scene, { exists, look = "" } = {}) {
-    const present = new Set([...scene.nodes, ...scene.boxes].map((thing) => thing.id));
-    const moved = this.#arrange(scene, exists && ((id) => present.has(id) || exists(id)));
-    if (scene.nodes.length) this.viewport.resize(extent([...this.#places].filter(([id]) => present.has(id)).map(([, p]) => p)));
+  async arrange(scene, known, selected = "") {
+    const items = scene.nodes.map(({ id, sizes, boxes, titles, side }) => ({ id, sizes, boxes, titles, side }));
+    const isHidden = scene.lines.length > maxDrawn && ((l) => ![l.id, l.from, l.to].includes(selected));
+    const lines = scene.lines.map((l) => ({ id: l.id, from: l.from, to: l.to, labelWidths: l.labelWidths, ...(isHidden && { isHidden: isHidden(l) }) }));
+    const signature = JSON.stringify([items, lines]);
+    if (!items.length) return { ...this.#arrangement, routes: new Map(), signature, isNew: false }; // an empty map keeps the places
+    if (known && signature === this.#signature) return { ...this.#arrangement, signature, isNew: false };
+    const { places, routes, style, density, areaPerNode } = this.#arrangement;
+    const kept = known && places.size > 0 && { places, routes, style, density, areaPerNode, previous: this.#previous, alive: new Set(known) };
+    const frame = { w: this.frame.clientWidth, h: this.frame.clientHeight };
+    this.frame.setAttribute("aria-busy", "true");
+    const arrangement = await this.#arranger.arrange({ items, lines, frame, minScale, kept });
+    if (!arrangement) return null;
+    this.frame.removeAttribute("aria-busy");
+    return { ...arrangement, signature };
+  }
+
+  /** draw draws an arranged scene. look is the initial position and scale; if it is empty a new arrangement is shown from its start. */
+  draw(scene, arrangement, look = "") {
+    const { places: before } = this.#arrangement, middle = this.#middle(scene), { places } = arrangement;
+    this.#arrangement = arrangement;
+    this.#signature = arrangement.signature;
+    for (const { id, boxes, side } of scene.nodes) this.#previous.set(id, { boxes, side });
+    for (const id of this.#previous.keys()) if (!places.has(id)) this.#previous.delete(id);
+    if (scene.nodes.length) this.viewport.resize(extent([...scene.nodes, ...scene.boxes].map(({ id }) => places.get(id))));
     if (look) this.viewport.look = look; // before rendering, which skips labels that are too small to read
-    else if (!moved) this.viewport.begin();
-    else this.viewport.follow(moved);
+    else if (arrangement.isNew) this.viewport.begin();
+    else if (middle) this.viewport.follow({ x: places.get(middle).x - before.get(middle).x, y: places.get(middle).y - before.get(middle).y });
     this.#scene = scene;
     this.#render();
+    this.#move(before);
   }
 
-  /** #arrange places all nodes. It returns the move of the node in the middle of the view, or a false value after a full layout. */
-  #arrange({ nodes, lines, badges }, isAlive) {
-    if (!nodes.length) return { x: 0, y: 0 }; // an empty map keeps the places
-    const pairs = lines.filter((l) => l.from !== l.to).map((l) => [l.from, l.to]);
-    const badgesAt = (id) => badges.filter((p) => p.box === id).length;
-    const { x, y } = this.viewport.middle;
-    const distance = ({ id }) => Math.hypot(this.#places.get(id).x - x, this.#places.get(id).y - y);
-    const stayed = nodes.filter((n) => this.#places.has(n.id) && String(this.#previous.get(n.id)?.boxes) === String(n.boxes));
-    const middle = stayed.length > 0 && stayed.reduce((a, b) => (distance(b) < distance(a) ? b : a));
-    const before = this.#places.get(middle?.id);
-    const kept = isAlive && before && insertNodes(nodes, pairs, this.#places, { isAlive, previous: this.#previous, badges: badgesAt }) && this.#area(isAlive) < maxSparseness * this.#areaPerNode;
-    if (!kept) this.#layOut(nodes, pairs, badgesAt);
-    else this.#forget([...this.#places.keys()].filter((id) => !isAlive(id)));
-    nodes.forEach((n) => this.#previous.set(n.id, n));
-    for (const id of this.#previous.keys()) if (!this.#places.has(id)) this.#previous.delete(id);
-    const after = this.#places.get(middle?.id);
-    return kept && { x: after.x - before.x, y: after.y - before.y };
-  }
-
-  #layOut(nodes, pairs, badgesAt) {
-    this.#places = layout(nodes, pairs, badgesAt);
-    this.#areaPerNode = this.#area(() => true);
-  }
-
-  /** #area returns the area of the map per node. */
-  #area(isAlive) {
-    const alive = [...this.#places].filter(([id]) => isAlive(id)).map(([, p]) => p);
-    const { w, h } = extent(alive);
-    return (w * h) / Math.max(1, alive.length);
-  }
-
-  /** #forget drops all but the latest places of removed nodes. */
-  #forget(gone) {
-    for (const id of gone.slice(0, Math.max(0, gone.length - maxVacated))) this.#places.delete(id);
+  /** #middle returns the ID of the drawn node nearest to the middle of the view that stays in its box. */
+  #middle({ nodes }) {
+    const { places } = this.#arrangement, { x, y } = this.viewport.middle;
+    const distance = ({ id }) => Math.hypot(places.get(id).x - x, places.get(id).y - y);
+    const stayed = nodes.filter((n) => places.has(n.id) && String(this.#previous.get(n.id)?.boxes) === String(n.boxes));
+    return stayed.length ? stayed.reduce((a, b) => (distance(b) < distance(a) ? b : a)).id : "";
   }
 
   #render() {
-    const { nodes, lines, boxes, badges } = this.#scene;
-    const at = (id) => this.#places.get(id);
-    for (const n of nodes) n.place = { ...at(n.id), w: n.w };
-    for (const b of boxes) b.place = at(b.id);
-    for (const l of lines) l.curve = curve(at(l.from), l.from === l.to ? at(l.from) : at(l.to));
-    const placed = placeBadges(badges, nodes.map((n) => n.place), this.#places);
-    placeLabels(lines, [...nodes.map((n) => n.place), ...boxes.map((b) => ({ ...b.place, h: title })), ...placed.map((p) => p.place)]);
-    const connectors = placed.flatMap((p) => p.connectors.map((path, i) => ({ id: `${p.id} ${i}`, path })));
+    const { nodes, lines, boxes } = this.#scene, { places, routes, density } = this.#arrangement;
+    for (const n of nodes) Object.assign(n, { place: places.get(n.id), isSmall: density > 0, w: n.sizes[density].w, h: n.sizes[density].h });
+    for (const b of boxes) b.place = places.get(b.id);
+    for (const l of lines) Object.assign(l, { route: routes.get(l.id), path: routes.has(l.id) ? toPath(routes.get(l.id).points) : "" });
+    this.#drawn = lines.filter((l) => l.route);
+    this.svg.classList.toggle("many", lines.length > maxLabelled);
     this.boxes.draw(boxes, (b) => [b.place, b.label]);
-    this.connectors.draw(connectors, (c) => c.path);
-    this.lines.draw(lines, (l) => [l.curve, l.flags, l.width]);
+    this.lines.draw(this.#drawn, (l) => [l.path, l.flags, l.width]);
     this.#drawLabels();
-    this.badges.draw(placed, (p) => [p.place, p.label]);
-    this.nodes.draw(nodes, (n) => [n.place, n.w, n.name, n.subtitle, n.flags, describe(n)]);
+    this.nodes.draw(nodes, (n) => [n.w, n.h, n.name, n.subtitle, n.badges, n.monogram, n.flags, describe(n)]);
+    for (const { element, thing } of this.nodes) element.setAttribute("transform", translation(thing.place));
     this.#highlight();
     this.#rove();
   }
 
+  #drawn = []; // the lines with a route
+
+  /** #move shows how nodes move from earlier places. */
+  #move(before) {
+    if (isStill.matches) return;
+    let moved = false;
+    for (const { element, thing: { id, place } } of this.nodes) {
+      const from = before.get(id);
+      if (!from || (from.x === place.x && from.y === place.y)) continue;
+      moved = true;
+      element.animate([{ transform: translation(from, "px") }, { transform: translation(place, "px") }], motion);
+    }
+    if (moved) for (const layer of [this.lines, this.labels, this.boxes]) layer.group.animate([{ opacity: 0 }, { opacity: 1 }], motion);
+  }
+
   /** #drawLabels draws the labels and hover areas of lines if the scale makes them readable. */
-  #drawLabels(wanted = this.viewport.scale >= minReadableScale) {
-    this.labels.draw(wanted ? this.#scene.lines : [], (l) => [l.at, l.middle, l.label, l.flags, l.curve]);
+  #drawLabels(wanted = this.viewport.scale >= minScale - rounding) {
+    this.labels.draw(wanted ? this.#drawn : [], (l) => [l.route.label, l.labels, l.flags, l.path]);
     this.#labelsDrawn = wanted;
   }
 
@@ -129,8 +140,8 @@ export class MapDrawing {
 
   #labelsDrawn = false;
 
-  /** hiddenLabels is the number of lines without room for their label. */
-  get hiddenLabels() { return this.#scene.lines.filter((l) => !l.at).length; }
+  /** hidden counts the lines without room for their label, and those that are not drawn. */
+  get hidden() { return { labels: this.#drawn.filter((l) => !l.route.label).length, lines: this.#scene.lines.length - this.#drawn.length }; }
 
   /** focus moves the focus to a node, or to the node in the tab order. */
   focus(id) {
@@ -146,7 +157,7 @@ export class MapDrawing {
   /** show centres a node or line. */
   show(id) {
     const l = this.lines.thing(id);
-    const place = l ? { x: l.middle.x, y: l.middle.y, w: 1, h: 1 } : this.#places.get(id);
+    const place = l?.route ? { ...middleOf(l.route), w: 1, h: 1 } : this.#arrangement.places.get(id);
     if (place) this.viewport.show(place);
   }
 
@@ -166,11 +177,11 @@ export class MapDrawing {
   }
 
   #scaled() {
-    const far = this.viewport.scale < minReadableScale;
+    const far = this.viewport.scale < minScale - rounding;
     this.svg.classList.toggle("far", far);
     this.svg.parentElement.classList.toggle("zoomed-out", far);
-    this.svg.classList.toggle("farther", this.viewport.scale < minReadableScale / 3);
-    if (this.#labelsDrawn !== this.viewport.scale >= minReadableScale) {
+    this.svg.classList.toggle("farther", this.viewport.scale < minLargeScale);
+    if (this.#labelsDrawn === far) {
       this.#drawLabels();
       this.#highlight();
     }
@@ -180,7 +191,7 @@ export class MapDrawing {
     const element = e?.target.closest?.("[data-kind]");
     if (!element) return null;
     const { id, kind } = element.dataset;
-    const layer = { node: this.nodes, line: this.lines, box: this.boxes, port: this.badges }[kind];
+    const layer = { node: this.nodes, line: this.lines, box: this.boxes }[kind];
     return { kind, id, thing: layer?.thing(id) };
   }
 
@@ -189,7 +200,6 @@ export class MapDrawing {
     if (!target) this.on.select("", "");
     else if (target.kind === "box") this.on.closeGroup(target.thing);
     else if (target.kind === "node" && isGroup(target.thing.node)) this.on.openGroup(target.thing.node);
-    else if (target.kind === "port") this.on.select("node", [...target.thing.to][0]);
     else this.on.select(target.kind, target.id);
   }
 
@@ -220,9 +230,9 @@ export class MapDrawing {
 
   #focus(e) {
     const id = e.target.dataset?.id;
-    if (!this.#places.has(id)) return;
+    if (!this.#arrangement.places.has(id)) return;
     this.#rove(id);
-    if (e.target.matches(":focus-visible")) this.viewport.reveal(this.#places.get(id));
+    if (e.target.matches(":focus-visible")) this.viewport.reveal(this.#arrangement.places.get(id));
   }
 
   #key(e) {
@@ -238,12 +248,12 @@ export class MapDrawing {
   /** #step moves the focus to the nearest node in a direction. */
   #step([dx, dy]) {
     const active = document.activeElement?.dataset?.id;
-    if (!this.#places.has(active)) return void this.nodes.element(this.#reached)?.focus();
+    if (!this.#arrangement.places.has(active)) return void this.nodes.element(this.#reached)?.focus();
     const middle = (p) => [p.x + p.w / 2, p.y + p.h / 2];
-    const [x, y] = middle(this.#places.get(active));
+    const [x, y] = middle(this.#arrangement.places.get(active));
     let best = null, minDistance = Infinity;
     for (const { id } of this.#scene.nodes) {
-      const [ox, oy] = middle(this.#places.get(id));
+      const [ox, oy] = middle(this.#arrangement.places.get(id));
       const ahead = (ox - x) * dx + (oy - y) * dy, aside = Math.abs((ox - x) * dy) + Math.abs((oy - y) * dx);
       const distance = ahead + 2 * aside;
       if (ahead > 1 && distance < minDistance) [best, minDistance] = [id, distance];
@@ -267,39 +277,71 @@ function arrowHead(kind) {
 }
 
 function node(n) {
-  const { x, y } = n.place, { w, h } = n;
+  const { w, h, indent } = n;
   const round = n.node.kind === "external" ? h / 2 : cornerRadius;
   const g = svg("g", { class: ["node", ...n.flags].join(" "), "data-kind": "node", role: "button", "aria-label": describe(n) });
-  if (n.flags.includes("group")) for (const d of [6, 3]) g.append(svg("rect", { class: "behind", x: x + d, y: y + d, width: w, height: h, rx: round }));
-  g.append(svg("rect", { class: "body", x, y, width: w, height: h, rx: round }));
-  g.append(svg("text", { class: "name", x: x + 10, y: y + 18 }, n.name), svg("text", { class: "small", x: x + 10, y: y + 33 }, n.subtitle));
-  g.append(svg("text", { class: "large", x: x + w / 2, y: y + 27 }, n.large));
-  if (n.flags.includes("incomplete")) {
-    g.append(svg("circle", { class: "sign", cx: x + w - 15, cy: y + 14, r: 8 }), svg("text", { class: "sign-text", x: x + w - 15, y: y + 18 }, "!"));
+  g.append(svg("rect", { class: "body", width: w, height: h, rx: round }));
+  if (n.monogram) {
+    g.append(svg("rect", { class: `monogram hue-${n.monogram.hue}`, x: 6, y: 4, width: 16, height: 16, rx: 4 }), svg("text", { class: "letter", x: 14, y: 16.5 }, n.monogram.letter));
   }
+  g.append(svg("text", { class: "name", x: indent, y: 16.5 }, n.name), svg("text", { class: "large", x: w / 2, y: h / 2 + 6 }, n.large));
+  const end = addBadges(g, n);
+  if (!n.isSmall) g.append(svg("text", { class: "small", x: end, y: 33 }, n.subtitle));
+  if (n.isMarked) g.append(svg("circle", { class: "sign", cx: w - 12, cy: 12, r: 8 }), svg("text", { class: "sign-text", x: w - 12, y: 16.5 }, "!"));
   if (n.node.kind === "ambiguous" || n.node.kind === "unknown") {
-    for (const cx of [x, x + w]) g.append(svg("path", { class: "body", d: `M${cx - 6} ${y + h / 2} l6 -6 l6 6 l-6 6 Z` }));
+    for (const cx of [0, w]) g.append(svg("path", { class: "body", d: `M${cx - 6} ${h / 2} l6 -6 l6 6 l-6 6 Z` }));
   }
   return g;
 }
 
+/** addBadges adds the badges of a node, in the second row or at the end of the only one, and returns where they end. */
+function addBadges(g, { w, indent, badges, isSmall, isMarked }) {
+  const length = badges.reduce((sum, b) => sum + b.w + 4, 0);
+  let x = isSmall ? w - 4 - length - (isMarked ? 20 : 0) : indent;
+  for (const { label: text, w: width, kind } of badges) {
+    g.append(svg("g", { class: kind }, svg("rect", { x, y: isSmall ? 4 : 21, width, height: 16, rx: 4 }), svg("text", { x: x + width / 2, y: isSmall ? 16.5 : 33.5 }, text)));
+    x += width + 4;
+  }
+  return x;
+}
+
+const translation = ({ x, y }, unit = "") => `translate(${x}${unit}, ${y}${unit})`;
+
+/** toPath returns the corners of a route as SVG path data with rounded bends. */
+function toPath(points) {
+  const parts = [`M${points[0].x} ${points[0].y}`];
+  for (let i = 1; i + 1 < points.length; i++) {
+    const [a, b, c] = [points[i - 1], points[i], points[i + 1]];
+    const r = Math.min(bendRadius, distance(a, b) / 2, distance(b, c) / 2), from = towards(b, a, r), to = towards(b, c, r);
+    parts.push(`L${from.x} ${from.y}Q${b.x} ${b.y} ${to.x} ${to.y}`);
+  }
+  const end = towards(points.at(-1), points.at(-2), arrow);
+  return [...parts, `L${end.x} ${end.y}`].join("");
+}
+
+const distance = (a, b) => Math.abs(a.x - b.x) + Math.abs(a.y - b.y);
+
+/** towards returns the point at a distance from a on a horizontal or vertical line to b. */
+const towards = (a, b, d) => ({ x: a.x + Math.sign(b.x - a.x) * d, y: a.y + Math.sign(b.y - a.y) * d });
+
+/** middleOf returns the middle of a route's label, or of its longest segment. */
+function middleOf({ points, label: at }) {
+  if (at) return { x: at.x + at.w / 2, y: at.y + at.h / 2 };
+  const segments = points.slice(1).map((b, i) => [points[i], b]);
+  const [a, b] = segments.reduce((long, s) => (distance(...s) > distance(...long) ? s : long));
+  return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
+}
+
 function line(l) {
   const head = l.flags.includes("new") ? "-new" : l.flags.includes("past") || l.flags.includes("stale") ? "-past" : "";
-  const d = toPath(l.curve);
   return svg("g", { class: ["line", ...l.flags].join(" "), "data-kind": "line" },
-    svg("path", { class: "stroke", d, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#arrow${head})` }));
+    svg("path", { class: "stroke", d: l.path, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#arrow${head})` }));
 }
 
 /** label is the text of a line, with a broad invisible line as hover and click area. */
 function label(l) {
-  const { x, y } = l.at ? { x: l.at.x + l.at.w / 2, y: l.at.y + 11 } : { x: l.middle.x, y: l.middle.y + 4 };
-  return svg("g", { class: ["label", l.at ? "" : "crowded", ...l.flags].join(" "), "data-kind": "line" },
-    svg("path", { class: "reach", d: toPath(l.curve) }), svg("text", { x: Math.round(x), y: Math.round(y) }, l.label));
-}
-
-const connector = (c) => svg("path", { d: c.path });
-
-function portBadge({ place: { x, y, w, h }, label: text }) {
-  return svg("g", { class: "port-badge", "data-kind": "port" },
-    svg("rect", { x, y, width: w, height: h, rx: 4 }), svg("text", { x: x + w / 2, y: y + 13 }, text));
+  const { x, y } = middleOf(l.route), form = l.route.label?.form ?? 0, width = l.labelWidths[form] ?? 0;
+  return svg("g", { class: ["label", l.route.label ? "" : "crowded", ...l.flags].join(" "), "data-kind": "line" },
+    svg("path", { class: "reach", d: l.path }),
+    svg("rect", { class: "label-ground", x: x - width / 2, y: y - 8, width, height: 16, rx: 4 }), svg("text", { x, y: y + 4.5 }, l.labels[form]));
 }

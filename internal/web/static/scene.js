@@ -1,10 +1,19 @@
-// The scene: the nodes, boxes, lines and port badges to draw, with their texts and sizes, before the layout places them.
+// The scene: the nodes, boxes and lines to draw, with their texts and sizes, before the layout places them.
 import { displayName, formatCount, formatNumber, isGroup, nodeID, publishedPorts, formatSubtitle, truncate } from "./format.js";
+import { pitch, snapUp } from "./lattice.js";
 import { linkKey } from "./view.js";
 
-const nodeHeight = 42, maxNameLength = 30;
+const maxNameLength = 60, maxSubtitleLength = 40;
+const padding = 8, roundPadding = 14, monogramSize = 16, signSize = 20, badgePadding = 5, badgeGap = 4; // px
+const rowHeight = 2 * pitch;
 const canvas = document.createElement("canvas").getContext("2d");
-const fonts = { name: "600 13px ", small: "11px ", label: "12px ", large: "600 17px " };
+
+/** fonts are those of drawing.css. Texts of fontSize are readable down to minReadable px on the screen. */
+const fonts = { name: "600 13px ", text: "13px ", large: "600 18px " };
+const fontSize = 13, minReadable = 11;
+
+/** minScale is the least scale at which the texts of nodes and lines are readable. */
+export const minScale = minReadable / fontSize;
 
 /** fontFamily returns the font of the page: texts are measured as they are drawn. */
 const fontFamily = () => getComputedStyle(document.documentElement).getPropertyValue("--sans");
@@ -21,28 +30,54 @@ function measure(text, font) {
   return widths.get(key);
 }
 
-/** buildScene returns the scene of a view; hiddenPorts is the number of published ports without a badge. */
+/** buildScene returns the scene of a view. */
 export function buildScene(shown) {
   const sides = chooseSides(shown);
   const nodes = shown.nodes.map((node) => buildNode(node, sides.get(node.id)));
   const byID = new Map(nodes.map((n) => [n.id, n]));
   const boxes = new Map();
-  for (const n of nodes) n.boxes.forEach((id, i) => boxes.set(id, boxes.get(id) || buildBox(id, i, n.node)));
-  const hiddenPorts = shown.nodes.filter((n) => isGroup(n) && !hasHostBox(n)).reduce((sum, n) => sum + n.publishes.size, 0);
-  return { nodes, byID, boxes: [...boxes.values()], lines: buildLines(shown, byID), badges: buildPortBadges(shown.nodes), hiddenPorts };
+  for (const n of nodes) {
+    n.boxes.forEach((id, i) => boxes.set(id, boxes.get(id) || buildBox(id, i, n.node)));
+    n.titles = n.boxes.map((id) => boxes.get(id).titleWidth);
+  }
+  return { nodes, byID, boxes: [...boxes.values()], lines: buildLines(shown, byID) };
 }
 
 function buildNode(node, side) {
-  const name = truncate(displayName(node), maxNameLength), subtitle = truncate(formatSubtitle(node), maxNameLength + 4);
-  const sign = node.reason || node.incomplete ? 20 : 0; // room for the sign of incomplete containers
-  const w = Math.ceil(Math.max(70, measure(name, "name") + 20 + sign, measure(subtitle, "small") + 20));
-  return { id: node.id, node, name, large: fitText(displayName(node), w - 6), subtitle, w, h: nodeHeight, boxes: enclosingBoxes(node), side, flags: nodeFlags(node) };
+  const boxes = enclosingBoxes(node);
+  const name = truncate(nameInBox(node, boxes), maxNameLength), subtitle = truncate(formatSubtitle(node), maxSubtitleLength);
+  const monogram = buildMonogram(node), badges = buildBadges(node), isMarked = !!(node.reason || node.incomplete);
+  const badgeWidth = badges.reduce((sum, b) => sum + b.w + badgeGap, 0), indent = monogram ? padding + monogramSize + 6 : roundPadding;
+  const end = monogram ? padding : roundPadding;
+  const first = indent + measure(name, "name") + (isMarked ? signSize : 0) + end;
+  const second = indent + badgeWidth + measure(subtitle, "text") + end;
+  const full = { w: snapUp(Math.max(first, second)), h: 2 * rowHeight + pitch }, small = { w: snapUp(first + badgeWidth), h: rowHeight + pitch };
+  const large = (w) => fitText(name, w - 8);
+  return { id: node.id, node, name, large, subtitle, monogram, badges, isMarked, indent, sizes: [full, small], boxes, side, flags: nodeFlags(node) };
 }
 
 /** fitText truncates a name to a width in large letters. */
 function fitText(name, width) {
   const length = Math.max(4, Math.floor(name.length * Math.min(1, width / measure(name, "large"))));
   return truncate(name, length);
+}
+
+/** nameInBox returns the name of a node. The box of a project shows the project, so that its containers do not repeat it. */
+function nameInBox(node, boxes) {
+  const name = displayName(node), prefix = `${node.project}-`;
+  return node.kind === "container" && !isGroup(node) && boxes.length && node.project && name.startsWith(prefix) && name.length > prefix.length ? name.slice(prefix.length) : name;
+}
+
+const hues = 8; // of monograms in drawing.css
+
+/** buildMonogram returns the letter and the hue of a project, or of a container without one; null for external addresses. */
+function buildMonogram(node) {
+  if (["external", "ambiguous", "unknown"].includes(node.kind)) return null;
+  const text = node.project || node.service || node.name;
+  const [letter] = text.replace(/^[^\p{L}\p{N}]+/u, "");
+  let hash = 0;
+  for (const c of text) hash = (hash * 31 + c.codePointAt(0)) % 65_521;
+  return { letter: (letter || "?").toUpperCase(), hue: hash % hues };
 }
 
 function nodeFlags(node) {
@@ -61,11 +96,11 @@ function enclosingBoxes(node) {
 
 function buildBox(id, depth, node) {
   const isHost = depth === 0 && !!node.host;
-  const name = isHost ? node.host : node.project;
-  return { id, kind: isHost ? "host" : "project", name, label: truncate(name, 40), closes: isHost ? nodeID("host", node.host) : nodeID("project", node.project) };
+  const name = isHost ? node.host : node.project, label = truncate(name, 40);
+  return { id, kind: isHost ? "host" : "project", name, label, titleWidth: measure(label, "name") + 24, closes: isHost ? nodeID("host", node.host) : nodeID("project", node.project) };
 }
 
-/** chooseSides returns the edges of external addresses: clients at the left, servers at the right. */
+/** chooseSides returns the edges of external addresses: "first" for clients, "last" for servers. */
 function chooseSides({ nodes, links }) {
   const balance = new Map(); // links as server less links as client
   for (const { client, server } of links) {
@@ -73,8 +108,24 @@ function chooseSides({ nodes, links }) {
     balance.set(server, (balance.get(server) || 0) + 1);
   }
   const atEdge = (n) => n.kind === "external" || (n.kind === "ambiguous" && !n.host);
-  return new Map(nodes.filter(atEdge).map((n) => [n.id, balance.get(n.id) > 0 ? "right" : "left"]));
+  return new Map(nodes.filter(atEdge).map((n) => [n.id, balance.get(n.id) > 0 ? "last" : "first"]));
 }
+
+const maxPortBadges = 3;
+
+/** buildBadges returns the badges of a node: how many members a group has, and the ports at which hosts publish it. */
+function buildBadges(node) {
+  const ports = node.past ? [] : publishedPorts(node), more = ports.length - maxPortBadges;
+  const badge = (kind, label) => ({ kind, label, w: Math.ceil(measure(label, "text")) + 2 * badgePadding });
+  return [
+    ...(node.members > 1 ? [badge("count-badge", `×${formatNumber(node.members)}`)] : []),
+    ...ports.slice(0, maxPortBadges).map((port) => badge("port-badge", `:${port}`)),
+    ...(more > 0 ? [badge("port-badge", `+${formatNumber(more)}`)] : []),
+  ];
+}
+
+/** maxLabelled is the number of lines above which only those of a selected node have labels. */
+export const maxLabelled = 150;
 
 /** buildLines returns one line for each client and server, whatever the ports. */
 function buildLines({ links }, byID) {
@@ -86,7 +137,7 @@ function buildLines({ links }, byID) {
     if (line) line.links.push(link);
     else lines.set(id, { id, from: link.client, to: link.server, links: [link] });
   }
-  for (const line of lines.values()) Object.assign(line, lineStyle(line, byID));
+  for (const line of lines.values()) Object.assign(line, lineStyle(line, byID), lines.size > maxLabelled && { labelWidths: [] });
   return [...lines.values()];
 }
 
@@ -99,42 +150,29 @@ function lineStyle({ links, from, to }, byID) {
     !live.length && "past", counted.every((l) => l.evidence !== "both") && "one-sided", isStale && "stale",
     links.some((l) => l.newLinks) && "new",
   ].filter(Boolean);
-  const label = lineLabel(counted, connections);
-  return { flags, label, labelWidth: measure(label, "label") + 8, width: 1.3 + Math.min(3.7, Math.log2(Math.max(1, connections)) * 0.5), keys: links.map(linkKey) };
+  const labels = lineLabels(counted, connections);
+  return { flags, labels, labelWidths: labels.map((l) => Math.ceil(measure(l, "text") / 8) * 8 + 4), width: 1.3 + Math.min(2.7, Math.log2(Math.max(1, connections)) * 0.4), keys: links.map(linkKey) };
 }
 
-function lineLabel(links, connections) {
+const maxPorts = 3; // that a label names
+
+/** lineLabels returns the label of a line with its ports and their connections, and a shorter form without the connections. */
+function lineLabels(links, connections) {
   const ports = new Map();
   for (const l of links) ports.set(l.port, (ports.get(l.port) || 0) + l.connections);
-  if (ports.size > 2) return `${formatNumber(ports.size)} ports` + (connections ? ` ×${formatNumber(connections)}` : "");
-  return [...ports].map(([port, n]) => port + (n > 1 ? ` ×${formatNumber(n)}` : "")).join(", ");
+  const times = (n) => (n > 1 ? ` ×${formatNumber(n)}` : "");
+  const forms = ports.size > maxPorts
+    ? [`${formatNumber(ports.size)} ports${times(connections)}`, `${formatNumber(ports.size)} ports`]
+    : [[...ports].map(([port, n]) => port + times(n)).join(", "), [...ports.keys()].join(", ")];
+  return [...new Set(forms)];
 }
-
-const maxPortBadges = 3; // of a group; more ports share one badge
-
-/** buildPortBadges returns a badge for each port that a host publishes, with the nodes that it leads to. */
-function buildPortBadges(nodes) {
-  const badges = new Map();
-  for (const node of nodes.filter(hasHostBox)) {
-    const ports = publishedPorts(node);
-    const labels = isGroup(node) && ports.length > maxPortBadges ? [`:${ports[0]} +${ports.length - 1}`] : ports.map((port) => `:${port}`);
-    for (const label of labels) {
-      const id = `port ${node.host} ${label}`;
-      const badge = badges.get(id) || { id, box: `box ${nodeID("host", node.host)}`, label, w: Math.ceil(measure(label, "small")) + 12, to: new Set() };
-      badge.to.add(node.id);
-      badges.set(id, badge);
-    }
-  }
-  return [...badges.values()];
-}
-
-/** hasHostBox reports whether a node is in the box of a host, which carries the port badges. */
-const hasHostBox = (node) => !!node.host && !node.past && enclosingBoxes(node).length > 0;
 
 /** describe returns one line about a node for screen readers. */
 export function describe(n) {
   const parts = [displayName(n.node), formatSubtitle(n.node)];
   if (n.node.host && n.node.kind !== "host") parts.push(`on ${n.node.host}`);
+  const ports = n.badges.filter((b) => b.kind === "port-badge");
+  if (ports.length) parts.push(`published at ${ports.map((b) => b.label).join(" ")}`);
   if (n.node.reason) parts.push(n.node.reason);
   if (n.node.incomplete) parts.push(formatCount(n.node.incomplete, "container") + " incomplete");
   if (n.node.stale) parts.push("its data is not current");

@@ -3,8 +3,8 @@ import { button, html } from "./html.js";
 import { loginExpired } from "./request.js";
 import { capitalize, formatCount, formatNumber, formatTime, isGroup } from "./format.js";
 
-/** formatCounts counts what is shown and hidden; ports and labels are the numbers of those that are not drawn. */
-export function formatCounts(graph, shown, newLinks, { ports, labels }) {
+/** formatCounts counts what is shown and hidden; lines and labels are the numbers of those that are not drawn. */
+export function formatCounts(graph, shown, newLinks, { lines, labels }) {
   const groups = shown.nodes.filter((n) => isGroup(n));
   const inGroups = groups.reduce((sum, g) => sum + g.members, 0);
   const single = shown.nodes.length - groups.length;
@@ -13,7 +13,7 @@ export function formatCounts(graph, shown, newLinks, { ports, labels }) {
   if (newLinks >= 0) parts.push(`${formatNumber(newLinks)} new`);
   const causes = Object.entries(shown.hidden).map(([cause, { nodes, links }]) =>
     [nodes && formatCount(nodes, "node"), links && formatCount(links, "link")].filter(Boolean).join(" and ") + ` (${cause})`);
-  if (ports) causes.push(`${formatCount(ports, "published port")} (of groups)`);
+  if (lines) causes.push(`${formatCount(lines, "line")} (select a node to see its lines)`);
   parts.push(causes.length ? `hidden: ${causes.join(", ")}` : groups.length ? "nothing else is hidden" : "nothing is hidden");
   if (labels) parts.push(`${formatCount(labels, "line label")} ${labels === 1 ? "doesn't" : "don't"} fit; hover to read`);
   if (graph.forgotten) parts.push(`${formatCount(graph.forgotten, "past link")} dropped: too many to keep`);

@@ -17,10 +17,10 @@ const columns = [
   { name: "Port", text: (r) => String(r.link.port), by: (r) => r.link.port, numeric: true },
   { name: "Connections", short: "Conn.", text: (r) => (r.link.countsUnknown ? "" : formatNumber(r.link.connections)), by: (r) => r.link.connections, numeric: true },
   {
-    name: "Via", sort: "route", text: (r) => r.link.via,
+    name: "Via", sort: "route", className: "via", text: (r) => r.link.via,
     help: "How the client reaches the server: direct (its own address), published (a port of its host), host (the address of its host) or loopback.",
   },
-  { name: "Seen by", text: (r) => r.link.evidence + (r.link.directionUnknown ? ", direction unknown" : ""), help: "Which ends of the connections were observed: both, only the client or only the server. Direction unknown: each end may have dialled some of the connections." },
+  { name: "Seen by", className: "seen-by", text: (r) => r.link.evidence + (r.link.directionUnknown ? ", direction unknown" : ""), help: "Which ends of the connections were observed: both, only the client or only the server. Direction unknown: each end may have dialled some of the connections." },
   { name: "State", text: (r) => (r.isNew ? "new, " : "") + (r.link.live ? "live" : "past"), by: (r) => (r.isNew ? 0 : r.link.live ? 1 : 2) },
   { name: "Client's host", minor: true, text: (r) => r.clientHost, shown: (r) => truncate(r.clientHost, maxNameLength) },
   { name: "Server's host", minor: true, text: (r) => r.serverHost, shown: (r) => truncate(r.serverHost, maxNameLength) },
@@ -64,6 +64,7 @@ export class LinkTable {
 
   /** update sets the links. select shows those that match all words of filter, in the order of sort, such as "Port" or "-Port". */
   update({ links, nodes }, { filter, sort, now, columns: which }) {
+    this.table.classList.toggle("all", which === "all");
     this.#columns = columns.filter((c) => !c.minor || which === "all");
     const byID = new Map(nodes.map((n) => [n.id, n]));
     const byName = Map.groupBy(nodes, displayName);
@@ -144,7 +145,7 @@ export class LinkTable {
   #renderHead() {
     const row = this.table.querySelector("thead tr");
     if (row.children.length !== this.#columns.length) {
-      row.replaceChildren(...this.#columns.map((c) => html("th", { scope: "col", className: c.numeric ? "numeric" : "" },
+      row.replaceChildren(...this.#columns.map((c) => html("th", { scope: "col", className: classOf(c) },
         html("button", { type: "button", title: [`Sort by ${c.sort || c.name.toLowerCase()}.`, c.help].filter(Boolean).join(" "), onclick: () => this.#sortBy(c.name) }, c.short || c.name))));
     }
     this.#columns.forEach((c, i) => {
@@ -161,10 +162,12 @@ export class LinkTable {
   }
 }
 
+const classOf = (c) => (c.numeric ? "numeric" : c.className || (c.shown ? "long" : ""));
+
 /** cell returns the element of a row in a column. */
 function cell(c, r) {
   const text = c.text(r), shown = c.shown?.(r) ?? text;
-  return html("td", { className: c.numeric ? "numeric" : c.shown ? "long" : "", title: c.title?.(r) ?? "" },
+  return html("td", { className: classOf(c), title: c.title?.(r) ?? "" },
     shown === text ? text : [html("span", { "aria-hidden": "true" }, shown), html("span", { className: "visually-hidden" }, text)]);
 }
 

@@ -9,8 +9,11 @@ const maxNodes = 60;
 /** hysteresis is the number of nodes beyond maxNodes that changes the grouping of a map on the screen. */
 const hysteresis = 8;
 
-/** maxExternals is the number of external addresses above which a map with too many nodes groups them. */
-const maxExternals = 10;
+/** maxExternals is the number of external addresses above which a map without room groups them. */
+const maxExternals = 3;
+
+/** minGroups is the least number of nodes of a map that was grouped to become readable. */
+const minGroups = 4;
 
 /** serverParameters are the parameters that /v1/graph knows. The values "auto" are the page's: it chooses one of the others. */
 const serverParameters = Object.freeze({
@@ -84,9 +87,10 @@ function parseSince(text, now) {
 
 /**
  * applyView returns the shown nodes and links of a graph, and how much each filter hides. now is the server's time in ms. last is
- * the level shown before: the hysteresis keeps it. Neither graph nor view changes.
+ * the level shown before: the hysteresis keeps it. atLeast is a grouping that coarser ones may replace, as shown.coarser of an earlier
+ * call. Neither graph nor view changes.
  */
-export function applyView(graph, view, now, last = "") {
+export function applyView(graph, view, now, last = "", atLeast = null) {
   const newSince = parseSince(view.newSince, now);
   const links = newSince ? graph.links.map((l) => (Date.parse(l.firstSeen) >= newSince ? { ...l, newLinks: 1 } : l)) : graph.links;
   const query = compileQuery(view.q);
@@ -108,7 +112,7 @@ export function applyView(graph, view, now, last = "") {
     if (less.nodes || less.links) next.hidden = { ...next.hidden, [cause]: less };
     shown = next;
   }
-  return groupNodes(shown, view, last);
+  return groupNodes(shown, view, last, atLeast);
 }
 
 /** atTime returns the links of an earlier time: those seen by then, live unless they had ended. Their counts are unknown. */
@@ -193,18 +197,36 @@ function groupsFor(n) {
 /** finer are the levels into which an opened group with more than maxNodes nodes divides. */
 const finer = { host: ["project", "service", "image"], project: ["service", "image"], service: [], image: [], external: [] };
 
-/** chooseLevels returns the grouping levels of nodes and of external addresses. */
-function chooseLevels(nodes, view, last) {
+/** groupings returns the grouping levels of nodes and of external addresses that the view allows, from the finest to the coarsest. */
+function groupings(nodes, view) {
+  const hasSeveralHosts = new Set(nodes.map((n) => n.host).filter(Boolean)).size > 1;
+  const levels = view.group === "auto" ? ["container", "service", "project", hasSeveralHosts && "host", "image"].filter(Boolean) : [view.group];
+  const isMany = nodes.filter(isUnnamedExternal).length > maxExternals;
+  const externals = view.external === "auto" ? ["container", ...(isMany ? ["external"] : [])] : [view.external === "group" ? "external" : "container"];
+  const all = levels.flatMap((level, i) => (i ? externals.slice(-1) : externals).map((e) => ({ level, externals: e, count: countGroups(nodes, level, e) })));
+  return all.filter(({ count }, i) => all.slice(0, i).every((finer) => count < finer.count));
+}
+
+/** countGroups returns the number of nodes of a map that is grouped by the levels. */
+const countGroups = (nodes, level, externals) => new Set(nodes.map((n) => (groupsFor(n).find((g) => g.level === level || g.level === externals) || n).id)).size;
+
+/**
+ * chooseGrouping returns the finest grouping with few enough nodes, and the next coarser grouping that still shows something. last is the
+ * level shown before. With atLeast, the result of an earlier call, finer groupings do not count.
+ */
+function chooseGrouping(nodes, view, last, atLeast) {
   const limit = maxNodes + ({ "": 0, container: hysteresis }[last] ?? -hysteresis);
-  const many = nodes.length > limit && nodes.filter(isUnnamedExternal).length > maxExternals;
-  const externals = view.external === "group" || (view.external === "auto" && many) ? "external" : "container";
-  return [view.group === "auto" ? finestLevel(nodes, externals, limit) : view.group, externals];
+  const all = groupings(nodes, view);
+  const from = atLeast ? Math.max(0, all.findIndex((g) => g.level === atLeast.level && g.externals === atLeast.externals)) : 0;
+  const fits = all.slice(from).find((g) => g.count <= limit) || all.at(-1);
+  const coarser = all.slice(all.indexOf(fits) + 1).find((g) => g.count >= minGroups);
+  return { level: fits.level, externals: fits.externals, coarser };
 }
 
 /** groupNodes merges nodes into groups, and the links between them. isSticky reports that hysteresis chose the level. */
-function groupNodes(shown, view, last) {
-  const [level, externals] = chooseLevels(shown.nodes, view, last);
-  const isSticky = String([level, externals]) !== String(chooseLevels(shown.nodes, view, ""));
+function groupNodes(shown, view, last, atLeast) {
+  const { level, externals, coarser } = chooseGrouping(shown.nodes, view, last, atLeast);
+  const isSticky = level !== chooseGrouping(shown.nodes, view, "", atLeast).level;
   const sizes = groupSizes(shown.nodes);
   const groupOf = (n) => {
     const groups = groupsFor(n);
@@ -231,18 +253,7 @@ function groupNodes(shown, view, last) {
     const group = l.client === l.server && groups.get(l.client);
     if (group) group.inside = (group.inside || 0) + 1;
   }
-  return { ...shown, nodes, links, level, externals, isSticky, groupByNode, linksBeforeGrouping: shown.links.length };
-}
-
-/** finestLevel returns the finest level with at most limit nodes. The level of hosts counts only if there are several. */
-function finestLevel(nodes, externals, limit) {
-  const hasSeveralHosts = new Set(nodes.map((n) => n.host).filter(Boolean)).size > 1;
-  const counts = ["container", "service", "project", hasSeveralHosts && "host", "image"].filter(Boolean).map((level) => {
-    const ids = nodes.map((n) => (groupsFor(n).find((g) => g.level === level || g.level === externals) || n).id);
-    return [level, new Set(ids).size];
-  });
-  const fits = counts.find(([, n]) => n <= limit);
-  return fits ? fits[0] : counts.reduce((a, b) => (b[1] < a[1] ? b : a))[0];
+  return { ...shown, nodes, links, level, externals, coarser, isSticky, groupByNode, linksBeforeGrouping: shown.links.length };
 }
 
 function groupSizes(nodes) {

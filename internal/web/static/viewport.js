@@ -3,7 +3,7 @@
 import { select, zoom, zoomIdentity } from "./vendor/d3-zoom-3.0.0.esm.js";
 
 const minScale = 0.04, maxScale = 3;
-const narrowWidth = 600, minLegibleScale = 0.75;
+const space = 8; // px around a drawing that fits
 const clickDistance = 4; // px: a shorter drag is a click
 const restDelay = 200; // ms without a move until the drawing counts as still
 const minVisible = 60; // px of the drawing that always stay in the frame
@@ -21,9 +21,9 @@ export class Viewport {
   #rasterScale = 0; // the scale of the last rasterization
   #waiting = null;
 
-  /** frame shows a part of the drawing inside it. onMove is called after each move, onRest when the user has moved the drawing. */
-  constructor(frame, drawing, onMove, onRest) {
-    Object.assign(this, { frame, drawing, onMove, onRest });
+  /** frame shows a part of the drawing inside it. Texts are readable from readableScale on. onMove is called after each move, onRest when the user has moved the drawing. */
+  constructor(frame, drawing, readableScale, onMove, onRest) {
+    Object.assign(this, { frame, drawing, readableScale, onMove, onRest });
     this.selection = select(frame);
     this.#frameSize = { w: frame.clientWidth, h: frame.clientHeight };
     this.behavior = zoom().scaleExtent([minScale, maxScale]).clickDistance(clickDistance).constrain((t) => this.#constrain(t))
@@ -38,7 +38,7 @@ export class Viewport {
   /** #resized keeps the middle of the frame in place, or the whole drawing visible. */
   #resized() {
     const { clientWidth: w, clientHeight: h } = this.frame;
-    if (this.#isFitted) return this.fit();
+    if (this.#isFitted) return this.begin();
     const { x, y, k } = this.#transform;
     const { w: oldWidth, h: oldHeight } = this.#frameSize;
     this.#frameSize = { w, h };
@@ -93,19 +93,20 @@ export class Viewport {
     this.#isFitted = true;
   }
 
-  /** begin shows the whole drawing or, on a phone, its left part at a legible scale. */
+  /** begin shows the whole drawing or, if that would be too small to read, its beginning. */
   begin() {
     this.fit();
-    const { clientWidth: w } = this.frame;
-    if (w > narrowWidth || this.scale > minLegibleScale) return;
+    const k = this.readableScale;
+    if (this.scale >= k) return;
     this.#isFitted = false;
-    this.#center(w / 2 / minLegibleScale, this.#size.h / 2, minLegibleScale);
+    const { clientWidth: w, clientHeight: h } = this.frame;
+    this.#center(Math.min(w / k, this.#size.w) / 2, Math.min(h / k, this.#size.h) / 2, k);
   }
 
   /** show centres a place at a legible scale. */
   show(place) {
     this.#isFitted = false;
-    this.#center(place.x + place.w / 2, place.y + place.h / 2, Math.max(this.scale, 0.8));
+    this.#center(place.x + place.w / 2, place.y + place.h / 2, Math.max(this.scale, this.readableScale));
     this.onRest();
   }
 

@@ -264,20 +264,31 @@ func (p *Page) holds(expression string) bool {
 func (p *Page) Click(selector string) {
 	p.t.Helper()
 	p.do(chromedp.Click(chromedp.CSS(selector)))
+	p.settle()
+}
+
+// settle waits until the map shows what the last step asked for.
+func (p *Page) settle() {
+	p.t.Helper()
+	p.Until(`!document.querySelector("#map[aria-busy]")`)
 }
 
 // ClickText clicks the middle of the element of a selector with exactly the text. It works for SVG elements too. Within
-// a node it clicks the middle of the node.
+// a node it clicks the middle of the node. The text of a node is its name or its full name, which its label starts with.
 func (p *Page) ClickText(selector, text string) {
 	p.t.Helper()
 	x, y := p.middle(selector, text)
 	p.do(chromedp.MouseClickXY(x, y))
+	p.settle()
 }
 
 // middle returns the middle of the element of a selector with exactly the text.
 func (p *Page) middle(selector, text string) (x, y float64) {
 	p.t.Helper()
-	x, y, ok := p.middleOf(fmt.Sprintf(`[...document.querySelectorAll(%q)].map((e) => e.textContent.trim() === %q && (e.closest(".node") || e)).find(Boolean)`, selector, text))
+	x, y, ok := p.middleOf(fmt.Sprintf(`[...document.querySelectorAll(%[1]q)].map((e) => {
+		const node = e.closest(".node");
+		return (e.textContent.trim() === %[2]q || node?.getAttribute("aria-label").startsWith(%[2]q + ",")) && (node || e);
+	}).find(Boolean)`, selector, text))
 	if !ok {
 		p.t.Fatalf("no %s has the text %q", selector, text)
 	}
@@ -303,11 +314,13 @@ func (p *Page) Press(keys ...string) {
 	for _, key := range keys {
 		if strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
 			p.do(chromedp.KeyEvent(key))
+			p.settle()
 			continue
 		}
 		for _, letter := range key {
 			p.key(string(letter))
 		}
+		p.settle()
 	}
 }
 
@@ -334,6 +347,7 @@ func (p *Page) Choose(selector, value string) {
 	})()`, selector, value)) {
 		p.t.Fatalf("%s has no %q", selector, value)
 	}
+	p.settle()
 }
 
 // Texts returns the texts of all elements of a selector.
@@ -402,6 +416,7 @@ func (p *Page) ClickLine(id string) {
 		return { X: at.x, Y: at.y };
 	})()`, id))
 	p.do(chromedp.MouseClickXY(at.X, at.Y))
+	p.settle()
 }
 
 // Drag drags from the middle of the element of a selector by dx and dy in steps.

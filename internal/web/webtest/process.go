@@ -22,7 +22,7 @@ func acquire(path string) (ctx context.Context, release func(), err error) {
 	if process.users == 0 {
 		options := append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(stepTimeout),
-			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+			chromedp.Flag("force-prefers-reduced-motion", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
 		allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
 		ctx, shut := chromedp.NewContext(allocator)
 		if err := chromedp.Do(ctx); err != nil {

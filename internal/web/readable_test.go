@@ -1,0 +1,134 @@
+package web_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/PabloL007/outpost/internal/web/webtest"
+)
+
+// faults counts what makes a map unreadable: lines behind nodes that are not their ends, labels on labels, on nodes or on other lines,
+// labels without room, names that are cut or too wide for their nodes, texts below 11 px, and nodes outside of the frame.
+const faults = `(() => {
+	const frame = document.querySelector("#map").getBoundingClientRect();
+	const nodes = [...document.querySelectorAll(".node")].map((e) => ({ id: e.dataset.id, rect: e.querySelector(".body").getBoundingClientRect(), element: e }));
+	const lines = [...document.querySelectorAll(".lines .line")].map((e) => {
+		const path = e.querySelector(".stroke"), toScreen = path.getScreenCTM(), length = path.getTotalLength(), points = [];
+		for (let at = 0; at <= length; at += 3) points.push(path.getPointAtLength(at).matrixTransform(toScreen));
+		return { id: e.dataset.id, points };
+	});
+	const labels = [...document.querySelectorAll(".labels .label")].map((e) => ({ id: e.dataset.id, crowded: e.classList.contains("crowded"), rect: e.querySelector("text").getBoundingClientRect() }));
+	const visible = labels.filter((l) => !l.crowded);
+	const touch = (a, b, by = 0) => a.left < b.right - by && b.left < a.right - by && a.top < b.bottom - by && b.top < a.bottom - by;
+	const holds = (r, p, by) => p.x > r.left + by && p.x < r.right - by && p.y > r.top + by && p.y < r.bottom - by;
+	const shown = (e) => getComputedStyle(e).display !== "none" && getComputedStyle(e).visibility !== "hidden" && e.getBoundingClientRect().width > 0;
+	const scale = (e) => e.getScreenCTM?.()?.a ?? 1;
+	const texts = [...document.querySelectorAll("#map text")].filter(shown);
+	const names = [...document.querySelectorAll(".node .name")];
+	return {
+		Nodes: nodes.length, Lines: lines.length,
+		Behind: lines.filter((l) => nodes.some((n) => !l.id.split(" ").includes(n.id) && l.points.some((p) => holds(n.rect, p, 1)))).length,
+		LabelsOnLabels: visible.filter((a, i) => visible.slice(i + 1).some((b) => touch(a.rect, b.rect, 1))).length,
+		LabelsOnNodes: visible.filter((a) => nodes.some((n) => touch(a.rect, n.rect, 1))).length,
+		LabelsOnLines: visible.filter((a) => lines.some((l) => l.id !== a.id && l.points.some((p) => holds(a.rect, p, 2)))).length,
+		NoLabel: labels.length - visible.length + lines.length - labels.length,
+		Cut: names.filter((e) => !shown(e) || e.textContent.includes("…") || e.getBoundingClientRect().right > e.closest(".node").querySelector(".body").getBoundingClientRect().right).length,
+		Small: texts.filter((e) => parseFloat(getComputedStyle(e).fontSize) * scale(e) < 10.99).length +
+			[...document.querySelectorAll("body *:not(svg *)")].filter((e) => [...e.childNodes].some((c) => c.nodeType === Node.TEXT_NODE && c.data.trim()) && shown(e) && parseFloat(getComputedStyle(e).fontSize) < 11).length,
+		Outside: nodes.filter((n) => n.rect.left < frame.left - 1 || n.rect.right > frame.right + 1 || n.rect.top < frame.top - 1 || n.rect.bottom > frame.bottom + 1).length,
+		Filled: Math.round(100 * Math.max(
+			(Math.max(...nodes.map((n) => n.rect.right)) - Math.min(...nodes.map((n) => n.rect.left))) / frame.width,
+			(Math.max(...nodes.map((n) => n.rect.bottom)) - Math.min(...nodes.map((n) => n.rect.top))) / frame.height)),
+	};
+})()`
+
+// drawing is the result of faults. Filled is the part of the frame's width or height that the nodes take, whichever is larger, in percent.
+type drawing struct {
+	Nodes, Lines, Behind, LabelsOnLabels, LabelsOnNodes, LabelsOnLines, NoLabel, Cut, Small, Outside, Filled int
+}
+
+// TestFirstViewIsReadable opens maps in common sizes of screens.
+func TestFirstViewIsReadable(t *testing.T) {
+	t.Parallel()
+	browser := webtest.Start(t)
+	for _, fixture := range []struct{ containers, hosts int }{{15, 1}, {30, 1}, {60, 1}, {30, 2}, {40, 2}} {
+		_, address := serve(t, newCompany(fixture.containers, fixture.hosts))
+		for _, size := range [][2]int64{{1280, 720}, {1440, 900}, {1920, 1080}, {2560, 1440}} {
+			what := fmt.Sprintf("%d containers on %d hosts at %dx%d", fixture.containers, fixture.hosts, size[0], size[1])
+			p := browser.Open(address, size[0], size[1])
+			p.Until(`document.querySelector(".node")`)
+			got := webtest.Eval[drawing](p, faults)
+			p.Shot(fmt.Sprintf("readable-%d-%d-%d", fixture.containers, fixture.hosts, size[0]))
+			t.Logf("%s: %+v", what, got)
+			if got.Behind+got.LabelsOnLabels+got.LabelsOnNodes+got.LabelsOnLines+got.Cut+got.Small+got.Outside > 0 || (got.Nodes <= 40 && got.NoLabel > 0) {
+				t.Errorf("%s: %+v", what, got)
+			}
+			if got.Filled < 60 {
+				t.Errorf("%s: the map fills %d %% of the frame", what, got.Filled)
+			}
+		}
+	}
+}
+
+// TestRoutesAvoidNodesAndLabels arranges random maps, then adds and removes nodes. Each line leads from the side of its client to the side
+// of its server. It passes no other node and no label of another line.
+func TestRoutesAvoidNodesAndLabels(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, shop(), "")
+	wrong := webtest.Eval[[]string](p, `(async () => {
+		const { arrange } = await import("./arrange.js"), { isBox, overlaps } = await import("./lattice.js");
+		const wrong = [];
+		let seed = 3;
+		const random = (n) => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;
+		const isAtSide = ({ x, y }, p) => ((x === p.x || x === p.x + p.w) && y > p.y && y < p.y + p.h) || ((y === p.y || y === p.y + p.h) && x > p.x && x < p.x + p.w);
+		const check = (what, lines, { places, routes }) => {
+			const nodes = [...places].filter(([id]) => !isBox(id));
+			const segments = new Map(lines.map(({ id }) => {
+				const points = routes.get(id)?.points ?? [];
+				return [id, points.slice(1).map((b, i) => ({ x: Math.min(points[i].x, b.x), y: Math.min(points[i].y, b.y), w: Math.abs(points[i].x - b.x), h: Math.abs(points[i].y - b.y) }))];
+			}));
+			for (const { id, from, to } of lines) {
+				const route = routes.get(id);
+				if (!route) {
+					wrong.push(what + ": no route for " + id);
+					continue;
+				}
+				if (segments.get(id).some(({ w, h }) => w && h)) wrong.push(what + ": " + id + " is oblique");
+				if (!isAtSide(route.points[0], places.get(from)) || !isAtSide(route.points.at(-1), places.get(to))) wrong.push(what + ": " + id + " does not end at its nodes");
+				for (const [node, place] of nodes) {
+					if (node !== from && node !== to && segments.get(id).some((s) => overlaps(s, place))) wrong.push(what + ": " + id + " passes " + node);
+					if (route.label && overlaps(route.label, place)) wrong.push(what + ": the label of " + id + " is on " + node);
+				}
+				for (const other of lines) {
+					if (other.id !== id && route.label && routes.get(other.id)?.label && overlaps(route.label, routes.get(other.id).label)) wrong.push(what + ": labels of " + id + " and " + other.id);
+				}
+			}
+		};
+		for (const [hosts, projects, count] of [[1, 1, 8], [1, 3, 25], [2, 3, 40], [3, 5, 70], [1, 1, 60]]) {
+			const item = (n) => {
+				const host = random(hosts + 1), boxes = host === hosts ? [] : ["box h" + host, ...(random(4) ? ["box h" + host + " p" + random(projects)] : [])];
+				return { id: "n" + n, sizes: [{ w: 64 + 8 * random(20), h: 40 }, { w: 64 + 8 * random(10), h: 24 }], boxes, titles: boxes.map(() => 60), side: host === hosts ? ["first", "last"][random(2)] : undefined };
+			};
+			let items = Array.from({ length: count }, (_, n) => item(n));
+			const connect = (n, i) => ({ id: "l" + n, from: items[i].id, to: items[random(items.length)].id, labelWidths: [52, 36] });
+			let lines = Array.from({ length: Math.ceil(count * 1.3) }, (_, n) => connect(n, random(items.length)));
+			lines = lines.filter((l, i) => lines.findIndex((o) => o.from === l.from && o.to === l.to) === i);
+			const request = { frame: { w: 900, h: 600 }, minScale: 0.85 };
+			let arrangement = arrange({ ...request, items, lines });
+			const what = [hosts, projects, count].join(" ");
+			check(what, lines, arrangement);
+			for (let round = 1; round <= 8; round++) {
+				const gone = items[random(items.length)].id, previous = new Map(items.map((i) => [i.id, i]));
+				items = [...items.filter((i) => i.id !== gone), item(count + round)];
+				lines = [...lines.filter((l) => l.from !== gone && l.to !== gone), connect(1000 + round, items.length - 1)];
+				arrangement = arrange({ ...request, items, lines, kept: { ...arrangement, previous, alive: new Set() } });
+				const shown = new Set(items.flatMap((i) => [i.id, ...i.boxes]));
+				check(what + " round " + round, lines, { ...arrangement, places: new Map([...arrangement.places].filter(([id]) => shown.has(id))) });
+			}
+		}
+		return wrong.slice(0, 20);
+	})()`)
+	for _, w := range wrong {
+		t.Error(w)
+	}
+}

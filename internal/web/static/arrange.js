@@ -1,0 +1,80 @@
+// The arrangement of a scene: places of nodes and boxes, routes of lines. A new scene is laid out as a whole. A changed one keeps the
+// places of its nodes and the routes of its lines where it can.
+import { extent } from "./lattice.js";
+import { insertNodes } from "./incremental.js";
+import { layouts, maxSpacing } from "./layout.js";
+import { routeLines } from "./router.js";
+
+const maxVacated = 200; // places of removed nodes that new nodes may take
+const maxSparseness = 3; // growth of the area per node that triggers a new layout
+
+/**
+ * arrange returns {places, routes, style, density, size, scale, areaPerNode, isNew}. An item is {id, sizes, boxes, titles, side}: sizes
+ * from the most detailed to the smallest form of the node, boxes and the widths of their titles from the outside. A line is
+ * {id, from, to, labelWidths}, as in routeLines. frame is the size of the view, minScale the least scale at which its texts are readable. kept is an
+ * earlier arrangement with previous, the items as they were placed, and alive, the IDs of all that still exists.
+ */
+export function arrange({ items, lines, frame, minScale, kept }) {
+  const titles = new Map(items.flatMap((item) => item.boxes.map((id, i) => [id, item.titles[i]])));
+  return (kept && keep({ items, lines, frame, titles }, kept)) || layOut({ items, lines, frame, minScale, titles });
+}
+
+const sized = (items, density) => items.map(({ sizes, ...item }) => ({ ...item, ...sizes[Math.min(density, sizes.length - 1)] }));
+
+const pairsOf = (lines) => lines.filter((l) => l.from !== l.to).map((l) => [l.from, l.to]);
+
+const maxPlans = 6; // layouts to try with the same nodes and spacing
+const maxRouted = 8; // layouts to find routes for
+
+/** layOut tries forms of the nodes, spacings and styles until all labels find room at a readable scale. */
+function layOut({ items, lines, frame, minScale, titles }) {
+  let best = null, routed = 0;
+  for (const plan of plans(items, lines, frame, minScale)) {
+    if (plan.scale < minScale && (best || !plan.isSmallest)) continue;
+    const routes = routeLines(plan.size, plan.places, titles, lines), faults = countFaults(lines, routes);
+    if (!best || faults < best.faults) best = { ...plan, routes, faults };
+    if (!faults || ++routed === maxRouted) break;
+  }
+  return finish(best);
+}
+
+/** plans yields layouts from the most detailed to the smallest form of the nodes. */
+function* plans(items, lines, frame, minScale) {
+  const pairs = pairsOf(lines), densities = Math.max(1, ...items.map((item) => item.sizes.length));
+  for (let density = 0; density < densities; density++) {
+    const form = sized(items, density), isSmallest = density === densities - 1;
+    for (let spacing = 0; spacing <= maxSpacing; spacing++) {
+      const ranked = layouts(form, pairs, frame, spacing);
+      for (const plan of ranked.slice(0, maxPlans)) yield { ...plan, density, isSmallest };
+      if (ranked[0].scale < minScale) break; // more room makes it smaller still
+    }
+  }
+}
+
+/** countFaults counts lines without a label, and ten times those without a route. */
+const countFaults = (lines, routes) =>
+  lines.reduce((sum, { id, labelWidths, isHidden }) => sum + (isHidden ? 0 : !routes.has(id) ? 10 : labelWidths.length && !routes.get(id).label ? 1 : 0), 0);
+
+function finish({ places, routes, style, density, size, scale }) {
+  return { places, routes, style, density, size, scale, areaPerNode: areaPerNode(places, () => true), isNew: true };
+}
+
+/** areaPerNode returns the area of the map for each of its nodes and boxes. */
+function areaPerNode(places, isAlive) {
+  const alive = [...places].filter(([id]) => isAlive(id)).map(([, p]) => p);
+  const { w, h } = extent(alive);
+  return (w * h) / Math.max(1, alive.length);
+}
+
+/** keep adds a changed scene to an earlier arrangement. It returns null if too much is new. */
+function keep({ items, lines, frame, titles }, { places, routes, style, density, areaPerNode: before, previous, alive }) {
+  const form = sized(items, density);
+  const present = new Set([...items.map((item) => item.id), ...titles.keys()]), isAlive = (id) => present.has(id) || alive.has(id);
+  if (!form.some((item) => places.has(item.id)) || !insertNodes(form, pairsOf(lines), places, { isAlive, previous, style })) return null;
+  if (areaPerNode(places, isAlive) > maxSparseness * before) return null;
+  const gone = [...places.keys()].filter((id) => !isAlive(id));
+  gone.slice(0, Math.max(0, gone.length - maxVacated)).forEach((id) => places.delete(id));
+  const shown = new Map([...present].map((id) => [id, places.get(id)]));
+  const size = extent([...shown.values()]);
+  return { places, routes: routeLines(size, shown, titles, lines, routes), style, density, size, scale: Math.min(frame.w / size.w, frame.h / size.h), areaPerNode: before, isNew: false };
+}
