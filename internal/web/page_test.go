@@ -1,7 +1,9 @@
 package web_test
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -196,7 +198,7 @@ func TestSearch(t *testing.T) {
 	p.Press("/")
 	p.Until(`document.activeElement.id === "search"`)
 	p.Press("shop77-db")
-	p.Until(`document.querySelectorAll("#found [role=option]").length === 1`)
+	same(t, "options", p.Texts("#found [role=option] b"), "shop77-db", "shop77-db", "shop77-db") // and terms to show only it or hide it
 	p.Shot("search")
 	p.Press(kb.Enter)
 	p.Until(`document.querySelector(".node.selected")?.getAttribute("aria-label").startsWith("shop77-db,")`)
@@ -425,4 +427,133 @@ func TestNewLinksAreMarkedInGroups(t *testing.T) {
 	if len(p.Texts(".line.new")) != 1 || len(p.Texts("tr.new")) != 1 {
 		t.Errorf("%d lines and %d rows are new", len(p.Texts(".line.new")), len(p.Texts("tr.new")))
 	}
+}
+
+// TestBackAndForward selects a node, filters, and goes back and forward in the browser's history.
+func TestBackAndForward(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, shop(), "")
+	p.ClickText(".node .name", "shop-web")
+	p.Until(`location.search.includes("select=")`)
+	p.Choose("[name=host]", "two")
+	p.Until(`location.search.includes("host=two")`)
+	p.Drag("#map", 40, 30, 5)
+	p.Until(`location.search.includes("look=")`)
+	webtest.Eval[bool](p, `(history.back(), true)`)
+	p.Until(`!location.search.includes("host=two") && document.querySelectorAll(".node").length === 9 && document.querySelector(".node.selected")`)
+	webtest.Eval[bool](p, `(history.back(), true)`)
+	p.Until(`location.search === "" && !document.querySelector(".node.selected") && document.querySelector("#panel").hidden`)
+	webtest.Eval[bool](p, `(history.go(2), true)`)
+	p.Until(`location.search.includes("host=two") && document.querySelectorAll(".node").length === 4`)
+	webtest.Eval[bool](p, `(location.hash = "table", true)`) // as the link that skips the map
+	p.Choose("[name=port]", "8080")
+	p.Until(`location.search.includes("port=8080") && document.querySelectorAll(".node").length === 2`)
+}
+
+// TestMarks has containers in each state, with the engine's socket, and on the host's network.
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	var nodes []graph.Node
+	for name, set := range map[string]func(*graph.Details){
+		"fine":       func(d *graph.Details) { d.State, d.Health = "running", "healthy" },
+		"paused":     func(d *graph.Details) { d.State = "paused" },
+		"restarting": func(d *graph.Details) { d.State, d.Health = "restarting", "unhealthy" },
+		"sick":       func(d *graph.Details) { d.State, d.Health = "running", "unhealthy" },
+		"young":      func(d *graph.Details) { d.State, d.Health = "running", "starting" },
+		"agent":      func(d *graph.Details) { d.State, d.HostNetwork, d.EngineSocket = "running", true, true },
+	} {
+		node := container("one", "", name)
+		set(node.Details)
+		nodes = append(nodes, node)
+	}
+	p, _ := open(t, newMap(nodes, nil), "")
+	marks := webtest.Eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll(".node")].map((n) => [n.querySelector(".name").textContent,
+		[...n.querySelectorAll(".state-badge, .socket-badge, .count-badge")].map((b) => b.textContent).join(", ")]))`)
+	want := map[string]string{"fine": "", "paused": "paused", "restarting": "restarting", "sick": "unhealthy", "young": "starting", "agent": "engine socket, host network"}
+	if !maps.Equal(marks, want) {
+		t.Errorf("%v, want %v", marks, want)
+	}
+	expect(t, "label", webtest.Eval[string](p, `[...document.querySelectorAll(".node")].map((n) => n.getAttribute("aria-label")).join("\n")`),
+		"sick, shop/sick:1, on one, unhealthy", "agent, shop/agent:1, on one, has the engine's socket, on the host's network")
+	if got := webtest.Eval[drawing](p, faults); got.Cut+got.Small+got.Outside > 0 {
+		t.Errorf("%+v", got)
+	}
+	p.Shot("marks")
+}
+
+// TestBannerNamesTheTime looks back, and loses the connection.
+func TestBannerNamesTheTime(t *testing.T) {
+	t.Parallel()
+	p, served := open(t, shop(), "")
+	same(t, "title", []string{webtest.Eval[string](p, `document.title`)}, "Outpost – 2 hosts")
+	p.Choose("#at", "-900")
+	p.Until(`/^Viewing \d\d:\d\d:\d\dReturn to live$/.test(document.querySelector("#banner:not([hidden])")?.textContent) && document.querySelector(".drawing.then")`)
+	p.Shot("past")
+	p.Click("#banner button")
+	p.Until(`document.querySelector("#banner").hidden && !document.querySelector(".drawing.then")`)
+	served.set(graph.Graph{}, errors.New("the engine is away"))
+	p.Until(`/; data from \d\d:\d\d:\d\d, retrying$/.test(document.querySelector("#banner.trouble:not([hidden])")?.textContent)`)
+	p.Shot("lost")
+	served.set(shop(), nil)
+	p.Until(`document.querySelector("#banner").hidden`)
+	p.Complaints() // the browser logs the status 503
+}
+
+// TestQueryInTheSearchField completes terms, shows them as chips, and removes them.
+func TestQueryInTheSearchField(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, shop(), "")
+	chips := func() []string { return p.Texts("#chips .chip") }
+	p.Press("/")
+	p.Press("pro")
+	p.Until(`[...document.querySelectorAll("#found [role=option]")].some((o) => o.textContent === "project: …")`)
+	p.Press("ject:sh")
+	p.Until(`[...document.querySelectorAll("#found [role=option]")].some((o) => o.textContent === "Show only project:shop")`)
+	p.Shot("completion")
+	p.ClickText("#found [role=option]", "Show only project:shop")
+	same(t, "chips", chips(), "project:shop ×")
+	same(t, "the project and its neighbours", names(p), "203.0.113.7", "batch-job", "payments", "shop-api", "shop-cache", "shop-db", "shop-web")
+	p.Press(kb.Escape, "/")
+	p.Press("-port:5432")
+	p.Until(`document.querySelector("#found [role=option]")?.textContent === "Hide port:5432"`)
+	p.Press(kb.Enter)
+	same(t, "chips", chips(), "project:shop ×", "-port:5432 ×")
+	expect(t, "counts", counts(p), "1 link (left out by the query)")
+	p.Until(`new URLSearchParams(location.search).get("q") === "project:shop -port:5432"`)
+	p.ClickText("#chips .chip", "project:shop ×")
+	same(t, "chips", chips(), "-port:5432 ×")
+	p.ClickText(".node .name", "batch-job")
+	p.ClickText("#panel button", "Hide this")
+	same(t, "chips", chips(), "-port:5432 ×", "-name:batch-job ×")
+	expect(t, "hidden nodes are counted", counts(p), "1 node and 1 link (excluded by the query)")
+	p.Click("#clear")
+	expect(t, "counts", counts(p), "9 nodes, 6 links", "nothing is hidden")
+}
+
+// TestInvalidQueryIsNamed opens an address with a query that cannot be parsed: nothing is hidden, and the page says why.
+func TestInvalidQueryIsNamed(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, shop(), "?q=colour:red")
+	expect(t, "error", webtest.Eval[string](p, `document.querySelector("#chips [role=alert]").textContent`), `q: term "colour:red": unknown field "colour": want one of name`)
+	expect(t, "counts", counts(p), "9 nodes", "nothing is hidden")
+	p.Click("#chips button")
+	p.Until(`!document.querySelector("#chips").hasChildNodes()`)
+}
+
+// TestHideMonitoring hides what watches the containers of a company, and shows it again.
+func TestHideMonitoring(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, newCompany(15, 1), "?group=container")
+	before := names(p)
+	p.Click("#filters-toggle")
+	p.Click("#hide-monitoring")
+	for _, name := range names(p) {
+		if strings.HasPrefix(name, "monitoring-") || strings.HasPrefix(name, "agents-") || name == "outpost" {
+			t.Errorf("%s is shown", name)
+		}
+	}
+	same(t, "pressed", []string{webtest.Eval[string](p, `document.querySelector("#hide-monitoring").ariaPressed`)}, "true")
+	expect(t, "counts", counts(p), "6 nodes and ", "excluded by the query")
+	p.Click("#hide-monitoring")
+	same(t, "all again", names(p), before...)
 }

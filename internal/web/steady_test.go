@@ -205,7 +205,7 @@ func TestRemovedNodeIsNoSearchResult(t *testing.T) {
 	p, served := open(t, shop(), "?project=shop")
 	p.Press("/")
 	p.Press("idle")
-	p.Until(`document.querySelectorAll("#found [role=option]").length === 1`)
+	p.Until(`document.querySelectorAll("#found [role=option]").length === 3`) // and terms to show only it or hide it
 	g := shop()
 	g.Nodes = slices.DeleteFunc(g.Nodes, func(n graph.Node) bool { return n.Name == "idle" })
 	served.set(newMap(g.Nodes, g.Links, g.Targets...), nil)

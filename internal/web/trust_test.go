@@ -54,7 +54,7 @@ func TestForeignTextIsNeverMarkup(t *testing.T) {
 	}
 	p.Press("/")
 	p.Press("img")
-	p.Until(`document.querySelectorAll("#found [role=option]").length === 2`)
+	p.Until(`document.querySelectorAll("#found [role=option]").length === 4`)
 	p.Choose("[name=group]", "project")
 	saveAll(t, p)
 	for _, tag := range []string{"img:not([alt=''])", "[onerror]", "svg image", "svg script"} {
@@ -365,6 +365,7 @@ func TestProblemsAndRemedies(t *testing.T) {
 	g.Targets = append(g.Targets, graph.Target{Target: "four:9057", Host: "four", State: graph.StateStale, Reason: "no answer within 30s", LastAnswer: began()})
 	p, _ := open(t, newMap(g.Nodes, g.Links, g.Targets...), "")
 	same(t, "warnings", p.Texts(".warning"), "2 of 4 targets without current data", "1 container incomplete")
+	expect(t, "the box of the stale host", strings.Join(p.Texts(".box.stale .box-title"), "|"), "four · stopped responding, data from ")
 	p.ClickText(".warning", "2 of 4 targets without current data")
 	expect(t, "targets", panelText(p), "three:9057: failed", "nothing listens there", "can this host reach it?", "four:9057: stale", "no answer within 30s", "OUTPOST_STALE_AFTER", "one:9057 (one)")
 	p.Shot("targets")

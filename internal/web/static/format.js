@@ -25,6 +25,13 @@ export function publishedPorts(node) {
   return [...ports].sort((a, b) => a - b);
 }
 
+/** stateOf returns the state of a container if it is not running and healthy: paused, restarting, unhealthy or starting. */
+export function stateOf({ details, past }) {
+  if (!details || past) return "";
+  if (details.state && details.state !== "running") return details.state;
+  return details.health && details.health !== "healthy" ? details.health : "";
+}
+
 const collator = new Intl.Collator("en", { numeric: true });
 
 /** compareNatural orders texts with the numbers in them by their values. */

@@ -1,15 +1,17 @@
 // The page: it draws the last graph of the server as the view asks. Places of nodes and the last grouping level outlive a graph.
 import { button, copy, html, setText, updateChildren } from "./html.js";
 import { MapDrawing } from "./map.js";
-import { capitalize, describeLink, displayName, formatCount, formatNumber, formatTime, publishedPorts, qualifiedName } from "./format.js";
+import { capitalize, describeLink, displayName, formatCount, formatNumber, formatTime, isGroup, publishedPorts, qualifiedName } from "./format.js";
 import { incompletePanel, linePanel, nodePanel, targetsPanel } from "./panel.js";
 import { buildScene, describe, minScale } from "./scene.js";
 import { download, exportJSON, exportPNG, exportSVG, fetchExport, types } from "./save.js";
 import { Search } from "./search.js";
 import { Poller } from "./poller.js";
-import { loginExpired } from "./request.js";
-import { buildWarnings, emptyHint, emptyState, formatCounts, freshness } from "./status.js";
+import { loginExpired, request } from "./request.js";
+import { banner, buildChips, buildWarnings, emptyHint, emptyState, formatCounts, freshness, placeOf } from "./status.js";
 import { LinkTable } from "./table.js";
+import { parseQuery } from "./query.js";
+import { writeTerm } from "./completion.js";
 import { applyView, filterNames, formatQuery, groupIDs, initial, linkKey, parseView } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -19,15 +21,16 @@ let view = parseView(location.search);
 let graph = null, time = 0, failure = "";
 let shown = { nodes: [], links: [], hidden: {}, groupByNode: new Map(), level: view.level };
 let scene = { nodes: [], lines: [], boxes: [], byID: new Map() };
+let version = ""; // of the server
 let drawnOnce = false, outdated = false, needsLayout = false;
 let grouping = null; // the least grouping at which the map was readable
 
-const on = { select, openGroup, closeGroup, resetFilters, jumpTo, showNeighbours, showPanel, showTooltip, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
+const on = { select, openGroup, closeGroup, resetFilters, jumpTo, showNeighbours, showPanel, showTooltip, addTerm, setQuery, hide, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
 const map = new MapDrawing($("map"), on);
 const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), sort: on.sort });
 const base = location.origin + location.pathname; // without the credentials of the page's own address
 const poller = new Poller(new URL("../v1/graph", base), { onGraph, onError });
-const search = new Search($("search"), $("found"), () => graph?.nodes || [], on);
+const search = new Search($("search"), $("found"), () => graph || { nodes: [], links: [] }, on);
 
 function onGraph(answer, at) {
   if (failure) announce("Connected again");
@@ -50,14 +53,33 @@ function address() {
   const text = formatQuery({ ...view, level: shown.isSticky ? shown.level : "" });
   return location.pathname + (text ? "?" + text : "");
 }
-let addressTimer = 0;
+let addressTimer = 0, isStep = false, written = location.search;
+
+/** passingParameters change often or by themselves: a change is no step to which the browser goes back. */
+const passingParameters = ["look", "level", "filter", "sort", "columns", "at"];
 
 /** setView changes the view, and the address after a delay: browsers limit how often a page may change it. */
 function setView(changes) {
+  isStep ||= Object.keys(changes).some((name) => !passingParameters.includes(name) && String(changes[name]) !== String(view[name]));
   view = { ...view, ...changes };
   clearTimeout(addressTimer);
-  addressTimer = setTimeout(() => history.replaceState(null, "", address()), 200);
+  addressTimer = setTimeout(() => {
+    history[isStep ? "pushState" : "replaceState"](null, "", address());
+    isStep = false;
+    written = location.search;
+  }, 200);
 }
+
+/** restoreView shows the view of the address after the browser went back or forward. */
+function restoreView() {
+  if (location.search === written) return; // only the part after # is another one
+  written = location.search;
+  clearTimeout(addressTimer);
+  isStep = drawnOnce = false;
+  view = parseView(location.search);
+  render(false);
+}
+addEventListener("popstate", restoreView);
 
 /** layoutParameters are the parameters that need a new layout: they change most of the shown nodes. */
 const layoutParameters = ["group", "open", "closed", "external", "container", "host", "project", "image", "node", "depth", "q"];
@@ -102,6 +124,9 @@ function redraw(next) {
   const newLinks = view.newSince ? shown.links.reduce((sum, l) => sum + (l.newLinks || 0), 0) : -1;
   setText($("counts"), formatCounts(graph, shown, newLinks, map.hidden));
   updateChildren($("warnings"), buildWarnings(graph, on));
+  const place = placeOf(graph);
+  setText($("place"), [place, version].filter(Boolean).join(" · "));
+  document.title = place ? `Outpost – ${place}` : "Outpost";
 }
 
 /**
@@ -114,7 +139,7 @@ async function arrangeReadably() {
   if (needsLayout && !isChosen) grouping = null;
   for (;;) {
     const next = { shown: applyView(graph, view, time, last, grouping) };
-    next.scene = buildScene(next.shown);
+    next.scene = buildScene(next.shown, graph.targets, time);
     next.arrangement = await map.arrange(next.scene, known, view.select);
     if (!next.arrangement) return null;
     if (!next.arrangement.isNew || next.arrangement.scale >= minScale || !next.shown.coarser || isChosen) return next;
@@ -125,6 +150,12 @@ async function arrangeReadably() {
 function renderFreshness() {
   updateChildren($("freshness"), freshness({ time, failure, paused: poller.paused }), failure === loginExpired && [" ", button("Sign in again", on.reload, { className: "warning" })]);
   $("freshness").classList.toggle("trouble", !!failure);
+  const { text, isTrouble } = banner({ time, failure, at: view.at, hasGraph: !!graph });
+  const action = failure === loginExpired ? button("Sign in again", on.reload) : view.at && !isTrouble && button("Return to live", () => changeView({ at: "" }));
+  updateChildren($("banner"), text && [html("span", {}, text), action]);
+  $("banner").hidden = !text;
+  $("banner").classList.toggle("trouble", isTrouble);
+  $("map").parentElement.classList.toggle("then", !!view.at);
 }
 
 /** highlight shows the selection on the map, in the table and in the panel. */
@@ -193,6 +224,30 @@ function closeGroup(box) {
 
 function resetFilters() {
   return changeView({ ...Object.fromEntries(filterNames.map((name) => [name, initial[name]])), ...resetGroups("external"), closed: [] });
+}
+
+function setQuery(q) {
+  announce(q ? `Filter: ${q}` : "No filter terms");
+  return changeView({ q, select: "" });
+}
+
+function addTerm(term) {
+  const isKnown = parseQuery(view.q).terms.some((t) => t.text === term);
+  return setQuery(isKnown ? view.q : `${view.q} ${term}`.trim());
+}
+
+/** hide excludes a node, or the members of a group, from the view. */
+function hide(node) {
+  if (node.kind === "external" && isGroup(node)) return changeView({ external: "hide", select: "" });
+  return addTerm(writeTerm(node.name, isGroup(node) ? node.kind : "name", "-"));
+}
+
+/** monitoring are the terms that hide what watches the containers. */
+const monitoring = ["-is:monitoring", "-is:outpost"];
+
+function toggleMonitoring() {
+  const terms = parseQuery(view.q).terms.map((t) => t.text), rest = terms.filter((t) => !monitoring.includes(t));
+  return setQuery([...rest, ...(monitoring.every((t) => terms.includes(t)) ? [] : monitoring)].join(" "));
 }
 
 function showNeighbours(id) {
@@ -266,8 +321,10 @@ function syncForm() {
   }
   $("depth-field").hidden = !(view.node || view.container || view.host || view.project || view.image);
   $("depth-unit").textContent = view.depth === 1 ? "hop" : "hops";
-  const active = filterNames.filter((name) => view[name] !== initial[name] && name !== "depth").length;
-  $("clear").hidden = !active && !view.closed.length;
+  const active = filterNames.filter((name) => view[name] !== initial[name] && name !== "depth" && name !== "q").length;
+  $("clear").hidden = !active && !view.q && !view.closed.length;
+  updateChildren($("chips"), buildChips(view.q, on));
+  $("hide-monitoring").setAttribute("aria-pressed", String(monitoring.every((t) => view.q.split(" ").includes(t))));
   $("filters-toggle").textContent = active ? `Filters (${active})` : "Filters";
   if (graph) $("at").min = String(-graph.windowSeconds);
   if (document.activeElement !== $("at")) $("at").value = view.at ? String(Math.round((Date.parse(view.at) - time) / 1000)) : "0";
@@ -381,6 +438,7 @@ function resetGroups(name) {
 }
 
 $("clear").onclick = resetFilters;
+$("hide-monitoring").onclick = toggleMonitoring;
 $("filters-toggle").onclick = () => {
   form.hidden = !form.hidden;
   $("filters-toggle").setAttribute("aria-expanded", String(!form.hidden));
@@ -398,6 +456,7 @@ $("fit").onclick = keys[0];
 $("rearrange").onclick = keys.l;
 $("help").onclick = keys["?"];
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(document.documentElement.dataset.theme));
+request(new URL("../version", base)).then((answer) => answer.json()).then((answer) => (version = answer.version), () => {});
 setTheme("");
 render(false);
 poller.poll();

@@ -99,7 +99,7 @@ export class MapDrawing {
     for (const l of lines) Object.assign(l, { route: routes.get(l.id), path: routes.has(l.id) ? toPath(routes.get(l.id).points) : "" });
     this.#drawn = lines.filter((l) => l.route);
     this.svg.classList.toggle("many", lines.length > maxLabelled);
-    this.boxes.draw(boxes, (b) => [b.place, b.label]);
+    this.boxes.draw(boxes, (b) => [b.place, b.label, b.isStale]);
     this.lines.draw(this.#drawn, (l) => [l.path, l.flags, l.width]);
     this.#drawLabels();
     this.nodes.draw(nodes, (n) => [n.w, n.h, n.name, n.subtitle, n.badges, n.monogram, n.flags, describe(n)]);
@@ -263,7 +263,7 @@ export class MapDrawing {
 
   #box(b) {
     const { x, y, w, h } = b.place;
-    return svg("g", { class: `box ${b.kind}` },
+    return svg("g", { class: `box ${b.kind}${b.isStale ? " stale" : ""}` },
       svg("rect", { x, y, width: w, height: h, rx: 10 }),
       svg("g", { class: "box-title", "data-id": b.id, "data-kind": "box" },
         svg("rect", { x, y, width: w, height: title, rx: 10 }),

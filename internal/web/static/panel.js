@@ -22,7 +22,7 @@ function suggestFix({ name, reason, details }) {
 const list = (items) => html("ul", {}, items.map((i) => html("li", {}, i)));
 const facts = (pairs) => html("dl", {}, pairs.filter(([, value]) => value && value.length !== 0).map(([name, value]) => [html("dt", {}, name), html("dd", {}, value)]));
 
-/** nodePanel describes a node. links are the shown ones; on has select, openGroup, closeGroup and showNeighbours. */
+/** nodePanel describes a node. links are the shown ones; on has select, openGroup, closeGroup, hide and showNeighbours. */
 export function nodePanel(node, { links, nodes }, graph, now, on) {
   const byID = new Map(nodes.map((n) => [n.id, n]));
   const inbound = links.filter((l) => l.server === node.id), outbound = links.filter((l) => l.client === node.id);
@@ -34,6 +34,7 @@ export function nodePanel(node, { links, nodes }, graph, now, on) {
     node.past && html("p", {}, isGroup(node) ? "None of its containers is in the current data." : "This container is not in the current data. It is gone, or the data of its host was dropped."),
     html("p", { className: "actions" },
       button("Show only neighbours", () => on.showNeighbours(node.id)),
+      button("Hide this", () => on.hide(node)),
       isGroup(node) && button("Expand group", () => on.openGroup(node.id)),
       ...(isGroup(node) ? [] : groupIDs(node).map((id) => button(`Collapse ${id.split("/").map(decodeURIComponent).join(" ")}`, () => on.closeGroup(id), { className: "minor" })))),
     facts([

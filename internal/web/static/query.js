@@ -109,27 +109,30 @@ const textMatcher = (name) => (value) => {
   return (n) => matches(n[name]);
 };
 
-const choiceMatcher = (name, ...accepted) => (value) => {
-  const chosen = choose(value, accepted);
+const choiceMatcher = (field, name = field) => (value) => {
+  const chosen = choose(value, choices[field]);
   return (item) => chosen.includes(item[name]);
 };
 
 /** fields are the fields of terms, with a function that returns the predicate of a value. A term without a field has the field "". */
 const fields = {
   name: textMatcher("name"), project: textMatcher("project"), service: textMatcher("service"), host: textMatcher("host"),
-  image: imageMatcher, kind: choiceMatcher("kind", "container", "host", "external", "ambiguous", "unknown"), address: addressMatcher,
+  image: imageMatcher, kind: choiceMatcher("kind"), address: addressMatcher,
   is: (value) => {
-    const chosen = choose(value, Object.keys(properties));
+    const chosen = choose(value, choices.is);
     return (n) => chosen.some((property) => properties[property](n));
   },
-  port: portMatcher, via: choiceMatcher("via", "direct", "published", "host", "loopback"),
+  port: portMatcher, via: choiceMatcher("via"),
   state: (value) => {
-    const chosen = choose(value, ["live", "past"]);
+    const chosen = choose(value, choices.state);
     return (l) => chosen.includes(l.live ? "live" : "past");
   },
-  seen: choiceMatcher("evidence", "both", "client", "server"),
+  seen: choiceMatcher("seen", "evidence"),
   "": anyTextMatcher,
 };
+
+/** fieldNames are the names of the fields. */
+export const fieldNames = Object.keys(fields).filter(Boolean);
 
 const linkFields = ["port", "via", "state", "seen"];
 
@@ -220,6 +223,12 @@ const properties = {
   incomplete: (n) => !!n.reason,
   past: (n) => !!n.past,
   published: (n) => publishedPorts(n).length > 0,
+};
+
+/** choices are the values of the fields that have a closed list of them. */
+export const choices = {
+  kind: ["container", "host", "external", "ambiguous", "unknown"], is: Object.keys(properties),
+  via: ["direct", "published", "host", "loopback"], state: ["live", "past"], seen: ["both", "client", "server"],
 };
 
 function portMatcher(value) {

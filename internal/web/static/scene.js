@@ -1,5 +1,5 @@
 // The scene: the nodes, boxes and lines to draw, with their texts and sizes, before the layout places them.
-import { displayName, formatCount, formatNumber, isGroup, nodeID, publishedPorts, formatSubtitle, truncate } from "./format.js";
+import { displayName, formatCount, formatNumber, isGroup, nodeID, publishedPorts, formatSubtitle, formatTime, stateOf, truncate } from "./format.js";
 import { pitch, snapUp } from "./lattice.js";
 import { linkKey } from "./view.js";
 
@@ -30,16 +30,18 @@ function measure(text, font) {
   return widths.get(key);
 }
 
-/** buildScene returns the scene of a view. */
-export function buildScene(shown) {
+/** buildScene returns the scene of a view. targets are those of the graph, and now is the server's time in ms. */
+export function buildScene(shown, targets, now) {
   const sides = chooseSides(shown);
   const nodes = shown.nodes.map((node) => buildNode(node, sides.get(node.id)));
   const byID = new Map(nodes.map((n) => [n.id, n]));
   const boxes = new Map();
   for (const n of nodes) {
     n.boxes.forEach((id, i) => boxes.set(id, boxes.get(id) || buildBox(id, i, n.node)));
-    n.titles = n.boxes.map((id) => boxes.get(id).titleWidth);
+    for (const id of n.boxes) boxes.get(id).isStale &&= !!n.node.stale;
   }
+  for (const b of boxes.values()) titleBox(b, targets, now);
+  for (const n of nodes) n.titles = n.boxes.map((id) => boxes.get(id).titleWidth);
   return { nodes, byID, boxes: [...boxes.values()], lines: buildLines(shown, byID) };
 }
 
@@ -96,8 +98,15 @@ function enclosingBoxes(node) {
 
 function buildBox(id, depth, node) {
   const isHost = depth === 0 && !!node.host;
-  const name = isHost ? node.host : node.project, label = truncate(name, 40);
-  return { id, kind: isHost ? "host" : "project", name, label, titleWidth: measure(label, "name") + 24, closes: isHost ? nodeID("host", node.host) : nodeID("project", node.project) };
+  const name = isHost ? node.host : node.project;
+  return { id, kind: isHost ? "host" : "project", name, isStale: true, closes: isHost ? nodeID("host", node.host) : nodeID("project", node.project) };
+}
+
+/** titleBox sets the title of a box. The title of a host without current data says since when. */
+function titleBox(box, targets, now) {
+  const last = box.isStale && box.kind === "host" && targets.find((t) => t.host === box.name)?.lastAnswer;
+  box.label = truncate(box.name, 40) + (box.isStale && box.kind === "host" ? ` · stopped responding${Date.parse(last) > 0 ? `, data from ${formatTime(last, now)}` : ""}` : "");
+  box.titleWidth = measure(box.label, "name") + 24;
 }
 
 /** chooseSides returns the edges of external addresses: "first" for clients, "last" for servers. */
@@ -113,11 +122,14 @@ function chooseSides({ nodes, links }) {
 
 const maxPortBadges = 3;
 
-/** buildBadges returns the badges of a node: how many members a group has, and the ports at which hosts publish it. */
+/** buildBadges returns the badges of a node: its state, its rights on the host, how many members a group has, and its published ports. */
 function buildBadges(node) {
   const ports = node.past ? [] : publishedPorts(node), more = ports.length - maxPortBadges;
   const badge = (kind, label) => ({ kind, label, w: Math.ceil(measure(label, "text")) + 2 * badgePadding });
   return [
+    ...[stateOf(node)].filter(Boolean).map((state) => badge("state-badge", state)),
+    ...(node.details?.engineSocket ? [badge("socket-badge", "engine socket")] : []),
+    ...(node.details?.hostNetwork ? [badge("count-badge", "host network")] : []),
     ...(node.members > 1 ? [badge("count-badge", `×${formatNumber(node.members)}`)] : []),
     ...ports.slice(0, maxPortBadges).map((port) => badge("port-badge", `:${port}`)),
     ...(more > 0 ? [badge("port-badge", `+${formatNumber(more)}`)] : []),
@@ -171,6 +183,9 @@ function lineLabels(links, connections) {
 export function describe(n) {
   const parts = [displayName(n.node), formatSubtitle(n.node)];
   if (n.node.host && n.node.kind !== "host") parts.push(`on ${n.node.host}`);
+  if (stateOf(n.node)) parts.push(stateOf(n.node));
+  if (n.node.details?.engineSocket) parts.push("has the engine's socket");
+  if (n.node.details?.hostNetwork) parts.push("on the host's network");
   const ports = n.badges.filter((b) => b.kind === "port-badge");
   if (ports.length) parts.push(`published at ${ports.map((b) => b.label).join(" ")}`);
   if (n.node.reason) parts.push(n.node.reason);

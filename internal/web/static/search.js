@@ -1,4 +1,5 @@
-// The search box: it finds nodes of the graph, shown or hidden, and jumps to them.
+// The search and filter field: it finds nodes of the graph, shown or hidden, jumps to them, and completes terms of the filter query.
+import { complete } from "./completion.js";
 import { html } from "./html.js";
 import { compareNatural, displayName, formatSubtitle } from "./format.js";
 
@@ -8,9 +9,9 @@ export class Search {
   #found = [];
   #active = -1;
 
-  /** nodes returns the nodes to search; on.jumpTo(id) goes to one. */
-  constructor(input, listbox, nodes, on) {
-    Object.assign(this, { input, listbox, nodes, on });
+  /** graph returns the graph to search; on.jumpTo(id) goes to a node, and on.addTerm(term) filters. */
+  constructor(input, listbox, graph, on) {
+    Object.assign(this, { input, listbox, graph, on });
     input.addEventListener("input", () => this.#find());
     input.addEventListener("focus", () => this.#find());
     input.addEventListener("blur", () => this.#close());
@@ -18,26 +19,25 @@ export class Search {
     listbox.addEventListener("pointerdown", (e) => {
       e.preventDefault(); // keeps the focus in the input
       const option = e.target.closest("[role=option]");
-      if (option) this.#go([...listbox.children].indexOf(option));
+      if (option) this.#go([...listbox.querySelectorAll("[role=option]")].indexOf(option));
     });
   }
 
   /** refresh repeats an open search after the nodes changed. */
   refresh() {
-    if (!this.listbox.hidden) this.#find(this.#found[this.#active]?.id);
+    if (!this.listbox.hidden) this.#find(keyOf(this.#found[this.#active]));
   }
 
-  /** #find lists the matches; the node with the ID active stays the active option if it matches. */
+  /** #find lists the matches; the option with the key active stays the active one if it matches. */
   #find(active) {
+    const { nodes, links } = this.graph();
     const words = this.input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const all = words.length ? this.nodes().map((n) => [rank(n, words), n]).filter(([r]) => r >= 0) : [];
+    const all = words.length ? nodes.map((n) => [rank(n, words), n]).filter(([r]) => r >= 0) : [];
     all.sort(([a, m], [b, n]) => a - b || compareNatural(displayName(m), displayName(n)));
-    this.#found = all.slice(0, maxResults).map(([, n]) => n);
-    this.#active = Math.max(this.#found.length ? 0 : -1, this.#found.findIndex((n) => n.id === active));
-    this.listbox.replaceChildren(...this.#found.map((n, i) => html("li", { role: "option", id: `found-${i}`, "aria-selected": i === this.#active },
-      html("b", {}, displayName(n)), " ", html("span", {}, [formatSubtitle(n), n.kind !== "host" && n.host].filter(Boolean).join(" · ")))));
-    const nothing = words.length > 0 && !all.length;
-    if (nothing) this.listbox.append(html("li", { className: "none", role: "presentation" }, "No match"));
+    this.#found = [...all.slice(0, maxResults).map(([, node]) => ({ node })), ...complete(this.input.value, { nodes, links }, all.length > 0)];
+    this.#active = Math.max(this.#found.length ? 0 : -1, this.#found.findIndex((option) => keyOf(option) === active));
+    this.listbox.replaceChildren(...this.#found.map((option, i) => html("li", { role: "option", id: `found-${i}`, "aria-selected": i === this.#active }, describeOption(option))));
+    if (words.length > 0 && !this.#found.length) this.listbox.append(html("li", { className: "none", role: "presentation" }, "No match"));
     if (all.length > maxResults) this.listbox.append(html("li", { className: "none", role: "presentation" }, `and ${all.length - maxResults} more`));
     this.listbox.hidden = !words.length;
     this.input.setAttribute("aria-expanded", String(!this.listbox.hidden));
@@ -47,7 +47,7 @@ export class Search {
   #highlight() {
     this.listbox.querySelectorAll("[role=option]").forEach((option, i) => option.setAttribute("aria-selected", String(i === this.#active)));
     this.#active >= 0 ? this.input.setAttribute("aria-activedescendant", `found-${this.#active}`) : this.input.removeAttribute("aria-activedescendant");
-    this.listbox.children[this.#active]?.scrollIntoView({ block: "nearest" });
+    this.listbox.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
   }
 
   #key(e) {
@@ -65,17 +65,28 @@ export class Search {
   }
 
   #go(index) {
-    const node = this.#found[index];
-    if (!node) return;
-    this.input.value = "";
+    const option = this.#found[index];
+    if (!option) return;
+    this.input.value = option.fill ?? "";
+    if (option.fill) return this.#find();
     this.#close();
-    this.on.jumpTo(node.id);
+    if (option.term) this.on.addTerm(option.term);
+    else this.on.jumpTo(option.node.id);
   }
 
   #close() {
     this.listbox.hidden = true;
     this.input.setAttribute("aria-expanded", "false");
   }
+}
+
+const keyOf = (option) => option && (option.node?.id ?? option.term ?? option.fill);
+
+/** describeOption returns the content of an option. */
+function describeOption({ node, term, fill }) {
+  if (term) return term.startsWith("-") ? ["Hide ", html("b", {}, term.slice(1))] : ["Show only ", html("b", {}, term)];
+  if (fill) return [html("b", {}, fill), html("span", {}, " …")];
+  return [html("b", {}, displayName(node)), " ", html("span", {}, [formatSubtitle(node), node.kind !== "host" && node.host].filter(Boolean).join(" · "))];
 }
 
 /** rank returns how well a node matches all words: 0 is best, -1 no match. */

@@ -1,5 +1,6 @@
 // The status of the map: how much is shown and hidden, its age, its problems, and what to do if it is empty.
 import { button, html } from "./html.js";
+import { parseQuery } from "./query.js";
 import { loginExpired } from "./request.js";
 import { capitalize, formatCount, formatNumber, formatTime, isGroup } from "./format.js";
 
@@ -36,6 +37,26 @@ export function buildWarnings(graph, on) {
 export function freshness({ time, failure, paused }) {
   if (failure) return capitalize(failure) + (time ? `; data from ${formatTime(time)}` : "") + (paused ? ", paused" : ", retrying");
   return time ? `${paused ? "paused" : "live"}, ${formatTime(time)}` : "";
+}
+
+/** buildChips returns a button for each term of the query, which removes it, and the error of a query that cannot be parsed. */
+export function buildChips(query, on) {
+  const { terms, error } = parseQuery(query);
+  if (error) return [html("span", { className: "warning", role: "alert" }, error), button("Remove ×", () => on.setQuery(""), { className: "chip" })];
+  const without = (removed) => terms.filter((t) => t !== removed).map((t) => t.text).join(" ");
+  return terms.map((t) => button(`${t.text} ×`, () => on.setQuery(without(t)), { className: "chip", "aria-label": `Remove the filter ${t.text}` }));
+}
+
+/** banner returns the text of the bar over the map while it does not show current data, and whether that is a trouble. */
+export function banner({ time, failure, at, hasGraph }) {
+  if (failure && hasGraph) return { text: capitalize(failure) + `; data from ${formatTime(time)}` + (failure === loginExpired ? "" : ", retrying"), isTrouble: true };
+  return { text: at ? `Viewing ${formatTime(at, time)}` : "", isTrouble: false };
+}
+
+/** placeOf names what a graph shows: the host of a daemon, or the hosts of a mapper. */
+export function placeOf(graph) {
+  const hosts = [...new Set(graph.nodes.map((n) => n.host).filter(Boolean))];
+  return hosts.length === 1 ? hosts[0] : graph.role === "mapper" ? formatCount(hosts.length, "host") : "";
 }
 
 /** emptyState explains an empty map and what to do; null if the map is not empty. */
