@@ -13,7 +13,7 @@ import (
 func checkMapPage(t *testing.T, m *outpost) {
 	t.Helper()
 	g := m.graph("")
-	p := webtest.Start(t).Open(m.url+"/map/?sort=Client", 1400, 850)
+	p := webtest.Start(t).Open(m.url+"/map/?sort=Client&group=container&external=show", 1400, 850)
 	p.Until(fmt.Sprintf(`document.querySelectorAll(".node").length === %d && document.querySelectorAll("#table tbody tr").length === %d`, len(g.Nodes), len(g.Links)))
 	hosts := make(map[string]bool)
 	for _, n := range g.Nodes {
