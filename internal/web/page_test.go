@@ -118,10 +118,15 @@ func TestHoverAndSelection(t *testing.T) {
 	p.ClickText(".node .name", "shop-web")
 	expect(t, "panel of a node", panelText(p), "shop/web:1", "shop_default", "172.18.0.2", "0.0.0.0:8080 published at 192.0.2.1:8000", "procfs", "Called by (2)", "203.0.113.7", "Calls (1)", "shop-api")
 	same(t, "its rows", webtest.Eval[[]string](p, `[...document.querySelectorAll("tr.selected")].map((r) => r.cells[0].textContent)`), "shop-web", "batch-job", "203.0.113.7")
+	same(t, "the table has only its links", []string{fmt.Sprint(len(p.Texts("#table tbody tr"))), webtest.Eval[string](p, `document.querySelector("#table-count").textContent`)}, "3", "3 of 6 links")
 	p.Shot("node")
 	p.ClickText(".node .name", "sealed")
 	expect(t, "panel of what cannot be read", panelText(p), "the image has no cat", "Mount the host's /proc to see this image")
 
+	p.Press(kb.Escape)
+	p.Point("#table td", "batch-job")
+	p.Until(`document.querySelectorAll(".line.hot").length === 1`)
+	same(t, "the line of the row under the pointer", webtest.Eval[[]string](p, `[...document.querySelectorAll(".line.hot")].map((e) => e.dataset.id)`), "container/two/batch-job container/one/shop-web")
 	p.ClickText("#table td", "batch-job")
 	expect(t, "panel of a row", panelText(p), "batch-job", "shop-web", "Port 8080, published", "Observed at the client only")
 	same(t, "the map's selection", webtest.Eval[[]string](p, `[...document.querySelectorAll(".line.selected")].map((e) => e.dataset.id)`), "container/two/batch-job container/one/shop-web")
@@ -143,8 +148,11 @@ func TestGrouping(t *testing.T) {
 	}
 	p.Shot("fleet")
 	p.ClickText(".node .name", "host host3")
+	expect(t, "a click selects a group", panelText(p), "host host3", "group of 100 nodes by host")
+	expect(t, "counts", counts(p), "10 groups of 1,000 nodes")
+	p.DoubleClickText(".node .name", "host host3")
 	expect(t, "a host with more than 60 containers opens into its projects", counts(p), "19 groups of 1,000 nodes")
-	p.ClickText(".node .name", "shop31")
+	p.DoubleClickText(".node .name", "shop31")
 	p.Until(`document.querySelectorAll(".node:not(.group)").length === 10`)
 	expect(t, "a project opens into its containers", counts(p), "10 nodes and 18 groups of 990 nodes")
 	p.Shot("opened")
@@ -250,7 +258,7 @@ func TestAddressRestoresTheView(t *testing.T) {
 	p.Choose("[name=host]", "host1")
 	p.Choose("[name=port]", "8080")
 	p.Choose("[name=group]", "project")
-	p.ClickText(".node .name", "shop12")
+	p.DoubleClickText(".node .name", "shop12")
 	p.Until(`document.querySelector(".node:not(.group)")`)
 	p.ClickText(".node .name", "shop12-web")
 	p.ClickText("#table th button", "Server")
@@ -386,7 +394,7 @@ func TestAutomaticGrouping(t *testing.T) {
 	}
 	p, served := open(t, project(20, 60), "")
 	expect(t, "many external addresses are one", counts(p), "20 nodes and 1 group of 60 nodes")
-	p.ClickText(".node .name", "external")
+	p.DoubleClickText(".node .name", "external")
 	expect(t, "opened", counts(p), "80 nodes")
 	p.ClickText(".node .name", "203.0.113.5")
 	p.ClickText("#panel button", "Collapse external")
@@ -556,4 +564,41 @@ func TestHideMonitoring(t *testing.T) {
 	expect(t, "counts", counts(p), "6 nodes and ", "excluded by the query")
 	p.Click("#hide-monitoring")
 	same(t, "all again", names(p), before...)
+}
+
+// TestPhone finds a container: it stays visible above its panel. The controls are in a sheet that opens and closes.
+func TestPhone(t *testing.T) {
+	t.Parallel()
+	_, address := serve(t, newCompany(30, 1))
+	p := webtest.Start(t).Open(address, 390, 844)
+	p.Until(`document.querySelector(".node")`)
+	if got := webtest.Eval[drawing](p, faults); got.Behind+got.LabelsOnLabels+got.LabelsOnNodes+got.LabelsOnLines+got.Cut+got.Small > 0 {
+		t.Errorf("%+v", got)
+	}
+	visible := func(selector string) bool {
+		return webtest.Eval[bool](p, fmt.Sprintf(`document.querySelector(%q).getBoundingClientRect().height > 0`, selector))
+	}
+	if visible("#pause") || !visible("#controls-toggle") {
+		t.Error("the controls are not in a sheet")
+	}
+	p.Click("#controls-toggle")
+	if !visible("#pause") {
+		t.Error("the sheet does not open")
+	}
+	p.Shot("phone-controls")
+	p.Choose("[name=group]", "container")
+	p.Click("#search")
+	if visible("#pause") {
+		t.Error("the sheet does not close")
+	}
+	p.Press("checkout-shop-db-1")
+	p.Press(kb.Enter)
+	p.Until(`document.querySelector(".node.selected") && !document.querySelector("#panel").hidden`)
+	if !webtest.Eval[bool](p, `(() => {
+		const node = document.querySelector(".node.selected .body").getBoundingClientRect(), map = document.querySelector("#map").getBoundingClientRect(), panel = document.querySelector("#panel").getBoundingClientRect();
+		return node.top >= map.top && node.bottom <= panel.top && node.left >= 0 && node.right <= innerWidth && panel.top >= innerHeight / 2 - 1;
+	})()`) {
+		t.Error("the found node is not visible")
+	}
+	p.Shot("phone-found")
 }

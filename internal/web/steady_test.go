@@ -174,7 +174,7 @@ func TestFocusNeverGetsLost(t *testing.T) {
 		webtest.Eval[bool](p, fmt.Sprintf(`([...document.querySelectorAll("button")].find((b) => b.textContent === %q).focus(), true)`, button))
 		p.Press(kb.Enter)
 	}
-	p.ClickText(".node .name", "shop3")
+	p.DoubleClickText(".node .name", "shop3")
 	p.Until(`document.querySelectorAll(".node:not(.group)").length === 10`)
 	p.ClickText(".node .name", "shop3-web")
 	enter("×")

@@ -104,6 +104,18 @@ func TestSaving(t *testing.T) {
 			t.Fatal("SVG: ", err)
 		}
 	}
+	p.Prefer("dark")
+	dark := p.Downloaded(".svg", func() {
+		p.Click("#save summary")
+		p.Click("[data-form=svg]")
+	})
+	if !bytes.Equal(dark, saved["svg"]) {
+		i := 0
+		for i < min(len(dark), len(saved["svg"])) && dark[i] == saved["svg"][i] {
+			i++
+		}
+		t.Errorf("SVG in the dark theme: %.200s, want %.200s", dark[max(0, i-60):], saved["svg"][max(0, i-60):])
+	}
 	expect(t, "SVG", string(saved["svg"]), "batch-job", "shop-web", "8080 ×3", ":8000", "fill: rgb(", "<title>Outpost")
 	if strings.Contains(string(saved["svg"]), "var(") || strings.Contains(string(saved["svg"]), "shop-db") {
 		t.Error("SVG: a variable, or a node that is not shown")
@@ -259,7 +271,7 @@ func TestSavedFilesHaveWhatIsDrawn(t *testing.T) {
 	label := regexp.MustCompile(`(?m)^ +n\d+.*?"(.*)"`)
 	for _, step := range []func(){
 		func() {},
-		func() { p.ClickText(".node .name", "shop3") },
+		func() { p.DoubleClickText(".node .name", "shop3") },
 		func() { p.Choose("[name=port]", "8080") },
 		func() { p.Choose("[name=state]", "live") },
 		func() { p.Choose("[name=unlinked]", "hide") },
@@ -439,7 +451,7 @@ func TestSizesAndThemes(t *testing.T) {
 	browser := webtest.Start(t)
 	var p *webtest.Page
 	for _, scheme := range []string{"light", "dark"} {
-		for _, size := range [][2]int64{{360, 740}, {768, 1024}, {1400, 850}, {3840, 2160}} {
+		for _, size := range [][2]int64{{360, 740}, {390, 844}, {768, 1024}, {1400, 850}, {3840, 2160}} {
 			p = browser.Open(address, size[0], size[1])
 			p.Prefer(scheme)
 			p.Until(`document.querySelector(".node")`)

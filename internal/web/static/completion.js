@@ -11,7 +11,8 @@ export function complete(text, { nodes, links }, isFound) {
   const name = field.toLowerCase();
   if (!fieldNames.includes(name)) return [];
   const found = valuesOf(name, nodes, links).filter((v) => v.toLowerCase().includes(written.toLowerCase())).slice(0, maxValues);
-  return [...new Set([...(written ? [written] : []), ...found])].map((v) => ({ term: writeTerm(v, name, minus) })).filter(isValid);
+  const typed = written && (written.includes("*") || !found.length) ? [written] : [];
+  return [...new Set([...typed, ...found])].map((v) => ({ term: writeTerm(v, name, minus) })).filter(isValid);
 }
 
 function completeText(minus, text, isFound) {

@@ -27,7 +27,7 @@ let grouping = null; // the least grouping at which the map was readable
 
 const on = { select, openGroup, closeGroup, resetFilters, jumpTo, showNeighbours, showPanel, showTooltip, addTerm, setQuery, hide, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
 const map = new MapDrawing($("map"), on);
-const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), sort: on.sort });
+const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), point: (key) => map.light(key), sort: on.sort });
 const base = location.origin + location.pathname; // without the credentials of the page's own address
 const poller = new Poller(new URL("../v1/graph", base), { onGraph, onError });
 const search = new Search($("search"), $("found"), () => graph || { nodes: [], links: [] }, on);
@@ -162,7 +162,7 @@ function renderFreshness() {
 function highlight(scroll) {
   const selected = selection();
   map.select(selected.ids);
-  table.select(selected.keys, scroll);
+  table.select(selected.keys, { scroll, alone: scene.byID.has(view.select) });
   const content = selected.panel || (view.panel === "targets" && graph && targetsPanel(graph, time)) || (view.panel === "incomplete" && graph && incompletePanel(graph, on));
   $("panel").hidden = !content;
   const closeButton = html("button", { type: "button", className: "close", title: "Close (Esc)", "aria-label": "Close", onclick: () => select("", "") }, "×");
@@ -195,7 +195,7 @@ async function select(kind, id) {
   const before = view.select, inPanel = $("panel").contains(document.activeElement);
   await changeView({ select: id, panel: "" }, kind !== "link");
   if (!id && inPanel) map.focus(before);
-  if (kind === "link") map.show(scene.lines.find((l) => l.keys.includes(id))?.id);
+  if (kind === "link") map.show(scene.lines.find((l) => l.keys.includes(id))?.id, coveredHeight());
   if (id) announce(scene.byID.has(id) ? describe(scene.byID.get(id)) : `Link selected: ${$("panel").querySelector("h2")?.textContent ?? ""}`);
 }
 
@@ -263,7 +263,12 @@ async function jumpTo(id) {
     await changeView({ open: withID(view.open, shown.groupByNode.get(id)), closed: without(view.closed, ...groupIDs(node)) });
   }
   await select("node", id);
-  map.show(id);
+  map.show(id, coveredHeight());
+}
+
+/** coveredHeight returns the height of the part of the map that the panel covers, as it does on a phone. */
+function coveredHeight() {
+  return $("panel").hidden || getComputedStyle($("panel")).position !== "fixed" ? 0 : Math.max(0, $("map").getBoundingClientRect().bottom - $("panel").getBoundingClientRect().top);
 }
 
 /** showTooltip shows the tooltip of the thing under the pointer. */
@@ -294,7 +299,7 @@ function buildTooltip(kind, thing) {
   const ports = publishedPorts(node);
   return [html("b", {}, displayName(node)), ...lines([node.image, [node.project, node.host].filter(Boolean).join(" on "), node.reason,
     ports.length && `published at ${ports.slice(0, 10).map((port) => `:${port}`).join(" ")}`,
-    about("client", "calls"), about("server", "called by"), node.members && "click to expand"])];
+    about("client", "calls"), about("server", "called by"), node.members && "double-click to expand"])];
 }
 
 /** announce sends a text to screen readers, and with show also as a toast. */
@@ -415,6 +420,13 @@ function closeMenu() {
   $("save").firstElementChild.focus();
 }
 
+/** closeControls closes the sheet of a phone when something else is pressed. */
+function closeControls() {
+  $("controls").classList.remove("open");
+  $("controls-toggle").setAttribute("aria-expanded", "false");
+}
+
+document.addEventListener("pointerdown", (e) => e.target.closest("#controls, #controls-toggle") || closeControls());
 document.addEventListener("pointerdown", (e) => $("save").contains(e.target) || ($("save").open = false));
 
 document.addEventListener("keydown", (e) => {
@@ -443,6 +455,7 @@ $("filters-toggle").onclick = () => {
   form.hidden = !form.hidden;
   $("filters-toggle").setAttribute("aria-expanded", String(!form.hidden));
 };
+$("controls-toggle").onclick = () => $("controls-toggle").setAttribute("aria-expanded", String($("controls").classList.toggle("open")));
 $("pause").onclick = () => setPaused();
 $("at").oninput = (e) => changeView({ at: Number(e.target.value) < 0 ? new Date(time + 1000 * e.target.value).toISOString() : "" });
 $("new-since").oninput = (e) => changeView({ newSince: e.target.value === "now" ? new Date(time).toISOString() : e.target.value });

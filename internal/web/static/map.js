@@ -41,6 +41,7 @@ export class MapDrawing {
     this.nodes = new Layer(this.svg, "nodes", node);
     this.viewport = new Viewport(frame, this.svg, minScale, () => this.#scaled(), () => on.moved(this.viewport.look));
     frame.addEventListener("click", (e) => this.#click(e));
+    frame.addEventListener("dblclick", (e) => this.#open(this.#target(e)?.thing));
     frame.addEventListener("keydown", (e) => this.#key(e));
     for (const type of ["pointerover", "pointermove"]) frame.addEventListener(type, (e) => this.#point(e));
     frame.addEventListener("pointerleave", () => this.#point(null));
@@ -154,11 +155,11 @@ export class MapDrawing {
     this.#highlight();
   }
 
-  /** show centres a node or line. */
-  show(id) {
+  /** show centres a node or line in the part of the frame above its covered height. */
+  show(id, covered = 0) {
     const l = this.lines.thing(id);
     const place = l?.route ? { ...middleOf(l.route), w: 1, h: 1 } : this.#arrangement.places.get(id);
-    if (place) this.viewport.show(place);
+    if (place) this.viewport.show(place, covered);
   }
 
   #highlight() {
@@ -199,8 +200,14 @@ export class MapDrawing {
     const target = this.#target(e);
     if (!target) this.on.select("", "");
     else if (target.kind === "box") this.on.closeGroup(target.thing);
-    else if (target.kind === "node" && isGroup(target.thing.node)) this.on.openGroup(target.thing.node);
     else this.on.select(target.kind, target.id);
+  }
+
+  /** #open opens a drawn node if it is a group, and reports whether it is one. */
+  #open(thing) {
+    const opens = !!thing?.node && isGroup(thing.node);
+    if (opens) this.on.openGroup(thing.node);
+    return opens;
   }
 
   #pointed = null;
@@ -214,6 +221,12 @@ export class MapDrawing {
       if (target?.kind === "node") this.#heat(this.#scene.lines.filter((l) => l.from === target.id || l.to === target.id));
     }
     this.on.showTooltip(target?.kind, target?.thing, e);
+  }
+
+  /** light highlights the line that contains the link with a key, and no other. */
+  light(key) {
+    this.svg.querySelectorAll(".hot").forEach((element) => element.classList.remove("hot"));
+    this.#heat(key ? this.#scene.lines.filter((l) => l.keys.includes(key)) : []);
   }
 
   #heat(lines) {
@@ -240,9 +253,15 @@ export class MapDrawing {
     const direction = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[e.key];
     if (direction && e.shiftKey) this.viewport.pan(-60 * direction[0], -60 * direction[1]);
     else if (direction) this.#step(direction);
-    else if ((e.key === "Enter" || e.key === " ") && this.nodes.element(e.target.dataset?.id)) e.target.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    else if ((e.key === "Enter" || e.key === " ") && this.nodes.element(e.target.dataset?.id)) this.#press(e.target, e.key);
     else return;
     e.preventDefault();
+  }
+
+  /** #press opens a group with Enter, and selects other nodes. The space bar selects. */
+  #press(element, key) {
+    if (key === "Enter" && this.#open(this.nodes.thing(element.dataset.id))) return;
+    element.dispatchEvent(new MouseEvent("click", { bubbles: true }));
   }
 
   /** #step moves the focus to the nearest node in a direction. */
@@ -341,7 +360,7 @@ function line(l) {
 /** label is the text of a line, with a broad invisible line as hover and click area. */
 function label(l) {
   const { x, y } = middleOf(l.route), form = l.route.label?.form ?? 0, width = l.labelWidths[form] ?? 0;
-  return svg("g", { class: ["label", l.route.label ? "" : "crowded", ...l.flags].join(" "), "data-kind": "line" },
+  return svg("g", { class: ["label", l.route.label ? "" : "crowded", ...l.flags].filter(Boolean).join(" "), "data-kind": "line" },
     svg("path", { class: "reach", d: l.path }),
     svg("rect", { class: "label-ground", x: x - width / 2, y: y - 8, width, height: 16, rx: 4 }), svg("text", { x, y: y + 4.5 }, l.labels[form]));
 }

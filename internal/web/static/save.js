@@ -26,7 +26,7 @@ export function exportJSON({ nodes, links }, graph, at) {
   return JSON.stringify({ ...graph, at: at || undefined, nodes: clean, links: counted }, null, 2) + "\n";
 }
 
-/** exportSVG returns the drawing as a self-contained SVG file with the current colours. */
+/** exportSVG returns the drawing as a self-contained SVG file in light colours, as on paper. */
 export function exportSVG(svg) {
   const copy = svg.cloneNode(true);
   copy.removeAttribute("style");
@@ -41,11 +41,12 @@ export function exportSVG(svg) {
 /** invalidInXML are the characters that XML forbids: XMLSerializer does not check. */
 const invalidInXML = /[^\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
 
-/** resolvedRules returns the rules of drawing.css with the current values of the page's variables. */
+/** resolvedRules returns the rules of drawing.css with the light values of the page's variables. */
 function resolvedRules() {
   const sheet = document.getElementById("drawing").sheet;
   const text = [...sheet.cssRules].map((r) => r.cssText).join("\n");
   const probe = document.createElement("span");
+  probe.style.colorScheme = "light";
   document.body.append(probe);
   const values = new Map();
   const resolved = text.replace(/var\((--[\w-]+)\)/g, (_, name) => {

@@ -41,7 +41,7 @@ export class LinkTable {
   filter = [];
   sort = "";
 
-  /** root contains the table and its tools; on has select(key) and sort(text). */
+  /** root contains the table and its tools; on has select(key), point(key), which is empty when the pointer leaves, and sort(text). */
   constructor(root, on) {
     this.on = on;
     this.table = root.querySelector("table");
@@ -53,6 +53,8 @@ export class LinkTable {
       this.#render();
     };
     this.body.addEventListener("click", (e) => this.#choose(e));
+    this.body.addEventListener("pointerover", (e) => on.point(e.target.closest("tr")?.dataset.key ?? ""));
+    this.body.addEventListener("pointerleave", () => on.point(""));
     this.body.addEventListener("keydown", (e) => {
       if (e.key === "Enter" || e.key === " ") this.#choose(e);
       else if (e.key === "ArrowDown") e.target.closest("tr").nextElementSibling?.focus();
@@ -72,12 +74,15 @@ export class LinkTable {
     this.#rows = links.map((link) => buildRow(link, byID, isAmbiguous, now));
     this.filter = filter.toLowerCase().split(/\s+/).filter(Boolean);
     this.sort = sort;
-    this.#shown = this.#filterAndSort();
   }
 
-  /** select renders the rows, highlights those with the keys, and with scroll scrolls to the first of these. */
-  select(keys, scroll) {
+  /**
+   * select renders the rows and highlights those with the keys. With scroll it scrolls to the first of these, and with alone it renders
+   * no others.
+   */
+  select(keys, { scroll, alone }) {
     this.#selected = new Set(keys);
+    this.#shown = this.#filterAndSort().filter((r) => !alone || this.#selected.has(r.key));
     const index = this.#shown.findIndex((r) => this.#selected.has(r.key));
     if (index >= this.#maxRows) this.#maxRows = index + pageSize;
     this.#render();

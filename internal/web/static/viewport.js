@@ -103,10 +103,11 @@ export class Viewport {
     this.#center(Math.min(w / k, this.#size.w) / 2, Math.min(h / k, this.#size.h) / 2, k);
   }
 
-  /** show centres a place at a legible scale. */
-  show(place) {
+  /** show centres a place at a legible scale, above the covered height of the frame. */
+  show(place, covered) {
     this.#isFitted = false;
-    this.#center(place.x + place.w / 2, place.y + place.h / 2, Math.max(this.scale, this.readableScale));
+    const scale = Math.max(this.scale, this.readableScale);
+    this.#center(place.x + place.w / 2, place.y + place.h / 2 + covered / 2 / scale, scale);
     this.onRest();
   }
 

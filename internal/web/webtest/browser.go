@@ -282,6 +282,21 @@ func (p *Page) ClickText(selector, text string) {
 	p.settle()
 }
 
+// DoubleClickText is ClickText with two clicks.
+func (p *Page) DoubleClickText(selector, text string) {
+	p.t.Helper()
+	x, y := p.middle(selector, text)
+	for count := range int64(2) {
+		for _, kind := range []input.DispatchMouseEventType{input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseReleased} {
+			event := input.DispatchMouseEventParams{Type: kind, X: x, Y: y, Button: input.MouseButtonLeft, ClickCount: count + 1}
+			if _, err := chromedp.Call(p.ctx, input.DispatchMouseEvent, event); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+	}
+	p.settle()
+}
+
 // middle returns the middle of the element of a selector with exactly the text.
 func (p *Page) middle(selector, text string) (x, y float64) {
 	p.t.Helper()
