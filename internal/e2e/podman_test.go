@@ -63,7 +63,9 @@ func TestPodman(t *testing.T) {
 
 	byExec.snapshot() // before the client starts
 	e.peer("client", nil, "dial:2:10.88.0.1:8080", "dial:1:10.88.0.1:8082")
-	byExec.snapshot().container(t, e.Name("client"))
+	for _, o := range []*outpost{byExec, procfs} { // Podman's events may come after the answer to the command
+		eventually(t, func() bool { return o.snapshot().has(e.Name("client")) })
+	}
 	var names []string
 	for _, c := range procfs.snapshot().Containers {
 		if c.Status != "ok" {

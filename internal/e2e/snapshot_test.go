@@ -75,6 +75,11 @@ func (s snapshotAnswer) container(t testing.TB, name string) *snapshotContainer 
 	return nil
 }
 
+// has reports whether a container is in the snapshot.
+func (s snapshotAnswer) has(name string) bool {
+	return slices.ContainsFunc(s.Containers, func(c *snapshotContainer) bool { return c.Name == "/"+name })
+}
+
 // listens returns the listeners as "address port", without the engine's own DNS resolver in the container.
 func (c *snapshotContainer) listens() []string {
 	var all []string
