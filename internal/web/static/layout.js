@@ -1,6 +1,6 @@
 // The layout of nodes in nested boxes. Several styles are tried: the best is large in the frame and has short lines.
 import dagre from "./vendor/dagre-3.1.3.esm.js";
-import { extent, gap, inside, isBox, margin, pad, pitch, snap, snapUp, surround, title } from "./lattice.js";
+import { extent, gap, margin, pad, pitch, snap, snapUp, surround } from "./lattice.js";
 
 /** dagreLimits are the nodes or lines of one box, and the nodes of the map, above which dagre takes longer than a user waits. */
 const dagreLimits = { nodes: 40, lines: 90, all: 250 };
@@ -338,7 +338,7 @@ class Edge {
 }
 
 /** meanMiddle returns the mean height of the middles of places; undefined places do not count. */
-export function meanMiddle(places) {
+function meanMiddle(places) {
   const known = places.filter(Boolean);
   return known.length ? known.reduce((sum, p) => sum + p.y + p.h / 2, 0) / known.length : 0;
 }

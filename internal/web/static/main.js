@@ -232,8 +232,7 @@ function setQuery(q) {
 }
 
 function addTerm(term) {
-  const isKnown = parseQuery(view.q).terms.some((t) => t.text === term);
-  return setQuery(isKnown ? view.q : `${view.q} ${term}`.trim());
+  return setQuery(queryTerms().includes(term) ? view.q : `${view.q} ${term}`.trim());
 }
 
 /** hide excludes a node, or the members of a group, from the view. */
@@ -245,9 +244,12 @@ function hide(node) {
 /** monitoring are the terms that hide what watches the containers. */
 const monitoring = ["-is:monitoring", "-is:outpost"];
 
+const queryTerms = () => parseQuery(view.q).terms.map((t) => t.text);
+const hidesMonitoring = () => monitoring.every((t) => queryTerms().includes(t));
+
 function toggleMonitoring() {
-  const terms = parseQuery(view.q).terms.map((t) => t.text), rest = terms.filter((t) => !monitoring.includes(t));
-  return setQuery([...rest, ...(monitoring.every((t) => terms.includes(t)) ? [] : monitoring)].join(" "));
+  const rest = queryTerms().filter((t) => !monitoring.includes(t));
+  return setQuery([...rest, ...(hidesMonitoring() ? [] : monitoring)].join(" "));
 }
 
 function showNeighbours(id) {
@@ -329,7 +331,7 @@ function syncForm() {
   const active = filterNames.filter((name) => view[name] !== initial[name] && name !== "depth" && name !== "q").length;
   $("clear").hidden = !active && !view.q && !view.closed.length;
   updateChildren($("chips"), buildChips(view.q, on));
-  $("hide-monitoring").setAttribute("aria-pressed", String(monitoring.every((t) => view.q.split(" ").includes(t))));
+  $("hide-monitoring").setAttribute("aria-pressed", String(hidesMonitoring()));
   $("filters-toggle").textContent = active ? `Filters (${active})` : "Filters";
   if (graph) $("at").min = String(-graph.windowSeconds);
   if (document.activeElement !== $("at")) $("at").value = view.at ? String(Math.round((Date.parse(view.at) - time) / 1000)) : "0";

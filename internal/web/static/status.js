@@ -33,9 +33,12 @@ export function buildWarnings(graph, on) {
   ].filter(Boolean).map(([text, panel]) => button(text, () => on.showPanel(panel), { className: "warning" }));
 }
 
+/** describeFailure writes why there is no current data, and the time of the last data. */
+const describeFailure = (failure, time) => capitalize(failure) + (time ? `; data from ${formatTime(time)}` : "");
+
 /** freshness writes the age of the data and the state of the connection. */
 export function freshness({ time, failure, paused }) {
-  if (failure) return capitalize(failure) + (time ? `; data from ${formatTime(time)}` : "") + (paused ? ", paused" : ", retrying");
+  if (failure) return describeFailure(failure, time) + (paused ? ", paused" : ", retrying");
   return time ? `${paused ? "paused" : "live"}, ${formatTime(time)}` : "";
 }
 
@@ -49,7 +52,7 @@ export function buildChips(query, on) {
 
 /** banner returns the text of the bar over the map while it does not show current data, and whether that is a trouble. */
 export function banner({ time, failure, at, hasGraph }) {
-  if (failure && hasGraph) return { text: capitalize(failure) + `; data from ${formatTime(time)}` + (failure === loginExpired ? "" : ", retrying"), isTrouble: true };
+  if (failure && hasGraph) return { text: describeFailure(failure, time) + (failure === loginExpired ? "" : ", retrying"), isTrouble: true };
   return { text: at ? `Viewing ${formatTime(at, time)}` : "", isTrouble: false };
 }
 
