@@ -1,6 +1,7 @@
 // The page: it draws the last graph of the server as the view asks. Places of nodes and the last grouping level outlive a graph.
 import { button, copy, html, setText, updateChildren } from "./html.js";
 import { MapDrawing } from "./map.js";
+import { MatrixDrawing } from "./matrixdrawing.js";
 import { capitalize, describeLink, displayName, formatCount, formatNumber, formatTime, isGroup, publishedPorts, qualifiedName } from "./format.js";
 import { incompletePanel, linePanel, nodePanel, targetsPanel } from "./panel.js";
 import { buildScene, describe, minScale } from "./scene.js";
@@ -8,7 +9,7 @@ import { download, exportJSON, exportPNG, exportSVG, fetchExport, types } from "
 import { Search } from "./search.js";
 import { Poller } from "./poller.js";
 import { loginExpired, request } from "./request.js";
-import { banner, buildChips, buildWarnings, emptyHint, emptyState, formatCounts, freshness, placeOf } from "./status.js";
+import { banner, buildChips, buildWarnings, emptyHint, emptyState, formatCounts, freshness, manyLines, placeOf } from "./status.js";
 import { LinkTable } from "./table.js";
 import { parseQuery } from "./query.js";
 import { writeTerm } from "./completion.js";
@@ -25,9 +26,10 @@ let version = ""; // of the server
 let drawnOnce = false, outdated = false, needsLayout = false;
 let grouping = null; // the least grouping at which the map was readable
 
-const on = { select, openGroup, closeGroup, resetFilters, jumpTo, showNeighbours, showPanel, showTooltip, addTerm, setQuery, hide, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
-const map = new MapDrawing($("map"), on);
-const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), point: (key) => map.light(key), sort: on.sort });
+const on = { select, openGroup, closeGroup, resetFilters, goTo, jumpTo, showNeighbours, showPanel, toggleMatrix, showTooltip, announceLine, openNode, addTerm, setQuery, hide, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
+const map = new MapDrawing($("map"), on), matrix = new MatrixDrawing($("matrix"), on);
+const drawing = () => (view.as === "matrix" ? matrix : map);
+const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), point: (key) => drawing().light(key), sort: on.sort });
 const base = location.origin + location.pathname; // without the credentials of the page's own address
 const poller = new Poller(new URL("../v1/graph", base), { onGraph, onError });
 const search = new Search($("search"), $("found"), () => graph || { nodes: [], links: [] }, on);
@@ -38,14 +40,14 @@ function onGraph(answer, at) {
   failure = "";
   if (answer) graph = answer;
   outdated ||= !!answer || !!view.since || !!view.newSince;
-  map.viewport.whenStill(() => (outdated ? render(true) : renderFreshness()));
+  drawing().viewport.whenStill(() => (outdated ? render(true) : renderFreshness()));
 }
 
 function onError(reason) {
   if (reason !== failure) announce(capitalize(reason));
   failure = reason;
   outdated = true;
-  map.viewport.whenStill(() => render(true));
+  drawing().viewport.whenStill(() => render(true));
 }
 
 /** address returns the address of the view. It contains the grouping level if only the history of this page explains it. */
@@ -111,18 +113,24 @@ async function render(keepPlaces, scroll = false) {
   highlight(scroll);
   search.refresh();
   const active = document.activeElement;
-  if (focused !== document.body && (active === document.body || active.closest("[hidden]"))) map.focus(focused.dataset.id);
+  if (focused !== document.body && (active === document.body || active.closest("[hidden]"))) drawing().focus(focused.dataset.id);
 }
 
 /** redraw draws what arrangeReadably returned. */
 function redraw(next) {
   ({ shown, scene } = next);
+  const isMatrix = view.as === "matrix", isNew = needsLayout || isMatrix === $("matrix").hidden, look = drawnOnce ? "" : view.look;
+  $("map").hidden = isMatrix;
+  $("matrix").hidden = !isMatrix;
+  if (isMatrix) matrix.draw(scene, isNew, look);
+  else map.draw(scene, next.arrangement, look);
   needsLayout = false;
-  map.draw(scene, next.arrangement, drawnOnce ? "" : view.look);
   drawnOnce ||= scene.nodes.length > 0;
   table.update(shown, { ...view, now: time });
   const newLinks = view.newSince ? shown.links.reduce((sum, l) => sum + (l.newLinks || 0), 0) : -1;
-  setText($("counts"), formatCounts(graph, shown, newLinks, map.hidden));
+  setText($("counts"), formatCounts(graph, shown, newLinks, drawing().hidden));
+  updateChildren($("many"), manyLines(drawing().hidden.lines, on));
+  $("many").hidden = !drawing().hidden.lines;
   updateChildren($("warnings"), buildWarnings(graph, on));
   const place = placeOf(graph);
   setText($("place"), [place, version].filter(Boolean).join(" · "));
@@ -134,6 +142,7 @@ function redraw(next) {
  * that the user has opened or closed keep their level.
  */
 async function arrangeReadably() {
+  if (view.as === "matrix") return arrangeMatrix();
   const known = needsLayout ? null : graph.nodes.map((n) => n.id), last = shown.level;
   const isChosen = view.open.length + view.closed.length > 0;
   if (needsLayout && !isChosen) grouping = null;
@@ -145,6 +154,12 @@ async function arrangeReadably() {
     if (!next.arrangement.isNew || next.arrangement.scale >= minScale || !next.shown.coarser || isChosen) return next;
     grouping = next.shown.coarser;
   }
+}
+
+/** arrangeMatrix returns the view and its scene for the matrix, which needs no arrangement. */
+function arrangeMatrix() {
+  const next = applyView(graph, view, time, shown.level);
+  return { shown: next, scene: buildScene(next, graph.targets, time) };
 }
 
 function renderFreshness() {
@@ -161,7 +176,7 @@ function renderFreshness() {
 /** highlight shows the selection on the map, in the table and in the panel. */
 function highlight(scroll) {
   const selected = selection();
-  map.select(selected.ids);
+  drawing().select(selected.ids);
   table.select(selected.keys, { scroll, alone: scene.byID.has(view.select) });
   const content = selected.panel || (view.panel === "targets" && graph && targetsPanel(graph, time)) || (view.panel === "incomplete" && graph && incompletePanel(graph, on));
   $("panel").hidden = !content;
@@ -194,8 +209,8 @@ function selectedLink(key) {
 async function select(kind, id) {
   const before = view.select, inPanel = $("panel").contains(document.activeElement);
   await changeView({ select: id, panel: "" }, kind !== "link");
-  if (!id && inPanel) map.focus(before);
-  if (kind === "link") map.show(scene.lines.find((l) => l.keys.includes(id))?.id, coveredHeight());
+  if (!id && inPanel) drawing().focus(before);
+  if (kind === "link") drawing().show(scene.lines.find((l) => l.keys.includes(id))?.id, coveredHeight());
   if (id) announce(scene.byID.has(id) ? describe(scene.byID.get(id)) : `Link selected: ${$("panel").querySelector("h2")?.textContent ?? ""}`);
 }
 
@@ -213,6 +228,12 @@ async function openGroup(node) {
   await changeView({ open: withID(view.open, id), closed: without(view.closed, id), select: "" });
   if (onMap) $("map").focus();
   announce(`Expanded: ${formatCount(scene.nodes.length, "node or group", "nodes and groups")} now`);
+}
+
+/** openNode expands a node if it is a group. */
+function openNode(id) {
+  const node = scene.byID.get(id)?.node;
+  if (node && isGroup(node)) openGroup(node);
 }
 
 /** closeGroup collapses a box or group. */
@@ -256,6 +277,11 @@ function showNeighbours(id) {
   changeView({ node: id, select: id });
 }
 
+/** goTo selects a node, and opens the groups that contain it. */
+function goTo(id) {
+  return scene.byID.has(id) ? select("node", id) : jumpTo(id);
+}
+
 /** jumpTo goes to a node. It clears filters and opens groups that hide the node. */
 async function jumpTo(id) {
   const node = graph.nodes.find((n) => n.id === id);
@@ -265,12 +291,12 @@ async function jumpTo(id) {
     await changeView({ open: withID(view.open, shown.groupByNode.get(id)), closed: without(view.closed, ...groupIDs(node)) });
   }
   await select("node", id);
-  map.show(id, coveredHeight());
+  drawing().show(id, coveredHeight());
 }
 
 /** coveredHeight returns the height of the part of the map that the panel covers, as it does on a phone. */
 function coveredHeight() {
-  return $("panel").hidden || getComputedStyle($("panel")).position !== "fixed" ? 0 : Math.max(0, $("map").getBoundingClientRect().bottom - $("panel").getBoundingClientRect().top);
+  return $("panel").hidden || getComputedStyle($("panel")).position !== "fixed" ? 0 : Math.max(0, document.querySelector(".drawing").getBoundingClientRect().bottom - $("panel").getBoundingClientRect().top);
 }
 
 /** showTooltip shows the tooltip of the thing under the pointer. */
@@ -304,6 +330,11 @@ function buildTooltip(kind, thing) {
     about("client", "calls"), about("server", "called by"), node.members && "double-click to expand"])];
 }
 
+function announceLine(line) {
+  const name = (id) => qualifiedName(scene.byID.get(id).node);
+  announce(`${name(line.from)} calls ${name(line.to)}, ${line.links.map((l) => describeLink(l, time)).join("; ")}`);
+}
+
 /** announce sends a text to screen readers, and with show also as a toast. */
 function announce(text, show = false) {
   setText($("said"), text);
@@ -331,6 +362,7 @@ function syncForm() {
   const active = filterNames.filter((name) => view[name] !== initial[name] && name !== "depth" && name !== "q").length;
   $("clear").hidden = !active && !view.q && !view.closed.length;
   updateChildren($("chips"), buildChips(view.q, on));
+  $("matrix-toggle").setAttribute("aria-pressed", String(view.as === "matrix"));
   $("hide-monitoring").setAttribute("aria-pressed", String(hidesMonitoring()));
   $("filters-toggle").textContent = active ? `Filters (${active})` : "Filters";
   if (graph) $("at").min = String(-graph.windowSeconds);
@@ -380,10 +412,10 @@ async function saveAs(kind) {
 /** exportAs returns the content of a file. */
 async function exportAs(kind) {
   switch (kind) {
-    case "svg": return map.withLabels(exportSVG);
+    case "svg": return drawing().withLabels(exportSVG);
     case "json": return exportJSON(shown, graph, view.at);
     case "png": {
-      const picture = await exportPNG(map.withLabels(exportSVG)).catch(() => null);
+      const picture = await exportPNG(drawing().withLabels(exportSVG)).catch(() => null);
       if (!picture) throw new Error("the map is too large for a PNG, save it as SVG");
       return picture;
     }
@@ -401,13 +433,17 @@ function setTheme(chosen) {
 }
 
 const keys = {
-  "/": () => $("search").focus(), "?": () => $("legend").showModal(), p: () => setPaused(), l: rearrange, t: () => (document.querySelector("tbody tr") || $("table")).focus(),
-  n: () => scene.byID.has(view.select) && showNeighbours(view.select), "+": () => map.viewport.zoom(1.25), "=": () => map.viewport.zoom(1.25), "-": () => map.viewport.zoom(0.8), 0: fit,
+  "/": () => $("search").focus(), "?": () => $("legend").showModal(), p: () => setPaused(), l: rearrange, t: () => (document.querySelector("tbody tr") || $("table")).focus(), m: toggleMatrix,
+  n: () => scene.byID.has(view.select) && showNeighbours(view.select), "+": () => drawing().viewport.zoom(1.25), "=": () => drawing().viewport.zoom(1.25), "-": () => drawing().viewport.zoom(0.8), 0: fit,
   Escape: () => ($("save").open ? closeMenu() : select("", "")),
 };
 
+function toggleMatrix() {
+  return changeView({ as: view.as ? "" : "matrix", look: "" });
+}
+
 function fit() {
-  map.viewport.fit();
+  drawing().viewport.fit();
   setView({ look: "" });
 }
 
@@ -452,6 +488,7 @@ function resetGroups(name) {
 }
 
 $("clear").onclick = resetFilters;
+$("matrix-toggle").onclick = toggleMatrix;
 $("hide-monitoring").onclick = toggleMonitoring;
 $("filters-toggle").onclick = () => {
   form.hidden = !form.hidden;

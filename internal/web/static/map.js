@@ -2,13 +2,13 @@
 import { Arranger } from "./arranger.js";
 import { isGroup } from "./format.js";
 import { extent, title } from "./lattice.js";
-import { describe, maxLabelled, minScale } from "./scene.js";
+import { describe, maxDrawn, maxLabelled, minScale } from "./scene.js";
 import { Layer, svg } from "./svg.js";
 import { Viewport } from "./viewport.js";
 
 const minLargeScale = 0.62; // below it no name is readable
 const rounding = 0.001; // of scales
-const maxDrawn = 300; // lines
+const hoverDelay = 120; // ms on a node until its lines get routes
 const cornerRadius = 7, bendRadius = 5; // px
 const arrow = 3; // px between the end of a line and its server, for the arrow head
 
@@ -53,20 +53,25 @@ export class MapDrawing {
    * hidden, the drawn nodes stay in place and new ones get free places. Of very many lines only those of the selected node or line are drawn.
    */
   async arrange(scene, known, selected = "") {
-    const items = scene.nodes.map(({ id, sizes, boxes, titles, side }) => ({ id, sizes, boxes, titles, side }));
-    const isHidden = scene.lines.length > maxDrawn && ((l) => ![l.id, l.from, l.to].includes(selected));
-    const lines = scene.lines.map((l) => ({ id: l.id, from: l.from, to: l.to, labelWidths: l.labelWidths, ...(isHidden && { isHidden: isHidden(l) }) }));
-    const signature = JSON.stringify([items, lines]);
-    if (!items.length) return { ...this.#arrangement, routes: new Map(), signature, isNew: false }; // an empty map keeps the places
+    const request = this.#request(scene, known, new Set([selected]));
+    const signature = JSON.stringify([request.items, request.lines]);
+    if (!scene.nodes.length) return { ...this.#arrangement, routes: new Map(), signature, isNew: false }; // an empty map keeps the places
     if (known && signature === this.#signature) return { ...this.#arrangement, signature, isNew: false };
-    const { places, routes, style, density, areaPerNode } = this.#arrangement;
-    const kept = known && places.size > 0 && { places, routes, style, density, areaPerNode, previous: this.#previous, alive: new Set(known) };
-    const frame = { w: this.frame.clientWidth, h: this.frame.clientHeight };
     this.frame.setAttribute("aria-busy", "true");
-    const arrangement = await this.#arranger.arrange({ items, lines, frame, minScale, kept });
+    const arrangement = await this.#arranger.arrange(request);
     if (!arrangement) return null;
     this.frame.removeAttribute("aria-busy");
     return { ...arrangement, signature };
+  }
+
+  /** #request returns what the arranger needs. Of very many lines only those with one of the drawn IDs, or with an end that has one, get routes. */
+  #request(scene, known, drawn) {
+    const items = scene.nodes.map(({ id, sizes, boxes, titles, side }) => ({ id, sizes, boxes, titles, side }));
+    const isHidden = scene.lines.length > maxDrawn && ((l) => ![l.id, l.from, l.to].some((id) => drawn.has(id)));
+    const lines = scene.lines.map((l) => ({ id: l.id, from: l.from, to: l.to, labelWidths: l.labelWidths, ...(isHidden && { isHidden: isHidden(l) }) }));
+    const { places, routes, style, density, areaPerNode } = this.#arrangement;
+    const kept = known && places.size > 0 && { places, routes, style, density, areaPerNode, previous: this.#previous, alive: new Set(known) };
+    return { items, lines, frame: { w: this.frame.clientWidth, h: this.frame.clientHeight }, minScale, kept };
   }
 
   /** draw draws an arranged scene. look is the initial position and scale; if it is empty a new arrangement is shown from its start. */
@@ -94,15 +99,12 @@ export class MapDrawing {
   }
 
   #render() {
-    const { nodes, lines, boxes } = this.#scene, { places, routes, density } = this.#arrangement;
+    const { nodes, lines, boxes } = this.#scene, { places, density } = this.#arrangement;
     for (const n of nodes) Object.assign(n, { place: places.get(n.id), isSmall: density > 0, w: n.sizes[density].w, h: n.sizes[density].h });
     for (const b of boxes) b.place = places.get(b.id);
-    for (const l of lines) Object.assign(l, { route: routes.get(l.id), path: routes.has(l.id) ? toPath(routes.get(l.id).points) : "" });
-    this.#drawn = lines.filter((l) => l.route);
     this.svg.classList.toggle("many", lines.length > maxLabelled);
     this.boxes.draw(boxes, (b) => [b.place, b.label, b.isStale]);
-    this.lines.draw(this.#drawn, (l) => [l.path, l.flags, l.width]);
-    this.#drawLabels();
+    this.#drawLines();
     this.nodes.draw(nodes, (n) => [n.w, n.h, n.name, n.subtitle, n.badges, n.monogram, n.flags, describe(n)]);
     for (const { element, thing } of this.nodes) element.setAttribute("transform", translation(thing.place));
     this.#highlight();
@@ -110,6 +112,14 @@ export class MapDrawing {
   }
 
   #drawn = []; // the lines with a route
+
+  #drawLines() {
+    const { lines } = this.#scene, { routes } = this.#arrangement;
+    for (const l of lines) Object.assign(l, { route: routes.get(l.id), path: routes.has(l.id) ? toPath(routes.get(l.id).points) : "" });
+    this.#drawn = lines.filter((l) => l.route);
+    this.lines.draw(this.#drawn, (l) => [l.path, l.flags, l.width]);
+    this.#drawLabels();
+  }
 
   /** #move shows how nodes move from earlier places. */
   #move(before) {
@@ -218,9 +228,28 @@ export class MapDrawing {
       this.svg.querySelectorAll(".hot").forEach((element) => element.classList.remove("hot"));
       this.#pointed = target?.id ?? null;
       if (target?.kind === "line") this.#heat([target.thing]);
-      if (target?.kind === "node") this.#heat(this.#scene.lines.filter((l) => l.from === target.id || l.to === target.id));
+      const node = target?.kind === "node" ? target.id : "";
+      this.#heatLinesOf(node);
+      clearTimeout(this.#hoverTimer);
+      if (this.#scene.lines.length > maxDrawn) this.#hoverTimer = setTimeout(() => this.#routeLinesOf(node), hoverDelay);
     }
     this.on.showTooltip(target?.kind, target?.thing, e);
+  }
+
+  #heatLinesOf(id) { this.#heat(id ? this.#scene.lines.filter((l) => l.from === id || l.to === id) : []); }
+
+  #hoverArranger = new Arranger();
+  #hoverTimer = 0;
+
+  /** #routeLinesOf draws the lines of a node, besides those of the selection, on a map that does not draw all lines. */
+  async #routeLinesOf(id) {
+    const before = this.#arrangement;
+    const arrangement = await this.#hoverArranger.arrange(this.#request(this.#scene, before.places.keys(), new Set([...this.#selected, id])));
+    if (!arrangement || this.#arrangement !== before) return;
+    this.#arrangement = { ...before, routes: arrangement.routes };
+    this.#drawLines();
+    this.#highlight();
+    this.#heatLinesOf(id);
   }
 
   /** light highlights the line that contains the link with a key, and no other. */

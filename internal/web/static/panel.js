@@ -22,8 +22,12 @@ function suggestFix({ name, reason, details }) {
 const list = (items) => html("ul", {}, items.map((i) => html("li", {}, i)));
 const facts = (pairs) => html("dl", {}, pairs.filter(([, value]) => value && value.length !== 0).map(([name, value]) => [html("dt", {}, name), html("dd", {}, value)]));
 
-/** nodePanel describes a node. links are the shown ones; on has select, openGroup, closeGroup, hide and showNeighbours. */
-export function nodePanel(node, { links, nodes }, graph, now, on) {
+/**
+ * nodePanel describes a node. shown is what the map shows; the panel of a node that is no group names the members of other groups. on has
+ * goTo, openGroup, closeGroup, hide and showNeighbours.
+ */
+export function nodePanel(node, shown, graph, now, on) {
+  const { links, nodes } = isGroup(node) ? shown : shown.ungrouped;
   const byID = new Map(nodes.map((n) => [n.id, n]));
   const inbound = links.filter((l) => l.server === node.id), outbound = links.filter((l) => l.client === node.id);
   const details = node.details, toolLinks = containerLinks(node, graph, now);
@@ -35,8 +39,9 @@ export function nodePanel(node, { links, nodes }, graph, now, on) {
     html("p", { className: "actions" },
       button("Show only neighbours", () => on.showNeighbours(node.id)),
       button("Hide this", () => on.hide(node)),
-      isGroup(node) && button("Expand group", () => on.openGroup(node.id)),
-      ...(isGroup(node) ? [] : groupIDs(node).map((id) => button(`Collapse ${id.split("/").map(decodeURIComponent).join(" ")}`, () => on.closeGroup(id), { className: "minor" })))),
+      isGroup(node) && button("Expand group", () => on.openGroup(node.id))),
+    linkList("Called by", inbound, (l) => byID.get(l.client), now, on),
+    linkList("Calls", outbound, (l) => byID.get(l.server), now, on),
     facts([
       ["Kind", isGroup(node) ? `group of ${formatCount(node.members, "node")} by ${node.kind}` : node.kind],
       ["Image", node.image], ["Host", node.host], ["Project", node.project], ["Service", node.service],
@@ -49,8 +54,8 @@ export function nodePanel(node, { links, nodes }, graph, now, on) {
       ["Methods that failed", details && details.unused.length > 0 && list(details.unused.map((u) => `${u.method}: ${u.reason}`))],
       ["One of", node.candidates && list(node.candidates.map((id) => displayName(graph.nodes.find((n) => n.id === id) || { name: id })))],
     ]),
-    linkList("Called by", inbound, (l) => byID.get(l.client), now, on),
-    linkList("Calls", outbound, (l) => byID.get(l.server), now, on),
+    !isGroup(node) && html("p", { className: "actions" },
+      groupIDs(node).map((id) => button(`Collapse ${id.split("/").map(decodeURIComponent).join(" ")}`, () => on.closeGroup(id), { className: "minor" }))),
   ];
 }
 
@@ -64,7 +69,7 @@ function linkList(heading, links, otherOf, now, on) {
     html("h3", {}, `${heading} (${formatNumber(links.length)})`),
     html("ul", {}, links.slice(0, 100).map((l) => {
       const other = otherOf(l);
-      return html("li", { dataset: { id: linkKey(l) } }, nodeButton(other, () => on.select("node", other.id)), ` ${describeLink(l, now)}`);
+      return html("li", { dataset: { id: linkKey(l) } }, nodeButton(other, () => on.goTo(other.id)), ` ${describeLink(l, now)}`);
     })),
     links.length > 100 && html("p", {}, `and ${formatNumber(links.length - 100)} more in the table`),
   ];

@@ -139,6 +139,9 @@ function buildBadges(node) {
 /** maxLabelled is the number of lines above which only those of a selected node have labels. */
 export const maxLabelled = 150;
 
+/** maxDrawn is the number of lines above which only those of a selected or pointed node are drawn. */
+export const maxDrawn = 300;
+
 /** buildLines returns one line for each client and server, whatever the ports. */
 function buildLines({ links }, byID) {
   const lines = new Map();
@@ -149,7 +152,7 @@ function buildLines({ links }, byID) {
     if (line) line.links.push(link);
     else lines.set(id, { id, from: link.client, to: link.server, links: [link] });
   }
-  for (const line of lines.values()) Object.assign(line, lineStyle(line, byID), lines.size > maxLabelled && { labelWidths: [] });
+  for (const line of lines.values()) Object.assign(line, lineStyle(line, byID), lines.size > maxLabelled && lines.size <= maxDrawn && { labelWidths: [] });
   return [...lines.values()];
 }
 

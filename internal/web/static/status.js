@@ -10,11 +10,11 @@ export function formatCounts(graph, shown, newLinks, { lines, labels }) {
   const inGroups = groups.reduce((sum, g) => sum + g.members, 0);
   const single = shown.nodes.length - groups.length;
   const parts = [[(single || !groups.length) && formatCount(single, "node"), groups.length && `${formatCount(groups.length, "group")} of ${formatCount(inGroups, "node")}`].filter(Boolean).join(" and ") +
-    (shown.linksBeforeGrouping > shown.links.length ? `, ${formatCount(shown.linksBeforeGrouping, "link")} grouped into ${formatNumber(shown.links.length)}` : `, ${formatCount(shown.links.length, "link")}`)];
+    (shown.ungrouped.links.length > shown.links.length ? `, ${formatCount(shown.ungrouped.links.length, "link")} grouped into ${formatNumber(shown.links.length)}` : `, ${formatCount(shown.links.length, "link")}`)];
   if (newLinks >= 0) parts.push(`${formatNumber(newLinks)} new`);
   const causes = Object.entries(shown.hidden).map(([cause, { nodes, links }]) =>
     [nodes && formatCount(nodes, "node"), links && formatCount(links, "link")].filter(Boolean).join(" and ") + ` (${cause})`);
-  if (lines) causes.push(`${formatCount(lines, "line")} (select a node to see its lines)`);
+  if (lines) causes.push(`${formatCount(lines, "line")} (too many to draw)`);
   parts.push(causes.length ? `hidden: ${causes.join(", ")}` : groups.length ? "nothing else is hidden" : "nothing is hidden");
   if (labels) parts.push(`${formatCount(labels, "line label")} ${labels === 1 ? "doesn't" : "don't"} fit; hover to read`);
   if (graph.forgotten) parts.push(`${formatCount(graph.forgotten, "past link")} dropped: too many to keep`);
@@ -84,4 +84,9 @@ export function emptyHint(graph, shown) {
   if (!graph || shown.links.length) return "";
   if (graph.links.length) return "No links match the filters or time.";
   return "No links yet. They appear when these containers have TCP connections: open one, and wait a few seconds.";
+}
+
+/** manyLines explains a map that does not draw all its lines. */
+export function manyLines(hidden, on) {
+  return hidden > 0 && [`${formatCount(hidden, "line")} are not drawn. Point at a node or select it to see its lines, or `, button("open the matrix", on.toggleMatrix)];
 }

@@ -6,6 +6,9 @@ import { compileQuery, parseQuery } from "./query.js";
 /** maxNodes is the number of nodes above which a group or the map is grouped further. The server opens groups by the same number. */
 const maxNodes = 60;
 
+/** maxInMatrix is the number of nodes above which a matrix is grouped. */
+const maxInMatrix = 400;
+
 /** hysteresis is the number of nodes beyond maxNodes that changes the grouping of a map on the screen. */
 const hysteresis = 8;
 
@@ -22,7 +25,7 @@ const serverParameters = Object.freeze({
 });
 
 /** initial is the view without any parameter. The other parameters are the state of the page itself. */
-export const initial = Object.freeze({ ...serverParameters, select: "", panel: "", filter: "", sort: "", columns: "", look: "", level: "" });
+export const initial = Object.freeze({ ...serverParameters, select: "", panel: "", filter: "", sort: "", columns: "", look: "", level: "", as: "" });
 
 /** filterNames are the parameters that "Show all" resets. */
 export const filterNames = ["container", "host", "project", "image", "port", "external", "state", "unlinked", "node", "q", "depth", "since", "at"];
@@ -39,7 +42,7 @@ const validators = {
   group: oneOf("auto", ...levels), external: oneOf("auto", "show", "group", "hide"),
   state: oneOf("", "live", "past"), unlinked: oneOf("show", "hide"), panel: oneOf("", "targets", "incomplete"), columns: oneOf("", "all"),
   port: (text) => /^\d{0,5}$/.test(text), depth: (text) => /^\d+$/.test(text) && text >= 1 && text <= maxDepth, at: isTime, since: isSince, newSince: isSince,
-  level: oneOf(...levels), look: (text) => /^-?\d+,-?\d+,\d(\.\d+)?$/.test(text),
+  level: oneOf(...levels), as: oneOf("", "matrix"), look: (text) => /^-?\d+,-?\d+,\d(\.\d+)?$/.test(text),
 };
 
 /** aliases are values of earlier addresses. */
@@ -215,7 +218,7 @@ const countGroups = (nodes, level, externals) => new Set(nodes.map((n) => (group
  * level shown before. With atLeast, the result of an earlier call, finer groupings do not count.
  */
 function chooseGrouping(nodes, view, last, atLeast) {
-  const limit = maxNodes + ({ "": 0, container: hysteresis }[last] ?? -hysteresis);
+  const limit = (view.as === "matrix" ? maxInMatrix : maxNodes) + ({ "": 0, container: hysteresis }[last] ?? -hysteresis);
   const all = groupings(nodes, view);
   const from = atLeast ? Math.max(0, all.findIndex((g) => g.level === atLeast.level && g.externals === atLeast.externals)) : 0;
   const fits = all.slice(from).find((g) => g.count <= limit) || all.at(-1);
@@ -253,7 +256,7 @@ function groupNodes(shown, view, last, atLeast) {
     const group = l.client === l.server && groups.get(l.client);
     if (group) group.inside = (group.inside || 0) + 1;
   }
-  return { ...shown, nodes, links, level, externals, coarser, isSticky, groupByNode, linksBeforeGrouping: shown.links.length };
+  return { ...shown, nodes, links, level, externals, coarser, isSticky, groupByNode, ungrouped: { nodes: shown.nodes, links: shown.links } };
 }
 
 function groupSizes(nodes) {

@@ -21,9 +21,12 @@ export class Viewport {
   #rasterScale = 0; // the scale of the last rasterization
   #waiting = null;
 
-  /** frame shows a part of the drawing inside it. Texts are readable from readableScale on. onMove is called after each move, onRest when the user has moved the drawing. */
-  constructor(frame, drawing, readableScale, onMove, onRest) {
-    Object.assign(this, { frame, drawing, readableScale, onMove, onRest });
+  /**
+   * frame shows a part of the drawing inside it. Texts are readable from readableScale on. onMove is called after each move, onRest when the user
+   * has moved the drawing. A drawing that fits stands in the middle of the frame, or with isAtCorner in its upper left corner.
+   */
+  constructor(frame, drawing, readableScale, onMove, onRest, isAtCorner = false) {
+    Object.assign(this, { frame, drawing, readableScale, onMove, onRest, isAtCorner });
     this.selection = select(frame);
     this.#frameSize = { w: frame.clientWidth, h: frame.clientHeight };
     this.behavior = zoom().scaleExtent([minScale, maxScale]).clickDistance(clickDistance).constrain((t) => this.#constrain(t))
@@ -46,6 +49,16 @@ export class Viewport {
   }
 
   get scale() { return this.#transform.k; }
+
+  /** transform is the position of the drawing in the frame, {x, y} in px, and its scale k. */
+  get transform() { return this.#transform; }
+
+  /** locate returns the point of the drawing under a pointer. */
+  locate({ clientX, clientY }) {
+    const { left, top } = this.frame.getBoundingClientRect();
+    const [x, y] = this.#transform.invert([clientX - left, clientY - top]);
+    return { x, y };
+  }
 
   /** look is the point of the drawing in the middle of the frame and the scale, as a text. */
   get look() {
@@ -89,7 +102,9 @@ export class Viewport {
   fit() {
     const { clientWidth: w, clientHeight: h } = this.frame;
     const maxFit = clamp(w / 1100, 1.25, 2.2);
-    this.#center(this.#size.w / 2, this.#size.h / 2, Math.max(minScale, Math.min(maxFit, w / this.#size.w, h / this.#size.h)));
+    const scale = Math.max(minScale, Math.min(maxFit, w / this.#size.w, h / this.#size.h));
+    if (this.isAtCorner) this.#center(w / 2 / scale, h / 2 / scale, scale);
+    else this.#center(this.#size.w / 2, this.#size.h / 2, scale);
     this.#isFitted = true;
   }
 
@@ -104,9 +119,9 @@ export class Viewport {
   }
 
   /** show centres a place at a legible scale, above the covered height of the frame. */
-  show(place, covered) {
+  show(place, covered, legibleScale = this.readableScale) {
     this.#isFitted = false;
-    const scale = Math.max(this.scale, this.readableScale);
+    const scale = Math.max(this.scale, legibleScale);
     this.#center(place.x + place.w / 2, place.y + place.h / 2 + covered / 2 / scale, scale);
     this.onRest();
   }

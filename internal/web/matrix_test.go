@@ -1,0 +1,150 @@
+package web_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/web/webtest"
+)
+
+// openMatrix opens the matrix of a map.
+func openMatrix(t *testing.T, g graph.Graph, query string) (*webtest.Page, *drawn) {
+	t.Helper()
+	served, address := serve(t, g)
+	p := webtest.Start(t).Open(address+"?as=matrix"+query, 1400, 850)
+	p.Until(`document.querySelector(".matrix-left .axis")`)
+	return p, served
+}
+
+// cellAt is a script that returns the middle of the cell of a caller and a called node.
+const cellAt = `((caller, called) => {
+	const middle = (side, name) => { const r = [...document.querySelectorAll(side + " .axis")].find((e) => e.textContent === name).getBoundingClientRect(); return { x: r.x + r.width / 2, y: r.y + r.height / 2 }; };
+	return { X: middle(".matrix-top", called).x, Y: middle(".matrix-left", caller).y };
+})`
+
+func TestMatrix(t *testing.T) {
+	t.Parallel()
+	p, _ := openMatrix(t, shop(), "&group=container")
+	same(t, "callers", p.Texts(".matrix-left .axis"), "shop-api", "shop-web", "batch-job", "203.0.113.7")
+	same(t, "called nodes", p.Texts(".matrix-top .axis"), "shop-api", "shop-cache", "shop-db", "shop-web", "payments")
+	same(t, "corner", p.Texts(".matrix-corner"), "4 callers ↓ calling 5 nodes →")
+	if got := webtest.Eval[int](p, `document.querySelectorAll(".cell.past.few").length`); got != 1 {
+		t.Errorf("%d paths of past cells", got)
+	}
+
+	at := webtest.Eval[struct{ X, Y float64 }](p, cellAt+`("shop-api", "shop-db")`)
+	p.PointAt(at.X, at.Y)
+	expect(t, "tooltip", webtest.Eval[string](p, `document.querySelector("#tip:not([hidden])").innerText`), "shop-api on one → shop-db on one", "port 5432, direct, 4 connections")
+	same(t, "names of the pointed cell", p.Texts(".axis.near"), "shop-db", "shop-api")
+	p.ClickAt(at.X, at.Y)
+	expect(t, "panel of a cell", panelText(p), "shop-api → shop-db", "Port 5432")
+	same(t, "rows of a cell", p.Texts("tbody tr.selected td:first-child"), "shop-api")
+	p.Shot("matrix")
+
+	p.ClickText(".matrix-top .axis", "shop-db")
+	expect(t, "panel of a name", panelText(p), "Called by (1)", "shop-api")
+	p.Press(kb.Escape)
+
+	p.PointAt(10, 10)
+	webtest.Eval[any](p, `document.querySelector(".matrix-body").focus()`)
+	for _, step := range []struct{ key, want string }{
+		{kb.ArrowRight, "shop-api on one calls shop-cache on one, port 6379"},
+		{kb.ArrowRight, "shop-api on one calls shop-db on one, port 5432"},
+		{kb.ArrowLeft, "shop-api on one calls shop-cache on one, port 6379"},
+		{kb.ArrowUp, "shop-web on one calls shop-api on one, port 8080"},
+		{kb.ArrowDown, "shop-api on one calls shop-cache on one, port 6379"},
+	} {
+		p.Press(step.key)
+		expect(t, "spoken", webtest.Eval[string](p, `document.querySelector("#said").textContent`), step.want)
+	}
+	p.Press(kb.Enter)
+	expect(t, "panel of the cursor's cell", panelText(p), "shop-api → shop-cache")
+
+	p.Press("m")
+	p.Until(`document.querySelector("#matrix").hidden && document.querySelectorAll(".node").length === 9 && !location.search.includes("as=")`)
+}
+
+// TestMatrixOfAFleet opens a matrix in which most cells are smaller than their names. The names of projects stand for those of containers
+// until the user zooms in.
+func TestMatrixOfAFleet(t *testing.T) {
+	t.Parallel()
+	p, _ := openMatrix(t, newCompany(1000, 10), "&group=container")
+	fits := `(() => {
+		const frame = document.querySelector(".matrix-body").getBoundingClientRect(), cells = document.querySelector(".cells-ground").getBoundingClientRect();
+		return cells.left >= frame.left - 1 && cells.right <= frame.right + 1 && cells.top >= frame.top - 1 && cells.bottom <= frame.bottom + 1;
+	})()`
+	crowded := `(() => {
+		const apart = (selector, start, end) => [...document.querySelectorAll(selector)].map((e) => e.getBoundingClientRect()).sort((a, b) => a[start] - b[start]).every((r, i, all) => !i || r[start] >= all[i - 1][end] - 1);
+		return !apart(".matrix-left text", "top", "bottom") || !apart(".matrix-top text", "left", "right");
+	})()`
+	if !webtest.Eval[bool](p, fits) {
+		t.Error("the whole matrix is not in view")
+	}
+	if webtest.Eval[bool](p, crowded) {
+		t.Error("names overlap")
+	}
+	expect(t, "names of groups", strings.Join(p.Texts(".matrix-left .band"), " "), hostName(0), hostName(9))
+	p.Shot("matrix-fleet")
+	for range 14 {
+		p.Press("+")
+	}
+	p.Until(`document.querySelector(".matrix-left .axis:not(.band)")`)
+	if webtest.Eval[bool](p, crowded) {
+		t.Error("names overlap in the zoomed matrix")
+	}
+	p.Shot("matrix-zoomed")
+}
+
+// TestWhoUsesADatabase finds the callers of a container among many in two actions: typing its name and pressing Enter.
+func TestWhoUsesADatabase(t *testing.T) {
+	t.Parallel()
+	for _, containers := range []int{1000, 3000} {
+		for _, as := range []string{"", "?as=matrix"} {
+			t.Run(fmt.Sprint(containers, as), func(t *testing.T) {
+				t.Parallel()
+				g := newCompany(containers, containers/100)
+				const name = "loyalty-shop-2-db-1"
+				var want []string
+				for _, l := range g.Links {
+					if strings.HasSuffix(l.Server, "/"+name) {
+						want = append(want, l.Client[strings.LastIndex(l.Client, "/")+1:])
+					}
+				}
+				if len(want) < 3 {
+					t.Fatalf("only %q call %s", want, name)
+				}
+				_, address := serve(t, g)
+				p := webtest.Start(t).Open(address+as, 1280, 720)
+				p.Until(`document.querySelector("#counts").textContent`)
+				p.Press("/", name, kb.Enter)
+				p.Until(`document.querySelector("#panel h2")?.textContent === "` + name + `"`)
+				expect(t, "panel", panelText(p), append(want, "Called by")...)
+				expect(t, "table", strings.Join(p.Texts("tbody tr td:first-child"), " "), "loyalty-shop-2-api-1", "loyalty-shop-2-api-2", "loyalty-shop-2-worker-1")
+				p.Shot(fmt.Sprintf("who-uses-%d-%t", containers, as != ""))
+			})
+		}
+	}
+}
+
+// TestHoveredNodeShowsItsLines points at a node of a map with too many lines to draw.
+func TestHoveredNodeShowsItsLines(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, newCompany(400, 4), "?group=container&external=hide")
+	if drawn := webtest.Eval[int](p, `document.querySelectorAll(".lines .line").length`); drawn != 0 {
+		t.Fatalf("%d lines are drawn", drawn)
+	}
+	expect(t, "hint", webtest.Eval[string](p, `document.querySelector("#many:not([hidden])").textContent`), "lines are not drawn", "open the matrix")
+	node := `[...document.querySelectorAll(".node")].find((e) => e.getAttribute("aria-label").startsWith("checkout-shop-2-db-1,"))`
+	at := webtest.Eval[struct{ X, Y float64 }](p, `(() => { const r = `+node+`.getBoundingClientRect(); return { X: r.x + r.width / 2, Y: r.y + r.height / 2 }; })()`)
+	p.PointAt(at.X, at.Y)
+	p.Until(`document.querySelectorAll(".lines .line.hot").length >= 3 && [...document.querySelectorAll(".lines .line")].every((l) => l.dataset.id.endsWith("/checkout-shop-2-db-1"))`)
+	p.Shot("hovered")
+	p.PointAt(1300, 800)
+	p.Until(`document.querySelectorAll(".lines .line").length === 0`)
+	p.ClickText("#many button", "open the matrix")
+	p.Until(`document.querySelector("#matrix:not([hidden]) .axis")`)
+}
