@@ -70,7 +70,7 @@ func TestFirstViewIsReadable(t *testing.T) {
 	}
 }
 
-// TestRoutesAvoidNodesAndLabels arranges random maps, then adds and removes nodes. Each line leads from the side of its client to the side
+// TestRoutesAvoidNodesAndLabels arranges random maps, then adds, removes and drags nodes. No node lies on another one. Each line leads from the side of its client to the side
 // of its server. It passes no other node and no label of another line.
 func TestRoutesAvoidNodesAndLabels(t *testing.T) {
 	t.Parallel()
@@ -86,6 +86,9 @@ func TestRoutesAvoidNodesAndLabels(t *testing.T) {
 			const segments = new Map(lines.map(({ id }) => {
 				const points = routes.get(id)?.points ?? [];
 				return [id, points.slice(1).map((b, i) => ({ x: Math.min(points[i].x, b.x), y: Math.min(points[i].y, b.y), w: Math.abs(points[i].x - b.x), h: Math.abs(points[i].y - b.y) }))];
+			}));
+			nodes.forEach(([a, place], i) => nodes.slice(i + 1).forEach(([b, other]) => {
+				if (overlaps(place, other)) wrong.push(what + ": " + a + " is on " + b);
 			}));
 			for (const { id, from, to } of lines) {
 				const route = routes.get(id);
@@ -121,7 +124,7 @@ func TestRoutesAvoidNodesAndLabels(t *testing.T) {
 				const gone = items[random(items.length)].id, previous = new Map(items.map((i) => [i.id, i]));
 				items = [...items.filter((i) => i.id !== gone), item(count + round)];
 				lines = [...lines.filter((l) => l.from !== gone && l.to !== gone), connect(1000 + round, items.length - 1)];
-				arrangement = arrange({ ...request, items, lines, kept: { ...arrangement, previous, alive: new Set() } });
+				arrangement = arrange({ ...request, items, lines, kept: { ...arrangement, previous, alive: new Set(), moved: { id: items[random(items.length)].id, x: random(900), y: random(600) } } });
 				const shown = new Set(items.flatMap((i) => [i.id, ...i.boxes]));
 				check(what + " round " + round, lines, { ...arrangement, places: new Map([...arrangement.places].filter(([id]) => shown.has(id))) });
 			}

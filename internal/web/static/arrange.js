@@ -1,7 +1,7 @@
 // The arrangement of a scene: places of nodes and boxes, routes of lines. A new scene is laid out as a whole. A changed one keeps the
 // places of its nodes and the routes of its lines where it can.
 import { extent } from "./lattice.js";
-import { insertNodes } from "./incremental.js";
+import { insertNodes, moveNode } from "./incremental.js";
 import { layouts, maxSpacing } from "./layout.js";
 import { routeLines } from "./router.js";
 
@@ -12,7 +12,8 @@ const maxSparseness = 3; // growth of the area per node that triggers a new layo
  * arrange returns {places, routes, style, density, size, scale, areaPerNode, isNew}. An item is {id, sizes, boxes, titles, side}: sizes
  * from the most detailed to the smallest form of the node, boxes and the widths of their titles from the outside. A line is
  * {id, from, to, labelWidths}, as in routeLines. frame is the size of the view, minScale the least scale at which its texts are readable. kept is an
- * earlier arrangement with previous, the items as they were placed, and alive, the IDs of all that still exists.
+ * earlier arrangement with previous, the items as they were placed, and alive, the IDs of all that still exists. If it has moved {id, x, y}, that item
+ * moves to the point.
  */
 export function arrange({ items, lines, frame, minScale, kept }) {
   const titles = new Map(items.flatMap((item) => item.boxes.map((id, i) => [id, item.titles[i]])));
@@ -67,10 +68,11 @@ function areaPerNode(places, isAlive) {
 }
 
 /** keep adds a changed scene to an earlier arrangement. It returns null if too much is new. */
-function keep({ items, lines, frame, titles }, { places, routes, style, density, areaPerNode: before, previous, alive }) {
+function keep({ items, lines, frame, titles }, { places, routes, style, density, areaPerNode: before, previous, alive, moved }) {
   const form = sized(items, density);
   const present = new Set([...items.map((item) => item.id), ...titles.keys()]), isAlive = (id) => present.has(id) || alive.has(id);
   if (!form.some((item) => places.has(item.id)) || !insertNodes(form, pairsOf(lines), places, { isAlive, previous, style })) return null;
+  if (moved) moveNode(form, places, moved, { isAlive, previous, style });
   if (areaPerNode(places, isAlive) > maxSparseness * before) return null;
   const gone = [...places.keys()].filter((id) => !isAlive(id));
   gone.slice(0, Math.max(0, gone.length - maxVacated)).forEach((id) => places.delete(id));

@@ -1,8 +1,8 @@
 // Incremental layout: it adds new nodes to a map without moving the others. Boxes grow, and nodes move only if there is no room.
 import { extent, gap, inside, isBox, margin, overlaps, pad, pitch, snap, surround, union } from "./lattice.js";
+import { spacings } from "./layout.js";
 
-/** between is the distance of a new client and its server in px: room for the label of the line. */
-const between = { right: 9 * pitch, down: 6 * pitch };
+const [between] = spacings; // the distances of a new client and its server
 
 /** Up to minInserts new items are always inserted; up to maxInserts if they are at most half of all. More need a new layout. */
 const minInserts = 20, maxInserts = 100;
@@ -27,6 +27,24 @@ export function insertNodes(items, lines, places, { isAlive = () => true, previo
   for (const item of items) if (!places.has(item.id)) placer.place(item);
   placer.shrinkBoxes();
   return true;
+}
+
+const maxDistance = 24; // steps of the lattice from the point at which a moved item was dropped
+
+/** moveNode moves an item to the free spot nearest to a point. Its boxes grow if there is room. Without a free spot it stays. */
+export function moveNode(items, places, { id, x, y }, { isAlive, previous, style }) {
+  const item = items.find((i) => i.id === id), before = places.get(id);
+  if (!item || !before) return;
+  places.delete(id);
+  const placer = new Placer(items, [], places, isAlive, previous, style);
+  if (placer.tryPlaces({ ...item, w: before.w, h: before.h }, around({ x: snap(x), y: snap(y) }))) placer.shrinkBoxes();
+  else places.set(id, before);
+}
+
+/** around returns the points of the lattice near a point, the nearest first. */
+function around({ x, y }) {
+  const steps = Array.from({ length: 2 * maxDistance + 1 }, (_, i) => (i - maxDistance) * pitch);
+  return steps.flatMap((dx) => steps.map((dy) => ({ dx, dy }))).sort((a, b) => Math.hypot(a.dx, a.dy) - Math.hypot(b.dx, b.dy)).map(({ dx, dy }) => ({ x: x + dx, y: y + dy }));
 }
 
 const horizontal = { start: "x", length: "w", side: "y", breadth: "h" };
@@ -101,7 +119,7 @@ class Placer {
     const at = this.places.get(item.id);
     if (!at) return; // growBoxes removed its place
     this.places.delete(item.id);
-    if (this.#tryPlaces(item, [at])) return;
+    if (this.tryPlaces(item, [at])) return;
     this.places.set(item.id, at);
     shiftBeyond(this.places, horizontal, at.x + at.w, item.w - at.w);
     this.places.set(item.id, { ...at, w: item.w });
@@ -113,10 +131,10 @@ class Placer {
       this.places.set(item.id, this.#atEdge(item));
       return;
     }
-    if (this.#tryPlaces(item, this.#vacated(item).filter((spot) => this.#isBetween(item, spot)))) return;
-    if (this.#tryPlaces(item, this.#beside(item))) return;
-    if (this.#insertRank(item) && this.#tryPlaces(item, this.#beside(item))) return;
-    if (this.#tryPlaces(item, this.#elsewhere(item))) return;
+    if (this.tryPlaces(item, this.#vacated(item).filter((spot) => this.#isBetween(item, spot)))) return;
+    if (this.tryPlaces(item, this.#beside(item))) return;
+    if (this.#insertRank(item) && this.tryPlaces(item, this.#beside(item))) return;
+    if (this.tryPlaces(item, this.#elsewhere(item))) return;
     this.#put(item, this.#makeRoom(item));
   }
 
@@ -131,8 +149,8 @@ class Placer {
     return { w, h };
   }
 
-  /** #tryPlaces puts an item at the first spot with room for it and for the boxes around it, which grow. It reports success. */
-  #tryPlaces(item, spots) {
+  /** tryPlaces puts an item at the first spot with room for it and for the boxes around it, which grow. It reports success. */
+  tryPlaces(item, spots) {
     const known = this.#boxesWithPlace(item), size = this.#size(item);
     const taken = [...this.nodes().map(([, p]) => p), ...this.#placesOf(this.placedBoxes().filter((b) => !known.includes(b)))];
     const walls = known.toReversed().map((id) => [id, this.#obstacles(id)]);

@@ -15,7 +15,7 @@ const minLayered = 0.6;
 const enough = 1, similar = 0.03;
 
 /** Distances of nodes side by side, and of a client and its server in a row and in a column. More room fits more labels. */
-const spacings = [
+export const spacings = [
   { apart: 3 * pitch, right: 9 * pitch, down: 6 * pitch },
   { apart: 4 * pitch, right: 11 * pitch, down: 8 * pitch },
   { apart: 6 * pitch, right: 14 * pitch, down: 11 * pitch },

@@ -3,6 +3,7 @@ import { Arranger } from "./arranger.js";
 import { isGroup } from "./format.js";
 import { extent, title } from "./lattice.js";
 import { describe, maxDrawn, maxLabelled, minScale } from "./scene.js";
+import { dragNodes } from "./drag.js";
 import { Layer, svg } from "./svg.js";
 import { Viewport } from "./viewport.js";
 
@@ -43,6 +44,7 @@ export class MapDrawing {
     frame.addEventListener("click", (e) => this.#click(e));
     frame.addEventListener("dblclick", (e) => this.#open(this.#target(e)?.thing));
     frame.addEventListener("keydown", (e) => this.#key(e));
+    dragNodes(frame, { scale: () => this.viewport.scale, move: (id, by) => this.#dragTo(id, by), drop: (id, by) => this.#drop(id, by) });
     for (const type of ["pointerover", "pointermove"]) frame.addEventListener(type, (e) => this.#point(e));
     frame.addEventListener("pointerleave", () => this.#point(null));
     frame.addEventListener("focusin", (e) => this.#focus(e));
@@ -53,13 +55,14 @@ export class MapDrawing {
    * hidden, the drawn nodes stay in place and new ones get free places. Of very many lines only those of the selected node or line are drawn.
    */
   async arrange(scene, known, selected = "") {
-    const request = this.#request(scene, known, new Set([selected]));
+    const before = this.#arrangement, request = this.#request(scene, known, new Set([selected]));
     const signature = JSON.stringify([request.items, request.lines]);
-    if (!scene.nodes.length) return { ...this.#arrangement, routes: new Map(), signature, isNew: false }; // an empty map keeps the places
-    if (known && signature === this.#signature) return { ...this.#arrangement, signature, isNew: false };
+    if (!scene.nodes.length) return { ...before, routes: new Map(), signature, isNew: false }; // an empty map keeps the places
+    if (known && signature === this.#signature) return { ...before, signature, isNew: false };
     this.frame.setAttribute("aria-busy", "true");
     const arrangement = await this.#arranger.arrange(request);
     if (!arrangement) return null;
+    if (known && this.#arrangement !== before) return this.arrange(scene, known, selected); // a node was dragged meanwhile
     this.frame.removeAttribute("aria-busy");
     return { ...arrangement, signature };
   }
@@ -77,17 +80,23 @@ export class MapDrawing {
   /** draw draws an arranged scene. look is the initial position and scale; if it is empty a new arrangement is shown from its start. */
   draw(scene, arrangement, look = "") {
     const { places: before } = this.#arrangement, middle = this.#middle(scene), { places } = arrangement;
-    this.#arrangement = arrangement;
-    this.#signature = arrangement.signature;
-    for (const { id, boxes, side } of scene.nodes) this.#previous.set(id, { boxes, side });
-    for (const id of this.#previous.keys()) if (!places.has(id)) this.#previous.delete(id);
-    if (scene.nodes.length) this.viewport.resize(extent([...scene.nodes, ...scene.boxes].map(({ id }) => places.get(id))));
+    this.#apply(scene, arrangement);
     if (look) this.viewport.look = look; // before rendering, which skips labels that are too small to read
     else if (arrangement.isNew) this.viewport.begin();
     else if (middle) this.viewport.follow({ x: places.get(middle).x - before.get(middle).x, y: places.get(middle).y - before.get(middle).y });
     this.#scene = scene;
     this.#render();
     this.#move(before);
+  }
+
+  /** #apply keeps an arrangement of a scene, and gives the drawing its size. */
+  #apply(scene, arrangement) {
+    const { places } = arrangement;
+    this.#arrangement = arrangement;
+    this.#signature = arrangement.signature;
+    for (const { id, boxes, side } of scene.nodes) this.#previous.set(id, { boxes, side });
+    for (const id of this.#previous.keys()) if (!places.has(id)) this.#previous.delete(id);
+    if (scene.nodes.length) this.viewport.resize(extent([...scene.nodes, ...scene.boxes].map(({ id }) => places.get(id))));
   }
 
   /** #middle returns the ID of the drawn node nearest to the middle of the view that stays in its box. */
@@ -238,18 +247,38 @@ export class MapDrawing {
 
   #heatLinesOf(id) { this.#heat(id ? this.#scene.lines.filter((l) => l.from === id || l.to === id) : []); }
 
-  #hoverArranger = new Arranger();
+  #sideArranger = new Arranger(); // for what the pointer asks for
   #hoverTimer = 0;
 
   /** #routeLinesOf draws the lines of a node, besides those of the selection, on a map that does not draw all lines. */
   async #routeLinesOf(id) {
     const before = this.#arrangement;
-    const arrangement = await this.#hoverArranger.arrange(this.#request(this.#scene, before.places.keys(), new Set([...this.#selected, id])));
+    const arrangement = await this.#sideArranger.arrange(this.#request(this.#scene, before.places.keys(), new Set([...this.#selected, id])));
     if (!arrangement || this.#arrangement !== before) return;
     this.#arrangement = { ...before, routes: arrangement.routes };
     this.#drawLines();
     this.#highlight();
     this.#heatLinesOf(id);
+  }
+
+  /** #dragTo draws a node at a distance from its place. */
+  #dragTo(id, { x, y }) {
+    const place = this.nodes.thing(id)?.place;
+    if (place) this.nodes.element(id).setAttribute("transform", translation({ x: place.x + x, y: place.y + y }));
+  }
+
+  /** #drop moves a node to the free place nearest to a distance from its place. All other nodes stay. */
+  async #drop(id, by) {
+    const place = this.nodes.thing(id)?.place;
+    if (!place) return; // the node is gone
+    this.frame.setAttribute("aria-busy", "true");
+    const before = this.#arrangement, scene = this.#scene, request = this.#request(scene, before.places.keys(), this.#selected);
+    request.kept.moved = { id, x: place.x + by.x, y: place.y + by.y };
+    const arrangement = await this.#sideArranger.arrange(request);
+    this.frame.removeAttribute("aria-busy");
+    if (!arrangement || this.#scene !== scene) return this.#drop(id, by); // the map has changed meanwhile
+    this.#apply(scene, { ...arrangement, signature: this.#signature });
+    this.#render();
   }
 
   /** light highlights the line that contains the link with a key, and no other. */
@@ -327,7 +356,7 @@ function arrowHead(kind) {
 function node(n) {
   const { w, h, indent } = n;
   const round = n.node.kind === "external" ? h / 2 : cornerRadius;
-  const g = svg("g", { class: ["node", ...n.flags].join(" "), "data-kind": "node", role: "button", "aria-label": describe(n) });
+  const g = svg("g", { class: ["node", ...n.flags].join(" "), "data-kind": "node", "data-draggable": "", role: "button", "aria-label": describe(n) });
   g.append(svg("rect", { class: "body", width: w, height: h, rx: round }));
   if (n.monogram) {
     g.append(svg("rect", { class: `monogram hue-${n.monogram.hue}`, x: 6, y: 4, width: 16, height: 16, rx: 4 }), svg("text", { class: "letter", x: 14, y: 16.5 }, n.monogram.letter));

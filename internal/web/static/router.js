@@ -232,9 +232,10 @@ class Router {
     this.labels = by > 0 ? [...this.labels, route.label] : this.labels.filter((l) => l !== route.label);
   }
 
-  /** isClear reports whether a route leads from one node to another and meets no obstacle. */
+  /** isClear reports whether a route leads from one node to another, and neither the route nor its label meets an obstacle. */
   isClear(route, from, to) {
     const { points } = route;
+    if (route.label && !this.#isFree(route.label)) return false;
     const a = this.nodes[this.index.get(from)], b = this.nodes[this.index.get(to)];
     if (!isAtSide(points[0], a) || !isAtSide(points.at(-1), b)) return false;
     const ends = [0, this.index.get(from) + 1, this.index.get(to) + 1];
@@ -280,8 +281,10 @@ class Router {
   }
 
   /** #isBeside reports whether a label would be on the map, and beside all nodes, titles and other labels. */
-  #isBeside(place) {
-    if (this.labels.some((l) => overlaps(l, place))) return false;
+  #isBeside(place) { return !this.labels.some((l) => overlaps(l, place)) && this.#isFree(place); }
+
+  /** #isFree reports whether a label would be on the map, and beside all nodes and titles. */
+  #isFree(place) {
     for (const v of this.#covers(place)) {
       if (v < 0) return false;
       const obstacle = this.obstacle[v];

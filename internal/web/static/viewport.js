@@ -30,7 +30,7 @@ export class Viewport {
     this.selection = select(frame);
     this.#frameSize = { w: frame.clientWidth, h: frame.clientHeight };
     this.behavior = zoom().scaleExtent([minScale, maxScale]).clickDistance(clickDistance).constrain((t) => this.#constrain(t))
-      .filter((e) => !e.button && !(e.type === "wheel" && e.shiftKey)).wheelDelta(wheelDelta)
+      .filter((e) => !e.button && !(e.type === "wheel" && e.shiftKey) && !(e.type === "mousedown" && e.target.closest("[data-draggable]"))).wheelDelta(wheelDelta)
       .on("start", (e) => this.#onStart(e)).on("zoom", (e) => this.#onZoom(e)).on("end", () => this.#onEnd());
     this.selection.call(this.behavior).on("dblclick.zoom", null);
     frame.addEventListener("wheel", (e) => this.#onWheel(e), { passive: false });

@@ -433,13 +433,3 @@ func (p *Page) ClickLine(id string) {
 	p.do(chromedp.MouseClickXY(at.X, at.Y))
 	p.settle()
 }
-
-// Drag drags from the middle of the element of a selector by dx and dy in steps.
-func (p *Page) Drag(selector string, dx, dy float64, steps int) {
-	p.t.Helper()
-	x, y, ok := p.middleOf(fmt.Sprintf("document.querySelector(%q)", selector))
-	if !ok {
-		p.t.Fatalf("no %s", selector)
-	}
-	p.do(chromedp.DragAndDropXY(x, y, x+dx, y+dy, steps))
-}
