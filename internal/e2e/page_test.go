@@ -59,7 +59,7 @@ func checkDemoPage(t *testing.T, l *testLab, port int, part func(string) string,
 	p.Until(fmt.Sprintf(`[...document.querySelectorAll("#table tbody tr.live")].some((r) => r.cells[0].textContent === %q && r.cells[1].textContent === %q)`, l.Name("late"), part("web")))
 	p.Shot("demo-late")
 	l.run("sealed", bare, "/peer", "listen:tcp4:0.0.0.0:80")
-	p.Until(`[...document.querySelectorAll(".warning")].some((w) => w.textContent === "1 container incomplete")`)
-	p.ClickText(".warning", "1 container incomplete")
+	p.Until(`[...document.querySelectorAll(".warning")].some((w) => w.textContent === "1 container partly readable")`)
+	p.ClickText(".warning", "1 container partly readable")
 	p.Until(fmt.Sprintf(`[%q, "the image has no cat", "Mount the host's /proc to see this image"].every((words) => document.querySelector("#panel").innerText.includes(words))`, l.Name("sealed")))
 }

@@ -371,7 +371,7 @@ func TestEarlierValuesKeepTheirMeaning(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t, shop())
 	p := webtest.Start(t).Open(address+"?group=none&panel=unread", 1000, 700)
-	p.Until(`document.querySelector("#filters").elements.group.value === "container" && document.querySelector("#panel h2")?.textContent === "Incomplete containers"`)
+	p.Until(`document.querySelector("#filters").elements.group.value === "container" && document.querySelector("#panel h2")?.textContent === "Partly readable containers"`)
 }
 
 // TestAutomaticGrouping changes the number of nodes: the map is grouped above a limit, with hysteresis.

@@ -33,7 +33,7 @@ export function nodePanel(node, shown, graph, now, on) {
   const details = node.details, toolLinks = containerLinks(node, graph, now);
   return [
     html("h2", {}, displayName(node)),
-    node.reason && html("div", { className: "trouble" }, html("p", {}, `${details?.method === "none" ? "Not readable" : "Incomplete"}: ${node.reason}.`), html("p", {}, suggestFix(node) + ".")),
+    node.reason && html("div", { className: "trouble" }, html("p", {}, `${details?.method === "none" ? "Not readable" : "Partly readable"}: ${node.reason}.`), html("p", {}, suggestFix(node) + ".")),
     node.stale && html("p", { className: "trouble" }, isGroup(node) ? "Some of its hosts have no current data." : "Its host has no current data. This is its last known state."),
     node.past && html("p", {}, isGroup(node) ? "None of its containers is in the current data." : "This container is not in the current data. It is gone, or the data of its host was dropped."),
     html("p", { className: "actions" },
@@ -123,7 +123,7 @@ const maxIncomplete = 200;
 export function incompletePanel({ nodes }, on) {
   const incomplete = nodes.filter((n) => n.reason);
   return [
-    html("h2", {}, "Incomplete containers"),
+    html("h2", {}, "Partly readable containers"),
     incomplete.slice(0, maxIncomplete).map((n) => html("section", { className: "trouble", dataset: { id: n.id } },
       html("h3", {}, nodeButton(n, () => on.jumpTo(n.id)), n.host ? ` on ${n.host}` : ""),
       html("p", {}, `${n.image || ""}: ${n.reason}.`), html("p", {}, suggestFix(n) + "."))),

@@ -192,7 +192,7 @@ export function describe(n) {
   const ports = n.badges.filter((b) => b.kind === "port-badge");
   if (ports.length) parts.push(`published at ${ports.map((b) => b.label).join(" ")}`);
   if (n.node.reason) parts.push(n.node.reason);
-  if (n.node.incomplete) parts.push(formatCount(n.node.incomplete, "container") + " incomplete");
+  if (n.node.incomplete) parts.push(formatCount(n.node.incomplete, "container") + " partly readable");
   if (n.node.stale) parts.push("its data is not current");
   if (n.node.past) parts.push("past");
   return parts.filter(Boolean).join(", ");

@@ -29,7 +29,7 @@ export function buildWarnings(graph, on) {
     bad.length && [`${formatNumber(bad.length)} of ${formatCount(graph.targets.length, "target")} without current data`, "targets"],
     pending.length && [`${formatCount(pending.length, "target")} not polled yet`, "targets"],
     notes.length && [`${formatCount(notes.length, "target")} to check`, "targets"],
-    incomplete.length && [`${formatCount(incomplete.length, "container")} incomplete`, "incomplete"],
+    incomplete.length && [`${formatCount(incomplete.length, "container")} partly readable`, "incomplete"],
   ].filter(Boolean).map(([text, panel]) => button(text, () => on.showPanel(panel), { className: "warning" }));
 }
 
