@@ -195,12 +195,15 @@ func nodeNames(g graph.Graph) map[string]string {
 }
 
 func formatConnections(l graph.Link) string {
-	text := strconv.Itoa(l.Connections)
-	if l.Closed > 0 {
-		text += fmt.Sprintf(" and %d closed", l.Closed)
+	switch {
+	case l.CountsUnknown && l.Live:
+		return "live then"
+	case l.Connections == 0 && l.Closed > 0:
+		return fmt.Sprintf("active, %d/min", l.Closed)
+	case l.Connections == 0:
+		return "last " + l.LastSeen.Format(time.RFC3339)
+	case l.Closed > 0:
+		return fmt.Sprintf("%d and %d closed", l.Connections, l.Closed)
 	}
-	if !l.Live && l.Closed == 0 {
-		text = "last " + l.LastSeen.Format(time.RFC3339)
-	}
-	return text
+	return strconv.Itoa(l.Connections)
 }

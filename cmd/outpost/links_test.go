@@ -22,7 +22,7 @@ const graphJSON = `{"version":1,"nodes":[
  {"id":"unknown/a","kind":"unknown","host":"a","name":"unknown behind a"}],
 "links":[
  {"client":"container/a/1","server":"container/b/1","port":5432,"via":"published","evidence":"both","connections":2,"closed":1,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
- {"client":"external/192.0.2.1","server":"container/a/1","port":80,"via":"published","evidence":"server","connections":0,"closed":3,"live":false,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
+ {"client":"external/192.0.2.1","server":"container/a/1","port":80,"via":"published","evidence":"server","connections":0,"closed":3,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
  {"client":"host/a","server":"container/a/1","port":80,"via":"direct","evidence":"client","connections":0,"closed":0,"live":false,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
  {"client":"unknown/a","server":"container/a/1","port":80,"via":"published","evidence":"server","connections":1,"closed":0,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"}],
 "targets":[{"target":"a:9057","state":"ok","unattributed":0},{"target":"c:9057","state":"failed","reason":"nothing listens there","unattributed":0}],"forgotten":0}`
@@ -44,7 +44,7 @@ func TestLinksPrintsATable(t *testing.T) {
 	status, stdout, stderr := runWith(t, "links", "--from", url+"/", "--depth", "2", "--container=web", "--q", "-kind:host port:80")
 	want := `CLIENT              SERVER        PORT  VIA        SEEN BY  CONNECTIONS
 a/web               b/e?[31mvil  5432  published  both     2 and 1 closed
-external 192.0.2.1  a/web         80    published  server   0 and 3 closed
+external 192.0.2.1  a/web         80    published  server   active, 3/min
 host a              a/web         80    direct     client   last 2026-01-02T03:04:05Z
 unknown behind a    a/web         80    published  server   1
 c:9057 (failed): nothing listens there

@@ -147,7 +147,7 @@ func everything() fakeDaemon {
 func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 	addr, anywhere := netip.MustParseAddr, snapshotv1.Endpoint{Address: "0.0.0.0", Port: 80}
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	g := graph.Graph{Version: graph.Version, Role: graph.RoleDaemon, WindowSeconds: 3600, Nodes: []graph.Node{}, Links: []graph.Link{}, Targets: []graph.Target{}}
+	g := graph.Graph{Version: graph.Version, Role: graph.RoleDaemon, WindowSeconds: 3600, IntervalSeconds: 1.5, Nodes: []graph.Node{}, Links: []graph.Link{}, Targets: []graph.Target{}}
 	if len(d.taken.Containers) > 0 {
 		g.Nodes = []graph.Node{{
 			ID: "container/h/a", Kind: graph.KindContainer, Host: "h", Name: "web", Container: "a", Image: "web:1", Project: "shop", Service: "web",
@@ -620,6 +620,7 @@ var invalidValues = map[string][]any{
 	"closed":          {-1, 0.5},
 	"forgotten":       {-1, 0.5},
 	"windowSeconds":   {-1, 0, 0.5},
+	"intervalSeconds": {-1},
 	"role":            {"", "other"},
 	"unattributed":    {-1, 0.5},
 	"format":          {"", "html"},

@@ -51,6 +51,7 @@ func (m *LocalMap) Latest() graph.Graph { return m.history.Latest() }
 
 // Run takes a sample every interval until ctx ends.
 func (m *LocalMap) Run(ctx context.Context, interval time.Duration) {
+	m.history.SetInterval(interval)
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {

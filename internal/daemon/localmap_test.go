@@ -59,14 +59,18 @@ func TestLocalMap(t *testing.T) {
 		host.set(false, nil)
 		time.Sleep(time.Second)
 		g, err := local.Graph(t.Context())
-		if err != nil || len(g.Links) != 1 || g.Links[0].Live || g.Links[0].LastSeen.Sub(g.Links[0].FirstSeen) != time.Second {
+		if err != nil || len(g.Links) != 1 || !g.Links[0].Live || g.Links[0].LastSeen.Sub(g.Links[0].FirstSeen) != time.Second {
+			t.Errorf("%v: a sampled link stays live for three intervals: %+v", err, g.Links)
+		}
+		time.Sleep(2 * time.Second)
+		if g, err = local.Graph(t.Context()); err != nil || len(g.Links) != 1 || g.Links[0].Live {
 			t.Errorf("%v: a sampled link becomes past: %+v", err, g.Links)
 		}
 		if g.Targets == nil || len(g.Targets) != 0 {
 			t.Errorf("the local host is not a target: %v", g.Targets)
 		}
-		if g.Role != graph.RoleDaemon || g.WindowSeconds != 3600 {
-			t.Errorf("role %q, window %d s", g.Role, g.WindowSeconds)
+		if g.Role != graph.RoleDaemon || g.WindowSeconds != 3600 || g.IntervalSeconds != 1 {
+			t.Errorf("role %q, window %d s, interval %g s", g.Role, g.WindowSeconds, g.IntervalSeconds)
 		}
 		down := errors.New("down")
 		host.set(true, down)
@@ -79,7 +83,7 @@ func TestLocalMap(t *testing.T) {
 		}
 		cancel()
 		running.Wait()
-		if host.samples != 4 {
+		if host.samples != 6 {
 			t.Errorf("%d samples", host.samples)
 		}
 	})

@@ -10,7 +10,7 @@ import (
 
 // Apply returns the part of g that the view shows at a time. It does not change g.
 func (v View) Apply(g Graph, now time.Time) Graph {
-	g.Links = v.filterLinks(g.Links, now)
+	g.Links = v.filterLinks(g, now)
 	if v.External == "hide" {
 		g = dropNodes(g, Node.Unnamed)
 	}
@@ -27,15 +27,16 @@ func (v View) Apply(g Graph, now time.Time) Graph {
 }
 
 // filterLinks returns a copy of the links that the view selects by themselves.
-func (v View) filterLinks(links []Link, now time.Time) []Link {
-	links = slices.Clone(links)
+func (v View) filterLinks(g Graph, now time.Time) []Link {
+	links := slices.Clone(g.Links)
 	since, newSince := v.Since.before(now), v.NewSince.before(now)
 	isPastView := !v.At.IsZero() && v.At.Before(now)
+	liveAfter := v.At.Add(-g.livePeriod())
 	for i := range links {
 		l := &links[i]
 		l.New = l.New || !v.NewSince.isZero() && !l.FirstSeen.Before(newSince)
 		if isPastView {
-			l.Live = l.Live || !l.LastSeen.Before(v.At)
+			l.Live = l.Live || !l.LastSeen.Before(v.At) || l.LastSeen.After(liveAfter)
 			l.Connections, l.Closed, l.Measured, l.CountsUnknown = 0, 0, nil, true
 		}
 	}

@@ -72,7 +72,7 @@ func ForGrafana(g Graph) Grafana {
 		port := strconv.Itoa(int(l.Port))
 		grafana.Edges[i] = GrafanaEdge{
 			ID: l.Client + ">" + l.Server + ":" + port + "/" + l.Via.String(), Source: l.Client, Target: l.Server,
-			MainStat: port, SecondaryStat: strconv.Itoa(l.Connections), Via: l.Via.String(), Evidence: l.Evidence.String(),
+			MainStat: port, SecondaryStat: l.stat(), Via: l.Via.String(), Evidence: l.Evidence.String(),
 		}
 	}
 	for i, n := range g.Nodes {

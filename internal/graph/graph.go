@@ -27,6 +27,8 @@ type Graph struct {
 	Role Role `json:"role"`
 	// WindowSeconds is the time that a past link stays in the map, in seconds.
 	WindowSeconds int `json:"windowSeconds"`
+	// IntervalSeconds is the time between two renewals of the map without requests, in seconds. 0 means that only requests renew it.
+	IntervalSeconds float64 `json:"intervalSeconds"`
 	// ContainerLinks are the templates of links from each container to other programs, in the order of their file.
 	ContainerLinks []ContainerLink `json:"containerLinks,omitempty"`
 
@@ -188,7 +190,8 @@ type Link struct {
 	Closed      int `json:"closed"`
 	// Measured is nil if no kernel reported figures of the connections.
 	Measured *Measured `json:"measured,omitempty"`
-	// Live: the link has connections now.
+	// Live: the latest data has connections of the link, or some that ended within the last minute, or had them less than three
+	// intervals ago.
 	Live bool `json:"live"`
 	// DirectionUnknown: nothing shows which end dialled at least one of the connections. The end with the lower port counts as its
 	// server.

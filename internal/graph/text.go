@@ -21,11 +21,15 @@ func (n Node) label() string {
 	return string(n.Kind) + " " + n.Name
 }
 
-// label returns the label of a link: its port, and the number of connections if there are several.
+// label returns the label of a link: its port, and the number of connections if there are several. Without any, it is the number of
+// those that ended within the last minute.
 func (l Link) label() string {
 	text := strconv.Itoa(int(l.Port))
-	if l.Connections > 1 {
+	switch {
+	case l.Connections > 1:
 		text += " ×" + strconv.Itoa(l.Connections)
+	case l.isOnlyClosing():
+		text += " · " + l.perMinute()
 	}
 	return text
 }

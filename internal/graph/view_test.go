@@ -456,3 +456,32 @@ func TestGrafana(t *testing.T) {
 		}
 	}
 }
+
+// A link without an open connection shows the rate of those that ended within the last minute.
+func TestLinksThatOnlyCloseHaveARate(t *testing.T) {
+	g := shop()
+	l := graph.Link{Client: g.Nodes[0].ID, Server: g.Nodes[1].ID, Port: 5432, Via: graph.ViaDirect, Evidence: graph.EvidenceBoth, Closed: 9, Live: true}
+	g.Links = []graph.Link{l}
+	var dot, mermaid bytes.Buffer
+	if err := errors.Join(graph.WriteDOT(&dot, g), graph.WriteMermaid(&mermaid, g)); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(dot.String(), `[label="5432 · 9/min"]`) || !strings.Contains(mermaid.String(), `-->|"5432 · 9/min"|`) {
+		t.Errorf("%s\n%s", &dot, &mermaid)
+	}
+	if edge := graph.ForGrafana(g).Edges[0]; edge.SecondaryStat != "9/min" {
+		t.Errorf("Grafana: %+v", edge)
+	}
+}
+
+// At an earlier time, the links are live that were seen less than three intervals before it.
+func TestEarlierLinksAreLiveForThreeIntervals(t *testing.T) {
+	g := shop()
+	g.Links = []graph.Link{{Client: g.Nodes[0].ID, Server: g.Nodes[1].ID, FirstSeen: noon.Add(-time.Hour), LastSeen: noon}}
+	g.IntervalSeconds = 1.5
+	for ago, live := range map[time.Duration]bool{0: true, 4499 * time.Millisecond: true, 4500 * time.Millisecond: false} {
+		if got := (graph.View{At: noon.Add(ago)}).Apply(g, noon.Add(time.Hour)).Links[0].Live; got != live {
+			t.Errorf("%s after it was seen: live %t", ago, got)
+		}
+	}
+}

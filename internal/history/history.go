@@ -18,6 +18,7 @@ type History struct {
 	maxLinks int // past ones
 
 	mu        sync.Mutex
+	interval  time.Duration
 	latest    graph.Graph // with past links
 	touchedAt time.Time   // when the live links of latest were last confirmed; zero if not since Update
 }
@@ -27,6 +28,13 @@ func New(window time.Duration) *History { return &History{window: window, maxLin
 
 // LimitLinks bounds the past links further. Call it before the first Update.
 func (h *History) LimitLinks(maxLinks int) { h.maxLinks = min(h.maxLinks, maxLinks) }
+
+// SetInterval sets the time between two updates that no request causes. A link stays live for three intervals after it was last seen.
+func (h *History) SetInterval(interval time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.interval = interval
+}
 
 // Latest returns the graph that Update or Reset stored last.
 func (h *History) Latest() graph.Graph {
@@ -39,7 +47,7 @@ func (h *History) Latest() graph.Graph {
 func (h *History) Reset(current graph.Graph) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	current.WindowSeconds = int(h.window.Seconds())
+	current.WindowSeconds, current.IntervalSeconds = int(h.window.Seconds()), h.interval.Seconds()
 	h.latest, h.touchedAt = current, time.Time{}
 }
 
@@ -74,7 +82,7 @@ func (h *History) Update(current graph.Graph, now time.Time) graph.Graph {
 	current.Links = mergeLinks(links, past)
 	current.Nodes = addPastNodes(current.Nodes, past, nodes)
 	current.Forgotten = h.latest.Forgotten + forgotten
-	current.WindowSeconds = int(h.window.Seconds())
+	current.WindowSeconds, current.IntervalSeconds = int(h.window.Seconds()), h.interval.Seconds()
 	h.latest, h.touchedAt = current, time.Time{}
 	return current
 }
@@ -116,7 +124,8 @@ func (h *History) appendPast(past []graph.Link, link graph.Link, current graph.G
 	if now.Sub(link.LastSeen) > h.window || current.Supersedes(link) {
 		return past
 	}
-	link.Connections, link.Closed, link.Live, link.Measured = 0, 0, false, nil
+	link.Connections, link.Closed, link.Measured = 0, 0, nil
+	link.Live = now.Sub(link.LastSeen) < graph.LivePeriod(h.interval)
 	return append(past, link)
 }
 

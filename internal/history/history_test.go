@@ -134,3 +134,25 @@ func TestEvidenceAccumulates(t *testing.T) {
 		}
 	}
 }
+
+// A link stays live until it was not seen for three intervals.
+func TestLinksStayLiveForThreeIntervals(t *testing.T) {
+	h := New(time.Hour)
+	h.SetInterval(10 * time.Second)
+	h.Update(graphAt(noon, "b"), noon)
+	for _, step := range []struct {
+		seconds int
+		touch   bool
+		want    bool
+	}{{29, false, true}, {30, false, false}, {31, true, false}, {59, false, false}} {
+		at := noon.Add(time.Duration(step.seconds) * time.Second)
+		if step.touch { // it confirms no link that is not there
+			h.Touch(at)
+			continue
+		}
+		g := h.Update(graphAt(at), at)
+		if l := g.Links[0]; l.Live != step.want || l.Connections != 0 || !l.LastSeen.Equal(noon) || g.IntervalSeconds != 10 {
+			t.Errorf("after %d s: %+v, interval %g s", step.seconds, l, g.IntervalSeconds)
+		}
+	}
+}

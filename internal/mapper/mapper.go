@@ -59,6 +59,7 @@ type Mapper struct {
 
 // New returns a mapper that keeps past links in past. It polls while Run runs.
 func New(options Options, past *history.History, log zerolog.Logger) *Mapper {
+	past.SetInterval(options.Interval)
 	return &Mapper{
 		Options: options, client: newClient(options.Transport, options.MaxBody), history: past, log: log,
 		pollTimeout: pollTimeout,

@@ -1,0 +1,32 @@
+package graph
+
+import (
+	"strconv"
+	"time"
+)
+
+// liveIntervals is the number of intervals for which a link stays live after it was last seen.
+const liveIntervals = 3
+
+// LivePeriod returns how long a link stays live after it was last seen, if the map is renewed at an interval.
+func LivePeriod(interval time.Duration) time.Duration { return liveIntervals * interval }
+
+// livePeriod is LivePeriod for the interval of the map.
+func (g Graph) livePeriod() time.Duration {
+	return LivePeriod(time.Duration(g.IntervalSeconds * float64(time.Second)))
+}
+
+// isOnlyClosing reports whether the link has no established connection, but some that ended within the last minute. Its client may
+// dial a new connection for each request.
+func (l Link) isOnlyClosing() bool { return l.Connections == 0 && l.Closed > 0 }
+
+// perMinute returns the number of connections that ended within the last minute as a rate.
+func (l Link) perMinute() string { return strconv.Itoa(l.Closed) + "/min" }
+
+// stat returns the number of connections, or the rate of those that ended if there are none.
+func (l Link) stat() string {
+	if l.isOnlyClosing() {
+		return l.perMinute()
+	}
+	return strconv.Itoa(l.Connections)
+}
