@@ -126,7 +126,7 @@ func newMap(nodes []graph.Node, links []graph.Link, targets ...graph.Target) gra
 	if targets == nil {
 		targets = []graph.Target{{Target: "one:9057", Host: "one", State: graph.StateOK, Format: "snapshot", LastAnswer: time.Now().UTC()}}
 	}
-	return graph.Graph{Version: graph.Version, Role: graph.RoleMapper, WindowSeconds: 3600, Nodes: nodes, Links: append([]graph.Link{}, links...), Targets: targets}
+	return graph.Graph{Version: graph.Version, Role: graph.RoleMapper, WindowSeconds: 3600, IntervalSeconds: 10, Nodes: nodes, Links: append([]graph.Link{}, links...), Targets: targets}
 }
 
 // shop returns a small map with one of each kind of node and link.

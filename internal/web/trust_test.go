@@ -182,7 +182,9 @@ func TestPageAndServerShowTheSameView(t *testing.T) {
 	g.Nodes[0].Name = `=1+1 "quoted", \back` + "\tslash"
 	g.Nodes = append(g.Nodes, fleet(100).Nodes...)
 	g.Links = append(g.Links, fleet(100).Links...)
-	g = newMap(g.Nodes, g.Links)
+	ended := link(g.Nodes[3], g.Nodes[1], 7000, 0) // within three intervals before the time of "at"
+	ended.Live, ended.LastSeen = false, time.Now().UTC().Add(-15*time.Minute-20*time.Second)
+	g = newMap(g.Nodes, append(g.Links, ended, closing(g.Nodes[3], g.Nodes[1], 7001, 9)))
 	p, _ := open(t, g, "?group=container")
 	for _, query := range []string{
 		"", "external=hide", "external=group", "project=shop", "project=shop&depth=2", "host=two", "host=one&project=shop", "project=shop1&depth=3",

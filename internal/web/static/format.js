@@ -89,10 +89,6 @@ export function formatAgo(time, now) {
   return `${Math.round(seconds / 3600)} h ago`;
 }
 
-/** describeLink writes a link without its ends. */
-export const describeLink = (l, now) =>
-  `port ${l.port}, ${l.via}, ` + (l.live ? (l.countsUnknown ? "live then" : formatCount(l.connections, "connection")) : `past, last seen ${formatAgo(l.lastSeen, now)}`);
-
 /** formatBytes writes an amount of data in decimal units. */
 export function formatBytes(n) {
   const units = ["B", "kB", "MB", "GB", "TB"];

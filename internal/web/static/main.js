@@ -2,7 +2,8 @@
 import { button, copy, html, setText, updateChildren } from "./html.js";
 import { MapDrawing } from "./map.js";
 import { MatrixDrawing } from "./matrixdrawing.js";
-import { capitalize, describeLink, displayName, formatCount, formatNumber, formatTime, isGroup, publishedPorts, qualifiedName } from "./format.js";
+import { describeLink } from "./activity.js";
+import { capitalize, displayName, formatCount, formatNumber, formatTime, isGroup, publishedPorts, qualifiedName } from "./format.js";
 import { incompletePanel, linePanel, nodePanel, targetsPanel } from "./panel.js";
 import { buildScene, describe, minScale } from "./scene.js";
 import { download, exportJSON, exportPNG, exportSVG, fetchExport, types } from "./save.js";

@@ -1,4 +1,5 @@
 // The scene: the nodes, boxes and lines to draw, with their texts and sizes, before the layout places them.
+import { countUse, formatLoad } from "./activity.js";
 import { displayName, formatCount, formatNumber, isGroup, nodeID, publishedPorts, formatSubtitle, formatTime, stateOf, truncate } from "./format.js";
 import { pitch, snapUp } from "./lattice.js";
 import { linkKey } from "./view.js";
@@ -159,28 +160,28 @@ function buildLines({ links }, byID) {
 function lineStyle({ links, from, to }, byID) {
   const live = links.filter((l) => l.live);
   const counted = live.length ? live : links;
-  const connections = counted.reduce((sum, l) => sum + l.connections, 0);
   const isStale = byID.get(from).node.stale || byID.get(to).node.stale;
   const flags = [
     !live.length && "past", counted.every((l) => l.evidence !== "both") && "one-sided", isStale && "stale",
     links.some((l) => l.newLinks) && "new",
   ].filter(Boolean);
-  const labels = lineLabels(counted, connections);
-  return { flags, labels, labelWidths: labels.map((l) => Math.ceil(measure(l, "text") / 8) * 8 + 4), width: 1.3 + Math.min(2.7, Math.log2(Math.max(1, connections)) * 0.4), keys: links.map(linkKey) };
+  const labels = lineLabels(counted);
+  return { flags, labels, labelWidths: labels.map(labelWidth), width: 1.3 + Math.min(2.7, Math.log2(Math.max(1, countUse(counted))) * 0.4), keys: links.map(linkKey) };
 }
 
 const maxPorts = 3; // that a label names
 
-/** lineLabels returns the label of a line with its ports and their connections, and a shorter form without the connections. */
-function lineLabels(links, connections) {
-  const ports = new Map();
-  for (const l of links) ports.set(l.port, (ports.get(l.port) || 0) + l.connections);
-  const times = (n) => (n > 1 ? ` ×${formatNumber(n)}` : "");
-  const forms = ports.size > maxPorts
-    ? [`${formatNumber(ports.size)} ports${times(connections)}`, `${formatNumber(ports.size)} ports`]
-    : [[...ports].map(([port, n]) => port + times(n)).join(", "), [...ports.keys()].join(", ")];
+/** lineLabels returns the label of a line with its ports and their use, and a shorter form with the ports alone. */
+function lineLabels(links) {
+  const ports = [...Map.groupBy(links, (l) => l.port)], many = `${formatNumber(ports.length)} ports`;
+  const forms = ports.length > maxPorts
+    ? [many + formatLoad(links), many]
+    : [ports.map(([port, all]) => port + formatLoad(all)).join(", "), ports.map(([port]) => port).join(", ")];
   return [...new Set(forms)];
 }
+
+/** labelWidth returns the width of a label. A rate counts as one of two digits: it changes often, and the label must not move then. */
+const labelWidth = (label) => Math.ceil(measure(label.replace(/ \d(?=\/min)/g, " 00"), "text") / 8) * 8 + 4;
 
 /** describe returns one line about a node for screen readers. */
 export function describe(n) {

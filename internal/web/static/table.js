@@ -1,5 +1,6 @@
 // The table of the shown links: the content of the map for reading, sorting and copying.
 import { html, patch, setText } from "./html.js";
+import { countUse, formatUse } from "./activity.js";
 import { compareNatural, displayName, escapeFormula, formatAgo, formatBytes, formatCount, formatNumber, qualifiedName, truncate } from "./format.js";
 import { linkKey } from "./view.js";
 
@@ -15,7 +16,7 @@ const columns = [
   { name: "Client", text: (r) => r.client, shown: (r) => r.clientShown, title: (r) => r.clientTitle },
   { name: "Server", text: (r) => r.server, shown: (r) => r.serverShown, title: (r) => r.serverTitle },
   { name: "Port", text: (r) => String(r.link.port), by: (r) => r.link.port, numeric: true },
-  { name: "Connections", short: "Conn.", text: (r) => (r.link.countsUnknown ? "" : formatNumber(r.link.connections)), by: (r) => r.link.connections, numeric: true },
+  { name: "Connections", short: "Conn.", text: (r) => formatUse(r.link), by: (r) => countUse([r.link]), numeric: true, help: "Without an open connection: the number of those that ended within the last minute." },
   {
     name: "Via", sort: "route", className: "via", text: (r) => r.link.via,
     help: "How the client reaches the server: direct (its own address), published (a port of its host), host (the address of its host) or loopback.",

@@ -1,5 +1,6 @@
 // The view: which nodes and links of a graph are shown, and how they are grouped. serverParameters have the names and the meaning
 // of the parameters of /v1/graph, so that the server can export the same view.
+import { livePeriod } from "./activity.js";
 import { isUnnamedExternal, nodeID, publishedPorts } from "./format.js";
 import { compileQuery, parseQuery } from "./query.js";
 
@@ -98,7 +99,7 @@ export function applyView(graph, view, now, last = "", atLeast = null) {
   const links = newSince ? graph.links.map((l) => (Date.parse(l.firstSeen) >= newSince ? { ...l, newLinks: 1 } : l)) : graph.links;
   const query = compileQuery(view.q);
   const steps = [
-    ["not seen yet at that time", (s) => (view.at ? atTime(s, Date.parse(view.at), now) : s)],
+    ["not seen yet at that time", (s) => (view.at ? atTime(s, Date.parse(view.at), now, livePeriod(graph)) : s)],
     ["last seen earlier", (s) => (view.since ? seenSince(s, parseSince(view.since, now)) : s)],
     [view.state === "past" ? "live" : "past", (s) => byState(s, view.state)],
     ["to other ports", (s) => byPort(s, view.port)],
@@ -118,13 +119,16 @@ export function applyView(graph, view, now, last = "", atLeast = null) {
   return groupNodes(shown, view, last, atLeast);
 }
 
-/** atTime returns the links of an earlier time: those seen by then, live unless they had ended. Their counts are unknown. */
-function atTime({ nodes, links }, at, now) {
+/**
+ * atTime returns the links of an earlier time: those seen by then, live unless they had ended more than period ms before. Their counts are
+ * unknown.
+ */
+function atTime({ nodes, links }, at, now, period) {
   if (!(at < now)) return { nodes, links };
   return {
     nodes,
     links: links.filter((l) => Date.parse(l.firstSeen) <= at).map((l) =>
-      ({ ...l, live: l.live || Date.parse(l.lastSeen) >= at, connections: 0, closed: 0, measured: undefined, countsUnknown: true })),
+      ({ ...l, live: l.live || Date.parse(l.lastSeen) >= at || Date.parse(l.lastSeen) > at - period, connections: 0, closed: 0, measured: undefined, countsUnknown: true })),
   };
 }
 

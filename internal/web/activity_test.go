@@ -1,0 +1,66 @@
+package web_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/web/webtest"
+)
+
+// closing returns a live link without a connection. A number of its connections ended within the last minute.
+func closing(client, server graph.Node, port uint16, closed int) graph.Link {
+	l := link(client, server, port, 0)
+	l.Closed = closed
+	return l
+}
+
+// A client that dials a new connection for each request uses its link as much as another client with open connections.
+func TestShortLivedConnectionsAreActive(t *testing.T) {
+	t.Parallel()
+	web, api, db, cache, queue := container("one", "", "web"), container("one", "", "api"), container("one", "", "db"), container("one", "", "cache"), container("one", "", "queue")
+	recent := link(api, cache, 6379, 0)
+	recent.LastSeen = time.Now().UTC().Add(-20 * time.Second)
+	links := []graph.Link{link(web, api, 8080, 9), closing(api, db, 5432, 9), recent, closing(api, queue, 5672, 1200)}
+	nodes := []graph.Node{web, api, db, cache, queue}
+	p, served := open(t, newMap(nodes, links), "")
+	same(t, "labels", p.Texts(".labels .label text"), "6379", "5432 · 9/min", "5672 · 1,200/min", "8080 ×9")
+	for what, expression := range map[string]string{
+		"a rate is as thick as connections": `width("5432 · 9/min") === width("8080 ×9") && width("5672 · 1,200/min") > width("8080 ×9")`,
+		"no line is past":                   `!document.querySelector(".line.past, .label.past, tr.past")`,
+		"a recent link is as a live one":    `style("6379", ".stroke").stroke === style("8080 ×9", ".stroke").stroke`,
+	} {
+		if !webtest.Eval[bool](p, geometry+expression+"})()") {
+			t.Errorf("%s: not true", what)
+		}
+	}
+	cells := func(column string) []string {
+		return webtest.Eval[[]string](p, `(() => {
+			const at = [...document.querySelectorAll("thead th")].findIndex((th) => th.textContent === "`+column+`");
+			return [...document.querySelectorAll("tbody tr")].map((tr) => tr.cells[2].textContent + " " + tr.cells[at].textContent);
+		})()`)
+	}
+	same(t, "connections", cells("Conn."), "6379 0", "5432 active, 9/min", "5672 active, 1,200/min", "8080 9")
+	same(t, "states", cells("State"), "6379 live", "5432 live", "5672 live", "8080 live")
+	p.ClickText("thead button", "Conn.")
+	p.Until(`document.querySelector("th[aria-sort=ascending]")`)
+	same(t, "sorted by use", cells("Conn."), "6379 0", "5432 active, 9/min", "8080 9", "5672 active, 1,200/min")
+	p.Shot("activity")
+	p.ClickLine("container/one/api container/one/db")
+	p.Until(`document.querySelector("#panel:not([hidden])")`)
+	expect(t, "panel", panelText(p), "active, 9/min")
+	p.ClickText(".node", "cache")
+	p.Until(`document.querySelector("#panel h2")?.textContent === "cache"`)
+	expect(t, "panel of a node", panelText(p), "live, last seen")
+
+	places := webtest.Eval[string](p, onLabels)
+	links[1].Closed = 10
+	served.set(newMap(nodes, links), nil)
+	p.Until(`document.querySelector("#map").textContent.includes("10/min")`)
+	if now := webtest.Eval[string](p, onLabels); now != places {
+		t.Errorf("labels moved from %s to %s", places, now)
+	}
+}
+
+// onLabels is a script that returns the places of all labels.
+const onLabels = `JSON.stringify([...document.querySelectorAll(".label-ground")].map((e) => [e.getAttribute("x"), e.getAttribute("y"), e.getAttribute("width")]))`
