@@ -151,7 +151,8 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 	if len(d.taken.Containers) > 0 {
 		g.Nodes = []graph.Node{{
 			ID: "container/h/a", Kind: graph.KindContainer, Host: "h", Name: "web", Container: "a", Image: "web:1", Project: "shop", Service: "web",
-			Reason: "denied", Stale: true, Past: true, Details: &graph.Details{
+			Reason: "denied", Stale: true, Past: true,
+			Predecessors: []graph.Predecessor{{Container: "b", Name: "web", Image: "web:0", LastSeen: noon}}, Details: &graph.Details{
 				State: "paused", Health: "starting", Restarts: 1, StartedAt: &noon, HostNetwork: true, EngineSocket: true,
 				Method: collect.Exec, Status: snapshotv1.StatusPartial,
 				Unused:    []snapshotv1.UnusedMethod{{Method: collect.Procfs, Reason: "its process cannot be seen"}},
@@ -576,7 +577,7 @@ var optional = []string{
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
 	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
 	"incomplete", "ownerUnknown", "state", "health", "restarts", "hostNetwork", "engineSocket",
-	"containerLinks",
+	"containerLinks", "predecessors",
 }
 
 // required has the required fields with the name of an optional one.

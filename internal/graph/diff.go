@@ -27,9 +27,10 @@ type Change struct {
 // Empty reports whether there is no difference.
 func (d Difference) Empty() bool { return len(d.Gone)+len(d.New)+len(d.Changed) == 0 }
 
-// Compare returns the changes from a to b. It ignores the numbers and times of connections and the evidence.
+// Compare returns the changes from a to b. It ignores the numbers and times of connections and the evidence. A container of a that was
+// replaced in b has the name of its successor.
 func Compare(a, b Graph) Difference {
-	before, after := describeEdges(a), describeEdges(b)
+	before, after := describeEdges(a, successorPaths(b)), describeEdges(b, nil)
 	var d Difference
 	for edge, was := range before {
 		is, ok := after[edge]
@@ -55,8 +56,23 @@ func (e Edge) compare(other Edge) int {
 	return cmp.Or(strings.Compare(e.Client, other.Client), strings.Compare(e.Server, other.Server), cmp.Compare(e.Port, other.Port))
 }
 
-// describeEdges returns a description of each edge of a graph: its vias and the images of its ends.
-func describeEdges(g Graph) map[Edge]string {
+// successorPaths returns the paths of the nodes of g by the IDs of their predecessors.
+func successorPaths(g Graph) map[string]string {
+	paths := make(map[string]string)
+	for _, n := range g.Nodes {
+		for _, p := range n.Predecessors {
+			paths[n.PredecessorID(p)] = n.path()
+		}
+	}
+	for _, n := range g.Nodes {
+		delete(paths, n.ID) // it is back
+	}
+	return paths
+}
+
+// describeEdges returns a description of each edge of a graph: its vias and the images of its ends. paths has the paths of nodes that are
+// not their own.
+func describeEdges(g Graph, paths map[string]string) map[Edge]string {
 	index := indexes(g.Nodes)
 	vias := make(map[Edge][]string)
 	images := make(map[Edge][]string)
@@ -67,7 +83,7 @@ func describeEdges(g Graph) map[Edge]string {
 			continue
 		}
 		from, to := g.Nodes[client], g.Nodes[server]
-		edge := Edge{from.path(), to.path(), l.Port}
+		edge := Edge{cmp.Or(paths[from.ID], from.path()), cmp.Or(paths[to.ID], to.path()), l.Port}
 		if !slices.Contains(vias[edge], l.Via.String()) {
 			vias[edge] = append(vias[edge], l.Via.String())
 		}

@@ -108,6 +108,8 @@ type Node struct {
 	Details *Details `json:"details,omitempty"`
 	// Past: the container is in no current snapshot. It is gone, or its target's data was dropped.
 	Past bool `json:"past,omitempty"`
+	// Predecessors are the containers that this one replaced, the latest first, at most ten. Their links are links of this one.
+	Predecessors []Predecessor `json:"predecessors,omitempty"`
 }
 
 // NodeID returns the ID of a node of a kind. The parts may contain any bytes.

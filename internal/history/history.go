@@ -19,12 +19,16 @@ type History struct {
 
 	mu        sync.Mutex
 	interval  time.Duration
-	latest    graph.Graph // with past links
-	touchedAt time.Time   // when the live links of latest were last confirmed; zero if not since Update
+	latest    graph.Graph              // with past links
+	updatedAt time.Time                // when Update stored latest; zero after Reset
+	touchedAt time.Time                // when the live links of latest were last confirmed; zero if not since Update
+	gone      map[string]goneContainer // by node ID
 }
 
 // New returns an empty history. Links stay in it for the duration of window after they were last seen.
-func New(window time.Duration) *History { return &History{window: window, maxLinks: maxPastLinks} }
+func New(window time.Duration) *History {
+	return &History{window: window, maxLinks: maxPastLinks, gone: make(map[string]goneContainer)}
+}
 
 // LimitLinks bounds the past links further. Call it before the first Update.
 func (h *History) LimitLinks(maxLinks int) { h.maxLinks = min(h.maxLinks, maxLinks) }
@@ -48,7 +52,8 @@ func (h *History) Reset(current graph.Graph) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	current.WindowSeconds, current.IntervalSeconds = int(h.window.Seconds()), h.interval.Seconds()
-	h.latest, h.touchedAt = current, time.Time{}
+	h.latest, h.updatedAt, h.touchedAt = current, time.Time{}, time.Time{}
+	clear(h.gone)
 }
 
 // Touch records that the live links of the latest graph still exist at now.
@@ -58,10 +63,12 @@ func (h *History) Touch(now time.Time) {
 	h.touchedAt = now.UTC()
 }
 
-// Update adds the past links of the window to current, stores the result and returns it. The links of current are sorted.
+// Update adds the past links of the window to current, stores the result and returns it. The links and nodes of current are sorted.
+// A container that replaced another one takes its links, see replace.
 func (h *History) Update(current graph.Graph, now time.Time) graph.Graph {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	current = h.replace(current, now)
 	previous, links := h.latest.Links, current.Links
 	var past []graph.Link
 	for i := range links { // both lists are sorted
@@ -83,7 +90,7 @@ func (h *History) Update(current graph.Graph, now time.Time) graph.Graph {
 	current.Nodes = addPastNodes(current.Nodes, past, nodes)
 	current.Forgotten = h.latest.Forgotten + forgotten
 	current.WindowSeconds, current.IntervalSeconds = int(h.window.Seconds()), h.interval.Seconds()
-	h.latest, h.touchedAt = current, time.Time{}
+	h.latest, h.updatedAt, h.touchedAt = current, now, time.Time{}
 	return current
 }
 
