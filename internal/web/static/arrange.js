@@ -4,13 +4,15 @@ import { extent } from "./lattice.js";
 import { insertNodes, moveNode } from "./incremental.js";
 import { layouts, maxSpacing } from "./layout.js";
 import { routeLines } from "./router.js";
+import { succeed } from "./succession.js";
 
 const maxVacated = 200; // places of removed nodes that new nodes may take
 const maxSparseness = 3; // growth of the area per node that triggers a new layout
 
 /**
- * arrange returns {places, routes, style, density, size, scale, areaPerNode, isNew}. An item is {id, sizes, boxes, titles, side}: sizes
- * from the most detailed to the smallest form of the node, boxes and the widths of their titles from the outside. A line is
+ * arrange returns {places, routes, style, density, size, scale, areaPerNode, isNew}. An item is {id, sizes, boxes, titles, side, predecessors}: sizes
+ * from the most detailed to the smallest form of the node, boxes and the widths of their titles from the outside, the IDs of the nodes that it
+ * replaced. A line is
  * {id, from, to, labelWidths}, as in routeLines. frame is the size of the view, minScale the least scale at which its texts are readable. kept is an
  * earlier arrangement with previous, the items as they were placed, and alive, the IDs of all that still exists. If it has moved {id, x, y}, that item
  * moves to the point.
@@ -71,6 +73,7 @@ function areaPerNode(places, isAlive) {
 function keep({ items, lines, frame, titles }, { places, routes, style, density, areaPerNode: before, previous, alive, moved }) {
   const form = sized(items, density);
   const present = new Set([...items.map((item) => item.id), ...titles.keys()]), isAlive = (id) => present.has(id) || alive.has(id);
+  succeed(form, lines, { places, routes, previous }, isAlive);
   if (!form.some((item) => places.has(item.id)) || !insertNodes(form, pairsOf(lines), places, { isAlive, previous, style })) return null;
   if (moved) moveNode(form, places, moved, { isAlive, previous, style });
   if (areaPerNode(places, isAlive) > maxSparseness * before) return null;

@@ -69,7 +69,7 @@ export class MapDrawing {
 
   /** #request returns what the arranger needs. Of very many lines only those with one of the drawn IDs, or with an end that has one, get routes. */
   #request(scene, known, drawn) {
-    const items = scene.nodes.map(({ id, sizes, boxes, titles, side }) => ({ id, sizes, boxes, titles, side }));
+    const items = scene.nodes.map(({ id, sizes, boxes, titles, side, predecessors }) => ({ id, sizes, boxes, titles, side, predecessors }));
     const isHidden = scene.lines.length > maxDrawn && ((l) => ![l.id, l.from, l.to].some((id) => drawn.has(id)));
     const lines = scene.lines.map((l) => ({ id: l.id, from: l.from, to: l.to, labelWidths: l.labelWidths, ...(isHidden && { isHidden: isHidden(l) }) }));
     const { places, routes, style, density, areaPerNode } = this.#arrangement;

@@ -53,6 +53,7 @@ export function nodePanel(node, shown, graph, now, on) {
       ["Listening", details && (details.listening.length ? list(details.listening.map(listener)) : details.status === "ok" ? "no ports" : "unknown")],
       ["Read with", details && `${details.method}: ${methods[details.method] || ""}`],
       ["Methods that failed", details && details.unused.length > 0 && list(details.unused.map((u) => `${u.method}: ${u.reason}`))],
+      ["Replaced", node.predecessors && list(node.predecessors.map((p) => `${p.name}${p.image ? `, ${p.image}` : ""}, last seen ${formatAgo(p.lastSeen, now)}`))],
       ["One of", node.candidates && list(node.candidates.map((id) => displayName(graph.nodes.find((n) => n.id === id) || { name: id })))],
     ]),
     !isGroup(node) && html("p", { className: "actions" },

@@ -2,6 +2,7 @@
 import { countUse, formatLoad } from "./activity.js";
 import { displayName, formatCount, formatNumber, isGroup, nodeID, publishedPorts, formatSubtitle, formatTime, stateOf, truncate } from "./format.js";
 import { pitch, snapUp } from "./lattice.js";
+import { predecessorIDs } from "./succession.js";
 import { linkKey } from "./view.js";
 
 const maxNameLength = 60, maxSubtitleLength = 40;
@@ -56,7 +57,7 @@ function buildNode(node, side) {
   const second = indent + badgeWidth + measure(subtitle, "text") + end;
   const full = { w: snapUp(Math.max(first, second)), h: 2 * rowHeight + pitch }, small = { w: snapUp(first + badgeWidth), h: rowHeight + pitch };
   const large = (w) => fitText(name, w - 8);
-  return { id: node.id, node, name, large, subtitle, monogram, badges, isMarked, indent, sizes: [full, small], boxes, side, flags: nodeFlags(node) };
+  return { id: node.id, node, name, large, subtitle, monogram, badges, isMarked, indent, sizes: [full, small], boxes, side, flags: nodeFlags(node), predecessors: predecessorIDs(node) };
 }
 
 /** fitText truncates a name to a width in large letters. */
