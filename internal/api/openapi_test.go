@@ -149,6 +149,7 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	g := graph.Graph{Version: graph.Version, Role: graph.RoleDaemon, WindowSeconds: 3600, IntervalSeconds: 1.5, Nodes: []graph.Node{}, Links: []graph.Link{}, Targets: []graph.Target{}}
 	if len(d.taken.Containers) > 0 {
+		g.DataSince = noon
 		g.Nodes = []graph.Node{{
 			ID: "container/h/a", Kind: graph.KindContainer, Host: "h", Name: "web", Container: "a", Image: "web:1", Project: "shop", Service: "web",
 			Reason: "denied", Stale: true, Past: true,
@@ -577,7 +578,7 @@ var optional = []string{
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
 	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
 	"incomplete", "ownerUnknown", "state", "health", "restarts", "hostNetwork", "engineSocket",
-	"containerLinks", "predecessors",
+	"containerLinks", "predecessors", "dataSince",
 }
 
 // required has the required fields with the name of an optional one.
@@ -622,6 +623,7 @@ var invalidValues = map[string][]any{
 	"forgotten":       {-1, 0.5},
 	"windowSeconds":   {-1, 0, 0.5},
 	"intervalSeconds": {-1},
+	"dataSince":       {"", "yesterday", "2026-01-02T03:04:05+01:00"},
 	"role":            {"", "other"},
 	"unattributed":    {-1, 0.5},
 	"format":          {"", "html"},

@@ -10,6 +10,10 @@ import (
 
 // Apply returns the part of g that the view shows at a time. It does not change g.
 func (v View) Apply(g Graph, now time.Time) Graph {
+	if v.isPast(now) && v.At.Before(g.DataStart(now)) {
+		g.Nodes, g.Links = []Node{}, []Link{}
+		return g
+	}
 	g.Links = v.filterLinks(g, now)
 	if v.External == "hide" {
 		g = dropNodes(g, Node.Unnamed)
@@ -26,11 +30,14 @@ func (v View) Apply(g Graph, now time.Time) Graph {
 	return v.group(g)
 }
 
+// isPast reports whether the view shows an earlier time than now.
+func (v View) isPast(now time.Time) bool { return !v.At.IsZero() && v.At.Before(now) }
+
 // filterLinks returns a copy of the links that the view selects by themselves.
 func (v View) filterLinks(g Graph, now time.Time) []Link {
 	links := slices.Clone(g.Links)
 	since, newSince := v.Since.before(now), v.NewSince.before(now)
-	isPastView := !v.At.IsZero() && v.At.Before(now)
+	isPastView := v.isPast(now)
 	liveAfter := v.At.Add(-g.livePeriod())
 	for i := range links {
 		l := &links[i]

@@ -29,10 +29,22 @@ type Graph struct {
 	WindowSeconds int `json:"windowSeconds"`
 	// IntervalSeconds is the time between two renewals of the map without requests, in seconds. 0 means that only requests renew it.
 	IntervalSeconds float64 `json:"intervalSeconds"`
+	// DataSince is the time of the first map of the process that built this one, by its clock; zero if it is unknown.
+	DataSince time.Time `json:"dataSince,omitzero"`
 	// ContainerLinks are the templates of links from each container to other programs, in the order of their file.
 	ContainerLinks []ContainerLink `json:"containerLinks,omitempty"`
 
 	polledAddresses map[netip.Addr]bool
+}
+
+// DataStart returns the time before which nothing is known at now: DataSince, or the beginning of the window if that is later. It
+// returns the zero time if DataSince is unknown.
+func (g Graph) DataStart(now time.Time) time.Time {
+	start := now.Add(-time.Duration(g.WindowSeconds) * time.Second)
+	if g.DataSince.IsZero() || g.DataSince.After(start) {
+		return g.DataSince
+	}
+	return start
 }
 
 // ContainerLink is a template of a link from a container to another program. URL has placeholders such as {name}.

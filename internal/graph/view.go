@@ -28,7 +28,7 @@ type View struct {
 	State string
 	// Since drops the links last seen before it. NewSince marks the links first seen since it as new.
 	Since, NewSince Moment
-	// At shows the links of an earlier time. Their numbers of connections are unknown.
+	// At shows the links of an earlier time. Their numbers of connections are unknown. Before Graph.DataStart the graph is empty.
 	At time.Time
 	// Unlinked is "show", "hide" or empty. "show" drops external, ambiguous, unknown and past nodes without links, "hide" all nodes
 	// without links. Empty keeps them, except where Port, State "past" or Query selects links: then unlinked nodes are always dropped.

@@ -485,3 +485,23 @@ func TestEarlierLinksAreLiveForThreeIntervals(t *testing.T) {
 		}
 	}
 }
+
+// TestNoDataBeforeTheStart looks at times before and after the first map, and before the window.
+func TestNoDataBeforeTheStart(t *testing.T) {
+	g := shop()
+	g.WindowSeconds, g.DataSince = 3600, noon
+	for _, test := range []struct {
+		at, now int // minutes after noon
+		empty   bool
+	}{{-1, 30, true}, {0, 30, false}, {10, 30, false}, {29, 90, true}, {30, 90, false}, {-1, -1, false}} {
+		minute := func(m int) time.Time { return noon.Add(time.Duration(m) * time.Minute) }
+		got := graph.View{At: minute(test.at)}.Apply(g, minute(test.now))
+		if (len(got.Nodes) == 0) != test.empty || test.empty && (len(got.Links) > 0 || got.Links == nil || got.Nodes == nil) {
+			t.Errorf("%d seen from %d: %d nodes, %d links", test.at, test.now, len(got.Nodes), len(got.Links))
+		}
+	}
+	g.DataSince = time.Time{}
+	if got := (graph.View{At: noon.Add(-time.Hour)}).Apply(g, noon); len(got.Nodes) == 0 {
+		t.Error("an unknown beginning hides all")
+	}
+}

@@ -20,6 +20,7 @@ type History struct {
 	mu        sync.Mutex
 	interval  time.Duration
 	latest    graph.Graph              // with past links
+	began     time.Time                // when the first graph was stored that is part of the history
 	updatedAt time.Time                // when Update stored latest; zero after Reset
 	touchedAt time.Time                // when the live links of latest were last confirmed; zero if not since Update
 	gone      map[string]goneContainer // by node ID
@@ -47,13 +48,21 @@ func (h *History) Latest() graph.Graph {
 	return h.latest
 }
 
-// Reset stores current and forgets all past links.
-func (h *History) Reset(current graph.Graph) {
+// Reset stores current and forgets all past links: the history begins again at now.
+func (h *History) Reset(current graph.Graph, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	current.WindowSeconds, current.IntervalSeconds = int(h.window.Seconds()), h.interval.Seconds()
-	h.latest, h.updatedAt, h.touchedAt = current, time.Time{}, time.Time{}
+	h.began = now.UTC()
+	h.store(current)
+	h.updatedAt = time.Time{}
 	clear(h.gone)
+}
+
+// store makes current the latest graph. The caller holds h.mu.
+func (h *History) store(current graph.Graph) graph.Graph {
+	current.WindowSeconds, current.IntervalSeconds, current.DataSince = int(h.window.Seconds()), h.interval.Seconds(), h.began
+	h.latest, h.touchedAt = current, time.Time{}
+	return current
 }
 
 // Touch records that the live links of the latest graph still exist at now.
@@ -89,9 +98,11 @@ func (h *History) Update(current graph.Graph, now time.Time) graph.Graph {
 	current.Links = mergeLinks(links, past)
 	current.Nodes = addPastNodes(current.Nodes, past, nodes)
 	current.Forgotten = h.latest.Forgotten + forgotten
-	current.WindowSeconds, current.IntervalSeconds = int(h.window.Seconds()), h.interval.Seconds()
-	h.latest, h.updatedAt, h.touchedAt = current, now, time.Time{}
-	return current
+	if h.began.IsZero() || h.began.After(now) { // the clock may have been set back
+		h.began = now.UTC()
+	}
+	h.updatedAt = now
+	return h.store(current)
 }
 
 // inherit copies the first sighting of previous to link, and the evidence of both ends if each showed one of them.

@@ -156,3 +156,23 @@ func TestLinksStayLiveForThreeIntervals(t *testing.T) {
 		}
 	}
 }
+
+// The history begins with its first graph, again after Reset, and never in the future.
+func TestDataSinceIsTheFirstGraph(t *testing.T) {
+	h := New(time.Hour)
+	minute := func(m int) time.Time { return noon.Add(time.Duration(m) * time.Minute) }
+	for _, step := range []struct {
+		minute, want int
+		reset        bool
+	}{{0, 0, true}, {1, 1, true}, {2, 1, false}, {90, 1, false}, {-30, -30, false}, {0, -30, false}} {
+		at := minute(step.minute)
+		if step.reset {
+			h.Reset(graphAt(at, "b"), at)
+		} else {
+			h.Update(graphAt(at, "b"), at)
+		}
+		if got := h.Latest().DataSince; !got.Equal(minute(step.want)) {
+			t.Errorf("minute %d: data since %s", step.minute, got)
+		}
+	}
+}

@@ -149,7 +149,7 @@ func (m *Mapper) rebuild(now time.Time) {
 	if m.primed {
 		m.history.Update(built, now)
 	} else {
-		m.history.Reset(built)
+		m.history.Reset(built, now)
 		m.primed = !slices.ContainsFunc(hosts, func(s correlate.PolledHost) bool { return s.State == graph.StatePending })
 	}
 	m.builtAt = now
