@@ -185,13 +185,14 @@ func TestPageAndServerShowTheSameView(t *testing.T) {
 	ended := link(g.Nodes[3], g.Nodes[1], 7000, 0) // within three intervals before the time of "at"
 	ended.Live, ended.LastSeen = false, time.Now().UTC().Add(-15*time.Minute-20*time.Second)
 	g = newMap(g.Nodes, append(g.Links, ended, closing(g.Nodes[3], g.Nodes[1], 7001, 9)))
+	g.DataSince = time.Now().UTC().Add(-20 * time.Minute)
 	p, _ := open(t, g, "?group=container")
 	for _, query := range []string{
 		"", "external=hide", "external=group", "project=shop", "project=shop&depth=2", "host=two", "host=one&project=shop", "project=shop1&depth=3",
 		"group=service", "group=project", "group=host", "group=image", "group=project&external=group", "host=one&group=service",
 		"image=shop/web:1", "port=8080", "state=past", "state=live&unlinked=hide", "unlinked=hide", "node=container/one/shop-api&depth=2", "node=project/shop",
 		"container=shop-api", "container=/batch-job&depth=100", "since=5m", "since=2m30s&external=group", "newSince=5m", "newSince=5m&group=project",
-		"at=" + time.Now().UTC().Add(-15*time.Minute).Format(time.RFC3339), "group=host&open=host/host0", "group=host&open=host/host0&open=project/shop3",
+		"at=" + time.Now().UTC().Add(-15*time.Minute).Format(time.RFC3339), "at=" + time.Now().UTC().Add(-25*time.Minute).Format(time.RFC3339), "group=host&open=host/host0", "group=host&open=host/host0&open=project/shop3",
 		"group=service&open=service/shop/api", "closed=project/shop&closed=external", "group=image&host=one&closed=host/two&port=8080",
 		"q=shop-db", "q=project:shop+-name:*db", "q=image:shop/web&depth=2&host=one", "q=kind:external", "q=-kind:external&group=service", "q=address:203.0.113.0/24",
 		"q=is:published+-is:incomplete&depth=3", "q=-port:5432", "q=port:8000-8099+via:published", "q=state:past", "q=seen:client&unlinked=hide",

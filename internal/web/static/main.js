@@ -12,6 +12,7 @@ import { Poller } from "./poller.js";
 import { loginExpired, request } from "./request.js";
 import { banner, buildChips, buildWarnings, emptyHint, emptyState, formatCounts, freshness, manyLines, placeOf } from "./status.js";
 import { LinkTable } from "./table.js";
+import { Timeline } from "./timeline.js";
 import { parseQuery } from "./query.js";
 import { writeTerm } from "./completion.js";
 import { applyView, filterNames, formatQuery, groupIDs, initial, linkKey, parseView } from "./view.js";
@@ -27,12 +28,13 @@ let version = ""; // of the server
 let drawnOnce = false, outdated = false, needsLayout = false;
 let grouping = null; // the least grouping at which the map was readable
 
-const on = { select, openGroup, closeGroup, resetFilters, goTo, jumpTo, showNeighbours, showPanel, toggleMatrix, showTooltip, announceLine, openNode, addTerm, setQuery, hide, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
+const on = { select, openGroup, closeGroup, resetFilters, goTo, goToNode, jumpTo, showNeighbours, showPanel, toggleMatrix, showTooltip, announceLine, openNode, addTerm, setQuery, hide, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
 const map = new MapDrawing($("map"), on), matrix = new MatrixDrawing($("matrix"), on);
 const drawing = () => (view.as === "matrix" ? matrix : map);
 const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), point: (key) => drawing().light(key), sort: on.sort });
 const base = location.origin + location.pathname; // without the credentials of the page's own address
 const poller = new Poller(new URL("../v1/graph", base), { onGraph, onError });
+const timeline = new Timeline($("timeline"), on);
 const search = new Search($("search"), $("found"), () => graph || { nodes: [], links: [] }, on);
 
 function onGraph(answer, at) {
@@ -107,7 +109,7 @@ async function render(keepPlaces, scroll = false) {
   if (graph && !next) return;
   if (next) redraw(next);
   renderFreshness();
-  const nothing = emptyState(graph, shown, failure, on), hint = emptyHint(graph, shown);
+  const nothing = emptyState(graph, shown, failure, on, time), hint = emptyHint(graph, shown);
   $("empty").hidden = !nothing && !hint;
   $("empty").classList.toggle("hint", !nothing);
   updateChildren($("empty"), nothing || hint);
@@ -129,7 +131,7 @@ function redraw(next) {
   drawnOnce ||= scene.nodes.length > 0;
   table.update(shown, { ...view, now: time });
   const newLinks = view.newSince ? shown.links.reduce((sum, l) => sum + (l.newLinks || 0), 0) : -1;
-  setText($("counts"), formatCounts(graph, shown, newLinks, drawing().hidden));
+  setText($("counts"), formatCounts(graph, shown, newLinks, drawing().hidden, time));
   updateChildren($("many"), manyLines(drawing().hidden.lines, on));
   $("many").hidden = !drawing().hidden.lines;
   updateChildren($("warnings"), buildWarnings(graph, on));
@@ -164,10 +166,11 @@ function arrangeMatrix() {
 }
 
 function renderFreshness() {
+  if (graph) timeline.update(graph, time, view.at);
   updateChildren($("freshness"), freshness({ time, failure, paused: poller.paused }), failure === loginExpired && [" ", button("Sign in again", on.reload, { className: "warning" })]);
   $("freshness").classList.toggle("trouble", !!failure);
-  const { text, isTrouble } = banner({ time, failure, at: view.at, hasGraph: !!graph });
-  const action = failure === loginExpired ? button("Sign in again", on.reload) : view.at && !isTrouble && button("Return to live", () => changeView({ at: "" }));
+  const { text, isTrouble } = banner({ time, failure, at: view.at, hasGraph: !!graph, noDataBefore: shown.noDataBefore });
+  const action = failure === loginExpired ? button("Sign in again", on.reload) : view.at && !isTrouble && button("Return to live", () => goTo(time));
   updateChildren($("banner"), text && [html("span", {}, text), action]);
   $("banner").hidden = !text;
   $("banner").classList.toggle("trouble", isTrouble);
@@ -218,6 +221,12 @@ async function select(kind, id) {
 async function showPanel(name) {
   await changeView({ select: "", panel: name });
   $("panel").focus();
+}
+
+/** goTo shows the map of a time in ms. From now on the map is live again. */
+function goTo(at) {
+  const second = Math.ceil(at / 1000) * 1000;
+  return changeView({ at: second < time ? new Date(second).toISOString() : "" });
 }
 
 const withID = (list, id) => [...new Set([...list, id])];
@@ -278,8 +287,8 @@ function showNeighbours(id) {
   changeView({ node: id, select: id });
 }
 
-/** goTo selects a node, and opens the groups that contain it. */
-function goTo(id) {
+/** goToNode selects a node, and opens the groups that contain it. */
+function goToNode(id) {
   return scene.byID.has(id) ? select("node", id) : jumpTo(id);
 }
 
@@ -366,9 +375,6 @@ function syncForm() {
   $("matrix-toggle").setAttribute("aria-pressed", String(view.as === "matrix"));
   $("hide-monitoring").setAttribute("aria-pressed", String(hidesMonitoring()));
   $("filters-toggle").textContent = active ? `Filters (${active})` : "Filters";
-  if (graph) $("at").min = String(-graph.windowSeconds);
-  if (document.activeElement !== $("at")) $("at").value = view.at ? String(Math.round((Date.parse(view.at) - time) / 1000)) : "0";
-  $("at-text").textContent = view.at ? formatTime(view.at, time) : "now";
   addSinceOption($("new-since"), view.newSince);
   $("new-since").value = view.newSince;
   if (document.activeElement !== $("table-filter")) $("table-filter").value = view.filter;
@@ -497,7 +503,6 @@ $("filters-toggle").onclick = () => {
 };
 $("controls-toggle").onclick = () => $("controls-toggle").setAttribute("aria-expanded", String($("controls").classList.toggle("open")));
 $("pause").onclick = () => setPaused();
-$("at").oninput = (e) => changeView({ at: Number(e.target.value) < 0 ? new Date(time + 1000 * e.target.value).toISOString() : "" });
 $("new-since").oninput = (e) => changeView({ newSince: e.target.value === "now" ? new Date(time).toISOString() : e.target.value });
 $("table-filter").oninput = (e) => changeView({ filter: e.target.value });
 $("columns").onclick = () => changeView({ columns: view.columns ? "" : "all" });

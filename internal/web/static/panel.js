@@ -25,7 +25,7 @@ const facts = (pairs) => html("dl", {}, pairs.filter(([, value]) => value && val
 
 /**
  * nodePanel describes a node. shown is what the map shows; the panel of a node that is no group names the members of other groups. on has
- * goTo, openGroup, closeGroup, hide and showNeighbours.
+ * goToNode, openGroup, closeGroup, hide and showNeighbours.
  */
 export function nodePanel(node, shown, graph, now, on) {
   const { links, nodes } = isGroup(node) ? shown : shown.ungrouped;
@@ -71,7 +71,7 @@ function linkList(heading, links, otherOf, now, on) {
     html("h3", {}, `${heading} (${formatNumber(links.length)})`),
     html("ul", {}, links.slice(0, 100).map((l) => {
       const other = otherOf(l);
-      return html("li", { dataset: { id: linkKey(l) } }, nodeButton(other, () => on.goTo(other.id)), ` ${describeLink(l, now)}`);
+      return html("li", { dataset: { id: linkKey(l) } }, nodeButton(other, () => on.goToNode(other.id)), ` ${describeLink(l, now)}`);
     })),
     links.length > 100 && html("p", {}, `and ${formatNumber(links.length - 100)} more in the table`),
   ];

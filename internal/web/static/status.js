@@ -4,8 +4,11 @@ import { parseQuery } from "./query.js";
 import { loginExpired } from "./request.js";
 import { capitalize, formatCount, formatNumber, formatTime, isGroup } from "./format.js";
 
-/** formatCounts counts what is shown and hidden; lines and labels are the numbers of those that are not drawn. */
-export function formatCounts(graph, shown, newLinks, { lines, labels }) {
+const minute = 60_000; // ms
+
+/** formatCounts counts what is shown and hidden at a time in ms; lines and labels are the numbers of those that are not drawn. */
+export function formatCounts(graph, shown, newLinks, { lines, labels }, time) {
+  if (shown.noDataBefore) return `no data before ${formatTime(shown.noDataBefore, time)}`;
   const groups = shown.nodes.filter((n) => isGroup(n));
   const inGroups = groups.reduce((sum, g) => sum + g.members, 0);
   const single = shown.nodes.length - groups.length;
@@ -50,10 +53,13 @@ export function buildChips(query, on) {
   return terms.map((t) => button(`${t.text} ×`, () => on.setQuery(without(t)), { className: "chip", "aria-label": `Remove the filter ${t.text}` }));
 }
 
-/** banner returns the text of the bar over the map while it does not show current data, and whether that is a trouble. */
-export function banner({ time, failure, at, hasGraph }) {
+/**
+ * banner returns the text of the bar over the map while it does not show current data, and whether that is a trouble. noDataBefore is a
+ * time in ms, or 0 if there is data at the shown time.
+ */
+export function banner({ time, failure, at, hasGraph, noDataBefore }) {
   if (failure && hasGraph) return { text: describeFailure(failure, time) + (failure === loginExpired ? "" : ", retrying"), isTrouble: true };
-  return { text: at ? `Viewing ${formatTime(at, time)}` : "", isTrouble: false };
+  return { text: at ? `Viewing ${formatTime(at, time)}${noDataBefore ? `: no data before ${formatTime(noDataBefore, time)}` : ""}` : "", isTrouble: false };
 }
 
 /** placeOf names what a graph shows: the host of a daemon, or the hosts of a mapper. */
@@ -62,12 +68,19 @@ export function placeOf(graph) {
   return hosts.length === 1 ? hosts[0] : graph.role === "mapper" ? formatCount(hosts.length, "host") : "";
 }
 
-/** emptyState explains an empty map and what to do; null if the map is not empty. */
-export function emptyState(graph, shown, failure, on) {
+/** emptyState explains an empty map and what to do; null if the map is not empty. time is the server's in ms. */
+export function emptyState(graph, shown, failure, on, time) {
   const say = (heading, ...rest) => [html("h2", {}, heading), ...rest.map((r) => (typeof r === "string" ? html("p", {}, r) : r))];
   const code = (text) => html("pre", {}, text);
   if (!graph && failure === loginExpired) return say("The login has expired", "Sign in again to see the map.", button("Sign in again", on.reload));
   if (!graph) return failure ? say("No data from Outpost", `${capitalize(failure)}.`, "Retrying every few seconds. Check that Outpost and the container engine are running.") : say("Connecting…");
+  if (shown.noDataBefore) {
+    const isWindow = Date.parse(graph.dataSince) < shown.noDataBefore, start = formatTime(shown.noDataBefore, time);
+    const after = isWindow ? Math.min(minute, (time - shown.noDataBefore) / 2) : 0; // the beginning of the window moves
+    const first = Math.ceil((shown.noDataBefore + after) / 1000) * 1000;
+    return say(`No data before ${start}`, isWindow ? "Past links stay in the map for OUTPOST_WINDOW." : "Outpost has no map of an earlier time.",
+      html("p", { className: "actions" }, button(`Go to ${formatTime(first, time)}`, () => on.goTo(first)), button("Return to live", () => on.goTo(time))));
+  }
   const containers = graph.nodes.filter((n) => n.kind === "container" && !n.past);
   if (graph.role === "mapper" && !graph.targets.length) return say("No targets", "Name the daemons to poll as arguments or in OUTPOST_TARGETS. If that names a file: the targets file is empty. For example:", code("outpost map host1 host2:9057 dns:tasks.outpost:9057"));
   if (graph.role === "mapper" && !graph.nodes.length && graph.targets.every((t) => t.state === "pending")) return say("Polling the targets…");

@@ -89,9 +89,15 @@ function parseSince(text, now) {
   return parts.length ? now - parts.reduce((sum, [, n, unit]) => sum + n * units[unit], 0) : Date.parse(text);
 }
 
+/** dataStart returns the time in ms before which nothing is known at now: of the first map, or of the window if that is later; 0 if unknown. */
+export function dataStart({ dataSince, windowSeconds }, now) {
+  const since = Date.parse(dataSince);
+  return since > 0 ? Math.max(since, now - 1000 * windowSeconds) : 0;
+}
+
 /**
  * applyView returns the shown nodes and links of a graph, and how much each filter hides. now is the server's time in ms. last is
- * the level shown before: the hysteresis keeps it. atLeast is a grouping that coarser ones may replace, as shown.coarser of an earlier
+ * the level shown before: the hysteresis keeps it. The result has noDataBefore, in ms, if view.at is before it. atLeast is a grouping that coarser ones may replace, as shown.coarser of an earlier
  * call. Neither graph nor view changes.
  */
 export function applyView(graph, view, now, last = "", atLeast = null) {
@@ -109,7 +115,8 @@ export function applyView(graph, view, now, last = "", atLeast = null) {
     ["outside this filter", (s) => neighbourhood(s, view, query.nodes)],
     ["unconnected", (s) => dropUnlinked(s, view, query.links.selectsSome)],
   ];
-  let shown = { nodes: graph.nodes, links, hidden: {} };
+  const start = dataStart(graph, now), at = Date.parse(view.at), isKnown = !(at < now && at < start);
+  let shown = { nodes: isKnown ? graph.nodes : [], links: isKnown ? links : [], hidden: {}, noDataBefore: isKnown ? 0 : start };
   for (const [cause, step] of steps) {
     const next = { ...shown, ...step(shown) };
     const less = { nodes: shown.nodes.length - next.nodes.length, links: shown.links.length - next.links.length };
