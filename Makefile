@@ -14,6 +14,7 @@ D3_ZOOM_REQUIRES := d3-color@3.1.1 d3-dispatch@3.0.2 d3-drag@3.0.1 d3-ease@3.0.2
 MERMAID := 12.3.0
 REDOCLY := 2.77.0
 JSDOM := 26.1.0
+AXE := 4.14.1
 # The end-to-end tests that also run on Debian's own engine, with cgroup v1 where the machine has it.
 DEBIAN_TESTS := TestDocumentedCommands|TestAccessLevels|TestImage|TestMethodsAgree|TestPublishedPortsAreListed|TestListensAndConnectionsOfEveryKind|TestSocketOwnersOnHostNetwork|TestOwnContainerIsKnownInPrivateCgroups|TestTablesAreReadWithoutCapabilities|TestContainerAtPidsLimitIsRead
 
@@ -39,12 +40,12 @@ demo-down: ## remove the demo
 	-docker image rm $(IMAGE)
 	-.ci/engine stop
 
-npm: .build/npm/$(MERMAID)-$(REDOCLY)-$(JSDOM) ## install the npm packages of the tests in .build
+npm: .build/npm/$(MERMAID)-$(REDOCLY)-$(JSDOM)-$(AXE) ## install the npm packages of the tests in .build
 
-.build/npm/$(MERMAID)-$(REDOCLY)-$(JSDOM):
+.build/npm/$(MERMAID)-$(REDOCLY)-$(JSDOM)-$(AXE):
 	rm -rf .build/npm
 	mkdir -p .build/npm
-	cd .build/npm && npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefer-offline --prefix . @redocly/cli@$(REDOCLY) jsdom@$(JSDOM)
+	cd .build/npm && npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefer-offline --prefix . @redocly/cli@$(REDOCLY) jsdom@$(JSDOM) axe-core@$(AXE)
 	cd .build/npm && npm pack --silent --prefer-offline mermaid@$(MERMAID) # its bundle needs none of its many dependencies
 	cd .build/npm && tar xzf mermaid-$(MERMAID).tgz package/dist/mermaid.esm.min.mjs package/dist/chunks/mermaid.esm.min
 	touch $@

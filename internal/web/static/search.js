@@ -37,7 +37,7 @@ export class Search {
     this.#found = [...all.slice(0, maxResults).map(([, node]) => ({ node })), ...complete(this.input.value, { nodes, links }, all.length > 0)];
     this.#active = Math.max(this.#found.length ? 0 : -1, this.#found.findIndex((option) => keyOf(option) === active));
     this.listbox.replaceChildren(...this.#found.map((option, i) => html("li", { role: "option", id: `found-${i}`, "aria-selected": i === this.#active }, describeOption(option))));
-    if (words.length > 0 && !this.#found.length) this.listbox.append(html("li", { className: "none", role: "presentation" }, "No match"));
+    if (words.length > 0 && !this.#found.length) this.listbox.append(html("li", { className: "none", role: "option", "aria-disabled": "true" }, "No match"));
     if (all.length > maxResults) this.listbox.append(html("li", { className: "none", role: "presentation" }, `and ${all.length - maxResults} more`));
     this.listbox.hidden = !words.length;
     this.input.setAttribute("aria-expanded", String(!this.listbox.hidden));

@@ -404,13 +404,18 @@ func (p *Page) Downloaded(end string, save func()) []byte {
 // Shot writes a screenshot to .build/screens of the module for review.
 func (p *Page) Shot(name string) {
 	p.t.Helper()
+	p.keep(name+".png", get(p, chromedp.CaptureScreenshot()))
+}
+
+// keep writes a file to .build/screens of the module.
+func (p *Page) keep(name string, content []byte) {
+	p.t.Helper()
 	output, err := exec.CommandContext(p.ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	directory := filepath.Join(strings.TrimSpace(string(output)), ".build", "screens")
-	shot := get(p, chromedp.CaptureScreenshot())
-	if err := errors.Join(os.MkdirAll(directory, 0o755), os.WriteFile(filepath.Join(directory, name+".png"), shot, 0o600)); err != nil {
+	if err := errors.Join(os.MkdirAll(directory, 0o755), os.WriteFile(filepath.Join(directory, name), content, 0o600)); err != nil {
 		p.t.Fatal(err)
 	}
 }
