@@ -499,7 +499,7 @@ const contrast = `(() => {
 		return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 	};
 	let ground = behind, colour;
-	do { colour = ground instanceof SVGElement && ground !== text ? getComputedStyle(ground).fill : ground instanceof SVGElement ? getComputedStyle(text).stroke : getComputedStyle(ground).backgroundColor; ground = ground.parentElement; } while (colour === "rgba(0, 0, 0, 0)");
+	do { colour = ground instanceof SVGElement && ground !== text ? getComputedStyle(ground).fill : ground instanceof SVGElement ? getComputedStyle(text).stroke : getComputedStyle(ground).backgroundColor; ground = ground.parentElement; } while (/^rgba.*, 0\)$/.test(colour));
 	const a = light(text instanceof SVGElement ? getComputedStyle(text).fill : getComputedStyle(text).color), b = light(colour);
 	return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 })()`

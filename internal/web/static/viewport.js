@@ -96,6 +96,7 @@ export class Viewport {
     this.#size = size;
     this.drawing.setAttribute("width", size.w);
     this.drawing.setAttribute("height", size.h);
+    this.drawing.setAttribute("viewBox", `0 0 ${size.w} ${size.h}`); // scales the drawing on paper
   }
 
   /** fit shows the whole drawing. It enlarges a small one only as far as the frame is large. */
