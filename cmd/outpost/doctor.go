@@ -27,7 +27,7 @@ var errIncomplete = errors.New("something cannot be read")
 
 // methodBenefits are what each method adds to the ones below it.
 var methodBenefits = map[collect.Method]string{
-	collect.Sockdiag: "netlink for every container, round-trip times and bytes",
+	collect.Sockdiag: "netlink for every container, round-trip times, bytes and idle times",
 	collect.Procfs:   "every container, without a command in it",
 	collect.Exec:     "containers with cat in their image, by a command in each",
 }

@@ -341,6 +341,19 @@ func TestSnapshotETag(t *testing.T) {
 	if response, _ := request(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusNotModified {
 		t.Errorf("another closing time: %d", response.StatusCode)
 	}
+	info := &socket.TCPInfo{Sent: 1, Idle: 59 * time.Second}
+	s.containers[0].Connections[0].Info = info
+	if response, _ := request(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusNotModified {
+		t.Errorf("another measurement: %d", response.StatusCode)
+	}
+	info.Idle = time.Minute
+	if response, _ = request(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusOK {
+		t.Errorf("idle: %d", response.StatusCode)
+	}
+	info.Idle = time.Hour
+	if response, _ := request(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusNotModified {
+		t.Errorf("idle for longer: %d", response.StatusCode)
+	}
 	s.containers[0].Name = "/other"
 	if response, _ := request(t, server, "GET", "/v1/snapshot", "If-None-Match", response.Header.Get("ETag")); response.StatusCode != http.StatusOK {
 		t.Errorf("another name: %d", response.StatusCode)

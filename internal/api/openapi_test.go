@@ -79,7 +79,7 @@ func everything() fakeDaemon {
 				Connections: []snapshot.HostConnection{
 					{Connection: snapshot.Connection{
 						Local: at("192.0.2.129:40000"), Remote: at("192.0.2.130:80"), State: socket.Established, Process: "docker-proxy",
-						Info: &socket.TCPInfo{}, DialledBy: socket.LocalEnd,
+						Info: &socket.TCPInfo{Idle: time.Minute}, DialledBy: socket.LocalEnd,
 					}},
 					{OwnerUnknown: true, Connection: snapshot.Connection{
 						Local: at("[2001:db8::1]:80"), Remote: at("[2001:db8::9]:40000"), Inbound: true, State: socket.TimeWait,
@@ -118,7 +118,7 @@ func everything() fakeDaemon {
 			Connections: []snapshot.Connection{
 				{
 					Local: at("192.0.2.130:80"), Remote: at("192.0.2.131:40000"), Inbound: true, State: socket.Established, Process: "web",
-					DialledBy: socket.RemoteEnd, Info: &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: math.MaxUint64},
+					DialledBy: socket.RemoteEnd, Info: &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: math.MaxUint64, Idle: 1999 * time.Millisecond},
 				},
 				{Local: at("[2001:db8:1::2]:80"), Remote: at("[2001:db8::9]:40000"), Inbound: true, State: socket.TimeWait, ClosedAt: time.Date(2026, 1, 2, 4, 4, 0, 0, time.FixedZone("", 3600))},
 				{Local: at("192.0.2.130:40001"), Remote: at("192.0.2.140:5432"), State: socket.Established, Info: &socket.TCPInfo{}},
@@ -163,7 +163,7 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 		}, {ID: "ambiguous/10.0.0.1", Kind: graph.KindAmbiguous, Name: "10.0.0.1", Candidates: []string{"h"}}}
 		g.Links = []graph.Link{{
 			Client: "container/h/a", Server: "ambiguous/10.0.0.1", Port: 80, Via: graph.ViaHost, Evidence: graph.EvidenceClient, Connections: 2, Closed: 1,
-			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1}, Live: true, New: true, CountsUnknown: true, DirectionUnknown: true,
+			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1, IdleSeconds: 61}, Live: true, New: true, CountsUnknown: true, DirectionUnknown: true,
 			FirstSeen: noon, LastSeen: time.Now().UTC(),
 		}}
 		g.ContainerLinks = []graph.ContainerLink{{Label: "Logs", URL: "https://logs.example/{name}"}, {Label: "Runbook", URL: "/runbooks/{service}"}}
@@ -578,7 +578,7 @@ var optional = []string{
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
 	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
 	"incomplete", "ownerUnknown", "state", "health", "restarts", "hostNetwork", "engineSocket",
-	"containerLinks", "predecessors", "dataSince",
+	"containerLinks", "predecessors", "dataSince", "idleSeconds",
 }
 
 // required has the required fields with the name of an optional one.
@@ -615,6 +615,7 @@ var invalidValues = map[string][]any{
 	"direction":       {"", "both"},
 	"state":           {"", "LISTEN", "established"},
 	"rttMicroseconds": {-1, 0.5},
+	"idleSeconds":     {-1, 0, 0.5},
 	"kind":            {"", "planet"},
 	"via":             {"", "post"},
 	"evidence":        {"", "none"},

@@ -30,8 +30,8 @@ func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// snapshot serves GET /v1/snapshot. The ETag ignores the time, the duration and the TCP measurements. They differ in each
-// response: the request's own connection is among the measured ones.
+// snapshot serves GET /v1/snapshot. The ETag ignores the time, the duration and the TCP measurements, but not which connections are
+// idle. They differ in each response: the request's own connection is among the measured ones.
 func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	filter := snapshot.Filter{Container: query.Get("container"), Project: query.Get("project")}
@@ -60,7 +60,7 @@ func removeUnstable(document *snapshotv1.Snapshot) {
 	document.TakenAt, document.DurationMs = time.Time{}, 0
 	for _, c := range document.Containers {
 		for i := range c.Connections {
-			c.Connections[i].Measured, c.Connections[i].ClosedAt = nil, nil
+			c.Connections[i].Measured, c.Connections[i].ClosedAt = stableMeasured(c.Connections[i].Measured), nil
 		}
 	}
 	if document.Host.Sockets == nil {
@@ -68,8 +68,16 @@ func removeUnstable(document *snapshotv1.Snapshot) {
 	}
 	for i := range document.Host.Sockets.Connections {
 		connection := &document.Host.Sockets.Connections[i]
-		connection.Measured, connection.ClosedAt = nil, nil
+		connection.Measured, connection.ClosedAt = stableMeasured(connection.Measured), nil
 	}
+}
+
+// stableMeasured returns what differs only between an idle connection and a busy one.
+func stableMeasured(m *snapshotv1.TCPInfo) *snapshotv1.TCPInfo {
+	if m == nil || m.IdleSeconds < snapshotv1.MinIdleSeconds {
+		return nil
+	}
+	return &snapshotv1.TCPInfo{IdleSeconds: snapshotv1.MinIdleSeconds}
 }
 
 // snapshotFor returns a snapshot for a request. If that fails, it responds itself.

@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"net/netip"
+	"time"
 
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
@@ -18,6 +19,7 @@ type connEnd struct {
 	proxied          uint16 // host port at which docker-proxy accepted it for the container netns and owner; 0 for other ends
 	local, remote    netip.AddrPort
 	closedAt         int64 // nanoseconds since 1970, 0 if unknown
+	activeAt         int64 // when data last passed, in nanoseconds since 1970; 0 if unknown
 	tcpInfo          *snapshotv1.TCPInfo
 	dialler          *connEnd // of an inbound end: a socket of the host that docker-proxy or another process of the host dialled
 }
@@ -75,7 +77,7 @@ func (h *Host) parseEnds(containers []snapshotv1.Container, namespaces []int32) 
 	for i, c := range containers {
 		shared := len(h.namespaces[namespaces[i]].members) > 1
 		for _, connection := range c.Connections {
-			end, ok := parseEnd(connection)
+			end, ok := h.parseEnd(connection)
 			if !ok {
 				h.invalid++
 				continue
@@ -115,9 +117,9 @@ func setOwners(ends []connEnd, owners map[socketKey]ownerID) {
 	}
 }
 
-// parseEnd returns the end that a document describes. It reports false for an invalid address. Daemons that do not report
+// parseEnd returns the end that the host's document describes. It reports false for an invalid address. Daemons that do not report
 // directions may omit the local address.
-func parseEnd(c snapshotv1.Connection) (connEnd, bool) {
+func (h *Host) parseEnd(c snapshotv1.Connection) (connEnd, bool) {
 	local, localErr := parseEndpoint(c.Local)
 	remote, remoteErr := parseEndpoint(c.Remote)
 	if remoteErr != nil || localErr != nil && c.Direction != "" {
@@ -135,6 +137,9 @@ func parseEnd(c snapshotv1.Connection) (connEnd, bool) {
 	}
 	if c.ClosedAt != nil {
 		end.closedAt = c.ClosedAt.UnixNano()
+	}
+	if c.Measured != nil && c.Measured.IdleSeconds > 0 {
+		end.activeAt = h.readAt.UnixNano() - boundIdle(c.Measured.IdleSeconds)*int64(time.Second)
 	}
 	return end, true
 }

@@ -20,7 +20,7 @@ func (h *Host) addHostSockets(sockets *snapshotv1.HostSockets, containers []snap
 	}
 	gone := h.goneHostSockets()
 	for _, c := range sockets.Connections {
-		end, ok := parseEnd(c.Connection)
+		end, ok := h.parseEnd(c.Connection)
 		if !ok || end.directionUnknown {
 			h.invalid++
 			continue

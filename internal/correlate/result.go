@@ -77,7 +77,7 @@ func (l *link) document(nodes []graph.Node) graph.Link {
 		Connections: l.established, Closed: l.closed, Live: true, DirectionUnknown: l.directionUnknown, FirstSeen: seen, LastSeen: seen,
 	}
 	if l.measuredCount > 0 {
-		document.Measured = &graph.Measured{RTTMicroseconds: l.rttSum / l.measuredCount, BytesSent: l.bytesSent, BytesReceived: l.bytesReceived}
+		document.Measured = &graph.Measured{RTTMicroseconds: l.rttSum / l.measuredCount, BytesSent: l.bytesSent, BytesReceived: l.bytesReceived, IdleSeconds: l.idle.at(l.lastSeen)}
 	}
 	return document
 }

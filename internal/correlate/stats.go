@@ -1,9 +1,6 @@
 package correlate
 
-import (
-	"github.com/PabloL007/outpost/internal/graph"
-	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
-)
+import "github.com/PabloL007/outpost/internal/graph"
 
 // linkKey identifies a link. Its client and server are owner IDs in the local phase, and node indexes in the cross-host
 // phase.
@@ -27,37 +24,36 @@ type linkStats struct {
 	directionUnknown         bool   // of at least one connection
 	bytesSent, bytesReceived uint64 // by the client
 	rttSum, measuredCount    int64  // microseconds, and the number of connections in the sum
+	idle                     idleness
 }
 
-// addClientEnd adds a connection with the measurements of the client's kernel. They are nil if unknown.
-func (s *linkStats) addClientEnd(closed bool, measured *snapshotv1.TCPInfo) {
-	if measured == nil {
-		s.add(closed)
-		return
+// addClientEnd adds a connection with the measurements of the client's kernel, if there are any.
+func (s *linkStats) addClientEnd(closed bool, end *connEnd) {
+	s.add(closed, end)
+	if m := end.tcpInfo; m != nil {
+		s.addMeasured(m.BytesSent, m.BytesReceived, m.RTTMicroseconds)
 	}
-	s.addMeasured(closed, measured.BytesSent, measured.BytesReceived, measured.RTTMicroseconds)
 }
 
-// addServerEnd adds a connection with the measurements of the server's kernel. They are nil if unknown. The server received
-// what the client sent.
-func (s *linkStats) addServerEnd(closed bool, measured *snapshotv1.TCPInfo) {
-	if measured == nil {
-		s.add(closed)
-		return
+// addServerEnd adds a connection with the measurements of the server's kernel, if there are any. The server received what the client
+// sent.
+func (s *linkStats) addServerEnd(closed bool, end *connEnd) {
+	s.add(closed, end)
+	if m := end.tcpInfo; m != nil {
+		s.addMeasured(m.BytesReceived, m.BytesSent, m.RTTMicroseconds)
 	}
-	s.addMeasured(closed, measured.BytesReceived, measured.BytesSent, measured.RTTMicroseconds)
 }
 
 // addClientOnly adds a connection with only its outbound end.
 func (s *linkStats) addClientOnly(end *connEnd) {
 	s.clientSeen = true
-	s.addClientEnd(end.closed, end.tcpInfo)
+	s.addClientEnd(end.closed, end)
 }
 
 // addServerOnly adds a connection with only its inbound end.
 func (s *linkStats) addServerOnly(end *connEnd) {
 	s.serverSeen = true
-	s.addServerEnd(end.closed, end.tcpInfo)
+	s.addServerEnd(end.closed, end)
 }
 
 // addPair adds a connection with both ends. It is open while either end is open. The client's measurements count, and the
@@ -67,26 +63,27 @@ func (s *linkStats) addPair(client, server *connEnd, directionKnown bool) {
 	s.directionUnknown = s.directionUnknown || !directionKnown
 	closed := client.closed && server.closed
 	if client.tcpInfo != nil {
-		s.addClientEnd(closed, client.tcpInfo)
+		s.addClientEnd(closed, client)
 		return
 	}
-	s.addServerEnd(closed, server.tcpInfo)
+	s.addServerEnd(closed, server)
 }
 
-func (s *linkStats) addMeasured(closed bool, sent, received uint64, rtt int64) {
-	s.add(closed)
+func (s *linkStats) addMeasured(sent, received uint64, rtt int64) {
 	s.bytesSent += sent
 	s.bytesReceived += received
 	s.rttSum += rtt
 	s.measuredCount++
 }
 
-func (s *linkStats) add(closed bool) {
+// add counts a connection with the measurements of an end.
+func (s *linkStats) add(closed bool, end *connEnd) {
 	if closed {
 		s.closed++
 		return
 	}
 	s.established++
+	s.idle.add(end)
 }
 
 // linkTable holds links in the order in which they were added.

@@ -30,3 +30,21 @@ func (l Link) stat() string {
 	}
 	return strconv.Itoa(l.Connections)
 }
+
+// idleWith returns the idle time of the connections of two links in seconds; 0 if it is unknown of one of them.
+func (l Link) idleWith(other Link) int64 {
+	switch {
+	case l.Connections == 0:
+		return other.idleSeconds()
+	case other.Connections == 0:
+		return l.idleSeconds()
+	}
+	return min(l.idleSeconds(), other.idleSeconds())
+}
+
+func (l Link) idleSeconds() int64 {
+	if l.Measured == nil {
+		return 0
+	}
+	return l.Measured.IdleSeconds
+}

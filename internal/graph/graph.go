@@ -224,6 +224,8 @@ type Measured struct {
 	RTTMicroseconds int64  `json:"rttMicroseconds"` // smoothed, mean over the connections
 	BytesSent       uint64 `json:"bytesSent"`       // by the client
 	BytesReceived   uint64 `json:"bytesReceived"`   // by the client
+	// IdleSeconds is how long no data has passed over any of the connections. It is 0 if it is unknown of one of them.
+	IdleSeconds int64 `json:"idleSeconds,omitempty"`
 }
 
 // State is the state of a target.

@@ -164,7 +164,13 @@ func (l Link) with(other Link) Link {
 	if l.Evidence != other.Evidence {
 		l.Evidence = EvidenceBoth
 	}
+	idle := l.idleWith(other)
 	l.Measured = l.Measured.with(l.Connections, other.Measured, other.Connections)
+	if l.Measured != nil {
+		measured := *l.Measured // which a link before the merge may share
+		measured.IdleSeconds = idle
+		l.Measured = &measured
+	}
 	l.Connections += other.Connections
 	l.Closed += other.Closed
 	l.Live = l.Live || other.Live

@@ -505,3 +505,35 @@ func TestNoDataBeforeTheStart(t *testing.T) {
 		t.Error("an unknown beginning hides all")
 	}
 }
+
+// A group's link is idle as long as all of its connections are.
+func TestGroupsMergeIdleTimes(t *testing.T) {
+	link := func(server string, connections int, measured *graph.Measured) graph.Link {
+		return graph.Link{Client: "a", Server: server, Connections: connections, Measured: measured, Live: true}
+	}
+	idle := func(seconds int64) *graph.Measured { return &graph.Measured{BytesSent: 1, IdleSeconds: seconds} }
+	node := func(id string) graph.Node {
+		return graph.Node{ID: id, Kind: graph.KindContainer, Name: id, Service: "s" + id[:1]}
+	}
+	for name, test := range map[string]struct {
+		links []graph.Link
+		want  *graph.Measured
+	}{
+		"both idle":          {[]graph.Link{link("b1", 1, idle(90)), link("b2", 2, idle(70))}, &graph.Measured{BytesSent: 2, IdleSeconds: 70}},
+		"one is busy":        {[]graph.Link{link("b1", 1, idle(90)), link("b2", 2, idle(0))}, &graph.Measured{BytesSent: 2}},
+		"one is unknown":     {[]graph.Link{link("b1", 1, idle(90)), link("b2", 2, nil)}, &graph.Measured{BytesSent: 1}},
+		"the first unknown":  {[]graph.Link{link("b1", 1, nil), link("b2", 2, idle(90))}, &graph.Measured{BytesSent: 1}},
+		"one has none":       {[]graph.Link{link("b1", 0, nil), link("b2", 2, idle(90))}, &graph.Measured{BytesSent: 1, IdleSeconds: 90}},
+		"the other has none": {[]graph.Link{link("b1", 1, idle(90)), link("b2", 0, nil)}, &graph.Measured{BytesSent: 1, IdleSeconds: 90}},
+		"none is measured":   {[]graph.Link{link("b1", 1, nil), link("b2", 2, nil)}, nil},
+	} {
+		g := graph.Graph{Nodes: []graph.Node{node("a"), node("b1"), node("b2")}, Links: test.links}
+		got := graph.View{Group: "service"}.Apply(g, noon)
+		if diff := cmp.Diff(test.want, got.Links[0].Measured); diff != "" || len(got.Links) != 1 {
+			t.Errorf("%s: (-want +got):\n%s", name, diff)
+		}
+		if m := test.links[0].Measured; m != nil && m.IdleSeconds != 90 {
+			t.Errorf("%s: the graph changed: %+v", name, m)
+		}
+	}
+}

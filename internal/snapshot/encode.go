@@ -85,6 +85,7 @@ func toConnection(c Connection) snapshotv1.Connection {
 	if c.Info != nil {
 		converted.Measured = &snapshotv1.TCPInfo{
 			RTTMicroseconds: c.Info.RTT.Microseconds(), BytesSent: c.Info.Sent, BytesReceived: c.Info.Received,
+			IdleSeconds: int64(c.Info.Idle / time.Second),
 		}
 	}
 	return converted

@@ -59,6 +59,8 @@ var compare = gocmp.Options{cmpopts.EquateComparable(netip.AddrPort{})}
 func TestDecode(t *testing.T) {
 	info := make([]byte, 232)
 	binary.NativeEndian.PutUint32(info[infoRTT:], 1500)
+	binary.NativeEndian.PutUint32(info[infoLastSent:], 70_500)
+	binary.NativeEndian.PutUint32(info[infoLastReceived:], 4_200_000_000)
 	binary.NativeEndian.PutUint64(info[infoBytesSent:], 13)
 	binary.NativeEndian.PutUint64(info[infoBytesRetrans:], 3)
 	binary.NativeEndian.PutUint64(info[infoBytesReceived:], 20)
@@ -69,11 +71,13 @@ func TestDecode(t *testing.T) {
 		binary.NativeEndian.PutUint64(info[infoBytesRetrans:], retransmitted)
 		return netlink.Attribute{Type: attributeInfo, Data: info}
 	}
+	receivedLater := netlink.Attribute{Type: attributeInfo, Data: slices.Clone(info)}
+	binary.NativeEndian.PutUint32(receivedLater.Data[infoLastReceived:], 40)
 	v4, v6 := ends("10.0.0.1:80", "10.0.0.2:4000"), ends("[2001:db8::1]:80", "[2001:db8::2]:4000")
 	with := func(row socket.Socket, change func(*socket.Socket)) socket.Socket { change(&row); return row }
 	dialledBy := func(by socket.End) socket.Socket {
 		return with(v4, func(s *socket.Socket) {
-			s.TCPInfo = &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: 10, Received: 20, DialledBy: by}
+			s.TCPInfo = &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: 10, Received: 20, Idle: 70500 * time.Millisecond, DialledBy: by}
 		})
 	}
 	queued := message(t, v4, familyIPv4, 9, withCounters(10, 10, 0))
@@ -95,14 +99,17 @@ func TestDecode(t *testing.T) {
 		"unknown":            {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: 99, Data: number(1)}), v4},
 		"kernel before 4.19": {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: info[:208]}), v4},
 		"info": {message(t, v4, familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: info}), with(v4, func(s *socket.Socket) {
-			s.TCPInfo = &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: 10, Received: 20}
+			s.TCPInfo = &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: 10, Received: 20, Idle: 70500 * time.Millisecond}
 		})},
-		"dialled":              {message(t, v4, familyIPv4, 9, withCounters(11, 13, 3)), dialledBy(socket.LocalEnd)},
-		"accepted":             {message(t, v4, familyIPv4, 9, withCounters(10, 13, 3)), dialledBy(socket.RemoteEnd)},
-		"more acknowledged":    {message(t, v4, familyIPv4, 9, withCounters(12, 13, 3)), dialledBy(socket.UnknownEnd)},
-		"less acknowledged":    {message(t, v4, familyIPv4, 9, withCounters(9, 13, 3)), dialledBy(socket.UnknownEnd)},
-		"data in the queue":    {queued, dialledBy(socket.UnknownEnd)},
-		"not established":      {message(t, closing, familyIPv4, 9, withCounters(11, 10, 0)), with(dialledBy(socket.UnknownEnd), func(s *socket.Socket) { s.State = socket.CloseWait })},
+		"dialled":           {message(t, v4, familyIPv4, 9, withCounters(11, 13, 3)), dialledBy(socket.LocalEnd)},
+		"accepted":          {message(t, v4, familyIPv4, 9, withCounters(10, 13, 3)), dialledBy(socket.RemoteEnd)},
+		"more acknowledged": {message(t, v4, familyIPv4, 9, withCounters(12, 13, 3)), dialledBy(socket.UnknownEnd)},
+		"less acknowledged": {message(t, v4, familyIPv4, 9, withCounters(9, 13, 3)), dialledBy(socket.UnknownEnd)},
+		"data in the queue": {queued, dialledBy(socket.UnknownEnd)},
+		"not established":   {message(t, closing, familyIPv4, 9, withCounters(11, 10, 0)), with(dialledBy(socket.UnknownEnd), func(s *socket.Socket) { s.State = socket.CloseWait })},
+		"received later": {message(t, v4, familyIPv4, 9, receivedLater), with(v4, func(s *socket.Socket) {
+			s.TCPInfo = &socket.TCPInfo{RTT: 1500 * time.Microsecond, Sent: 10, Received: 20, Idle: 40 * time.Millisecond}
+		})},
 		"TIME_WAIT":            {expiring, with(closed, func(s *socket.Socket) { s.Remaining = 57990 * time.Millisecond })},
 		"timer of ESTABLISHED": {timed, v4},
 	} {

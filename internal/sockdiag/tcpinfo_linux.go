@@ -13,6 +13,8 @@ import (
 // Offsets in struct tcp_info of include/uapi/linux/tcp.h, in bytes. Numbers are in the machine's byte order.
 const (
 	infoRTT           = unsafe.Offsetof(unix.TCPInfo{}.Rtt)            // u32, microseconds
+	infoLastSent      = unsafe.Offsetof(unix.TCPInfo{}.Last_data_sent) // u32, milliseconds ago
+	infoLastReceived  = unsafe.Offsetof(unix.TCPInfo{}.Last_data_recv) // u32, milliseconds ago
 	infoBytesAcked    = unsafe.Offsetof(unix.TCPInfo{}.Bytes_acked)    // u64, with the SYN of the end that dialled
 	infoBytesReceived = unsafe.Offsetof(unix.TCPInfo{}.Bytes_received) // u64
 	infoBytesSent     = unsafe.Offsetof(unix.TCPInfo{}.Bytes_sent)     // u64, since Linux 4.19, with retransmissions
@@ -30,9 +32,17 @@ func decodeTCPInfo(info []byte) *socket.TCPInfo {
 	}
 	return &socket.TCPInfo{
 		RTT:      time.Duration(binary.NativeEndian.Uint32(info[infoRTT:])) * time.Microsecond,
+		Idle:     decodeIdle(info),
 		Sent:     binary.NativeEndian.Uint64(info[infoBytesSent:]) - binary.NativeEndian.Uint64(info[infoBytesRetrans:]),
 		Received: binary.NativeEndian.Uint64(info[infoBytesReceived:]),
 	}
+}
+
+// decodeIdle returns the time since data last passed. The kernel sets both times when the connection is established
+// (net/ipv4/tcp_input.c, tcp_finish_connect; net/ipv4/tcp_minisocks.c, tcp_create_openreq_child).
+func decodeIdle(info []byte) time.Duration {
+	sent, received := binary.NativeEndian.Uint32(info[infoLastSent:]), binary.NativeEndian.Uint32(info[infoLastReceived:])
+	return time.Duration(min(sent, received)) * time.Millisecond
 }
 
 // decodeDialledBy returns the end that dialled a connection without unacknowledged data. The end that dialled has one more byte

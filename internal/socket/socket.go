@@ -30,6 +30,8 @@ type TCPInfo struct {
 	RTT time.Duration // smoothed round-trip time
 	// Sent and Received are in bytes, without retransmissions.
 	Sent, Received uint64
+	// Idle is how long no data has passed in either direction, since the connection was established.
+	Idle time.Duration
 	// DialledBy is the end that dialled the connection. It is known only of an established connection without
 	// unacknowledged data.
 	DialledBy End

@@ -193,4 +193,9 @@ type TCPInfo struct {
 	RTTMicroseconds int64  `json:"rttMicroseconds"`
 	BytesSent       uint64 `json:"bytesSent"`
 	BytesReceived   uint64 `json:"bytesReceived"`
+	// IdleSeconds is how long no data has passed in either direction. It is 0 if it is unknown.
+	IdleSeconds int64 `json:"idleSeconds,omitempty"`
 }
+
+// MinIdleSeconds is how long no data passes over an idle connection, in seconds.
+const MinIdleSeconds = 60
