@@ -64,3 +64,50 @@ func TestShortLivedConnectionsAreActive(t *testing.T) {
 
 // onLabels is a script that returns the places of all labels.
 const onLabels = `JSON.stringify([...document.querySelectorAll(".label-ground")].map((e) => [e.getAttribute("x"), e.getAttribute("y"), e.getAttribute("width")]))`
+
+// Each state of a line differs from the others by its dashes or markers, not by its colour alone.
+func TestStatesOfLinesNeedNoColour(t *testing.T) {
+	t.Parallel()
+	names := []string{"active", "idle", "recent", "busy", "past", "fresh", "seen"}
+	client := container("one", "", "client")
+	nodes, links := []graph.Node{client}, map[string]*graph.Link{}
+	all := make([]graph.Link, len(names))
+	for i, name := range names {
+		server := container("one", "", name)
+		nodes = append(nodes, server)
+		all[i] = link(client, server, uint16(1000+i), 2)
+		all[i].Measured = &graph.Measured{RTTMicroseconds: 100, BytesSent: 1, BytesReceived: 1, IdleSeconds: 59}
+		links[name] = &all[i]
+	}
+	for _, name := range []string{"idle", "recent", "seen"} {
+		links[name].Measured.IdleSeconds = 300
+	}
+	links["recent"].Closed = 1 // it may have had data
+	links["seen"].Evidence = graph.EvidenceClient
+	links["busy"].Measured = nil
+	links["past"].Live, links["past"].Connections, links["past"].Measured = false, 0, nil
+	links["fresh"].FirstSeen = time.Now().UTC().Add(-time.Minute)
+	p, _ := open(t, newMap(nodes, all), "?newSince=2m&columns=all")
+	looks := webtest.Eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll(".lines .line")].map((l) => {
+		const style = getComputedStyle(l.querySelector(".stroke"));
+		const head = document.querySelector(style.markerEnd.slice(5, -2) + " path");
+		const mark = style.markerStart === "none" ? "" : "dot ";
+		return [l.dataset.id.split("/").pop(), style.strokeDasharray + " " + mark + (getComputedStyle(head).stroke === "none" ? "full" : "hollow")];
+	}))`)
+	for name, want := range map[string]string{
+		"active": "none full", "recent": "none full", "busy": "none full", "idle": "1px, 6px full", "seen": "8px, 6px, 1px, 6px full", "past": "none hollow", "fresh": "none dot full",
+	} {
+		if looks[name] != want {
+			t.Errorf("%s: %q, want %q", name, looks[name], want)
+		}
+	}
+	states := webtest.Eval[[]string](p, `[...document.querySelectorAll("tbody tr")].map((tr) => tr.cells[1].textContent + " " + tr.cells[6].textContent)`)
+	same(t, "states", states, "active live", "busy live", "fresh new, live", "idle idle", "past past", "recent live", "seen idle")
+	for _, scheme := range []string{"light", "dark"} {
+		p.Prefer(scheme)
+		p.Shot("states-" + scheme)
+	}
+	p.ClickLine("container/one/client container/one/idle")
+	p.Until(`document.querySelector("#panel:not([hidden])")`)
+	expect(t, "panel", panelText(p), "no data for 5 min")
+}

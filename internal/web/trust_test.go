@@ -182,6 +182,11 @@ func TestPageAndServerShowTheSameView(t *testing.T) {
 	g.Nodes[0].Name = `=1+1 "quoted", \back` + "\tslash"
 	g.Nodes = append(g.Nodes, fleet(100).Nodes...)
 	g.Links = append(g.Links, fleet(100).Links...)
+	for i := range g.Links {
+		if i%4 > 0 {
+			g.Links[i].Measured = &graph.Measured{RTTMicroseconds: int64(i), BytesSent: 1, BytesReceived: 2, IdleSeconds: int64(i % 4 * 50)}
+		}
+	}
 	ended := link(g.Nodes[3], g.Nodes[1], 7000, 0) // within three intervals before the time of "at"
 	ended.Live, ended.LastSeen = false, time.Now().UTC().Add(-15*time.Minute-20*time.Second)
 	g = newMap(g.Nodes, append(g.Links, ended, closing(g.Nodes[3], g.Nodes[1], 7001, 9)))

@@ -1,10 +1,35 @@
-// The activity of links: whether they are live, and how texts and widths show their use.
-import { formatAgo, formatCount, formatNumber } from "./format.js";
+// The activity of links: their states, and how texts and widths show their use.
+import { formatAgo, formatCount, formatDuration, formatNumber } from "./format.js";
 
 const liveIntervals = 3; // as on the server
 
 /** livePeriod returns how long a link of a graph stays live after it was last seen, in ms. */
 export const livePeriod = (graph) => liveIntervals * 1000 * (graph.intervalSeconds || 0);
+
+const minIdle = 60; // s
+
+/** linkState returns the state of a link: active, idle or past. */
+export function linkState(l) {
+  if (!l.live) return "past";
+  return isIdle(l) ? "idle" : "active";
+}
+
+/** isIdle reports whether no data has passed over the connections of a link for a minute. A connection that ended since may have had data. */
+const isIdle = (l) => l.connections > 0 && !l.closed && idleSeconds(l) >= minIdle;
+
+const idleSeconds = (l) => l.measured?.idleSeconds || 0;
+
+/** mergeIdle returns the idle time of the connections of two links in seconds; 0 if it is unknown of one of them. */
+export function mergeIdle(a, b) {
+  if (!a.connections || !b.connections) return idleSeconds(a.connections ? a : b);
+  return Math.min(idleSeconds(a), idleSeconds(b));
+}
+
+/** lineStates returns the states of a line with links: past if all are, idle if all live ones are. */
+export function lineStates(links) {
+  const states = new Set(links.map(linkState)), live = states.difference(new Set(["past"]));
+  return [!live.size && "past", live.size === 1 && live.has("idle") && "idle"].filter(Boolean);
+}
 
 /** countUse returns the use of links that determines the width of their line: their connections, and those that ended within a minute. */
 export const countUse = (links) => links.reduce((sum, l) => sum + l.connections + l.closed, 0);
@@ -25,9 +50,13 @@ export function formatUse(l) {
   return !l.connections && l.closed ? `active, ${formatRate(l.closed)}` : formatNumber(l.connections);
 }
 
+/** formatIdle writes how long a link has been idle; empty if it is not. */
+export const formatIdle = (l) => (linkState(l) === "idle" ? `no data for ${formatDuration(idleSeconds(l))}` : "");
+
 /** describeLink writes a link without its ends. */
 export function describeLink(l, now) {
   const seen = `last seen ${formatAgo(l.lastSeen, now)}`;
-  const use = l.countsUnknown ? "live then" : l.connections ? formatCount(l.connections, "connection") : l.closed ? formatUse(l) : `live, ${seen}`;
+  const open = [formatCount(l.connections, "connection"), formatIdle(l)].filter(Boolean).join(", ");
+  const use = l.countsUnknown ? "live then" : l.connections ? open : l.closed ? formatUse(l) : `live, ${seen}`;
   return `port ${l.port}, ${l.via}, ${l.live ? use : `past, ${seen}`}`;
 }

@@ -80,13 +80,16 @@ export function formatTime(time, now = Date.now()) {
 
 const two = (n) => String(n).padStart(2, "0");
 
+/** formatDuration writes a number of seconds in the unit that suits it. */
+export function formatDuration(seconds) {
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
 /** formatAgo writes the time that has passed since another one. */
 export function formatAgo(time, now) {
   const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1000));
-  if (seconds < 5) return "now";
-  if (seconds < 120) return `${seconds} s ago`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min ago`;
-  return `${Math.round(seconds / 3600)} h ago`;
+  return seconds < 5 ? "now" : `${formatDuration(seconds)} ago`;
 }
 
 /** formatBytes writes an amount of data in decimal units. */

@@ -34,7 +34,7 @@ export class MapDrawing {
     this.on = on;
     this.frame = frame;
     this.svg = svg("svg", { class: "drawing-root" });
-    this.svg.append(svg("defs", {}, ...["", "-past", "-new"].map(arrowHead)));
+    this.svg.append(svg("defs", {}, ...["", "-past", "-new"].map(arrowHead), startOfNew()));
     frame.append(this.svg);
     this.boxes = new Layer(this.svg, "boxes", (b) => this.#box(b));
     this.lines = new Layer(this.svg, "lines", line);
@@ -353,6 +353,12 @@ function arrowHead(kind) {
     svg("path", { d: "M0 0.5 L8 4 L0 7.5 Z" }));
 }
 
+/** startOfNew is the dot at the beginning of a new line. */
+function startOfNew() {
+  return svg("marker", { id: "start-new", class: "start-new", viewBox: "0 0 12 8", refX: 0, refY: 4, markerWidth: 12, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto" },
+    svg("circle", { cx: 8, cy: 4, r: 3.5 }));
+}
+
 function node(n) {
   const { w, h, indent } = n;
   const round = n.node.kind === "external" ? h / 2 : cornerRadius;
@@ -412,7 +418,7 @@ function middleOf({ points, label: at }) {
 function line(l) {
   const head = l.flags.includes("new") ? "-new" : l.flags.includes("past") || l.flags.includes("stale") ? "-past" : "";
   return svg("g", { class: ["line", ...l.flags].join(" "), "data-kind": "line" },
-    svg("path", { class: "stroke", d: l.path, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#arrow${head})` }));
+    svg("path", { class: "stroke", d: l.path, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#arrow${head})`, ...(l.flags.includes("new") && { "marker-start": "url(#start-new)" }) }));
 }
 
 /** label is the text of a line, with a broad invisible line as hover and click area. */

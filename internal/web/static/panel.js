@@ -1,6 +1,6 @@
 // The side panel: details of a node, of a line, of the targets or of the incomplete containers.
 import { button, html } from "./html.js";
-import { describeLink, formatUse } from "./activity.js";
+import { describeLink, formatIdle, formatUse } from "./activity.js";
 import { displayName, formatAgo, formatBytes, formatCount, formatEndpoint, formatNumber, isGroup, publishedPorts, qualifiedName } from "./format.js";
 import { groupIDs, linkKey } from "./view.js";
 import { containerLinks } from "./containerlinks.js";
@@ -91,6 +91,7 @@ export function linePanel(line, { nodes }, now, on) {
       html("h3", {}, `Port ${l.port}, ${l.via}`),
       facts([
         ["Connections", l.countsUnknown ? "unknown for that time" : l.connections || l.closed ? formatUse(l) : "none now"], ["Ended in the last minute", l.closed ? formatNumber(l.closed) : ""],
+        ["Idle", formatIdle(l)],
         ["Reached", routes[l.via]], ["Evidence", evidence[l.evidence]],
         ["Direction", l.directionUnknown && "Unknown of some connections: each end may have dialled"],
         ["First seen", formatAgo(l.firstSeen, now)], ["Last seen", formatAgo(l.lastSeen, now)],

@@ -1,5 +1,5 @@
 // The scene: the nodes, boxes and lines to draw, with their texts and sizes, before the layout places them.
-import { countUse, formatLoad } from "./activity.js";
+import { countUse, formatLoad, lineStates } from "./activity.js";
 import { displayName, formatCount, formatNumber, isGroup, nodeID, publishedPorts, formatSubtitle, formatTime, stateOf, truncate } from "./format.js";
 import { pitch, snapUp } from "./lattice.js";
 import { predecessorIDs } from "./succession.js";
@@ -163,7 +163,7 @@ function lineStyle({ links, from, to }, byID) {
   const counted = live.length ? live : links;
   const isStale = byID.get(from).node.stale || byID.get(to).node.stale;
   const flags = [
-    !live.length && "past", counted.every((l) => l.evidence !== "both") && "one-sided", isStale && "stale",
+    ...lineStates(links), counted.every((l) => l.evidence !== "both") && "one-sided", isStale && "stale",
     links.some((l) => l.newLinks) && "new",
   ].filter(Boolean);
   const labels = lineLabels(counted);

@@ -1,12 +1,15 @@
 // The table of the shown links: the content of the map for reading, sorting and copying.
 import { html, patch, setText } from "./html.js";
-import { countUse, formatUse } from "./activity.js";
+import { countUse, formatUse, linkState } from "./activity.js";
 import { compareNatural, displayName, escapeFormula, formatAgo, formatBytes, formatCount, formatNumber, qualifiedName, truncate } from "./format.js";
 import { linkKey } from "./view.js";
 
 const pageSize = 200; // rows
 const maxNameLength = 36; // letters; screen readers get the full name
 const compare = (a, b) => (typeof a === "number" ? a - b : compareNatural(a, b));
+
+/** stateNames are the states of links in the order of the table. */
+const stateNames = { active: "live", idle: "idle", past: "past" };
 
 /**
  * columns have the text of a cell, the shown text if that is too long, and the sort key if it is not the text. help explains a
@@ -22,7 +25,7 @@ const columns = [
     help: "How the client reaches the server: direct (its own address), published (a port of its host), host (the address of its host) or loopback.",
   },
   { name: "Seen by", className: "seen-by", text: (r) => r.link.evidence + (r.link.directionUnknown ? ", direction unknown" : ""), help: "Which ends of the connections were observed: both, only the client or only the server. Direction unknown: each end may have dialled some of the connections." },
-  { name: "State", text: (r) => (r.isNew ? "new, " : "") + (r.link.live ? "live" : "past"), by: (r) => (r.isNew ? 0 : r.link.live ? 1 : 2) },
+  { name: "State", text: (r) => (r.isNew ? "new, " : "") + stateNames[r.state], by: (r) => (r.isNew ? 0 : 1 + Object.keys(stateNames).indexOf(r.state)), help: "Idle: no data has passed for a minute. Past: not seen for three intervals." },
   { name: "Client's host", minor: true, text: (r) => r.clientHost, shown: (r) => truncate(r.clientHost, maxNameLength) },
   { name: "Server's host", minor: true, text: (r) => r.serverHost, shown: (r) => truncate(r.serverHost, maxNameLength) },
   { name: "Round trip", minor: true, text: (r) => (r.link.measured ? (r.link.measured.rttMicroseconds / 1000).toFixed(2) + " ms" : ""), by: (r) => r.link.measured?.rttMicroseconds ?? -1, numeric: true },
@@ -162,7 +165,7 @@ export class LinkTable {
 
   #row(r, reachable) {
     const selected = this.#selected.has(r.key);
-    const classes = [r.link.live ? "live" : "past", r.isNew ? "new" : "", r.link.evidence === "both" ? "" : "one-sided", selected ? "selected" : ""];
+    const classes = [r.link.live ? "live" : "past", r.state, r.isNew ? "new" : "", r.link.evidence === "both" ? "" : "one-sided", selected ? "selected" : ""];
     return html("tr", { tabIndex: reachable ? 0 : -1, className: classes.filter(Boolean).join(" "), ...(selected && { "aria-current": "true" }), dataset: { key: r.key } },
       this.#columns.map((c) => cell(c, r)));
   }
@@ -185,7 +188,7 @@ function buildRow(link, byID, isAmbiguous, now) {
   return {
     link, key: linkKey(link), client: name(client), server: name(server), clientShown: shown(client), serverShown: shown(server), clientTitle: title(client), serverTitle: title(server),
     clientHost: client.host || "", serverHost: server.host || "",
-    isNew: !!link.newLinks, first: formatAgo(link.firstSeen, now), last: formatAgo(link.lastSeen, now),
-    searched: [title(client), client.project, title(server), server.project, link.port, link.via, link.evidence, link.live ? "live" : "past"].join(" ").toLowerCase(),
+    state: linkState(link), isNew: !!link.newLinks, first: formatAgo(link.firstSeen, now), last: formatAgo(link.lastSeen, now),
+    searched: [title(client), client.project, title(server), server.project, link.port, link.via, link.evidence, link.live ? "live" : "past", linkState(link)].join(" ").toLowerCase(),
   };
 }

@@ -1,6 +1,6 @@
 // The view: which nodes and links of a graph are shown, and how they are grouped. serverParameters have the names and the meaning
 // of the parameters of /v1/graph, so that the server can export the same view.
-import { livePeriod } from "./activity.js";
+import { livePeriod, mergeIdle } from "./activity.js";
 import { isUnnamedExternal, nodeID, publishedPorts } from "./format.js";
 import { compileQuery, parseQuery } from "./query.js";
 
@@ -325,12 +325,14 @@ function mergePair(a, b) {
 }
 
 function mergeMeasured(a, b) {
-  if (!a.measured || !b.measured) return a.measured || b.measured;
+  const idleSeconds = mergeIdle(a, b) || undefined;
+  if (!a.measured || !b.measured) return a.measured || b.measured ? { ...(a.measured || b.measured), idleSeconds } : undefined;
   const total = Math.max(a.connections + b.connections, 1);
   return {
     rttMicroseconds: Math.floor((a.measured.rttMicroseconds * a.connections + b.measured.rttMicroseconds * b.connections) / total),
     bytesSent: a.measured.bytesSent + b.measured.bytesSent,
     bytesReceived: a.measured.bytesReceived + b.measured.bytesReceived,
+    idleSeconds,
   };
 }
 
