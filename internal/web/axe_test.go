@@ -82,7 +82,7 @@ var pageStates = []pageState{
 	{"line", "?select=container/one/shop-web%20container/one/shop-api", `document.querySelector("#panel:not([hidden]) h2")`, ""},
 	{"group", "?group=project&select=project/shop", `document.querySelector(".node.group.selected") && document.querySelector("#panel:not([hidden]) h2")`, ""},
 	{"targets", "?panel=targets", `document.querySelector("#panel:not([hidden]) h2")?.textContent === "Targets"`, ""},
-	{"incomplete", "?panel=incomplete", `document.querySelector("#panel:not([hidden]) h2")?.textContent === "Incomplete containers"`, ""},
+	{"incomplete", "?panel=incomplete", `document.querySelector("#panel:not([hidden]) h2")?.textContent === "Partly readable containers"`, ""},
 	{"search", "", `(document.querySelector("#search").value = "sh", document.querySelector("#search").focus(), document.querySelectorAll("#found [role=option]").length > 2)`, ""},
 	{"search without a match", "", `(document.querySelector("#search").value = "zzz", document.querySelector("#search").focus(), document.querySelector("#found .none"))`, ""},
 	{"chips", "?q=project:shop%20-port:5432", `document.querySelectorAll("#chips .chip").length === 2`, ""},

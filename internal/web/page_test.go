@@ -91,6 +91,25 @@ func TestMap(t *testing.T) {
 	p.Shot("map")
 }
 
+// TestWidthOfLines shows the connections and the bytes of links by the width of their lines.
+func TestWidthOfLines(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, shop(), "?group=container")
+	thicker := func(a, b string) string {
+		return geometry + fmt.Sprintf(`width(%q) > width(%q)})()`, a, b)
+	}
+	if !webtest.Eval[bool](p, thicker("8080 ×12", "5432 ×4")) || !webtest.Eval[bool](p, thicker("5432 ×4", "6379")) {
+		t.Error("more connections are not thicker")
+	}
+	p.Click("#filters-toggle")
+	p.Choose("[name=width]", "bytes")
+	p.Until(thicker("8080 ×12", "5432 ×4")) // only the first one is measured
+	if !webtest.Eval[bool](p, geometry+`width("5432 ×4") === width("6379")})()`) {
+		t.Error("links without measured bytes differ in width")
+	}
+	p.Until(`location.search.includes("width=bytes")`)
+}
+
 // geometry is the start of a script with helpers for the positions of things. The script ends with an expression and })().
 const geometry = `(() => {
 	const named = (selector, text) => [...document.querySelectorAll(selector)].find((e) => e.textContent === text);
@@ -345,9 +364,13 @@ func TestKeyboard(t *testing.T) {
 	p.Until(`document.querySelector("#pause").ariaPressed === "true"`)
 	p.Press("p", "?")
 	p.Until(`document.querySelector("#legend").open`)
+	cut := `[...document.querySelectorAll("#symbols svg > .node")].filter((e) => e.getBoundingClientRect().right > e.parentElement.getBoundingClientRect().right)`
+	if got := webtest.Eval[[]int](p, "["+`document.querySelectorAll("#symbols .node").length, document.querySelectorAll("#symbols .line").length, `+cut+".length]"); !slices.Equal(got, []int{8, 8, 0}) {
+		t.Errorf("samples of nodes, of lines, and those that are cut: %d", got)
+	}
 	p.Shot("legend")
 	p.Press(kb.Escape)
-	p.Until(`!document.querySelector("#legend").open`)
+	p.Until(`!document.querySelector("#legend").open && !document.querySelector("#symbols .node")`) // no sample is a node of the map
 	p.Press(kb.Escape)
 	p.Until(`document.querySelector("#panel").hidden`)
 }

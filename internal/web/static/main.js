@@ -11,6 +11,7 @@ import { Search } from "./search.js";
 import { Poller } from "./poller.js";
 import { loginExpired, request } from "./request.js";
 import { banner, buildChips, buildWarnings, emptyHint, emptyState, formatCounts, freshness, manyLines, placeOf } from "./status.js";
+import { fillLegend } from "./legend.js";
 import { LinkTable } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { parseQuery } from "./query.js";
@@ -151,7 +152,7 @@ async function arrangeReadably() {
   if (needsLayout && !isChosen) grouping = null;
   for (;;) {
     const next = { shown: applyView(graph, view, time, last, grouping) };
-    next.scene = buildScene(next.shown, graph.targets, time);
+    next.scene = buildScene(next.shown, graph.targets, time, view.width);
     next.arrangement = await map.arrange(next.scene, known, view.select);
     if (!next.arrangement) return null;
     if (!next.arrangement.isNew || next.arrangement.scale >= minScale || !next.shown.coarser || isChosen) return next;
@@ -162,7 +163,7 @@ async function arrangeReadably() {
 /** arrangeMatrix returns the view and its scene for the matrix, which needs no arrangement. */
 function arrangeMatrix() {
   const next = applyView(graph, view, time, shown.level);
-  return { shown: next, scene: buildScene(next, graph.targets, time) };
+  return { shown: next, scene: buildScene(next, graph.targets, time, view.width) };
 }
 
 function renderFreshness() {
@@ -364,7 +365,7 @@ function syncForm() {
   for (const name of ["host", "project", "image"]) setOptions(form.elements[name], [...new Set(nodes.map((n) => n[name]).filter(Boolean))].sort(), view[name]);
   const ports = [...new Set((graph?.links || []).map((l) => l.port))].sort((a, b) => a - b);
   updateChildren($("ports"), ports.slice(0, 500).map((p) => html("option", { value: String(p) })));
-  for (const name of ["group", "host", "project", "image", "port", "external", "state", "unlinked", "since", "depth"]) {
+  for (const name of ["group", "host", "project", "image", "port", "external", "state", "unlinked", "since", "depth", "width"]) {
     if (document.activeElement !== form.elements[name]) form.elements[name].value = view[name];
   }
   $("depth-field").hidden = !(view.node || view.container || view.host || view.project || view.image);
@@ -440,10 +441,17 @@ function setTheme(chosen) {
 }
 
 const keys = {
-  "/": () => $("search").focus(), "?": () => $("legend").showModal(), p: () => setPaused(), l: rearrange, t: () => (document.querySelector("tbody tr") || $("table")).focus(), m: toggleMatrix,
+  "/": () => $("search").focus(), "?": showLegend, p: () => setPaused(), l: rearrange, t: () => (document.querySelector("tbody tr") || $("table")).focus(), m: toggleMatrix,
   n: () => scene.byID.has(view.select) && showNeighbours(view.select), "+": () => drawing().viewport.zoom(1.25), "=": () => drawing().viewport.zoom(1.25), "-": () => drawing().viewport.zoom(0.8), 0: fit,
   Escape: () => ($("save").open ? closeMenu() : select("", "")),
 };
+
+/** showLegend fills the legend while it is open: its samples are nodes and lines like those of the map. */
+function showLegend() {
+  fillLegend($("symbols"));
+  $("legend").showModal();
+}
+$("legend").addEventListener("close", () => $("symbols").replaceChildren());
 
 function toggleMatrix() {
   return changeView({ as: view.as ? "" : "matrix", look: "" });

@@ -37,9 +37,9 @@ export class MapDrawing {
     this.svg.append(svg("defs", {}, ...["", "-past", "-new"].map(arrowHead), startOfNew()));
     frame.append(this.svg);
     this.boxes = new Layer(this.svg, "boxes", (b) => this.#box(b));
-    this.lines = new Layer(this.svg, "lines", line);
+    this.lines = new Layer(this.svg, "lines", drawLine);
     this.labels = new Layer(this.svg, "labels", label);
-    this.nodes = new Layer(this.svg, "nodes", node);
+    this.nodes = new Layer(this.svg, "nodes", drawNode);
     this.viewport = new Viewport(frame, this.svg, minScale, () => this.#scaled(), () => on.moved(this.viewport.look));
     frame.addEventListener("click", (e) => this.#click(e));
     frame.addEventListener("dblclick", (e) => this.#open(this.#target(e)?.thing));
@@ -359,7 +359,8 @@ function startOfNew() {
     svg("circle", { cx: 8, cy: 4, r: 3.5 }));
 }
 
-function node(n) {
+/** drawNode returns the element of a node with its size w and h. */
+export function drawNode(n) {
   const { w, h, indent } = n;
   const round = n.node.kind === "external" ? h / 2 : cornerRadius;
   const g = svg("g", { class: ["node", ...n.flags].join(" "), "data-kind": "node", "data-draggable": "", role: "button", "aria-label": describe(n) });
@@ -415,7 +416,8 @@ function middleOf({ points, label: at }) {
   return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
 }
 
-function line(l) {
+/** drawLine returns the element of a line with its path. */
+export function drawLine(l) {
   const head = l.flags.includes("new") ? "-new" : l.flags.includes("past") || l.flags.includes("stale") ? "-past" : "";
   return svg("g", { class: ["line", ...l.flags].join(" "), "data-kind": "line" },
     svg("path", { class: "stroke", d: l.path, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#arrow${head})`, ...(l.flags.includes("new") && { "marker-start": "url(#start-new)" }) }));

@@ -32,8 +32,11 @@ function measure(text, font) {
   return widths.get(key);
 }
 
-/** buildScene returns the scene of a view. targets are those of the graph, and now is the server's time in ms. */
-export function buildScene(shown, targets, now) {
+/**
+ * buildScene returns the scene of a view. targets are those of the graph, and now is the server's time in ms. The width of lines shows bytes, or
+ * else connections.
+ */
+export function buildScene(shown, targets, now, width = "") {
   const sides = chooseSides(shown);
   const nodes = shown.nodes.map((node) => buildNode(node, sides.get(node.id)));
   const byID = new Map(nodes.map((n) => [n.id, n]));
@@ -44,7 +47,7 @@ export function buildScene(shown, targets, now) {
   }
   for (const b of boxes.values()) titleBox(b, targets, now);
   for (const n of nodes) n.titles = n.boxes.map((id) => boxes.get(id).titleWidth);
-  return { nodes, byID, boxes: [...boxes.values()], lines: buildLines(shown, byID) };
+  return { nodes, byID, boxes: [...boxes.values()], lines: buildLines(shown, byID, width) };
 }
 
 function buildNode(node, side) {
@@ -145,7 +148,7 @@ export const maxLabelled = 150;
 export const maxDrawn = 300;
 
 /** buildLines returns one line for each client and server, whatever the ports. */
-function buildLines({ links }, byID) {
+function buildLines({ links }, byID, width) {
   const lines = new Map();
   for (const link of links) {
     if (link.client === link.server && isGroup(byID.get(link.client).node)) continue; // the subtitle of the group counts them
@@ -154,11 +157,11 @@ function buildLines({ links }, byID) {
     if (line) line.links.push(link);
     else lines.set(id, { id, from: link.client, to: link.server, links: [link] });
   }
-  for (const line of lines.values()) Object.assign(line, lineStyle(line, byID), lines.size > maxLabelled && lines.size <= maxDrawn && { labelWidths: [] });
+  for (const line of lines.values()) Object.assign(line, lineStyle(line, byID, width), lines.size > maxLabelled && lines.size <= maxDrawn && { labelWidths: [] });
   return [...lines.values()];
 }
 
-function lineStyle({ links, from, to }, byID) {
+function lineStyle({ links, from, to }, byID, width) {
   const live = links.filter((l) => l.live);
   const counted = live.length ? live : links;
   const isStale = byID.get(from).node.stale || byID.get(to).node.stale;
@@ -167,7 +170,16 @@ function lineStyle({ links, from, to }, byID) {
     links.some((l) => l.newLinks) && "new",
   ].filter(Boolean);
   const labels = lineLabels(counted);
-  return { flags, labels, labelWidths: labels.map(labelWidth), width: 1.3 + Math.min(2.7, Math.log2(Math.max(1, countUse(counted))) * 0.4), keys: links.map(linkKey) };
+  return { flags, labels, labelWidths: labels.map(labelWidth), width: lineWidth(counted, width), keys: links.map(linkKey) };
+}
+
+const minWidth = 1.3, maxWidth = 4; // px
+
+/** lineWidth grows with the logarithm of the use: 0.4 px for twice the connections, or for four times the bytes beyond a kilobyte. */
+function lineWidth(links, by) {
+  const bytes = links.reduce((sum, l) => sum + (l.measured ? l.measured.bytesSent + l.measured.bytesReceived : 0), 0);
+  const growth = by === "bytes" ? 0.2 * Math.log2(Math.max(1, bytes / 1000)) : 0.4 * Math.log2(Math.max(1, countUse(links)));
+  return Math.min(maxWidth, minWidth + growth);
 }
 
 const maxPorts = 3; // that a label names

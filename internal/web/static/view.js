@@ -26,7 +26,7 @@ const serverParameters = Object.freeze({
 });
 
 /** initial is the view without any parameter. The other parameters are the state of the page itself. */
-export const initial = Object.freeze({ ...serverParameters, select: "", panel: "", filter: "", sort: "", columns: "", look: "", level: "", as: "" });
+export const initial = Object.freeze({ ...serverParameters, select: "", panel: "", filter: "", sort: "", columns: "", look: "", level: "", as: "", width: "" });
 
 /** filterNames are the parameters that "Show all" resets. */
 export const filterNames = ["container", "host", "project", "image", "port", "external", "state", "unlinked", "node", "q", "depth", "since", "at"];
@@ -43,7 +43,7 @@ const validators = {
   group: oneOf("auto", ...levels), external: oneOf("auto", "show", "group", "hide"),
   state: oneOf("", "live", "past"), unlinked: oneOf("show", "hide"), panel: oneOf("", "targets", "incomplete"), columns: oneOf("", "all"),
   port: (text) => /^\d{0,5}$/.test(text), depth: (text) => /^\d+$/.test(text) && text >= 1 && text <= maxDepth, at: isTime, since: isSince, newSince: isSince,
-  level: oneOf(...levels), as: oneOf("", "matrix"), look: (text) => /^-?\d+,-?\d+,\d(\.\d+)?$/.test(text),
+  level: oneOf(...levels), as: oneOf("", "matrix"), width: oneOf("", "bytes"), look: (text) => /^-?\d+,-?\d+,\d(\.\d+)?$/.test(text),
 };
 
 /** aliases are values of earlier addresses. */
