@@ -48,7 +48,7 @@ var linkForms = []struct {
 var viewFlags = map[string]string{
 	"container": "only the container with this `NAME|ID`, and what it is linked with",
 	"image":     "only the containers of the image `NAME`, and what they are linked with",
-	"node":      "only the node or group with this `ID`, and what it is linked with",
+	"node":      "only the node or group with this `ID` or reference, and what it is linked with",
 	"q":         "only what a `QUERY` selects: terms such as project:shop -is:monitoring port:8000-8099",
 	"depth":     "with --container, --project, --host, --image, --node or --q: how many links away to go, `N` from 1 to 100; by default 1",
 	"port":      "only the links to port `N`",

@@ -14,6 +14,7 @@ func (v View) Apply(g Graph, now time.Time) Graph {
 		g.Nodes, g.Links = []Node{}, []Link{}
 		return g
 	}
+	v.Node = g.Resolve(v.Node)
 	g.Links = v.filterLinks(g, now)
 	if v.External == "hide" {
 		g = dropNodes(g, Node.Unnamed)

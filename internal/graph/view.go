@@ -16,7 +16,7 @@ type View struct {
 	Host      string
 	Project   string
 	Image     string
-	// Node is the ID of a node or of a group.
+	// Node is the ID of a node or of a group, or a reference to a node.
 	Node string
 	// Query selects and excludes nodes and links. Its nodes must match the other selections too.
 	Query Query

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -52,4 +53,72 @@ func TestRedeployChangesNoPlace(t *testing.T) {
 	p.Until(`document.querySelector("#panel").textContent.includes("Replaced")`)
 	expect(t, "panel", p.Texts("#panel")[0], "Replaced", "shop-api, shop/api:1, last seen")
 	p.Shot("redeployed")
+}
+
+// TestPageResolvesReferencesAsTheServer has the references that package graph tests.
+func TestPageResolvesReferencesAsTheServer(t *testing.T) {
+	t.Parallel()
+	vectors, err := os.ReadFile("../graph/testdata/reference.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := open(t, shop(), "")
+	differences := webtest.Eval[[]string](p, fmt.Sprintf(`(async () => {
+		const { refer, resolve, resolveSelection, referSelection } = await import("./reference.js"), { applyView, isGroupOf, parseView } = await import("./view.js");
+		const { nodes, resolve: resolved, refer: referred } = %s, differences = [];
+		const same = (what, got, want) => { if (got !== want) differences.push(what + ": " + got + ", want " + want); };
+		for (const list of [nodes, nodes.toReversed()]) {
+			const isGroup = (id) => isGroupOf(list, id), both = (text) => [resolveSelection(list, text, isGroup), referSelection(list, text, isGroup)].join(" | ");
+			for (const [reference, id] of Object.entries(resolved)) same(reference, resolve(list, reference), id);
+			for (const [id, reference] of Object.entries(referred)) same(id, refer(list, id), reference);
+			for (const id of Object.keys(referred)) same("selection of " + id, resolveSelection(list, referSelection(list, id, isGroup), isGroup), id);
+			same("a link", both("container/e1/a0 external/shop api 8080 direct"), "container/e1/a2 external/shop api 8080 direct | container/one/shop-api-2 external/shop api 8080 direct");
+			same("a line", both("external/shop api container/one/stack/web"), "external/shop api container/e1/t2 | external/shop api container/one/stack/web");
+			same("a line of groups", both("project/shop container/e1/t1"), "project/shop container/e1/t2 | project/shop container/one/stack/web");
+			same("of none", both("project/none container/e1/t1 80 direct"), "project/none container/e1/t1 80 direct | project/none container/e1/t1 80 direct");
+		}
+		const view = { ...parseView("?node=container/one/web.1.x"), group: "container" };
+		same("the view of a reference", applyView({ nodes, links: [] }, view, 0).nodes.map((n) => n.id).join(), "container/e1/t2");
+		return differences;
+	})()`, vectors))
+	for _, difference := range differences {
+		t.Error(difference)
+	}
+}
+
+// TestAddressOutlivesContainers opens addresses before and after a redeploy. They name services, and select what has replaced the containers.
+func TestAddressOutlivesContainers(t *testing.T) {
+	t.Parallel()
+	p, served := open(t, shop(), "")
+	p.Click(`.node[data-id="container/one/shop-api"]`)
+	p.Until(`new URLSearchParams(location.search).get("select") === "container/one/shop/api"`)
+	served.set(redeployed(redeployed(shop(), "shop-api"), "shop-db"), nil)
+	p.Until(`[...document.querySelectorAll(".node.selected")].some((n) => n.textContent.includes("shop/api:2"))`)
+	p.Click(`#panel h3 + ul button.link[data-id="container/one/shop-db2"]`)
+	p.Until(`new URLSearchParams(location.search).get("select") === "container/one/shop/db"`)
+
+	_, address := serve(t, redeployed(redeployed(shop(), "shop-api"), "shop-db"))
+	for query, heading := range map[string]string{
+		"?select=container/one/shop-api":                                                  "shop-api", // its former ID, and its name
+		"?select=container/one/shop-api2":                                                 "shop-api",
+		"?select=container/one/shop/api":                                                  "shop-api",
+		"?select=container/one/shop/api+container/one/shop/db+5432+direct":                "shop-api → shop-db",
+		"?select=container/one/shop-api+container/one/shop-db+5432+direct":                "shop-api → shop-db",
+		"?node=container/one/shop/db&select=container/one/shop/api":                       "shop-api",
+		"?node=container/one/shop-db&select=container/one/shop-api+container/one/shop-db": "shop-api → shop-db",
+	} {
+		p := webtest.Start(t).Open(address+query, 1400, 850)
+		p.Until(`document.querySelector("#panel:not([hidden]) h2")`)
+		if got := p.Texts("#panel h2")[0]; got != heading {
+			t.Errorf("%s: %q, want %q", query, got, heading)
+		}
+		if n := len(names(p)); strings.Contains(query, "node=") && n != 2 {
+			t.Errorf("%s: %d nodes", query, n)
+		}
+		p.Click("#zoom-in") // writes the address
+		p.Until(`location.search.includes("look=")`)
+		if address := webtest.Eval[string](p, `location.search`); strings.Contains(address, "api2") || strings.Contains(address, "shop-") {
+			t.Errorf("%s became %s", query, address)
+		}
+	}
 }

@@ -16,7 +16,8 @@ import { LinkTable } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { parseQuery } from "./query.js";
 import { writeTerm } from "./completion.js";
-import { applyView, filterNames, formatQuery, groupIDs, initial, linkKey, parseView } from "./view.js";
+import { referSelection, resolveSelection } from "./reference.js";
+import { applyView, filterNames, formatQuery, groupIDs, initial, isGroupOf, linkKey, parseView } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("filters");
@@ -54,9 +55,17 @@ function onError(reason) {
   drawing().viewport.whenStill(() => render(true));
 }
 
+const isGroupID = (id) => isGroupOf(graph.nodes, id);
+
+/** selected returns the ID of the selected node or line, or the key of the selected link. */
+const selected = () => (graph ? resolveSelection(graph.nodes, view.select, isGroupID) : view.select);
+
+/** referTo returns how the address names what has an ID: a redeploy changes the IDs of containers. */
+const referTo = (id) => (graph ? referSelection(graph.nodes, id, isGroupID) : id);
+
 /** address returns the address of the view. It contains the grouping level if only the history of this page explains it. */
 function address() {
-  const text = formatQuery({ ...view, level: shown.isSticky ? shown.level : "" });
+  const text = formatQuery({ ...view, select: referTo(view.select), node: referTo(view.node), level: shown.isSticky ? shown.level : "" });
   return location.pathname + (text ? "?" + text : "");
 }
 let addressTimer = 0, isStep = false, written = location.search;
@@ -153,7 +162,7 @@ async function arrangeReadably() {
   for (;;) {
     const next = { shown: applyView(graph, view, time, last, grouping) };
     next.scene = buildScene(next.shown, graph.targets, time, view.width);
-    next.arrangement = await map.arrange(next.scene, known, view.select);
+    next.arrangement = await map.arrange(next.scene, known, selected());
     if (!next.arrangement) return null;
     if (!next.arrangement.isNew || next.arrangement.scale >= minScale || !next.shown.coarser || isChosen) return next;
     grouping = next.shown.coarser;
@@ -180,21 +189,21 @@ function renderFreshness() {
 
 /** highlight shows the selection on the map, in the table and in the panel. */
 function highlight(scroll) {
-  const selected = selection();
-  drawing().select(selected.ids);
-  table.select(selected.keys, { scroll, alone: scene.byID.has(view.select) });
-  const content = selected.panel || (view.panel === "targets" && graph && targetsPanel(graph, time)) || (view.panel === "incomplete" && graph && incompletePanel(graph, on));
+  const { ids, keys, panel } = selection();
+  drawing().select(ids);
+  table.select(keys, { scroll, alone: scene.byID.has(selected()) });
+  const content = panel || (view.panel === "targets" && graph && targetsPanel(graph, time)) || (view.panel === "incomplete" && graph && incompletePanel(graph, on));
   $("panel").hidden = !content;
   const closeButton = html("button", { type: "button", className: "close", title: "Close (Esc)", "aria-label": "Close", onclick: () => select("", "") }, "×");
   updateChildren($("panel"), content && [closeButton, content]);
 }
 
 /**
- * selection resolves view.select: the ID of a node, the ID of a line, or the key of a link. It returns the IDs to mark on the map,
+ * selection finds what is selected: a node, a line or a link. It returns the IDs to mark on the map,
  * the keys of the links to mark in the table, and the content of the panel.
  */
 function selection() {
-  const id = view.select;
+  const id = selected();
   if (!id) return { ids: [], keys: [] };
   const node = scene.byID.get(id)?.node;
   if (node) return { ids: [id], keys: shown.links.filter((l) => l.client === id || l.server === id).map(linkKey), panel: nodePanel(node, shown, graph, time, on) };
@@ -212,8 +221,8 @@ function selectedLink(key) {
 }
 
 async function select(kind, id) {
-  const before = view.select, inPanel = $("panel").contains(document.activeElement);
-  await changeView({ select: id, panel: "" }, kind !== "link");
+  const before = selected(), inPanel = $("panel").contains(document.activeElement);
+  await changeView({ select: referTo(id), panel: "" }, kind !== "link");
   if (!id && inPanel) drawing().focus(before);
   if (kind === "link") drawing().show(scene.lines.find((l) => l.keys.includes(id))?.id, coveredHeight());
   if (id) announce(scene.byID.has(id) ? describe(scene.byID.get(id)) : `Link selected: ${$("panel").querySelector("h2")?.textContent ?? ""}`);
@@ -285,7 +294,7 @@ function toggleMonitoring() {
 }
 
 function showNeighbours(id) {
-  changeView({ node: id, select: id });
+  changeView({ node: referTo(id), select: referTo(id) });
 }
 
 /** goToNode selects a node, and opens the groups that contain it. */
@@ -442,7 +451,7 @@ function setTheme(chosen) {
 
 const keys = {
   "/": () => $("search").focus(), "?": showLegend, p: () => setPaused(), l: rearrange, t: () => (document.querySelector("tbody tr") || $("table")).focus(), m: toggleMatrix,
-  n: () => scene.byID.has(view.select) && showNeighbours(view.select), "+": () => drawing().viewport.zoom(1.25), "=": () => drawing().viewport.zoom(1.25), "-": () => drawing().viewport.zoom(0.8), 0: fit,
+  n: () => scene.byID.has(selected()) && showNeighbours(selected()), "+": () => drawing().viewport.zoom(1.25), "=": () => drawing().viewport.zoom(1.25), "-": () => drawing().viewport.zoom(0.8), 0: fit,
   Escape: () => ($("save").open ? closeMenu() : select("", "")),
 };
 

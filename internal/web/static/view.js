@@ -3,6 +3,7 @@
 import { livePeriod, mergeIdle } from "./activity.js";
 import { isUnnamedExternal, nodeID, publishedPorts } from "./format.js";
 import { compileQuery, parseQuery } from "./query.js";
+import { resolve } from "./reference.js";
 
 /** maxNodes is the number of nodes above which a group or the map is grouped further. The server opens groups by the same number. */
 const maxNodes = 60;
@@ -101,6 +102,7 @@ export function dataStart({ dataSince, windowSeconds }, now) {
  * call. Neither graph nor view changes.
  */
 export function applyView(graph, view, now, last = "", atLeast = null) {
+  const selecting = { ...view, node: view.node && resolve(graph.nodes, view.node) };
   const newSince = parseSince(view.newSince, now);
   const links = newSince ? graph.links.map((l) => (Date.parse(l.firstSeen) >= newSince ? { ...l, newLinks: 1 } : l)) : graph.links;
   const query = compileQuery(view.q);
@@ -112,7 +114,7 @@ export function applyView(graph, view, now, last = "", atLeast = null) {
     ["left out by the query", (s) => ({ nodes: s.nodes, links: s.links.filter((l) => query.links.selects(l) && !query.links.excludes(l)) })],
     ["external", (s) => (view.external === "hide" ? dropNodes(s, isUnnamedExternal) : s)],
     ["excluded by the query", (s) => dropNodes(s, query.nodes.excludes)],
-    ["outside this filter", (s) => neighbourhood(s, view, query.nodes)],
+    ["outside this filter", (s) => neighbourhood(s, selecting, query.nodes)],
     ["unconnected", (s) => dropUnlinked(s, view, query.links.selectsSome)],
   ];
   const start = dataStart(graph, now), at = Date.parse(view.at), isKnown = !(at < now && at < start);
@@ -338,3 +340,11 @@ function mergeMeasured(a, b) {
 
 /** groupIDs returns the IDs of all groups that may contain a node. */
 export const groupIDs = (n) => groupsFor(n).map((g) => g.id);
+
+const groupsOf = new WeakMap(); // the IDs of all groups of the nodes of a graph
+
+/** isGroupOf reports whether an ID is that of a group that has some of the nodes of a graph. */
+export function isGroupOf(nodes, id) {
+  if (!groupsOf.has(nodes)) groupsOf.set(nodes, new Set(nodes.flatMap(groupIDs)));
+  return groupsOf.get(nodes).has(id);
+}
