@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp/kb"
+
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/web/webtest"
 )
@@ -121,4 +123,86 @@ func TestAddressOutlivesContainers(t *testing.T) {
 			t.Errorf("%s became %s", query, address)
 		}
 	}
+}
+
+// without returns g without the nodes with some names, and without their links.
+func without(g graph.Graph, dropped ...string) graph.Graph {
+	ids := make(map[string]bool)
+	nodes := slices.DeleteFunc(slices.Clone(g.Nodes), func(n graph.Node) bool {
+		ids[n.ID] = slices.Contains(dropped, n.Name)
+		return ids[n.ID]
+	})
+	links := slices.DeleteFunc(slices.Clone(g.Links), func(l graph.Link) bool { return ids[l.Client] || ids[l.Server] })
+	return newMap(nodes, links, g.Targets...)
+}
+
+// TestGoneNodeIsNamed selects a container that then goes. The panel says so, with the time, and offers its service on another host.
+func TestGoneNodeIsNamed(t *testing.T) {
+	t.Parallel()
+	p, served := open(t, shop(), "?select=container/one/shop/api")
+	p.Until(`document.querySelector("#panel h2")?.textContent === "shop-api"`)
+	moved := without(shop(), "shop-api")
+	elsewhere := container("two", "shop", "api")
+	elsewhere.Name = "shop-api-1"
+	served.set(newMap(append(moved.Nodes, elsewhere), moved.Links, moved.Targets...), nil)
+	p.Until(`document.querySelector("#panel h2")?.textContent === "shop-api is gone"`)
+	expect(t, "panel", panelText(p), "Last seen at", "Its service runs on another host", "Show shop-api-1 on two", "shop/api:1")
+	p.Shot("gone")
+	p.Press(kb.Escape)
+	p.Until(`document.querySelector("#panel").hidden`)
+
+	served.set(without(shop(), "shop-api"), nil)
+	p.Until(`![...document.querySelectorAll(".node .name")].some((n) => n.textContent.startsWith("api"))`)
+	webtest.Eval[bool](p, `(history.back(), true)`)
+	p.Until(`document.querySelector("#panel:not([hidden]) h2")?.textContent === "shop-api is gone"`)
+}
+
+// TestAddressOfGoneNode opens addresses of what does not exist.
+func TestAddressOfGoneNode(t *testing.T) {
+	t.Parallel()
+	g := without(shop(), "shop-cache")
+	g.Targets = g.Targets[:1]
+	_, address := serve(t, newMap(append(g.Nodes, container("two", "shop", "cache")), g.Links, g.Targets...))
+	for query, parts := range map[string][]string{
+		"?select=container/one/shop/cache":                                    {"cache is gone", "no data of it", "another host", "Show shop-cache on two"},
+		"?select=container/one/shop-api-7":                                    {"shop-api-7 is gone", "In its place runs", "Show shop-api on one"},
+		"?select=container/one/" + strings.Repeat("0123456789abcdef", 4):      {"0123456789ab is gone"},
+		"?node=container/one/shop/cache":                                      {"cache is gone", "Show shop-cache on two"},
+		"?select=project/none":                                                {"none is gone"},
+		"?select=external/192.0.2.77":                                         {"192.0.2.77 is gone"},
+		"?select=container/one/shop/api+container/one/shop/cache+6379+direct": {"cache is gone", "Show shop-cache on two"},
+		"?select=container/one/shop/api+container/two/shop/cache+6379+direct": {"This link is gone", "last 60 minutes", "Show shop-api on one", "Show shop-cache on two"},
+	} {
+		p := webtest.Start(t).Open(address+query, 1400, 850)
+		p.Until(`document.querySelector("#panel:not([hidden]) h2")`)
+		expect(t, query, panelText(p), parts...)
+		if strings.HasPrefix(query, "?node=") {
+			p.Click("#panel .actions button")
+			p.Until(`document.querySelector("#panel h2")?.textContent === "shop-cache"`)
+			p.Until(`new URLSearchParams(location.search).get("node") === "container/two/shop/cache"`)
+		}
+	}
+	// What a group or a filter hides is not gone, and a text that names nothing is ignored.
+	for _, query := range []string{
+		"?group=project&select=container/one/shop/api", "?group=host&select=container/one/shop/api+container/one/shop/db+5432+direct", "?select=nobody", "?project=batch&select=container/one/shop/db",
+		"?select=project/shop", "?select=container/one/shop/web+project/shop+8080+direct",
+	} {
+		p := webtest.Start(t).Open(address+query, 1400, 850)
+		p.Until(`document.querySelector(".node")`)
+		if text := panelText(p); text != "" {
+			t.Errorf("%s: %q", query, text)
+		}
+	}
+}
+
+// TestUnreadHostIsNotGone opens the address of a container while a target has no data.
+func TestUnreadHostIsNotGone(t *testing.T) {
+	t.Parallel()
+	g := shop()
+	g.Targets = []graph.Target{{Target: "three:9057", State: graph.StatePending}, g.Targets[0]}
+	p, served := open(t, newMap(g.Nodes, g.Links, g.Targets...), "?select=container/three/shop/api")
+	p.Until(`document.querySelector("#panel:not([hidden]) h2")`)
+	expect(t, "panel", panelText(p), "api is not in the map", "It may be on a host without data", "See 1 target without data")
+	served.set(newMap(append(g.Nodes, container("three", "shop", "api")), g.Links, graph.Target{Target: "three:9057", Host: "three", State: graph.StateOK}), nil)
+	p.Until(`document.querySelector("#panel h2")?.textContent === "shop-api"`)
 }

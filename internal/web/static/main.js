@@ -4,6 +4,7 @@ import { MapDrawing } from "./map.js";
 import { MatrixDrawing } from "./matrixdrawing.js";
 import { describeLink } from "./activity.js";
 import { capitalize, displayName, formatCount, formatNumber, formatTime, isGroup, publishedPorts, qualifiedName } from "./format.js";
+import { findGone, gonePanel, goneTitle, LastKnown } from "./gone.js";
 import { incompletePanel, linePanel, nodePanel, targetsPanel } from "./panel.js";
 import { buildScene, describe, minScale } from "./scene.js";
 import { download, exportJSON, exportPNG, exportSVG, fetchExport, types } from "./save.js";
@@ -68,6 +69,7 @@ function address() {
   const text = formatQuery({ ...view, select: referTo(view.select), node: referTo(view.node), level: shown.isSticky ? shown.level : "" });
   return location.pathname + (text ? "?" + text : "");
 }
+const lastKnown = new LastKnown();
 let addressTimer = 0, isStep = false, written = location.search;
 
 /** passingParameters change often or by themselves: a change is no step to which the browser goes back. */
@@ -189,12 +191,12 @@ function renderFreshness() {
 
 /** highlight shows the selection on the map, in the table and in the panel. */
 function highlight(scroll) {
-  const { ids, keys, panel } = selection();
+  const { ids, keys, panel } = selection(), gone = graph && goneContent();
   drawing().select(ids);
   table.select(keys, { scroll, alone: scene.byID.has(selected()) });
-  const content = panel || (view.panel === "targets" && graph && targetsPanel(graph, time)) || (view.panel === "incomplete" && graph && incompletePanel(graph, on));
+  const content = panel || gone?.panel || (view.panel === "targets" && graph && targetsPanel(graph, time)) || (view.panel === "incomplete" && graph && incompletePanel(graph, on));
   $("panel").hidden = !content;
-  const closeButton = html("button", { type: "button", className: "close", title: "Close (Esc)", "aria-label": "Close", onclick: () => select("", "") }, "×");
+  const closeButton = html("button", { type: "button", className: "close", title: "Close (Esc)", "aria-label": "Close", onclick: () => (gone?.isNode ? changeView({ node: "", select: "", panel: "" }) : select("", "")) }, "×");
   updateChildren($("panel"), content && [closeButton, content]);
 }
 
@@ -210,6 +212,19 @@ function selection() {
   const line = scene.lines.find((l) => l.id === id);
   if (line) return { ids: [id], keys: line.keys, panel: linePanel(line, shown, time, on) };
   return selectedLink(id);
+}
+
+let saidGone = "";
+
+/** goneContent returns the panel about what the address names and the map lacks. isNode: the filter by a node names it. */
+function goneContent() {
+  lastKnown.update([view.select, view.node], graph, time);
+  const [text, show] = findGone(view.select, graph) || !view.node ? [view.select, jumpTo] : [view.node, showNeighbours];
+  const gone = findGone(text, graph), known = gone && lastKnown.get(gone.missing);
+  const title = gone ? goneTitle(gone, graph, known) : "";
+  if (title && title !== saidGone) announce(title);
+  saidGone = title;
+  return gone && { panel: gonePanel(gone, graph, time, known, show, on), isNode: text !== view.select };
 }
 
 /** selectedLink is selection for the key of a link. A link inside a group has no line, so its client is marked. */

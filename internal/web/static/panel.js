@@ -2,6 +2,7 @@
 import { button, html } from "./html.js";
 import { describeLink, formatIdle, formatUse } from "./activity.js";
 import { displayName, formatAgo, formatBytes, formatCount, formatEndpoint, formatNumber, isGroup, publishedPorts, qualifiedName } from "./format.js";
+import { successorButtons } from "./gone.js";
 import { groupIDs, linkKey } from "./view.js";
 import { containerLinks } from "./containerlinks.js";
 
@@ -37,6 +38,7 @@ export function nodePanel(node, shown, graph, now, on) {
     node.reason && html("div", { className: "trouble" }, html("p", {}, `${details?.method === "none" ? "Not readable" : "Partly readable"}: ${node.reason}.`), html("p", {}, suggestFix(node) + ".")),
     node.stale && html("p", { className: "trouble" }, isGroup(node) ? "Some of its hosts have no current data." : "Its host has no current data. This is its last known state."),
     node.past && html("p", {}, isGroup(node) ? "None of its containers is in the current data." : "This container is not in the current data. It is gone, or the data of its host was dropped."),
+    node.past && !isGroup(node) && successorButtons(node, graph.nodes, on.jumpTo),
     html("p", { className: "actions" },
       button("Show only neighbours", () => on.showNeighbours(node.id)),
       button("Hide this", () => on.hide(node)),

@@ -58,6 +58,9 @@ class References {
   }
 }
 
+/** find returns the node that a reference names; undefined if it names no node. */
+export const find = (nodes, reference) => referencesOf(nodes).find(reference);
+
 /** resolve returns the ID of the node that a reference names, or the reference itself if it names no node. */
 export const resolve = (nodes, reference) => referencesOf(nodes).find(reference)?.id ?? reference;
 
