@@ -18,7 +18,7 @@ import { Timeline } from "./timeline.js";
 import { parseQuery } from "./query.js";
 import { writeTerm } from "./completion.js";
 import { referSelection, resolveSelection } from "./reference.js";
-import { applyView, filterNames, formatQuery, groupIDs, initial, isGroupOf, linkKey, parseView } from "./view.js";
+import { applyView, filterGraph, filterNames, formatQuery, groupIDs, initial, isGroupOf, linkKey, parseView } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("filters");
@@ -146,6 +146,7 @@ function redraw(next) {
   setText($("counts"), formatCounts(graph, shown, newLinks, drawing().hidden, time));
   updateChildren($("many"), manyLines(drawing().hidden.lines, on));
   $("many").hidden = !drawing().hidden.lines;
+  timeline.setLinks(filterGraph(graph, { ...view, at: "", since: "" }, time).links);
   updateChildren($("warnings"), buildWarnings(graph, on));
   const place = placeOf(graph);
   setText($("place"), [place, version].filter(Boolean).join(" · "));
@@ -466,9 +467,15 @@ function setTheme(chosen) {
 
 const keys = {
   "/": () => $("search").focus(), "?": showLegend, p: () => setPaused(), l: rearrange, t: () => (document.querySelector("tbody tr") || $("table")).focus(), m: toggleMatrix,
-  n: () => scene.byID.has(selected()) && showNeighbours(selected()), "+": () => drawing().viewport.zoom(1.25), "=": () => drawing().viewport.zoom(1.25), "-": () => drawing().viewport.zoom(0.8), 0: fit,
+  n: () => scene.byID.has(selected()) && showNeighbours(selected()), "+": () => drawing().viewport.zoom(1.25), "=": () => drawing().viewport.zoom(1.25), "[": () => stepTo(-1), "]": () => stepTo(1), "-": () => drawing().viewport.zoom(0.8), 0: fit,
   Escape: () => ($("save").open ? closeMenu() : select("", "")),
 };
+
+/** stepTo goes to the time before (-1) or after (1) the shown one at which links appeared or went. */
+function stepTo(direction) {
+  const reached = timeline.step(direction);
+  announce(reached || `No link appeared or went ${direction < 0 ? "earlier" : "later"}`, !reached);
+}
 
 /** showLegend fills the legend while it is open: its samples are nodes and lines like those of the map. */
 function showLegend() {
@@ -507,7 +514,8 @@ document.addEventListener("pointerdown", (e) => e.target.closest("#controls, #co
 document.addEventListener("pointerdown", (e) => $("save").contains(e.target) || ($("save").open = false));
 
 document.addEventListener("keydown", (e) => {
-  if (e.ctrlKey || e.altKey || e.metaKey || $("legend").open) return;
+  const isTyped = e.getModifierState("AltGraph"); // some keyboards need it for [ and ]
+  if (((e.ctrlKey || e.altKey) && !isTyped) || e.metaKey || $("legend").open) return;
   if (e.target.matches("input:not([type=range]), select, textarea") && e.key !== "Escape") return;
   const action = keys[e.key];
   if (!action) return;

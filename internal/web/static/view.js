@@ -101,7 +101,10 @@ export function dataStart({ dataSince, windowSeconds }, now) {
  * the level shown before: the hysteresis keeps it. The result has noDataBefore, in ms, if view.at is before it. atLeast is a grouping that coarser ones may replace, as shown.coarser of an earlier
  * call. Neither graph nor view changes.
  */
-export function applyView(graph, view, now, last = "", atLeast = null) {
+export const applyView = (graph, view, now, last = "", atLeast = null) => groupNodes(filterGraph(graph, view, now), view, last, atLeast);
+
+/** filterGraph is applyView without groups. */
+export function filterGraph(graph, view, now) {
   const selecting = { ...view, node: view.node && resolve(graph.nodes, view.node) };
   const newSince = parseSince(view.newSince, now);
   const links = newSince ? graph.links.map((l) => (Date.parse(l.firstSeen) >= newSince ? { ...l, newLinks: 1 } : l)) : graph.links;
@@ -125,7 +128,7 @@ export function applyView(graph, view, now, last = "", atLeast = null) {
     if (less.nodes || less.links) next.hidden = { ...next.hidden, [cause]: less };
     shown = next;
   }
-  return groupNodes(shown, view, last, atLeast);
+  return shown;
 }
 
 /**
