@@ -55,7 +55,7 @@ var viewFlags = map[string]string{
 	"state":     "only `live|past` links",
 	"unlinked":  "`show|hide` containers without links",
 	"at":        "the links of an earlier `TIME`, such as 2026-01-02T15:04:05Z",
-	"newSince":  "mark the links first seen since a `DURATION|TIME`: new in JSON, green in DOT",
+	"newSince":  "mark what is new or gone since a `DURATION|TIME`: in JSON, and green or red in DOT",
 	"open":      "show the members of the group with this `ID`; may be repeated",
 	"closed":    "show the group with this `ID` although --group is another; may be repeated",
 	"project":   "only the containers of the Compose project `NAME`, and what they are linked with",

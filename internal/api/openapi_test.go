@@ -152,7 +152,7 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 		g.DataSince = noon
 		g.Nodes = []graph.Node{{
 			ID: "container/h/a", Kind: graph.KindContainer, Host: "h", Name: "web", Container: "a", Image: "web:1", Project: "shop", Service: "web",
-			Reason: "denied", Stale: true, Past: true,
+			Reason: "denied", Stale: true, Past: true, FirstSeen: noon, LastSeen: noon, New: true, Gone: true,
 			Predecessors: []graph.Predecessor{{Container: "b", Name: "web", Image: "web:0", LastSeen: noon}}, Details: &graph.Details{
 				State: "paused", Health: "starting", Restarts: 1, StartedAt: &noon, HostNetwork: true, EngineSocket: true,
 				Method: collect.Exec, Status: snapshotv1.StatusPartial,
@@ -163,7 +163,7 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 		}, {ID: "ambiguous/10.0.0.1", Kind: graph.KindAmbiguous, Name: "10.0.0.1", Candidates: []string{"h"}}}
 		g.Links = []graph.Link{{
 			Client: "container/h/a", Server: "ambiguous/10.0.0.1", Port: 80, Via: graph.ViaHost, Evidence: graph.EvidenceClient, Connections: 2, Closed: 1,
-			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1, IdleSeconds: 61}, Live: true, New: true, CountsUnknown: true, DirectionUnknown: true,
+			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1, IdleSeconds: 61}, Live: true, New: true, Gone: true, CountsUnknown: true, DirectionUnknown: true,
 			FirstSeen: noon, LastSeen: time.Now().UTC(),
 		}}
 		g.ContainerLinks = []graph.ContainerLink{{Label: "Logs", URL: "https://logs.example/{name}"}, {Label: "Runbook", URL: "/runbooks/{service}"}}
@@ -578,7 +578,7 @@ var optional = []string{
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
 	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
 	"incomplete", "ownerUnknown", "state", "health", "restarts", "hostNetwork", "engineSocket",
-	"containerLinks", "predecessors", "dataSince", "idleSeconds",
+	"containerLinks", "predecessors", "dataSince", "firstSeen", "lastSeen", "gone", "idleSeconds",
 }
 
 // required has the required fields with the name of an optional one.
@@ -586,6 +586,7 @@ var required = []string{
 	"/v1/snapshot.host", "/v1/snapshot.containers[].image", "/v1/snapshot.host.addresses", "/v1/snapshot.containers[].networks[].addresses",
 	"/v1/snapshot.containers[].networks[].gateways", "/v1/graph.nodes[].details.networks[].addresses", "/v1/graph.nodes[].details.networks[].gateways",
 	"/v1/snapshot.containers[].connections[].state", "/v1/snapshot.host.sockets.connections[].state", "/v1/graph.targets[].state",
+	"/v1/graph.links[].firstSeen", "/v1/graph.links[].lastSeen",
 }
 
 var invalidAddresses = []any{"", "localhost", "192.0.2.300", "192.0.2", "::ffff:192.0.2.1", "2001:DB8::1", "2001:db8::1::", "fe80::1%eth0"}

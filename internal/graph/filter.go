@@ -15,7 +15,8 @@ func (v View) Apply(g Graph, now time.Time) Graph {
 		return g
 	}
 	v.Node = g.Resolve(v.Node)
-	g.Links = v.filterLinks(g, now)
+	g = v.markChanges(v.atTime(g, now), now)
+	g.Links = v.filterLinks(g.Links, now)
 	if v.External == "hide" {
 		g = dropNodes(g, Node.Unnamed)
 	}
@@ -34,22 +35,11 @@ func (v View) Apply(g Graph, now time.Time) Graph {
 // isPast reports whether the view shows an earlier time than now.
 func (v View) isPast(now time.Time) bool { return !v.At.IsZero() && v.At.Before(now) }
 
-// filterLinks returns a copy of the links that the view selects by themselves.
-func (v View) filterLinks(g Graph, now time.Time) []Link {
-	links := slices.Clone(g.Links)
-	since, newSince := v.Since.before(now), v.NewSince.before(now)
-	isPastView := v.isPast(now)
-	liveAfter := v.At.Add(-g.livePeriod())
-	for i := range links {
-		l := &links[i]
-		l.New = l.New || !v.NewSince.isZero() && !l.FirstSeen.Before(newSince)
-		if isPastView {
-			l.Live = l.Live || !l.LastSeen.Before(v.At) || l.LastSeen.After(liveAfter)
-			l.Connections, l.Closed, l.Measured, l.CountsUnknown = 0, 0, nil, true
-		}
-	}
-	return slices.DeleteFunc(links, func(l Link) bool {
-		return isPastView && l.FirstSeen.After(v.At) || l.LastSeen.Before(since) || v.Port != 0 && l.Port != v.Port ||
+// filterLinks returns the links that the view selects by themselves.
+func (v View) filterLinks(links []Link, now time.Time) []Link {
+	since := v.Since.before(now)
+	return slices.DeleteFunc(slices.Clone(links), func(l Link) bool {
+		return l.LastSeen.Before(since) || v.Port != 0 && l.Port != v.Port ||
 			v.State != "" && l.Live != (v.State == "live") || !v.Query.links.selects(l) || v.Query.links.excludes(l)
 	})
 }

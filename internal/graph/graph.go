@@ -122,6 +122,13 @@ type Node struct {
 	Past bool `json:"past,omitempty"`
 	// Predecessors are the containers that this one replaced, the latest first, at most ten. Their links are links of this one.
 	Predecessors []Predecessor `json:"predecessors,omitempty"`
+	// FirstSeen is the time of the first map with the container, LastSeen that of the last map before it was past. Both are zero for other
+	// nodes, and LastSeen for present containers. They are times of the clock of the process that built the map.
+	FirstSeen time.Time `json:"firstSeen,omitzero"`
+	LastSeen  time.Time `json:"lastSeen,omitzero"`
+	// New marks a container first seen since View.NewSince, Gone a past container last seen since then. Of a group, all members are.
+	New  bool `json:"new,omitempty"`
+	Gone bool `json:"gone,omitempty"`
 }
 
 // NodeID returns the ID of a node of a kind. The parts may contain any bytes.
@@ -210,8 +217,9 @@ type Link struct {
 	// DirectionUnknown: nothing shows which end dialled at least one of the connections. The end with the lower port counts as its
 	// server.
 	DirectionUnknown bool `json:"directionUnknown,omitempty"`
-	// New marks a link first seen since View.NewSince.
-	New bool `json:"new,omitempty"`
+	// New marks a link first seen since View.NewSince, Gone a past link last seen since then. Between groups, one of the links is.
+	New  bool `json:"new,omitempty"`
+	Gone bool `json:"gone,omitempty"`
 	// CountsUnknown: this is the link of an earlier time (View.At), and Connections and Closed are unknown.
 	CountsUnknown bool `json:"countsUnknown,omitempty"`
 	// FirstSeen and LastSeen are times of the clock of the process that built the map.

@@ -108,6 +108,7 @@ func (v View) group(g Graph) Graph {
 	groups := make(map[string]Node)
 	for _, n := range g.Nodes {
 		group := v.groupOf(n, sizes)
+		group.New, group.Gone = n.New, n.Gone
 		groupIDs[n.ID] = group.ID
 		if other, ok := groups[group.ID]; ok {
 			group = other.with(group)
@@ -150,6 +151,7 @@ func (n Node) with(other Node) Node {
 		n.Image = ""
 	}
 	n.Stale = n.Stale || other.Stale
+	n.New, n.Gone = n.New && other.New, n.Gone && other.Gone
 	return n
 }
 
@@ -175,6 +177,7 @@ func (l Link) with(other Link) Link {
 	l.Closed += other.Closed
 	l.Live = l.Live || other.Live
 	l.New = l.New || other.New
+	l.Gone = l.Gone || other.Gone
 	l.DirectionUnknown = l.DirectionUnknown || other.DirectionUnknown
 	if other.FirstSeen.Before(l.FirstSeen) {
 		l.FirstSeen = other.FirstSeen

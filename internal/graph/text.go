@@ -117,13 +117,15 @@ func WriteDOT(w io.Writer, g Graph) error {
 		},
 		end: "}",
 		node: func(i int, n Node) string {
-			return fmt.Sprintf("n%d [label=%s%s];", i, dotQuoted(n.label()), dotShape(n))
+			return fmt.Sprintf("n%d [label=%s%s%s];", i, dotQuoted(n.label()), dotShape(n), dotColor(n))
 		},
 	}.writeNodes(&text, g.Nodes)
 	index := indexes(g.Nodes)
 	for _, l := range g.Links {
 		style := ""
 		switch {
+		case l.Gone && !l.Live:
+			style = ", color=red"
 		case !l.Live:
 			style = ", color=gray"
 		case l.New:
@@ -146,6 +148,16 @@ func dotShape(n Node) string {
 	case KindAmbiguous, KindUnknown:
 		return ", shape=diamond"
 	case KindContainer, KindHost, KindService, KindProject, KindImage:
+	}
+	return ""
+}
+
+func dotColor(n Node) string {
+	switch {
+	case n.Gone:
+		return ", color=red"
+	case n.New:
+		return ", color=green"
 	}
 	return ""
 }

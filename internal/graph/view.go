@@ -26,9 +26,10 @@ type View struct {
 	Port uint16
 	// State selects live or past links: "live", "past" or empty for both.
 	State string
-	// Since drops the links last seen before it. NewSince marks the links first seen since it as new.
+	// Since drops the links last seen before it. NewSince marks the links and containers that are new or gone since then.
 	Since, NewSince Moment
-	// At shows the links of an earlier time. Their numbers of connections are unknown. Before Graph.DataStart the graph is empty.
+	// At shows the links of an earlier time. Their numbers of connections are unknown. Containers that appeared later are left
+	// out. Before Graph.DataStart the graph is empty.
 	At time.Time
 	// Unlinked is "show", "hide" or empty. "show" drops external, ambiguous, unknown and past nodes without links, "hide" all nodes
 	// without links. Empty keeps them, except where Port, State "past" or Query selects links: then unlinked nodes are always dropped.

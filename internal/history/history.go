@@ -21,7 +21,7 @@ type History struct {
 	interval  time.Duration
 	latest    graph.Graph              // with past links
 	began     time.Time                // when the first graph was stored that is part of the history
-	updatedAt time.Time                // when Update stored latest; zero after Reset
+	storedAt  time.Time                // when latest was stored
 	touchedAt time.Time                // when the live links of latest were last confirmed; zero if not since Update
 	gone      map[string]goneContainer // by node ID
 }
@@ -53,13 +53,14 @@ func (h *History) Reset(current graph.Graph, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.began = now.UTC()
-	h.store(current)
-	h.updatedAt = time.Time{}
+	dateNodes(current.Nodes, nil, now.UTC(), now.UTC())
 	clear(h.gone)
+	h.store(current, now)
 }
 
 // store makes current the latest graph. The caller holds h.mu.
-func (h *History) store(current graph.Graph) graph.Graph {
+func (h *History) store(current graph.Graph, now time.Time) graph.Graph {
+	h.storedAt = now.UTC()
 	current.WindowSeconds, current.IntervalSeconds, current.DataSince = int(h.window.Seconds()), h.interval.Seconds(), h.began
 	h.latest, h.touchedAt = current, time.Time{}
 	return current
@@ -94,15 +95,24 @@ func (h *History) Update(current graph.Graph, now time.Time) graph.Graph {
 		past = h.appendPast(past, link, current, now)
 	}
 	past, forgotten := h.dropOldest(past)
-	nodes := h.latest.Nodes
+	nodes, confirmedAt := h.latest.Nodes, h.confirmedAt(now)
 	current.Links = mergeLinks(links, past)
-	current.Nodes = addPastNodes(current.Nodes, past, nodes)
+	dateNodes(current.Nodes, nodes, confirmedAt, now.UTC())
+	current.Nodes = addPastNodes(current.Nodes, past, nodes, confirmedAt)
 	current.Forgotten = h.latest.Forgotten + forgotten
 	if h.began.IsZero() || h.began.After(now) { // the clock may have been set back
 		h.began = now.UTC()
 	}
-	h.updatedAt = now
-	return h.store(current)
+	return h.store(current, now)
+}
+
+// confirmedAt returns when the containers of the latest graph were last known to exist.
+func (h *History) confirmedAt(now time.Time) time.Time {
+	at := h.storedAt
+	if h.touchedAt.After(at) {
+		at = h.touchedAt
+	}
+	return earlier(at, now.UTC())
 }
 
 // inherit copies the first sighting of previous to link, and the evidence of both ends if each showed one of them.
@@ -174,8 +184,39 @@ func mergeLinks(a, b []graph.Link) []graph.Link {
 	return append(append(merged, a...), b...)
 }
 
-// addPastNodes adds to nodes those nodes of previous that past links refer to, without their details. The result is sorted.
-func addPastNodes(nodes []graph.Node, past []graph.Link, previous []graph.Node) []graph.Node {
+// dateNodes sets when containers were first seen, and past ones last. previous are the nodes of the graph before, which was true until
+// confirmedAt. Both lists are sorted.
+func dateNodes(nodes, previous []graph.Node, confirmedAt, now time.Time) {
+	for i := range nodes {
+		n := &nodes[i]
+		for len(previous) > 0 && previous[0].ID < n.ID {
+			previous = previous[1:]
+		}
+		if n.Kind != graph.KindContainer {
+			continue
+		}
+		before := graph.Node{FirstSeen: now}
+		if len(previous) > 0 && previous[0].ID == n.ID {
+			before = previous[0]
+		}
+		n.FirstSeen = earlier(before.FirstSeen, now)
+		if n.Past {
+			n.LastSeen = lastSeen(before, confirmedAt)
+		}
+	}
+}
+
+// lastSeen returns when a node of the graph before was last known to exist.
+func lastSeen(n graph.Node, confirmedAt time.Time) time.Time {
+	if n.Past {
+		return earlier(n.LastSeen, confirmedAt)
+	}
+	return confirmedAt
+}
+
+// addPastNodes adds to nodes those nodes of previous that past links refer to, without their details. previous was true until
+// confirmedAt. The result is sorted.
+func addPastNodes(nodes []graph.Node, past []graph.Link, previous []graph.Node, confirmedAt time.Time) []graph.Node {
 	missing := make(map[string]bool)
 	for i := range past {
 		missing[past[i].Client], missing[past[i].Server] = true, true
@@ -189,7 +230,10 @@ func addPastNodes(nodes []graph.Node, past []graph.Link, previous []graph.Node) 
 	all := slices.Clone(nodes)
 	for _, n := range previous {
 		if missing[n.ID] {
-			n.Past = n.Kind == graph.KindContainer
+			if n.Kind == graph.KindContainer {
+				n.LastSeen = lastSeen(n, confirmedAt)
+				n.Past, n.FirstSeen = true, earlier(n.FirstSeen, n.LastSeen)
+			}
 			n.Details = nil // they may be large
 			all = append(all, n)
 		}

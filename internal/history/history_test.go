@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,6 +174,36 @@ func TestDataSinceIsTheFirstGraph(t *testing.T) {
 		}
 		if got := h.Latest().DataSince; !got.Equal(minute(step.want)) {
 			t.Errorf("minute %d: data since %s", step.minute, got)
+		}
+	}
+}
+
+// Containers have the time of their first map, and past ones that of the last map with them.
+func TestContainersAreDated(t *testing.T) {
+	h := New(time.Hour)
+	for _, step := range []struct {
+		minute  int
+		servers []string
+		want    string
+	}{
+		{0, []string{"b"}, "a 0, b 0"},
+		{10, []string{"b", "c"}, "a 0, b 0, c 10"},
+		{20, []string{"c"}, "a 0, b 0-10, c 10"},
+		{30, nil, "a 0, b 0-10, c 10-20"},
+		{40, []string{"b"}, "a 0, b 0, c 10-20"},
+		{-5, []string{"d"}, "a -5, b -5--5, c -5--5, d -5"}, // the clock was set back
+	} {
+		at := noon.Add(time.Duration(step.minute) * time.Minute)
+		var dates []string
+		for _, n := range h.Update(graphAt(at, step.servers...), at).Nodes {
+			text := fmt.Sprint(n.ID, " ", int(n.FirstSeen.Sub(noon).Minutes()))
+			if n.Past {
+				text += fmt.Sprint("-", int(n.LastSeen.Sub(noon).Minutes()))
+			}
+			dates = append(dates, text)
+		}
+		if got := strings.Join(dates, ", "); got != step.want {
+			t.Errorf("minute %d: %s, want %s", step.minute, got, step.want)
 		}
 	}
 }

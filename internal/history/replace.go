@@ -47,14 +47,7 @@ func (h *History) replace(current graph.Graph, now time.Time) graph.Graph {
 // compareNodes compares the sorted nodes with the latest graph. It remembers the containers that are gone, lets nodes inherit their
 // predecessors, and returns the containers that appeared.
 func (h *History) compareNodes(nodes []graph.Node, now time.Time) (appeared []*graph.Node) {
-	seen := h.updatedAt
-	if h.touchedAt.After(seen) {
-		seen = h.touchedAt
-	}
-	if seen.IsZero() || seen.After(now) {
-		seen = now
-	}
-	previous := h.latest.Nodes
+	seen, previous := h.confirmedAt(now), h.latest.Nodes
 	for i := range nodes {
 		n := &nodes[i]
 		for len(previous) > 0 && previous[0].ID < n.ID {
