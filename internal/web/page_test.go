@@ -285,7 +285,7 @@ func TestAddressRestoresTheView(t *testing.T) {
 	p.Choose("#new-since", "1h")
 	p.Drag("#map", 90, 60, 5)
 	p.Until(`location.search.includes("look=")`)
-	state := `JSON.stringify([document.querySelector("#counts").textContent, [...document.querySelectorAll(".node .name")].map((n) => n.textContent).sort(),
+	state := `JSON.stringify([document.querySelector("#counts").textContent.replace(/since \d\d:\d\d/, ""), [...document.querySelectorAll(".node .name")].map((n) => n.textContent).sort(),
 		document.querySelector(".node.selected .name")?.textContent, [...document.querySelectorAll("#table tbody tr")].map((r) => r.dataset.key),
 		[...document.querySelectorAll("#filters select, #filters input, #new-since, #table-filter")].map((f) => f.value), document.querySelector("#panel h2")?.textContent])`
 	want := webtest.Eval[string](p, state)
@@ -451,7 +451,7 @@ func TestNewLinksAreMarkedInGroups(t *testing.T) {
 	old := link(g.Nodes[1], g.Nodes[56], 9999, 1)
 	fresh.FirstSeen = time.Now().UTC().Add(-20 * time.Second)
 	p, _ := open(t, newMap(g.Nodes, append(g.Links, fresh, old)), "?newSince=5m&group=project")
-	expect(t, "counts", counts(p), "1 new")
+	expect(t, "counts", counts(p), "1 new link since ")
 	if len(p.Texts(".line.new")) != 1 || len(p.Texts("tr.new")) != 1 {
 		t.Errorf("%d lines and %d rows are new", len(p.Texts(".line.new")), len(p.Texts("tr.new")))
 	}

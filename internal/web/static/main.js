@@ -3,6 +3,7 @@ import { button, copy, html, setText, updateChildren } from "./html.js";
 import { MapDrawing } from "./map.js";
 import { MatrixDrawing } from "./matrixdrawing.js";
 import { describeLink } from "./activity.js";
+import { describeChanges } from "./changes.js";
 import { capitalize, displayName, formatCount, formatNumber, formatTime, isGroup, publishedPorts, qualifiedName } from "./format.js";
 import { findGone, gonePanel, goneTitle, LastKnown } from "./gone.js";
 import { incompletePanel, linePanel, nodePanel, targetsPanel } from "./panel.js";
@@ -18,7 +19,7 @@ import { Timeline } from "./timeline.js";
 import { parseQuery } from "./query.js";
 import { writeTerm } from "./completion.js";
 import { referSelection, resolveSelection } from "./reference.js";
-import { applyView, filterGraph, filterNames, formatQuery, groupIDs, initial, isGroupOf, linkKey, parseView } from "./view.js";
+import { applyView, dataStart, filterGraph, filterNames, formatQuery, groupIDs, initial, isGroupOf, linkKey, parseSince, parseView } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("filters");
@@ -142,10 +143,11 @@ function redraw(next) {
   needsLayout = false;
   drawnOnce ||= scene.nodes.length > 0;
   table.update(shown, { ...view, now: time });
-  const newLinks = view.newSince ? shown.links.reduce((sum, l) => sum + (l.newLinks || 0), 0) : -1;
-  setText($("counts"), formatCounts(graph, shown, newLinks, drawing().hidden, time));
+  const changes = view.newSince && describeChanges(shown, parseSince(view.newSince, time), dataStart(graph, time), time);
+  setText($("counts"), formatCounts(graph, shown, changes, drawing().hidden, time));
   updateChildren($("many"), manyLines(drawing().hidden.lines, on));
   $("many").hidden = !drawing().hidden.lines;
+  $("map").classList.toggle("changes", !!changes);
   timeline.setLinks(filterGraph(graph, { ...view, at: "", since: "" }, time).links);
   updateChildren($("warnings"), buildWarnings(graph, on));
   const place = placeOf(graph);
@@ -401,12 +403,26 @@ function syncForm() {
   $("matrix-toggle").setAttribute("aria-pressed", String(view.as === "matrix"));
   $("hide-monitoring").setAttribute("aria-pressed", String(hidesMonitoring()));
   $("filters-toggle").textContent = active ? `Filters (${active})` : "Filters";
-  addSinceOption($("new-since"), view.newSince);
-  $("new-since").value = view.newSince;
+  syncChanges();
   if (document.activeElement !== $("table-filter")) $("table-filter").value = view.filter;
   $("columns").setAttribute("aria-pressed", String(view.columns === "all"));
   $("pause").setAttribute("aria-pressed", String(poller.paused));
   $("pause").textContent = poller.paused ? "Resume" : "Pause";
+}
+
+/** lastHour is the last hour, or the window if that is shorter, in seconds. */
+const lastHour = () => Math.min(3600, graph?.windowSeconds ?? 3600);
+
+/** syncChanges shows the button for changes, or in its place the field with the time since when. The focus goes from one to the other. */
+function syncChanges() {
+  const wanted = view.newSince ? $("new-since") : $("what-changed"), other = view.newSince ? $("what-changed") : $("new-since");
+  addSinceOption($("new-since"), view.newSince);
+  $("new-since").value = view.newSince;
+  setText($("what-changed"), `What changed in the last ${lastHour() < 3600 ? `${formatNumber(Math.ceil(lastHour() / 60))} min` : "hour"}?`);
+  const isFocused = document.activeElement === other;
+  $("what-changed").hidden = !!view.newSince;
+  $("since-field").hidden = !view.newSince;
+  if (isFocused) wanted.focus();
 }
 
 /** addSinceOption adds a duration or time of the address to a select that lacks it. */
@@ -543,6 +559,7 @@ $("filters-toggle").onclick = () => {
 };
 $("controls-toggle").onclick = () => $("controls-toggle").setAttribute("aria-expanded", String($("controls").classList.toggle("open")));
 $("pause").onclick = () => setPaused();
+$("what-changed").onclick = () => changeView({ newSince: lastHour() < 3600 ? `${lastHour()}s` : "1h" });
 $("new-since").oninput = (e) => changeView({ newSince: e.target.value === "now" ? new Date(time).toISOString() : e.target.value });
 $("table-filter").oninput = (e) => changeView({ filter: e.target.value });
 $("columns").onclick = () => changeView({ columns: view.columns ? "" : "all" });

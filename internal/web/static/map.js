@@ -34,7 +34,7 @@ export class MapDrawing {
     this.on = on;
     this.frame = frame;
     this.svg = svg("svg", { class: "drawing-root" });
-    this.svg.append(svg("defs", {}, ...["", "-past", "-new"].map(arrowHead), startOfNew()));
+    this.svg.append(svg("defs", {}, ...["", "-past", "-new", "-gone"].map(arrowHead), startOfNew()));
     frame.append(this.svg);
     this.boxes = new Layer(this.svg, "boxes", (b) => this.#box(b));
     this.lines = new Layer(this.svg, "lines", drawLine);
@@ -418,7 +418,7 @@ function middleOf({ points, label: at }) {
 
 /** drawLine returns the element of a line with its path. */
 export function drawLine(l) {
-  const head = l.flags.includes("new") ? "-new" : l.flags.includes("past") || l.flags.includes("stale") ? "-past" : "";
+  const head = l.flags.includes("gone") ? "-gone" : l.flags.includes("new") ? "-new" : l.flags.includes("past") || l.flags.includes("stale") ? "-past" : "";
   return svg("g", { class: ["line", ...l.flags].join(" "), "data-kind": "line" },
     svg("path", { class: "stroke", d: l.path, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#arrow${head})`, ...(l.flags.includes("new") && { "marker-start": "url(#start-new)" }) }));
 }

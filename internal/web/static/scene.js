@@ -1,6 +1,7 @@
 // The scene: the nodes, boxes and lines to draw, with their texts and sizes, before the layout places them.
 import { countUse, formatLoad, lineStates } from "./activity.js";
 import { displayName, formatCount, formatNumber, isGroup, nodeID, publishedPorts, formatSubtitle, formatTime, stateOf, truncate } from "./format.js";
+import { changeCounts, lineChange } from "./changes.js";
 import { pitch, snapUp } from "./lattice.js";
 import { predecessorIDs } from "./succession.js";
 import { linkKey } from "./view.js";
@@ -125,6 +126,12 @@ function chooseSides({ nodes, links }) {
   return new Map(nodes.filter(atEdge).map((n) => [n.id, balance.get(n.id) > 0 ? "last" : "first"]));
 }
 
+/** changeTexts returns whether a node is new or gone, or how many members of a group are: pairs of the kind and the text. */
+function changeTexts(node) {
+  const { added, gone } = changeCounts(node), text = (n, word) => (isGroup(node) ? `${formatNumber(n)} ${word}` : word);
+  return [...(added ? [["new", text(added, "new")]] : []), ...(gone ? [["gone", text(gone, "gone")]] : [])];
+}
+
 const maxPortBadges = 3;
 
 /** buildBadges returns the badges of a node: its state, its rights on the host, how many members a group has, and its published ports. */
@@ -133,6 +140,7 @@ function buildBadges(node) {
   const badge = (kind, label) => ({ kind, label, w: Math.ceil(measure(label, "text")) + 2 * badgePadding });
   return [
     ...[stateOf(node)].filter(Boolean).map((state) => badge("state-badge", state)),
+    ...changeTexts(node).map(([kind, text]) => badge(`${kind}-badge`, text)),
     ...(node.details?.engineSocket ? [badge("socket-badge", "engine socket")] : []),
     ...(node.details?.hostNetwork ? [badge("count-badge", "host network")] : []),
     ...(node.members > 1 ? [badge("count-badge", `×${formatNumber(node.members)}`)] : []),
@@ -167,9 +175,9 @@ function lineStyle({ links, from, to }, byID, width) {
   const isStale = byID.get(from).node.stale || byID.get(to).node.stale;
   const flags = [
     ...lineStates(links), counted.every((l) => l.evidence !== "both") && "one-sided", isStale && "stale",
-    links.some((l) => l.newLinks) && "new",
+    links.some((l) => l.newLinks) && "new", links.every((l) => l.goneLinks) && "gone", links.some((l) => l.newLinks || l.goneLinks) && "changed",
   ].filter(Boolean);
-  const labels = lineLabels(counted);
+  const change = lineChange(links), labels = lineLabels(counted).map((l) => (change ? `${l} ${change}` : l));
   return { flags, labels, labelWidths: labels.map(labelWidth), width: lineWidth(counted, width), keys: links.map(linkKey) };
 }
 
@@ -209,6 +217,7 @@ export function describe(n) {
   if (n.node.incomplete) parts.push(formatCount(n.node.incomplete, "container") + " partly readable");
   if (n.node.stale) parts.push("its data is not current");
   if (n.node.past) parts.push("past");
+  parts.push(...changeTexts(n.node).map(([, text]) => text));
   return parts.filter(Boolean).join(", ");
 }
 

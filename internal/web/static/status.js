@@ -6,15 +6,15 @@ import { capitalize, formatCount, formatNumber, formatTime, isGroup } from "./fo
 
 const minute = 60_000; // ms
 
-/** formatCounts counts what is shown and hidden at a time in ms; lines and labels are the numbers of those that are not drawn. */
-export function formatCounts(graph, shown, newLinks, { lines, labels }, time) {
+/** formatCounts counts what is shown and hidden at a time in ms. changes is the text about changes; lines and labels are the numbers of those that are not drawn. */
+export function formatCounts(graph, shown, changes, { lines, labels }, time) {
   if (shown.noDataBefore) return `no data before ${formatTime(shown.noDataBefore, time)}`;
   const groups = shown.nodes.filter((n) => isGroup(n));
   const inGroups = groups.reduce((sum, g) => sum + g.members, 0);
   const single = shown.nodes.length - groups.length;
   const parts = [[(single || !groups.length) && formatCount(single, "node"), groups.length && `${formatCount(groups.length, "group")} of ${formatCount(inGroups, "node")}`].filter(Boolean).join(" and ") +
     (shown.ungrouped.links.length > shown.links.length ? `, ${formatCount(shown.ungrouped.links.length, "link")} grouped into ${formatNumber(shown.links.length)}` : `, ${formatCount(shown.links.length, "link")}`)];
-  if (newLinks >= 0) parts.push(`${formatNumber(newLinks)} new`);
+  if (changes) parts.push(changes);
   const causes = Object.entries(shown.hidden).map(([cause, { nodes, links }]) =>
     [nodes && formatCount(nodes, "node"), links && formatCount(links, "link")].filter(Boolean).join(" and ") + ` (${cause})`);
   if (lines) causes.push(`${formatCount(lines, "line")} (too many to draw)`);

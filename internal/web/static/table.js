@@ -25,7 +25,10 @@ const columns = [
     help: "How the client reaches the server: direct (its own address), published (a port of its host), host (the address of its host) or loopback.",
   },
   { name: "Seen by", className: "seen-by", text: (r) => r.link.evidence + (r.link.directionUnknown ? ", direction unknown" : ""), help: "Which ends of the connections were observed: both, only the client or only the server. Direction unknown: each end may have dialled some of the connections." },
-  { name: "State", text: (r) => (r.isNew ? "new, " : "") + stateNames[r.state], by: (r) => (r.isNew ? 0 : 1 + Object.keys(stateNames).indexOf(r.state)), help: "Idle: no data has passed for a minute. Past: not seen for three intervals." },
+  {
+    name: "State", text: (r) => (r.isNew ? "new, " : "") + (r.isGone ? "gone" : stateNames[r.state]),
+    by: (r) => (r.isNew ? 0 : r.isGone ? 1 : 2 + Object.keys(stateNames).indexOf(r.state)), help: "Idle: no data has passed for a minute. Past: not seen for three intervals.",
+  },
   { name: "Client's host", minor: true, text: (r) => r.clientHost, shown: (r) => truncate(r.clientHost, maxNameLength) },
   { name: "Server's host", minor: true, text: (r) => r.serverHost, shown: (r) => truncate(r.serverHost, maxNameLength) },
   { name: "Round trip", minor: true, text: (r) => (r.link.measured ? (r.link.measured.rttMicroseconds / 1000).toFixed(2) + " ms" : ""), by: (r) => r.link.measured?.rttMicroseconds ?? -1, numeric: true },
@@ -99,12 +102,12 @@ export class LinkTable {
     return [this.#columns.map((c) => c.name).join("\t"), ...lines].join("\n") + "\n";
   }
 
-  /** #filterAndSort returns the matching rows in order. */
+  /** #filterAndSort returns the matching rows in order: without a chosen order, what is new or gone comes first. */
   #filterAndSort() {
     const rows = this.#rows.filter((r) => this.filter.every((word) => r.searched.includes(word)));
     const name = this.sort.replace(/^-/, "");
     const column = columns.find((c) => c.name === name);
-    if (!column) return rows;
+    if (!column) return [...rows.filter(isChanged), ...rows.filter((r) => !isChanged(r))];
     const by = column.by || column.text, sign = this.sort.startsWith("-") ? -1 : 1;
     return rows.sort((a, b) => sign * compare(by(a), by(b)));
   }
@@ -165,11 +168,13 @@ export class LinkTable {
 
   #row(r, reachable) {
     const selected = this.#selected.has(r.key);
-    const classes = [r.link.live ? "live" : "past", r.state, r.isNew ? "new" : "", r.link.evidence === "both" ? "" : "one-sided", selected ? "selected" : ""];
+    const classes = [r.link.live ? "live" : "past", r.state, r.isNew ? "new" : "", r.isGone ? "gone" : "", r.link.evidence === "both" ? "" : "one-sided", selected ? "selected" : ""];
     return html("tr", { tabIndex: reachable ? 0 : -1, className: classes.filter(Boolean).join(" "), ...(selected && { "aria-current": "true" }), dataset: { key: r.key } },
       this.#columns.map((c) => cell(c, r)));
   }
 }
+
+const isChanged = (r) => r.isNew || r.isGone;
 
 const classOf = (c) => (c.numeric ? "numeric" : c.className || (c.shown ? "long" : ""));
 
@@ -188,7 +193,7 @@ function buildRow(link, byID, isAmbiguous, now) {
   return {
     link, key: linkKey(link), client: name(client), server: name(server), clientShown: shown(client), serverShown: shown(server), clientTitle: title(client), serverTitle: title(server),
     clientHost: client.host || "", serverHost: server.host || "",
-    state: linkState(link), isNew: !!link.newLinks, first: formatAgo(link.firstSeen, now), last: formatAgo(link.lastSeen, now),
+    state: linkState(link), isNew: !!link.newLinks, isGone: !!link.goneLinks && !link.live, first: formatAgo(link.firstSeen, now), last: formatAgo(link.lastSeen, now),
     searched: [title(client), client.project, title(server), server.project, link.port, link.via, link.evidence, link.live ? "live" : "past", linkState(link)].join(" ").toLowerCase(),
   };
 }

@@ -138,7 +138,7 @@ export class Timeline {
   #drawTicks() {
     const isLong = this.#width > day || this.#width < 10 * minute;
     const shares = (isLong ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]).filter((s) => this.note.hidden || s > 0.5);
-    updateChildren(this.ticks, shares.map((s) => html("span", { className: s === 0 ? "first" : s === 1 ? "last" : "" },
+    updateChildren(this.ticks, shares.map((s) => html("span", { className: { 0: "first", 0.5: "", 1: "last" }[s] ?? "minor" },
       s === 1 ? "now" : formatClock(this.#now - this.#width * (1 - s), this.#width))));
     shares.forEach((s, i) => (this.ticks.children[i].style.left = `${100 * s}%`));
   }

@@ -2,6 +2,7 @@
 // of the parameters of /v1/graph, so that the server can export the same view.
 import { livePeriod, mergeIdle } from "./activity.js";
 import { isUnnamedExternal, nodeID, publishedPorts } from "./format.js";
+import { atTime, markChanges } from "./changes.js";
 import { compileQuery, parseQuery } from "./query.js";
 import { resolve } from "./reference.js";
 
@@ -85,7 +86,7 @@ function appendParameter(parameters, name, value, usual) {
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /** parseSince returns the time in ms of a duration before now, such as 10m, or of an absolute time; NaN if the text is empty. */
-function parseSince(text, now) {
+export function parseSince(text, now) {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/gy)];
   return parts.length ? now - parts.reduce((sum, [, n, unit]) => sum + n * units[unit], 0) : Date.parse(text);
 }
@@ -106,11 +107,11 @@ export const applyView = (graph, view, now, last = "", atLeast = null) => groupN
 /** filterGraph is applyView without groups. */
 export function filterGraph(graph, view, now) {
   const selecting = { ...view, node: view.node && resolve(graph.nodes, view.node) };
-  const newSince = parseSince(view.newSince, now);
-  const links = newSince ? graph.links.map((l) => (Date.parse(l.firstSeen) >= newSince ? { ...l, newLinks: 1 } : l)) : graph.links;
+  const newSince = parseSince(view.newSince, now), at = Date.parse(view.at);
   const query = compileQuery(view.q);
   const steps = [
-    ["not seen yet at that time", (s) => (view.at ? atTime(s, Date.parse(view.at), now, livePeriod(graph)) : s)],
+    ["not seen yet at that time", (s) => (at < now ? atTime(s, at, livePeriod(graph)) : s)],
+    ["", (s) => (newSince ? markChanges(s, newSince, graph.dataSince) : s)],
     ["last seen earlier", (s) => (view.since ? seenSince(s, parseSince(view.since, now)) : s)],
     [view.state === "past" ? "live" : "past", (s) => byState(s, view.state)],
     ["to other ports", (s) => byPort(s, view.port)],
@@ -120,8 +121,8 @@ export function filterGraph(graph, view, now) {
     ["outside this filter", (s) => neighbourhood(s, selecting, query.nodes)],
     ["unconnected", (s) => dropUnlinked(s, view, query.links.selectsSome)],
   ];
-  const start = dataStart(graph, now), at = Date.parse(view.at), isKnown = !(at < now && at < start);
-  let shown = { nodes: isKnown ? graph.nodes : [], links: isKnown ? links : [], hidden: {}, noDataBefore: isKnown ? 0 : start };
+  const start = dataStart(graph, now), isKnown = !(at < now && at < start);
+  let shown = { nodes: isKnown ? graph.nodes : [], links: isKnown ? graph.links : [], hidden: {}, noDataBefore: isKnown ? 0 : start };
   for (const [cause, step] of steps) {
     const next = { ...shown, ...step(shown) };
     const less = { nodes: shown.nodes.length - next.nodes.length, links: shown.links.length - next.links.length };
@@ -129,19 +130,6 @@ export function filterGraph(graph, view, now) {
     shown = next;
   }
   return shown;
-}
-
-/**
- * atTime returns the links of an earlier time: those seen by then, live unless they had ended more than period ms before. Their counts are
- * unknown.
- */
-function atTime({ nodes, links }, at, now, period) {
-  if (!(at < now)) return { nodes, links };
-  return {
-    nodes,
-    links: links.filter((l) => Date.parse(l.firstSeen) <= at).map((l) =>
-      ({ ...l, live: l.live || Date.parse(l.lastSeen) >= at || Date.parse(l.lastSeen) > at - period, connections: 0, closed: 0, measured: undefined, countsUnknown: true })),
-  };
 }
 
 function seenSince({ nodes, links }, since) {
@@ -263,7 +251,7 @@ function groupNodes(shown, view, last, atLeast) {
     const group = groupOf(n);
     groupByNode.set(n.id, group ? group.id : n.id);
     if (!group) nodes.push(n);
-    else groups.set(group.id, addMember(groups.get(group.id) || { ...group, members: 0, publishes: new Set() }, n));
+    else groups.set(group.id, addMember(groups.get(group.id) || { ...group, members: 0, newMembers: 0, goneMembers: 0, publishes: new Set() }, n));
   }
   nodes.push(...groups.values());
   nodes.sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -290,6 +278,10 @@ function addMember(group, n) {
   group.past = ((group.members === 0 || group.past) && n.past) || undefined;
   for (const port of publishedPorts(n)) group.publishes.add(port);
   group.members++;
+  group.newMembers += n.new ? 1 : 0;
+  group.goneMembers += n.gone ? 1 : 0;
+  group.new = group.newMembers === group.members || undefined;
+  group.gone = group.goneMembers === group.members || undefined;
   return group;
 }
 
@@ -323,6 +315,7 @@ function mergePair(a, b) {
     directionUnknown: a.directionUnknown || b.directionUnknown,
     measured: mergeMeasured(a, b),
     newLinks: (a.newLinks || 0) + (b.newLinks || 0) || undefined,
+    goneLinks: (a.goneLinks || 0) + (b.goneLinks || 0) || undefined,
     connections: a.connections + b.connections, closed: a.closed + b.closed, live: a.live || b.live,
     firstSeen: isEarlier(a.firstSeen, b.firstSeen) ? a.firstSeen : b.firstSeen,
     lastSeen: isEarlier(b.lastSeen, a.lastSeen) ? a.lastSeen : b.lastSeen,

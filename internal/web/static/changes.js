@@ -1,0 +1,53 @@
+// Changes over time: the graph of an earlier time, and what is new or gone since then. The server has the same in graph/changes.go.
+import { formatCount, formatNumber, formatTime, isGroup } from "./format.js";
+
+/**
+ * atTime returns the nodes and links of an earlier time in ms: those seen by then, past if they had ended more than a period in ms before. Counts are
+ * unknown.
+ */
+export function atTime({ nodes, links }, at, period) {
+  const then = links.filter((l) => Date.parse(l.firstSeen) <= at).map((l) =>
+    ({ ...l, live: l.live || Date.parse(l.lastSeen) >= at || Date.parse(l.lastSeen) > at - period, connections: 0, closed: 0, measured: undefined, countsUnknown: true }));
+  const linked = new Set(then.flatMap((l) => [l.client, l.server]));
+  const existed = nodes.filter((n) => !(Date.parse(n.firstSeen) > at) || linked.has(n.id));
+  return { nodes: existed.map((n) => (n.past && Date.parse(n.lastSeen) >= at ? { ...n, past: undefined } : n)), links: then };
+}
+
+/** markChanges marks what is new or gone since a time in ms. Nothing of the first map, at dataSince, is new: it may be older. */
+export function markChanges({ nodes, links }, since, dataSince) {
+  const isSince = (time) => Date.parse(time) >= since, isNew = (time) => isSince(time) && !(Date.parse(time) <= Date.parse(dataSince));
+  return {
+    nodes: nodes.map((n) => {
+      const marks = { ...(n.kind === "container" && isNew(n.firstSeen) && { new: true }), ...(n.past && isSince(n.lastSeen) && { gone: true }) };
+      return marks.new || marks.gone ? { ...n, ...marks } : n;
+    }),
+    links: links.map((l) => {
+      const marks = { ...(isNew(l.firstSeen) && { newLinks: 1 }), ...(!l.live && !l.closed && isSince(l.lastSeen) && { goneLinks: 1 }) };
+      return marks.newLinks || marks.goneLinks ? { ...l, ...marks } : l;
+    }),
+  };
+}
+
+/** changeCounts returns how many containers of a node, or links of a link, are new and gone. */
+export const changeCounts = (thing) =>
+  isGroup(thing) ? { added: thing.newMembers, gone: thing.goneMembers } : { added: thing.newLinks || (thing.new ? 1 : 0), gone: thing.goneLinks || (thing.gone ? 1 : 0) };
+
+/** lineChange writes what changed about the links of a line: new, gone, or the numbers of those that are. It is empty if nothing did. */
+export function lineChange(links) {
+  const part = (name, word) => {
+    const changed = links.filter((l) => l[name]).length;
+    return changed === links.length ? word : changed && `${formatNumber(changed)} ${word}`;
+  };
+  return [part("newLinks", "new"), part("goneLinks", "gone")].filter(Boolean).join(", ");
+}
+
+/** describeChanges counts the changes since a time in ms. start is the time of the first data, and now the server's. */
+export function describeChanges({ nodes, links }, since, start, now) {
+  const count = (things, noun, isShort) => {
+    const all = things.map(changeCounts), sum = (name) => all.reduce((total, c) => total + c[name], 0);
+    const added = sum("added"), gone = sum("gone");
+    return [added && formatCount(added, `new ${noun}`), gone && `${added && isShort ? formatNumber(gone) : formatCount(gone, noun)} gone`];
+  };
+  const changes = [...count(links, "link", true), ...count(nodes, "container", false)].filter(Boolean).join(", ") || "no changes";
+  return `${changes} since ${formatTime(Math.max(since, start), now).replace(/:\d\d$/, "")}${start > since ? ", when the data begins" : ""}`;
+}
