@@ -112,6 +112,7 @@ func TestChangedOnAPhone(t *testing.T) {
 	_, address := serve(t, deployed())
 	p := webtest.Start(t).Open(address, 390, 844)
 	p.Until(`document.querySelector(".node")`)
+	p.Shot("phone-before-changed")
 	p.Click("#what-changed")
 	p.Until(`document.querySelector(".label.gone")`)
 	if webtest.Eval[float64](p, "document.documentElement.scrollWidth") > 390 {

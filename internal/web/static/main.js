@@ -418,7 +418,7 @@ function syncChanges() {
   const wanted = view.newSince ? $("new-since") : $("what-changed"), other = view.newSince ? $("what-changed") : $("new-since");
   addSinceOption($("new-since"), view.newSince);
   $("new-since").value = view.newSince;
-  setText($("what-changed"), `What changed in the last ${lastHour() < 3600 ? `${formatNumber(Math.ceil(lastHour() / 60))} min` : "hour"}?`);
+  setText($("changed-within"), ` in the last ${lastHour() < 3600 ? `${formatNumber(Math.ceil(lastHour() / 60))} min` : "hour"}`);
   const isFocused = document.activeElement === other;
   $("what-changed").hidden = !!view.newSince;
   $("since-field").hidden = !view.newSince;
