@@ -198,6 +198,12 @@ func formatConnections(l graph.Link) string {
 	switch {
 	case l.CountsUnknown && l.Live:
 		return "live then"
+	case l.Connections+l.Closed == 0 && l.Attempts == 1:
+		return "no answer, 1 attempt"
+	case l.Connections+l.Closed == 0 && l.Attempts > 0:
+		return fmt.Sprintf("no answer, %d attempts", l.Attempts)
+	case l.Unanswered:
+		return "no answer"
 	case l.Connections == 0 && l.Closed > 0:
 		return fmt.Sprintf("active, %d/min", l.Closed)
 	case l.Connections == 0:

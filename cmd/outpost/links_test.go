@@ -24,7 +24,10 @@ const graphJSON = `{"version":1,"nodes":[
  {"client":"container/a/1","server":"container/b/1","port":5432,"via":"published","evidence":"both","connections":2,"closed":1,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
  {"client":"external/192.0.2.1","server":"container/a/1","port":80,"via":"published","evidence":"server","connections":0,"closed":3,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
  {"client":"host/a","server":"container/a/1","port":80,"via":"direct","evidence":"client","connections":0,"closed":0,"live":false,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
- {"client":"unknown/a","server":"container/a/1","port":80,"via":"published","evidence":"server","connections":1,"closed":0,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"}],
+ {"client":"unknown/a","server":"container/a/1","port":80,"via":"published","evidence":"server","connections":1,"closed":0,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
+ {"client":"unknown/a","server":"container/a/1","port":81,"via":"direct","evidence":"client","connections":0,"closed":0,"attempts":3,"unanswered":true,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
+ {"client":"unknown/a","server":"container/a/1","port":82,"via":"direct","evidence":"client","connections":0,"closed":0,"attempts":1,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"},
+ {"client":"unknown/a","server":"container/a/1","port":83,"via":"direct","evidence":"client","connections":0,"closed":0,"unanswered":true,"live":true,"firstSeen":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z"}],
 "targets":[{"target":"a:9057","state":"ok","unattributed":0},{"target":"c:9057","state":"failed","reason":"nothing listens there","unattributed":0}],"forgotten":0}`
 
 // serveGraph serves body as a map and records the last request.
@@ -47,6 +50,9 @@ a/web               b/e?[31mvil  5432  published  both     2 and 1 closed
 external 192.0.2.1  a/web         80    published  server   active, 3/min
 host a              a/web         80    direct     client   last 2026-01-02T03:04:05Z
 unknown behind a    a/web         80    published  server   1
+unknown behind a    a/web         81    direct     client   no answer, 3 attempts
+unknown behind a    a/web         82    direct     client   no answer, 1 attempt
+unknown behind a    a/web         83    direct     client   no answer
 c:9057 (failed): nothing listens there
 b/e?[31mvil is incomplete: no? cat
 `
@@ -129,6 +135,7 @@ func TestDiffPrintsGoneNewAndChangedLinks(t *testing.T) {
 	want := `gone     a -> a/web:80
 gone     external 192.0.2.1 -> a/web:80
 gone     unknown behind a -> a/web:80
+gone     unknown behind a -> a/web:82
 new      a -> external 192.0.2.1:443
 changed  a/web -> b/e?[31mvil:5432: was published, web:1 to no image, is published, web:2 to no image
 `

@@ -123,6 +123,7 @@ func everything() fakeDaemon {
 				{Local: at("[2001:db8:1::2]:80"), Remote: at("[2001:db8::9]:40000"), Inbound: true, State: socket.TimeWait, ClosedAt: time.Date(2026, 1, 2, 4, 4, 0, 0, time.FixedZone("", 3600))},
 				{Local: at("192.0.2.130:40001"), Remote: at("192.0.2.140:5432"), State: socket.Established, Info: &socket.TCPInfo{}},
 			},
+			Attempts:    []snapshot.Attempt{{Local: addr("192.0.2.130"), Remote: at("192.0.2.150:5432"), Count: 3}, {Local: addr("2001:db8:1::2"), Remote: at("[2001:db8::5]:80"), Count: 1}},
 			Listening:   []netip.AddrPort{at("192.0.2.1:65535"), at("[2001:db8::1]:1")},
 			Established: []netip.AddrPort{at("192.0.2.131:40000"), at("192.0.2.140:5432")},
 		}, {
@@ -162,7 +163,7 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 			},
 		}, {ID: "ambiguous/10.0.0.1", Kind: graph.KindAmbiguous, Name: "10.0.0.1", Candidates: []string{"h"}}}
 		g.Links = []graph.Link{{
-			Client: "container/h/a", Server: "ambiguous/10.0.0.1", Port: 80, Via: graph.ViaHost, Evidence: graph.EvidenceClient, Connections: 2, Closed: 1,
+			Client: "container/h/a", Server: "ambiguous/10.0.0.1", Port: 80, Via: graph.ViaHost, Evidence: graph.EvidenceClient, Connections: 2, Closed: 1, Attempts: 3, Unanswered: true,
 			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1, IdleSeconds: 61}, Live: true, New: true, Gone: true, CountsUnknown: true, DirectionUnknown: true,
 			FirstSeen: noon, LastSeen: time.Now().UTC(),
 		}}
@@ -578,7 +579,7 @@ var optional = []string{
 	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
 	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
 	"incomplete", "ownerUnknown", "state", "health", "restarts", "hostNetwork", "engineSocket",
-	"containerLinks", "predecessors", "dataSince", "firstSeen", "lastSeen", "gone", "idleSeconds",
+	"containerLinks", "predecessors", "dataSince", "firstSeen", "lastSeen", "gone", "idleSeconds", "attempts", "unanswered",
 }
 
 // required has the required fields with the name of an optional one.
@@ -617,6 +618,10 @@ var invalidValues = map[string][]any{
 	"state":           {"", "LISTEN", "established"},
 	"rttMicroseconds": {-1, 0.5},
 	"idleSeconds":     {-1, 0, 0.5},
+	"attempts":        {-1, 0, 0.5},
+	"count":           {-1, 0, 0.5},
+	"localAddress":    {"", "localhost", "192.0.2"},
+	"unanswered":      {false},
 	"kind":            {"", "planet"},
 	"via":             {"", "post"},
 	"evidence":        {"", "none"},

@@ -27,6 +27,7 @@ type crossHostCorrelator struct {
 	polled       []PolledHost   // with a host, each host once
 	hostOf       map[string]int // the index in polled, by target
 	nodes        nodeTable
+	knownNodes   int // the number of nodes without attempts; further ones are shown with links only
 	addrs        addrIndex
 	duplicates   map[string]string // target by duplicate target
 	unattributed []int             // by host: ends without a link, because neither side is known to be the client

@@ -29,7 +29,7 @@ type hostSpec struct {
 
 // containerSpec describes a container. A network is "id address gateway driver"; a gateway "-" is none. A listener is
 // "address:port" and the host's bindings. A connection is "in|out local remote", followed by "TIME_WAIT" if it is closed,
-// "closed=" and the time before noon, and "dialled" or "accepted" if the kernel shows it.
+// "closed=" and the time before noon, and "dialled" or "accepted" if the kernel shows it. "dials local remote number" is an attempt.
 type containerSpec struct {
 	name        string
 	namespace   string
@@ -133,9 +133,23 @@ func (c containerSpec) document(host string) snapshotv1.Container {
 		d.Listening = append(d.Listening, l)
 	}
 	for _, text := range c.connections {
-		d.Connections = append(d.Connections, connection(strings.Fields(text)))
+		words := strings.Fields(text)
+		if words[0] == "dials" {
+			d.Attempts = append(d.Attempts, attemptOf(words))
+			continue
+		}
+		d.Connections = append(d.Connections, connection(words))
 	}
 	return d
+}
+
+// attemptOf parses the words of an attempt.
+func attemptOf(words []string) snapshotv1.Attempt {
+	count, err := strconv.Atoi(words[3])
+	if err != nil {
+		panic(err)
+	}
+	return snapshotv1.Attempt{LocalAddress: netip.MustParseAddr(words[1]), Remote: endpoint(words[2]), Count: count}
 }
 
 // endpoint parses "address:port".

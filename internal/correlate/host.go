@@ -48,6 +48,7 @@ type Host struct {
 	localLinks        []link
 	unmatchedOutbound []connEnd // without a known other half on this host
 	unmatchedInbound  []connEnd
+	unmatchedAttempts []attempt // to another host, as far as this one knows
 }
 
 // NewHost runs the local phase on a snapshot that was read at a time. previous is the result for the host's snapshot before
@@ -92,7 +93,7 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	h.dropUDPPorts()
 	h.addHostSockets(document.Host.Sockets, containers)
 	ends := h.parseEnds(containers, namespaces)
-	h.correlateLocally(ends)
+	h.correlateLocally(ends, h.parseAttempts(containers, namespaces))
 	h.remember(ends)
 	return h
 }

@@ -29,7 +29,7 @@ type localCorrelator struct {
 }
 
 // correlateLocally matches the connection ends of one host. It keeps the links, and the ends for the cross-host phase.
-func (h *Host) correlateLocally(ends []connEnd) {
+func (h *Host) correlateLocally(ends []connEnd, attempts []attempt) {
 	c := &localCorrelator{
 		Host: h, ends: ends, bySource: newPending(), byPort: newPendingQueues(0), byClient: newPending(),
 		proxies: make(map[netnsPort]*proxyPieces),
@@ -50,6 +50,7 @@ func (h *Host) correlateLocally(ends []connEnd) {
 	c.flushOutbound()
 	c.flushProxies()
 	c.flushFromHost()
+	c.addAttempts(attempts)
 	h.localLinks = c.links.links
 }
 

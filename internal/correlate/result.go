@@ -9,7 +9,7 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// graph returns the nodes and links, in the order of the document. Gone containers without links are left out.
+// graph returns the nodes and links, in the order of the document. Gone containers and servers of attempts without links are left out.
 func (c *crossHostCorrelator) graph() graph.Graph {
 	nodes := c.nodes.nodes
 	order := make([]int32, len(nodes))
@@ -22,7 +22,7 @@ func (c *crossHostCorrelator) graph() graph.Graph {
 	linked := c.linkedNodes()
 	for i, node := range order {
 		rank[node] = toIndex(i)
-		if n := nodes[node]; !n.Past || linked[node] {
+		if n := nodes[node]; linked[node] || !n.Past && int(node) < c.knownNodes {
 			g.Nodes = append(g.Nodes, n)
 		}
 	}
@@ -74,7 +74,7 @@ func (l *link) document(nodes []graph.Node) graph.Link {
 	seen := time.Unix(0, l.lastSeen).UTC()
 	document := graph.Link{
 		Client: nodes[l.client].ID, Server: nodes[l.server].ID, Port: l.port, Via: l.via, Evidence: l.evidence(),
-		Connections: l.established, Closed: l.closed, Live: true, DirectionUnknown: l.directionUnknown, FirstSeen: seen, LastSeen: seen,
+		Connections: l.established, Closed: l.closed, Attempts: l.attempts, Unanswered: l.established+l.closed == 0, Live: true, DirectionUnknown: l.directionUnknown, FirstSeen: seen, LastSeen: seen,
 	}
 	if l.measuredCount > 0 {
 		document.Measured = &graph.Measured{RTTMicroseconds: l.rttSum / l.measuredCount, BytesSent: l.bytesSent, BytesReceived: l.bytesReceived, IdleSeconds: l.idle.at(l.lastSeen)}
@@ -86,10 +86,10 @@ func (s *linkStats) evidence() graph.Evidence {
 	switch {
 	case s.clientSeen && s.serverSeen:
 		return graph.EvidenceBoth
-	case s.clientSeen:
-		return graph.EvidenceClient
+	case s.serverSeen:
+		return graph.EvidenceServer
 	}
-	return graph.EvidenceServer
+	return graph.EvidenceClient // also of attempts
 }
 
 // targets returns the states of all targets, ascending by name. A daemon's own host is no target.

@@ -20,6 +20,7 @@ type link struct {
 // linkStats counts the connections of a link.
 type linkStats struct {
 	established, closed      int
+	attempts                 int // sockets of the client that wait for an answer
 	clientSeen, serverSeen   bool
 	directionUnknown         bool   // of at least one connection
 	bytesSent, bytesReceived uint64 // by the client
@@ -90,6 +91,15 @@ func (s *linkStats) add(closed bool, end *connEnd) {
 type linkTable struct {
 	links []link
 	index map[linkKey]int32
+}
+
+// indexAll indexes the links that were added without their keys. Of equal ones the first counts.
+func (t *linkTable) indexAll() {
+	for i := range t.links {
+		if _, ok := t.index[t.links[i].linkKey]; !ok {
+			t.index[t.links[i].linkKey] = toIndex(i)
+		}
+	}
 }
 
 // at returns the link of key, and adds it if it is missing. The pointer is valid until the next call.

@@ -93,6 +93,7 @@ func (t *Tracker) Build(polled []PolledHost, names *graph.Names) graph.Graph {
 	c.addOutboundEnds()
 	c.addInboundEnds()
 	c.flushUnmatched()
+	c.addAttempts()
 	t.update(c)
 	g := c.graph()
 	g.Targets = c.targets(polled)

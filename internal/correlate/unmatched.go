@@ -57,17 +57,23 @@ func (c *crossHostCorrelator) addClientOnly(out *outboundEnd) {
 		return
 	}
 	c.explainHostSourced(out)
-	server, ok := out.serverID, true
-	if d, dialled := c.dialled[out.connEnd]; dialled {
-		server, ok = c.serviceServer(out, d)
-	} else if out.toHost {
-		server, ok = c.hostServer(out)
-	}
+	server, ok := c.serverOf(out)
 	if !ok || out.gone || out.owner == hostProcesses && c.nodes.nodes[server].Kind != graph.KindContainer {
 		return
 	}
 	l := c.links.at(linkKey{c.nodes.ownerNode(out.host, out.owner), server, out.port, out.via})
 	c.seenBy(l, out.host).addClientOnly(out.connEnd)
+}
+
+// serverOf returns the node of the server of an outbound end. ok is false if it is in no link, or waits for another answer.
+func (c *crossHostCorrelator) serverOf(out *outboundEnd) (node int32, ok bool) {
+	switch d, dialled := c.dialled[out.connEnd]; {
+	case dialled:
+		return c.serviceServer(out, d)
+	case out.toHost:
+		return c.hostServer(out)
+	}
+	return out.serverID, true
 }
 
 // hostServer returns the node of the server behind an address of a host where no container is known to listen. ok is false while

@@ -23,9 +23,14 @@ func (l Link) isOnlyClosing() bool { return l.Connections == 0 && l.Closed > 0 }
 // perMinute returns the number of connections that ended within the last minute as a rate.
 func (l Link) perMinute() string { return strconv.Itoa(l.Closed) + "/min" }
 
+const noAnswer = "no answer"
+
 // stat returns the number of connections, or the rate of those that ended if there are none.
 func (l Link) stat() string {
-	if l.isOnlyClosing() {
+	switch {
+	case l.isFailed():
+		return noAnswer
+	case l.isOnlyClosing():
 		return l.perMinute()
 	}
 	return strconv.Itoa(l.Connections)
@@ -47,4 +52,9 @@ func (l Link) idleSeconds() int64 {
 		return 0
 	}
 	return l.Measured.IdleSeconds
+}
+
+// isFailed reports whether the client gets no answer: it dials and has no connection, or never had one.
+func (l Link) isFailed() bool {
+	return l.Live && (l.Unanswered || l.Attempts > 0 && l.Connections+l.Closed == 0)
 }

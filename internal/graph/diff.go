@@ -27,8 +27,8 @@ type Change struct {
 // Empty reports whether there is no difference.
 func (d Difference) Empty() bool { return len(d.Gone)+len(d.New)+len(d.Changed) == 0 }
 
-// Compare returns the changes from a to b. It ignores the numbers and times of connections and the evidence. A container of a that was
-// replaced in b has the name of its successor.
+// Compare returns the changes from a to b. It ignores the numbers and times of connections, the evidence, and links without an answer. A
+// container of a that was replaced in b has the name of its successor.
 func Compare(a, b Graph) Difference {
 	before, after := describeEdges(a, successorPaths(b)), describeEdges(b, nil)
 	var d Difference
@@ -79,7 +79,7 @@ func describeEdges(g Graph, paths map[string]string) map[Edge]string {
 	for _, l := range g.Links {
 		client, clientKnown := index[l.Client]
 		server, serverKnown := index[l.Server]
-		if !clientKnown || !serverKnown {
+		if !clientKnown || !serverKnown || l.Unanswered {
 			continue
 		}
 		from, to := g.Nodes[client], g.Nodes[server]

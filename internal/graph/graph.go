@@ -209,10 +209,14 @@ type Link struct {
 	// Connections is the number of established connections, Closed the number of those that ended within the last minute.
 	Connections int `json:"connections"`
 	Closed      int `json:"closed"`
+	// Attempts is the number of sockets with which the client dials, for a second or more without an answer.
+	Attempts int `json:"attempts,omitempty"`
+	// Unanswered: no connection of the link was seen within the window, only Attempts.
+	Unanswered bool `json:"unanswered,omitempty"`
 	// Measured is nil if no kernel reported figures of the connections.
 	Measured *Measured `json:"measured,omitempty"`
 	// Live: the latest data has connections of the link, or some that ended within the last minute, or had them less than three
-	// intervals ago.
+	// intervals ago. Attempts count as connections.
 	Live bool `json:"live"`
 	// DirectionUnknown: nothing shows which end dialled at least one of the connections. The end with the lower port counts as its
 	// server.

@@ -175,6 +175,8 @@ func (l Link) with(other Link) Link {
 	}
 	l.Connections += other.Connections
 	l.Closed += other.Closed
+	l.Attempts += other.Attempts
+	l.Unanswered = l.Unanswered && other.Unanswered
 	l.Live = l.Live || other.Live
 	l.New = l.New || other.New
 	l.Gone = l.Gone || other.Gone

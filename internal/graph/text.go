@@ -22,14 +22,14 @@ func (n Node) label() string {
 }
 
 // label returns the label of a link: its port, and the number of connections if there are several. Without any, it is the number of
-// those that ended within the last minute.
+// those that ended within the last minute, or that the server does not answer.
 func (l Link) label() string {
 	text := strconv.Itoa(int(l.Port))
 	switch {
 	case l.Connections > 1:
 		text += " ×" + strconv.Itoa(l.Connections)
-	case l.isOnlyClosing():
-		text += " · " + l.perMinute()
+	case l.isOnlyClosing(), l.isFailed():
+		text += " · " + l.stat()
 	}
 	return text
 }
@@ -128,6 +128,8 @@ func WriteDOT(w io.Writer, g Graph) error {
 			style = ", color=red"
 		case !l.Live:
 			style = ", color=gray"
+		case l.isFailed():
+			style = ", color=red"
 		case l.New:
 			style = ", color=green"
 		}

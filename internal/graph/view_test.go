@@ -537,3 +537,48 @@ func TestGroupsMergeIdleTimes(t *testing.T) {
 		}
 	}
 }
+
+// A link without an answer says so. Beside a connection, attempts do not count.
+func TestFailedLinks(t *testing.T) {
+	g := shop()
+	link := func(port uint16, change func(*graph.Link)) graph.Link {
+		l := graph.Link{Client: g.Nodes[0].ID, Server: g.Nodes[1].ID, Port: port, Via: graph.ViaDirect, Evidence: graph.EvidenceBoth, Attempts: 3, Live: true}
+		change(&l)
+		return l
+	}
+	g.Links = []graph.Link{
+		link(1, func(*graph.Link) {}), link(2, func(l *graph.Link) { l.Attempts, l.Unanswered = 0, true }), link(3, func(l *graph.Link) { l.Connections = 1 }),
+		link(4, func(l *graph.Link) { l.Closed = 1 }), link(5, func(l *graph.Link) { l.Attempts, l.Live = 0, false }),
+	}
+	var dot bytes.Buffer
+	if err := graph.WriteDOT(&dot, g); err != nil {
+		t.Fatal(err)
+	}
+	for port, want := range map[string]string{"1": ` · no answer", color=red]`, "2": ` · no answer", color=red]`, "3": `"]`, "4": ` · 1/min"]`, "5": `", color=gray]`} {
+		if !strings.Contains(dot.String(), `[label="`+port+want) {
+			t.Errorf("no %q of port %s in %s", want, port, &dot)
+		}
+	}
+	if edges := graph.ForGrafana(g).Edges; edges[0].SecondaryStat != "no answer" || edges[2].SecondaryStat != "1" {
+		t.Errorf("Grafana: %+v", edges)
+	}
+	if past := (graph.View{At: noon}).Apply(g, noon.Add(time.Hour)).Links[0]; past.Attempts != 0 || !past.CountsUnknown {
+		t.Errorf("earlier: %+v", past)
+	}
+}
+
+// A group's link has the attempts of its members, and is unanswered if all of them are.
+func TestGroupsMergeAttempts(t *testing.T) {
+	link := func(server string, connections, attempts int) graph.Link {
+		return graph.Link{Client: "a", Server: server, Connections: connections, Attempts: attempts, Unanswered: connections == 0, Live: true}
+	}
+	node := func(id string) graph.Node {
+		return graph.Node{ID: id, Kind: graph.KindContainer, Name: id, Service: "s" + id[:1]}
+	}
+	for _, connections := range []int{0, 1} {
+		g := graph.Graph{Nodes: []graph.Node{node("a"), node("b1"), node("b2")}, Links: []graph.Link{link("b1", connections, 1), link("b2", 0, 2)}}
+		if l := (graph.View{Group: "service"}).Apply(g, noon).Links[0]; l.Attempts != 3 || l.Unanswered != (connections == 0) {
+			t.Errorf("%+v", l)
+		}
+	}
+}

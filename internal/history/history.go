@@ -121,6 +121,7 @@ func (h *History) inherit(link, previous *graph.Link, now time.Time) {
 		return
 	}
 	link.FirstSeen = earlier(previous.FirstSeen, link.FirstSeen)
+	link.Unanswered = link.Unanswered && previous.Unanswered
 	if previous.Evidence != link.Evidence {
 		link.Evidence = graph.EvidenceBoth
 	}
@@ -129,7 +130,7 @@ func (h *History) inherit(link, previous *graph.Link, now time.Time) {
 // lastSeen returns when a link of the latest graph was last seen. A time in the future becomes now: the clock was set back.
 func (h *History) lastSeen(link *graph.Link, now time.Time) time.Time {
 	seen := link.LastSeen
-	if hasConnections := link.Connections+link.Closed > 0; hasConnections && h.touchedAt.After(seen) {
+	if isCurrent := link.Connections+link.Closed+link.Attempts > 0; isCurrent && h.touchedAt.After(seen) {
 		seen = h.touchedAt
 	}
 	if seen.After(now) {
@@ -152,8 +153,11 @@ func (h *History) appendPast(past []graph.Link, link graph.Link, current graph.G
 	if now.Sub(link.LastSeen) > h.window || current.Supersedes(link) {
 		return past
 	}
-	link.Connections, link.Closed, link.Measured = 0, 0, nil
+	link.Connections, link.Closed, link.Attempts, link.Measured = 0, 0, 0, nil
 	link.Live = now.Sub(link.LastSeen) < graph.LivePeriod(h.interval)
+	if link.Unanswered && !link.Live { // there was no connection
+		return past
+	}
 	return append(past, link)
 }
 

@@ -207,3 +207,28 @@ func TestContainersAreDated(t *testing.T) {
 		}
 	}
 }
+
+// A link with attempts alone is forgotten when they end. A link that had connections becomes past.
+func TestUnansweredLinksNeverBecomePast(t *testing.T) {
+	h := New(time.Hour)
+	h.SetInterval(10 * time.Second)
+	at := func(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
+	dials := func(seconds int, servers ...string) graph.Graph {
+		g := graphAt(at(seconds), servers...)
+		for i := range g.Links {
+			g.Links[i].Connections, g.Links[i].Attempts, g.Links[i].Unanswered = 0, 3, true
+		}
+		return g
+	}
+	h.Update(graphAt(noon, "b"), noon)
+	if g := h.Update(dials(10, "b", "c"), at(10)); g.Links[0].Unanswered || !g.Links[1].Unanswered || g.Links[1].Attempts != 3 {
+		t.Errorf("%+v", g.Links)
+	}
+	h.Touch(at(20))
+	if g := h.Update(graphAt(at(49)), at(49)); len(g.Links) != 2 || !g.Links[1].Live || !g.Links[1].Unanswered || g.Links[1].Attempts != 0 || !g.Links[1].LastSeen.Equal(at(20)) {
+		t.Errorf("%+v", g.Links)
+	}
+	if g := h.Update(graphAt(at(50)), at(50)); len(g.Links) != 1 || g.Links[0].Server != "b" || g.Links[0].Live || len(g.Nodes) != 2 {
+		t.Errorf("%+v", g)
+	}
+}

@@ -100,6 +100,9 @@ func sumConnections(g graph.Graph) map[linkLabels]int {
 	}
 	series := make(map[linkLabels]int)
 	for _, link := range g.Links {
+		if link.Unanswered {
+			continue
+		}
 		port := strconv.Itoa(int(link.Port))
 		series[linkLabels{names[link.Client], names[link.Server], port, link.Via.String()}] += link.Connections
 	}

@@ -41,6 +41,8 @@ func sampleMap() graph.Graph {
 	link("x2", "w2", 80, graph.ViaPublished, 1)
 	link("w1", "pay", 443, graph.ViaDirect, 1)
 	link("h", "a", 22, graph.ViaHost, 0)
+	link("w1", "db", 9999, graph.ViaDirect, 0)
+	g.Links[len(g.Links)-1].Unanswered = true
 	return g
 }
 
@@ -68,7 +70,7 @@ func TestMapMetrics(t *testing.T) {
 			t.Errorf("no %s in\n%s", line, body)
 		}
 	}
-	for _, wrong := range []string{"192.0.2.1", "10.0.0.1", "shop-web-1", `reason="",`, `last_answer_timestamp_seconds{target="b`} {
+	for _, wrong := range []string{"192.0.2.1", "10.0.0.1", "shop-web-1", "9999", `reason="",`, `last_answer_timestamp_seconds{target="b`} {
 		if strings.Contains(body, wrong) {
 			t.Errorf("the metrics contain %s", wrong)
 		}

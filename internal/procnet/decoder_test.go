@@ -54,6 +54,11 @@ func TestDecoder(t *testing.T) {
 	sock := func(local, remote string, state socket.State, inode uint64) socket.Socket {
 		return socket.Socket{Local: addrPort(t, local), Remote: addrPort(t, remote), State: state, Inode: inode}
 	}
+	dialling := func(local string, inode uint64, retransmits uint8) socket.Socket {
+		s := sock(local, "172.17.0.3:5432", socket.SynSent, inode)
+		s.Retransmits = retransmits
+		return s
+	}
 	closed := func(local, remote string, remaining time.Duration) socket.Socket {
 		row := sock(local, remote, socket.TimeWait, 0)
 		row.Remaining = remaining
@@ -116,6 +121,19 @@ func TestDecoder(t *testing.T) {
 			name: "SYN_RECV",
 			text: header4 + "   2: 020011AC:1F90 030011AC:C001 03 00000000:00000000 01:00000064 00000000     0        0 0 1 0000000000000000\n",
 			want: []socket.Socket{sock("172.17.0.2:8080", "172.17.0.3:49153", socket.SynRecv, 0)},
+		},
+		{
+			name: "SYN_SENT",
+			text: header4 +
+				"   0: 020011AC:A000 030011AC:1538 02 00000001:00000000 01:00000050 00000002  1000        0 7 2 0000000000000000 200 0 0 1 7\n" +
+				"   1: 020011AC:A001 030011AC:1538 02 00000001:00000000 01:00000050 FFFFFFFF  1000        0 8 2 0000000000000000 200 0 0 1 7\n" +
+				"   2: 020011AC:A002 030011AC:1538 02 00000001:00000000 01:00000050 00000000  1000        0 9 2 0000000000000000 200 0 0 1 7\n" +
+				"   3: 020011AC:A003 030011AC:1538 02 00000001:00000000 01:00000050 2?        1000        0 9 2 0000000000000000 200 0 0 1 7\n" +
+				"   4: 020011AC:A004 030011AC:1538 01 00000001:00000000 01:00000050 00000002  1000        0 9 2 0000000000000000 200 0 0 1 7\n",
+			want: []socket.Socket{
+				dialling("172.17.0.2:40960", 7, 2), dialling("172.17.0.2:40961", 8, 255), dialling("172.17.0.2:40962", 9, 0), dialling("172.17.0.2:40963", 9, 0),
+				sock("172.17.0.2:40964", "172.17.0.3:5432", socket.Established, 9),
+			},
 		},
 		{
 			name: ":: listener with a v4 client",

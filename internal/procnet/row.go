@@ -3,6 +3,7 @@ package procnet
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"math/bits"
 	"net/netip"
 	"time"
@@ -42,8 +43,11 @@ func parseRow(line []byte, words wordOrder) (row socket.Socket, err error) {
 	row.State = socket.State(state & 0xFF)
 	at = end
 	at = skipField(line, at) // queues
-	if row.State == socket.TimeWait {
+	switch row.State {       //nolint:exhaustive // the others have no such field
+	case socket.TimeWait:
 		row.Remaining = parseTimeWait(line, skipBlanks(line, at))
+	case socket.SynSent:
+		row.Retransmits = parseRetransmits(line, skipBlanks(line, skipField(line, at)))
 	}
 	for range 4 { // timer, retransmits, uid, timeout
 		at = skipField(line, at)
@@ -70,6 +74,15 @@ func parseTimeWait(line []byte, at int) time.Duration {
 		return 0
 	}
 	return time.Duration(ticks) * tick
+}
+
+// parseRetransmits parses the hexadecimal field that starts at at, bounded to 255. The result is 0 if it is something else.
+func parseRetransmits(line []byte, at int) uint8 {
+	count, end := parseHex(line, at, 8)
+	if !isFieldEnd(line, end) {
+		return 0
+	}
+	return uint8(min(count, math.MaxUint8))
 }
 
 // fieldError returns err, or errTooFewFields if parsing stopped at the end of the line.

@@ -43,6 +43,7 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 	c.ProcessesUnreadable = reading.NetNS.Host && processesUnreadable(reading)
 	c.LeftOut.NotItsOwn = len(reading.NetNS.Sockets) - len(sockets.own) - sockets.ownerUnknown
 	published := publishedByPort(reading.NetNS.Published)
+	unanswered := make(attempts)
 	for _, s := range sockets.own {
 		switch s.State {
 		case socket.Listen:
@@ -50,9 +51,14 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 		case socket.Established, socket.TimeWait:
 			c.addConnection(newConnection(s, processName(reading, s), sockets.listeners, reading.NetNS.ReadAt))
 		default:
+			if s.Unanswered() {
+				unanswered.add(s)
+				continue
+			}
 			c.LeftOut.OtherState++
 		}
 	}
+	c.Attempts = unanswered.list()
 	c.sort()
 	return c
 }

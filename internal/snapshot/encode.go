@@ -63,6 +63,9 @@ func toContainer(c Container, drivers networkDrivers) snapshotv1.Container {
 		Reason:      c.Reason(),
 		Listening:   convert(c.Listeners, toListener),
 		Connections: convert(c.Connections, toConnection),
+		Attempts: convertSome(c.Attempts, func(a Attempt) snapshotv1.Attempt {
+			return snapshotv1.Attempt{LocalAddress: a.Local, Remote: toEndpoint(a.Remote), Count: a.Count}
+		}),
 	}
 }
 

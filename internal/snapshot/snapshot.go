@@ -101,6 +101,8 @@ type Container struct {
 	// Listeners and Connections are its sockets, ascending.
 	Listeners   []Listener
 	Connections []Connection
+	// Attempts are the endpoints that it dials without an answer, ascending, up to MaxAttempts.
+	Attempts []Attempt
 	// Listening are the endpoints at which clients outside reach the container, each once, ascending.
 	Listening []netip.AddrPort
 	// Established are the remote endpoints of its connections, one for each connection, ascending.
@@ -178,5 +180,5 @@ type LeftOut struct {
 	Unpublished  int // listeners on a port that is not published
 	OwnerUnknown int // listeners and connections with unknown owner
 	NotItsOwn    int // sockets of others, without an owner, or closed
-	OtherState   int // not LISTEN, ESTABLISHED or TIME_WAIT
+	OtherState   int // not LISTEN, ESTABLISHED or TIME_WAIT, and no attempt
 }

@@ -176,9 +176,10 @@ func TestNamespaceOfOneContainer(t *testing.T) {
 				in(socket.SynRecv, established("172.17.0.2:80", "172.17.0.5:5002", 0)),
 				in(socket.CloseWait, established("172.17.0.2:80", "172.17.0.5:5003", 9)),
 				in(socket.State(0xFF), established("172.17.0.2:80", "172.17.0.5:5004", 9)),
+				in(socket.SynSent, established("172.17.0.2:6002", "172.17.0.5:5432", 9)), // just now
 			},
 			established: []string{"10.9.9.9:443", "10.9.9.9:443", "172.17.0.3:5000", "172.17.0.4:5000"},
-			leftOut:     LeftOut{OtherState: 4},
+			leftOut:     LeftOut{OtherState: 5},
 		},
 	}
 	for _, test := range tests {

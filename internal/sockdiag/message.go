@@ -50,6 +50,7 @@ func newRequest(states uint32, withTCPInfo bool) netlink.Message {
 const (
 	messageFamily     = 0
 	messageState      = 1
+	messageRetransmit = 3 // how often the kernel has repeated the oldest segment without an answer
 	messageLocalPort  = 4
 	messageRemotePort = 6
 	messageLocal      = 8  // 16 bytes; IPv4 uses the first 4
@@ -83,8 +84,11 @@ func decode(data []byte) (sock socket.Socket, cookie uint64, err error) {
 		Inode:  uint64(binary.NativeEndian.Uint32(data[messageInode:])),
 		State:  socket.State(data[messageState]),
 	}
-	if sock.State == socket.TimeWait {
+	switch sock.State { //nolint:exhaustive // the others have no such field
+	case socket.TimeWait:
 		sock.Remaining = time.Duration(binary.NativeEndian.Uint32(data[messageExpires:])) * time.Millisecond
+	case socket.SynSent:
+		sock.Retransmits = data[messageRetransmit]
 	}
 	allAcknowledged := sock.State == socket.Established && binary.NativeEndian.Uint32(data[messageSendQueue:]) == 0
 	if err := decodeAttributes(data[messageSize:], &sock, allAcknowledged); err != nil {

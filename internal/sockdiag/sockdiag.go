@@ -73,12 +73,12 @@ func (c *Conn) Listeners() ([]socket.Socket, error) {
 	return c.dumpWithRetries(1<<socket.Listen, false)
 }
 
-// All returns the listening, established and TIME_WAIT sockets of both address families. The kernel walks the hash
+// All returns the sockets of both address families in LISTEN, ESTABLISHED, TIME_WAIT and SYN_SENT. The kernel walks the hash
 // table of all namespaces once for both. With withTCPInfo it also requests the TCPInfo of each socket, listeners
 // included. Together with ErrTooMany or ErrQuota it returns the sockets up to the limit. The kernel sends
 // listeners first.
 func (c *Conn) All(withTCPInfo bool) ([]socket.Socket, error) {
-	return c.dumpWithRetries(1<<socket.Listen|1<<socket.Established|1<<socket.TimeWait, withTCPInfo)
+	return c.dumpWithRetries(1<<socket.Listen|1<<socket.Established|1<<socket.TimeWait|1<<socket.SynSent, withTCPInfo)
 }
 
 // wrapError wraps an error. It hides the errno behind ErrUnsupported. ENOENT here means that the kernel has no handler for

@@ -86,6 +86,11 @@ func TestDecode(t *testing.T) {
 	closed := with(v4, func(s *socket.Socket) { s.State, s.Inode = socket.TimeWait, 0 })
 	expiring := message(t, closed, familyIPv4, 9)
 	binary.NativeEndian.PutUint32(expiring[messageExpires:], 57990)
+	dialling := with(v4, func(s *socket.Socket) { s.State, s.Retransmits = socket.SynSent, 3 })
+	repeated := message(t, dialling, familyIPv4, 9)
+	repeated[messageRetransmit] = 3
+	late := message(t, v4, familyIPv4, 9) // repeated data of another state
+	late[messageRetransmit] = 3
 	timed := message(t, v4, familyIPv4, 9) // the timer of another state
 	binary.NativeEndian.PutUint32(timed[messageExpires:], 57990)
 	for name, test := range map[string]struct {
@@ -112,6 +117,8 @@ func TestDecode(t *testing.T) {
 		})},
 		"TIME_WAIT":            {expiring, with(closed, func(s *socket.Socket) { s.Remaining = 57990 * time.Millisecond })},
 		"timer of ESTABLISHED": {timed, v4},
+		"SYN_SENT":             {repeated, dialling},
+		"repeated data":        {late, v4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row, cookie, err := decode(test.data)
@@ -496,5 +503,54 @@ func TestQuota(t *testing.T) {
 	_ = conn.Close()
 	if got, err := conn.All(false); len(got) != 4 || !errors.Is(err, ErrQuota) || !quota.Exceeded() {
 		t.Errorf("%d rows, error %v, exceeded %v", len(got), err, quota.Exceeded())
+	}
+}
+
+// A listener with a full queue drops further connections, so that a client repeats its SYN.
+func TestUnansweredConnectionOfTheKernel(t *testing.T) {
+	listener, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(listener) })
+	if err := errors.Join(unix.Bind(listener, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(listener, 0)); err != nil {
+		t.Fatal(err)
+	}
+	at, err := unix.Getsockname(listener)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := uint16(at.(*unix.SockaddrInet4).Port) //nolint:errcheck,forcetypeassert,gosec // as bound
+	for range 4 {                                 // more than the queue holds
+		client, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Close(client) })
+		if err := unix.Connect(client, at); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+			t.Fatal(err)
+		}
+	}
+	unanswered := func(all []socket.Socket) bool {
+		return slices.ContainsFunc(all, func(s socket.Socket) bool { return s.Remote.Port() == port && s.Unanswered() })
+	}
+	for {
+		got, err := dumpNetNS(t.Context(), nil, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if unanswered(got) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	text, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := procnet.NewDecoder(binary.NativeEndian)
+	_, _ = decoder.Write(text)
+	if table := decoder.Table(); !unanswered(table.Sockets) {
+		t.Errorf("not in /proc/net/tcp: %v", table.Sockets)
 	}
 }

@@ -23,6 +23,8 @@ type Socket struct {
 	// TCPInfo is nil unless it was requested and the source of the table reports it.
 	TCPInfo *TCPInfo
 	State   State
+	// Retransmits is how often the kernel has repeated the SYN of a socket in SYN_SENT, at most 255. It is 0 in other states.
+	Retransmits uint8
 }
 
 // TCPInfo contains the kernel's measurements of a connection (struct tcp_info of include/uapi/linux/tcp.h).
@@ -66,6 +68,9 @@ func (s Socket) DialledBy() End {
 	}
 	return s.TCPInfo.DialledBy
 }
+
+// Unanswered reports whether s dials and waits for an answer in vain: the kernel has repeated the SYN, first after a second.
+func (s Socket) Unanswered() bool { return s.State == SynSent && s.Retransmits > 0 }
 
 // Unaccepted reports whether s is a connection in its listener's accept queue. It is live and belongs to the
 // listener's owner.

@@ -10,7 +10,7 @@ import (
 )
 
 // Lines returns the links of g in alphabetical order, one in a line:
-// client > server:port via evidence established+closed [direction unknown]
+// client > server:port via evidence established+closed [direction unknown] [number unanswered]
 func Lines(g graph.Graph) string {
 	names := make(map[string]string)
 	for _, n := range g.Nodes {
@@ -31,6 +31,9 @@ func Lines(g graph.Graph) string {
 		}
 		if l.DirectionUnknown {
 			line += " direction unknown"
+		}
+		if l.Attempts > 0 {
+			line += fmt.Sprintf(" %d unanswered", l.Attempts)
 		}
 		all = append(all, line+"\n")
 	}

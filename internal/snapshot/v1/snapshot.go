@@ -136,6 +136,19 @@ type Container struct {
 	Reason      string         `json:"reason,omitempty"`
 	Listening   []Listener     `json:"listening"`
 	Connections []Connection   `json:"connections"`
+	// Attempts are the endpoints that it has dialled for a second or more without an answer, up to MaxAttempts.
+	Attempts []Attempt `json:"attempts,omitempty"`
+}
+
+// MaxAttempts is the maximum number of Attempts of a container.
+const MaxAttempts = 100
+
+// Attempt is an endpoint that a container dials from one of its addresses without an answer. Count is the number of its sockets in
+// SYN_SENT.
+type Attempt struct {
+	LocalAddress netip.Addr `json:"localAddress"`
+	Remote       Endpoint   `json:"remote"`
+	Count        int        `json:"count"`
 }
 
 // Binding publishes a port of a container at an endpoint of the host.
