@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,13 @@ import (
 func closing(client, server graph.Node, port uint16, closed int) graph.Link {
 	l := link(client, server, port, 0)
 	l.Closed = closed
+	return l
+}
+
+// failing returns a link without an answer.
+func failing(client, server graph.Node, port uint16) graph.Link {
+	l := link(client, server, port, 0)
+	l.Attempts, l.Unanswered, l.Evidence = 3, true, graph.EvidenceClient
 	return l
 }
 
@@ -68,7 +76,7 @@ const onLabels = `JSON.stringify([...document.querySelectorAll(".label-ground")]
 // Each state of a line differs from the others by its dashes or markers, not by its colour alone.
 func TestStatesOfLinesNeedNoColour(t *testing.T) {
 	t.Parallel()
-	names := []string{"active", "idle", "recent", "busy", "past", "fresh", "seen"}
+	names := []string{"active", "idle", "recent", "busy", "past", "fresh", "seen", "failed", "refused"}
 	client := container("one", "", "client")
 	nodes, links := []graph.Node{client}, map[string]*graph.Link{}
 	all := make([]graph.Link, len(names))
@@ -86,23 +94,30 @@ func TestStatesOfLinesNeedNoColour(t *testing.T) {
 	links["seen"].Evidence = graph.EvidenceClient
 	links["busy"].Measured = nil
 	links["past"].Live, links["past"].Connections, links["past"].Measured = false, 0, nil
+	links["failed"].Connections, links["failed"].Measured, links["failed"].Attempts = 0, nil, 3
+	links["refused"].Connections, links["refused"].Measured, links["refused"].Unanswered, links["refused"].Evidence = 0, nil, true, graph.EvidenceClient
 	links["fresh"].FirstSeen = time.Now().UTC().Add(-time.Minute)
 	p, _ := open(t, newMap(nodes, all), "?newSince=2m&columns=all")
 	looks := webtest.Eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll(".lines .line")].map((l) => {
 		const style = getComputedStyle(l.querySelector(".stroke"));
 		const head = document.querySelector(style.markerEnd.slice(5, -2) + " path");
 		const mark = style.markerStart === "none" ? "" : "dot ";
-		return [l.dataset.id.split("/").pop(), style.strokeDasharray + " " + mark + (getComputedStyle(head).stroke === "none" ? "full" : "hollow")];
+		return [l.dataset.id.split("/").pop(), style.strokeDasharray + " " + mark + (head.closest("marker").id === "end-failed" ? "cross" : getComputedStyle(head).stroke === "none" ? "full" : "hollow")];
 	}))`)
 	for name, want := range map[string]string{
 		"active": "none full", "recent": "none full", "busy": "none full", "idle": "1px, 6px full", "seen": "8px, 6px, 1px, 6px full", "past": "none hollow", "fresh": "none dot full",
+		"failed": "none cross", "refused": "7px, 4px cross",
 	} {
 		if looks[name] != want {
 			t.Errorf("%s: %q, want %q", name, looks[name], want)
 		}
 	}
 	states := webtest.Eval[[]string](p, `[...document.querySelectorAll("tbody tr")].map((tr) => tr.cells[1].textContent + " " + tr.cells[6].textContent)`)
-	same(t, "states", states, "active live", "busy live", "fresh new, live", "idle idle", "past past", "recent live", "seen idle")
+	same(t, "states", states, "active live", "busy live", "failed failed", "fresh new, live", "idle idle", "past past", "recent live", "refused failed", "seen idle")
+	use := webtest.Eval[[]string](p, `[...document.querySelectorAll("tbody tr.failed")].map((tr) => tr.cells[3].textContent)`)
+	same(t, "connections", use, "no answer, 3 attempts", "no answer")
+	labels := strings.Join(p.Texts(".labels .label.failed text"), ", ")
+	expect(t, "labels", labels, "1007 · no answer", "1008 · no answer")
 	for _, scheme := range []string{"light", "dark"} {
 		p.Prefer(scheme)
 		p.Shot("states-" + scheme)
@@ -110,4 +125,7 @@ func TestStatesOfLinesNeedNoColour(t *testing.T) {
 	p.ClickLine("container/one/client container/one/idle")
 	p.Until(`document.querySelector("#panel:not([hidden])")`)
 	expect(t, "panel", panelText(p), "no data for 5 min")
+	p.ClickLine("container/one/client container/one/failed")
+	p.Until(`document.querySelector("#panel h2")?.textContent.includes("failed")`)
+	expect(t, "panel of a failed link", panelText(p), "no answer, 3 attempts")
 }

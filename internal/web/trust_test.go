@@ -184,12 +184,13 @@ func TestPageAndServerShowTheSameView(t *testing.T) {
 	g.Links = append(g.Links, fleet(100).Links...)
 	for i := range g.Links {
 		if i%4 > 0 {
+			g.Links[i].Attempts = i % 2
 			g.Links[i].Measured = &graph.Measured{RTTMicroseconds: int64(i), BytesSent: 1, BytesReceived: 2, IdleSeconds: int64(i % 4 * 50)}
 		}
 	}
 	ended := link(g.Nodes[3], g.Nodes[1], 7000, 0) // within three intervals before the time of "at"
 	ended.Live, ended.LastSeen = false, time.Now().UTC().Add(-15*time.Minute-20*time.Second)
-	g = newMap(g.Nodes, append(g.Links, ended, closing(g.Nodes[3], g.Nodes[1], 7001, 9)))
+	g = newMap(g.Nodes, append(g.Links, ended, closing(g.Nodes[3], g.Nodes[1], 7001, 9), failing(g.Nodes[3], g.Nodes[1], 7002)))
 	g.DataSince = time.Now().UTC().Add(-20 * time.Minute)
 	for i := range g.Nodes { // some are new, some gone
 		if n := &g.Nodes[i]; n.Kind == graph.KindContainer {
@@ -229,7 +230,7 @@ func TestPageAndServerShowTheSameView(t *testing.T) {
 				const comparable = (text) => {
 					if (isText) return text;
 					const g = JSON.parse(text);
-					for (const l of g.links) if (view.at) [l.connections, l.closed, l.countsUnknown] = [];
+					for (const l of g.links) if (view.at) [l.connections, l.closed, l.countsUnknown, l.attempts] = [];
 					return JSON.stringify(sorted(g), null, 1);
 				};
 				const saved = isText ? await fetchExport(%[3]q, location.href, view, shown) : exportJSON(shown, all);

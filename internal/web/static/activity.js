@@ -8,11 +8,15 @@ export const livePeriod = (graph) => liveIntervals * 1000 * (graph.intervalSecon
 
 const minIdle = 60; // s
 
-/** linkState returns the state of a link: active, idle or past. */
+/** linkState returns the state of a link: active, idle, failed or past. */
 export function linkState(l) {
   if (!l.live) return "past";
+  if (isFailed(l)) return "failed";
   return isIdle(l) ? "idle" : "active";
 }
+
+/** isFailed reports whether the client gets no answer: it dials and has no connection, or never had one. The server decides alike. */
+export const isFailed = (l) => l.unanswered || (l.attempts > 0 && !l.connections && !l.closed);
 
 /** isIdle reports whether no data has passed over the connections of a link for a minute. A connection that ended since may have had data. */
 const isIdle = (l) => l.connections > 0 && !l.closed && idleSeconds(l) >= minIdle;
@@ -25,11 +29,16 @@ export function mergeIdle(a, b) {
   return Math.min(idleSeconds(a), idleSeconds(b));
 }
 
-/** lineStates returns the states of a line with links: past if all are, idle if all live ones are. */
+/** lineStates returns the states of a line with links: past if all are, idle if all live ones are, and failed if one is. */
 export function lineStates(links) {
   const states = new Set(links.map(linkState)), live = states.difference(new Set(["past"]));
-  return [!live.size && "past", live.size === 1 && live.has("idle") && "idle"].filter(Boolean);
+  return [!live.size && "past", live.size === 1 && live.has("idle") && "idle", live.has("failed") && "failed"].filter(Boolean);
 }
+
+const noAnswer = "no answer";
+
+/** formatFailure writes that a link has no answer. */
+const formatFailure = (l) => [noAnswer, l.attempts && formatCount(l.attempts, "attempt")].filter(Boolean).join(", ");
 
 /** countUse returns the use of links that determines the width of their line: their connections, and those that ended within a minute. */
 export const countUse = (links) => links.reduce((sum, l) => sum + l.connections + l.closed, 0);
@@ -37,8 +46,11 @@ export const countUse = (links) => links.reduce((sum, l) => sum + l.connections 
 /** formatRate writes the connections that ended within the last minute. */
 const formatRate = (closed) => `${formatNumber(closed)}/min`;
 
-/** formatLoad writes the use of links in the label of a line: nothing for one connection, and a rate without an open connection. */
+/** formatLoad writes the use of links in the label of a line: nothing for one connection, and a rate without an open connection. Several links
+ * have no answer only if none has one. */
 export function formatLoad(links) {
+  const live = links.filter((l) => l.live);
+  if (live.length && live.every(isFailed)) return ` · ${noAnswer}`;
   const connections = links.reduce((sum, l) => sum + l.connections, 0), closed = links.reduce((sum, l) => sum + l.closed, 0);
   if (connections > 1) return ` ×${formatNumber(connections)}`;
   return !connections && closed ? ` · ${formatRate(closed)}` : "";
@@ -47,6 +59,7 @@ export function formatLoad(links) {
 /** formatUse writes the connections of a link, or how often it is used if it has none; empty if its counts are unknown. */
 export function formatUse(l) {
   if (l.countsUnknown) return "";
+  if (linkState(l) === "failed") return formatFailure(l);
   return !l.connections && l.closed ? `active, ${formatRate(l.closed)}` : formatNumber(l.connections);
 }
 
@@ -57,6 +70,6 @@ export const formatIdle = (l) => (linkState(l) === "idle" ? `no data for ${forma
 export function describeLink(l, now) {
   const seen = `last seen ${formatAgo(l.lastSeen, now)}`;
   const open = [formatCount(l.connections, "connection"), formatIdle(l)].filter(Boolean).join(", ");
-  const use = l.countsUnknown ? "live then" : l.connections ? open : l.closed ? formatUse(l) : `live, ${seen}`;
+  const use = l.countsUnknown ? "live then" : linkState(l) === "failed" ? formatFailure(l) : l.connections ? open : l.closed ? formatUse(l) : `live, ${seen}`;
   return `port ${l.port}, ${l.via}, ${l.live ? use : `past, ${seen}`}`;
 }

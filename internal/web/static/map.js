@@ -34,7 +34,7 @@ export class MapDrawing {
     this.on = on;
     this.frame = frame;
     this.svg = svg("svg", { class: "drawing-root" });
-    this.svg.append(svg("defs", {}, ...["", "-past", "-new", "-gone"].map(arrowHead), startOfNew()));
+    this.svg.append(svg("defs", {}, ...["", "-past", "-new", "-gone"].map(arrowHead), startOfNew(), endOfFailed()));
     frame.append(this.svg);
     this.boxes = new Layer(this.svg, "boxes", (b) => this.#box(b));
     this.lines = new Layer(this.svg, "lines", drawLine);
@@ -359,6 +359,12 @@ function startOfNew() {
     svg("circle", { cx: 8, cy: 4, r: 3.5 }));
 }
 
+/** endOfFailed is the cross at the end of a line without an answer. */
+function endOfFailed() {
+  return svg("marker", { id: "end-failed", class: "end-failed", viewBox: "0 0 12 12", refX: 9, refY: 6, markerWidth: 12, markerHeight: 12, markerUnits: "userSpaceOnUse", orient: "auto" },
+    svg("path", { d: "M1.5 1.5L10.5 10.5M1.5 10.5L10.5 1.5" }));
+}
+
 /** drawNode returns the element of a node with its size w and h. */
 export function drawNode(n) {
   const { w, h, indent } = n;
@@ -418,9 +424,10 @@ function middleOf({ points, label: at }) {
 
 /** drawLine returns the element of a line with its path. */
 export function drawLine(l) {
-  const head = l.flags.includes("gone") ? "-gone" : l.flags.includes("new") ? "-new" : l.flags.includes("past") || l.flags.includes("stale") ? "-past" : "";
+  const kind = l.flags.includes("gone") ? "-gone" : l.flags.includes("new") ? "-new" : l.flags.includes("past") || l.flags.includes("stale") ? "-past" : "";
+  const head = l.flags.includes("failed") ? "end-failed" : `arrow${kind}`;
   return svg("g", { class: ["line", ...l.flags].join(" "), "data-kind": "line" },
-    svg("path", { class: "stroke", d: l.path, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#arrow${head})`, ...(l.flags.includes("new") && { "marker-start": "url(#start-new)" }) }));
+    svg("path", { class: "stroke", d: l.path, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#${head})`, ...(l.flags.includes("new") && { "marker-start": "url(#start-new)" }) }));
 }
 
 /** label is the text of a line, with a broad invisible line as hover and click area. */

@@ -1,6 +1,6 @@
 // The side panel: details of a node, of a line, of the targets or of the incomplete containers.
 import { button, html } from "./html.js";
-import { describeLink, formatIdle, formatUse } from "./activity.js";
+import { describeLink, formatIdle, formatUse, isFailed } from "./activity.js";
 import { displayName, formatAgo, formatBytes, formatCount, formatEndpoint, formatNumber, isGroup, publishedPorts, qualifiedName } from "./format.js";
 import { successorButtons } from "./gone.js";
 import { groupIDs, linkKey } from "./view.js";
@@ -92,8 +92,8 @@ export function linePanel(line, { nodes }, now, on) {
     line.links.map((l) => html("section", { dataset: { id: linkKey(l) } },
       html("h3", {}, `Port ${l.port}, ${l.via}`),
       facts([
-        ["Connections", l.countsUnknown ? "unknown for that time" : l.connections || l.closed ? formatUse(l) : "none now"], ["Ended in the last minute", l.closed ? formatNumber(l.closed) : ""],
-        ["Idle", formatIdle(l)],
+        ["Connections", l.countsUnknown ? "unknown for that time" : l.connections || l.closed || isFailed(l) ? formatUse(l) : "none now"], ["Ended in the last minute", l.closed ? formatNumber(l.closed) : ""],
+        ["Attempts without an answer", l.attempts && formatNumber(l.attempts)], ["Idle", formatIdle(l)],
         ["Reached", routes[l.via]], ["Evidence", evidence[l.evidence]],
         ["Direction", l.directionUnknown && "Unknown of some connections: each end may have dialled"],
         ["First seen", formatAgo(l.firstSeen, now)], ["Last seen", formatAgo(l.lastSeen, now)],

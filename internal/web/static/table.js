@@ -9,7 +9,7 @@ const maxNameLength = 36; // letters; screen readers get the full name
 const compare = (a, b) => (typeof a === "number" ? a - b : compareNatural(a, b));
 
 /** stateNames are the states of links in the order of the table. */
-const stateNames = { active: "live", idle: "idle", past: "past" };
+const stateNames = { failed: "failed", active: "live", idle: "idle", past: "past" };
 
 /**
  * columns have the text of a cell, the shown text if that is too long, and the sort key if it is not the text. help explains a
@@ -27,7 +27,7 @@ const columns = [
   { name: "Seen by", className: "seen-by", text: (r) => r.link.evidence + (r.link.directionUnknown ? ", direction unknown" : ""), help: "Which ends of the connections were observed: both, only the client or only the server. Direction unknown: each end may have dialled some of the connections." },
   {
     name: "State", text: (r) => (r.isNew ? "new, " : "") + (r.isGone ? "gone" : stateNames[r.state]),
-    by: (r) => (r.isNew ? 0 : r.isGone ? 1 : 2 + Object.keys(stateNames).indexOf(r.state)), help: "Idle: no data has passed for a minute. Past: not seen for three intervals.",
+    by: (r) => (r.isNew ? 0 : r.isGone ? 1 : 2 + Object.keys(stateNames).indexOf(r.state)), help: "Failed: the server does not answer. Idle: no data has passed for a minute. Past: not seen for three intervals.",
   },
   { name: "Client's host", minor: true, text: (r) => r.clientHost, shown: (r) => truncate(r.clientHost, maxNameLength) },
   { name: "Server's host", minor: true, text: (r) => r.serverHost, shown: (r) => truncate(r.serverHost, maxNameLength) },

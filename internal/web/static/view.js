@@ -316,6 +316,7 @@ function mergePair(a, b) {
     measured: mergeMeasured(a, b),
     newLinks: (a.newLinks || 0) + (b.newLinks || 0) || undefined,
     goneLinks: (a.goneLinks || 0) + (b.goneLinks || 0) || undefined,
+    attempts: (a.attempts || 0) + (b.attempts || 0) || undefined, unanswered: (a.unanswered && b.unanswered) || undefined,
     connections: a.connections + b.connections, closed: a.closed + b.closed, live: a.live || b.live,
     firstSeen: isEarlier(a.firstSeen, b.firstSeen) ? a.firstSeen : b.firstSeen,
     lastSeen: isEarlier(b.lastSeen, a.lastSeen) ? a.lastSeen : b.lastSeen,
