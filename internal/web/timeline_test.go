@@ -132,7 +132,7 @@ func TestTimelineIsBounded(t *testing.T) {
 				const seen = new Date(now - width + (i + 0.5) * width / n).toISOString();
 				return { live: i %% 2 > 0, closed: 0, firstSeen: seen, lastSeen: seen };
 			});
-			return findMarks(links, now - width, now, markSpan(width));
+			return findMarks(links, now - width, now, markSpan(width), 0);
 		})()`, test.width, test.links))
 		var appeared, went int
 		for _, m := range got {

@@ -18,7 +18,7 @@ export class MatrixDrawing {
   #selected = new Set();
   #pointed = null; // the row, column and line under the pointer or the cursor
   #enlarged = 1; // the factor by which the drawn cells are larger than their places
-  #marks = svg("g", { class: "marks" });
+  #stripes = svg("g", { class: "stripes" });
 
   /** on is that of MapDrawing, with announceLine(line). */
   constructor(frame, on) {
@@ -101,7 +101,7 @@ export class MatrixDrawing {
 
   #drawCells() {
     this.#enlarged = this.#enlargement;
-    this.svg.replaceChildren(...this.#cells(this.#enlarged), this.#marks);
+    this.svg.replaceChildren(...this.#cells(this.#enlarged), this.#stripes);
   }
 
   /** #cells returns the lines between groups, and one path for all cells of the same class. */
@@ -116,15 +116,15 @@ export class MatrixDrawing {
   #mark() {
     const { rows, columns, size, cells } = this.#matrix, marks = [];
     const add = (kind, row, column) => {
-      if (row !== undefined) marks.push(svg("rect", { class: `mark ${kind}`, x: 0, y: row * cellSize, width: size.w, height: cellSize }));
-      if (column !== undefined) marks.push(svg("rect", { class: `mark ${kind}`, x: column * cellSize, y: 0, width: cellSize, height: size.h }));
+      if (row !== undefined) marks.push(svg("rect", { class: `stripe ${kind}`, x: 0, y: row * cellSize, width: size.w, height: cellSize }));
+      if (column !== undefined) marks.push(svg("rect", { class: `stripe ${kind}`, x: column * cellSize, y: 0, width: cellSize, height: size.h }));
     };
     for (const id of this.#selected) {
       const cell = cells.find((c) => c.line.id === id);
       add("selected", cell ? cell.row : rows.indices.get(id), cell ? cell.column : columns.indices.get(id));
     }
     if (this.#pointed) add("hot", this.#pointed.row, this.#pointed.column);
-    this.#marks.replaceChildren(...marks);
+    this.#stripes.replaceChildren(...marks);
     this.#drawNames();
   }
 

@@ -2,6 +2,7 @@
 // before which there is no data.
 import { button, html, setText, updateChildren } from "./html.js";
 import { capitalize, formatCount, formatTime } from "./format.js";
+import { livePeriod } from "./activity.js";
 import { dataStart } from "./view.js";
 
 const maxMarks = 40; // in each direction
@@ -16,9 +17,9 @@ export const markSpan = (width) => spans.find((s) => width / s <= maxMarks) || M
 
 /**
  * findMarks returns when links appeared after start and went until now, in ms: {at, appeared, went} in ascending order. A mark stands for
- * all links of a span of the clock, and at is the full second after the last of them.
+ * all links of a span of the clock, and at is the full second after the last of them. A link goes a period after it was last seen.
  */
-export function findMarks(links, start, now, span) {
+export function findMarks(links, start, now, span, period) {
   const marks = new Map();
   const add = (time, kind) => {
     const at = Math.floor(time / second) * second + second, id = Math.floor(time / span);
@@ -28,7 +29,7 @@ export function findMarks(links, start, now, span) {
   };
   for (const l of links) {
     add(Date.parse(l.firstSeen), "appeared");
-    if (!l.live && !l.closed) add(Date.parse(l.lastSeen), "went");
+    if (!l.live && !l.closed) add(Date.parse(l.lastSeen) + period, "went");
   }
   return [...marks.values()].sort((a, b) => a.id - b.id);
 }
@@ -72,7 +73,7 @@ export class Timeline {
     this.#now = now;
     this.#width = width;
     this.#at = Date.parse(at);
-    this.#marks = findMarks(this.#links, Math.max(start, now - width), now, markSpan(width));
+    this.#marks = findMarks(this.#links, Math.max(start, now - width), now, markSpan(width), livePeriod(graph));
     this.slider.min = String(-graph.windowSeconds);
     if (document.activeElement !== this.slider || !at || this.#isAside()) this.slider.value = at ? String(Math.round((this.#at - now) / second)) : "0";
     setText(this.text, at ? formatTime(at, now) : "now");
