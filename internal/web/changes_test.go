@@ -60,12 +60,11 @@ func TestWhatChanged(t *testing.T) {
 	same(t, "spoken", webtest.Eval[[]string](p, `[...document.querySelectorAll(".node")].map((n) => n.getAttribute("aria-label")).filter((l) => /, (new|gone)$/.test(l)).map((l) => l.replace(/,.*,/, "")).sort()`),
 		"shop-api new", "shop-api-old gone", "shop-queue gone")
 	same(t, "states of the first rows", p.Texts("#table tr td:last-child"), "new, live", "gone", "gone", "new, live", "gone", "live", "past")
-	if dotted := webtest.Eval[bool](p, `(() => {
-		const style = (line) => { const { stroke, strokeDasharray } = getComputedStyle(document.querySelector(line + " .stroke")); return [stroke, strokeDasharray]; };
-		const [a, b] = style(".line.gone").map((s, i) => s !== style(".line:not(.changed)")[i]);
-		return a && b && getComputedStyle(document.querySelector(".line:not(.changed) .stroke")).opacity < 0.5;
-	})()`); !dotted {
-		t.Error("lines that are gone are not dotted, or unchanged lines are not faded")
+	if differs := webtest.Eval[bool](p, `(() => {
+		const style = (line) => getComputedStyle(document.querySelector(line + " .stroke")), gone = style(".line.gone"), other = style(".line:not(.changed)");
+		return gone.stroke !== other.stroke && gone.strokeDasharray !== other.strokeDasharray && gone.markerStart.includes("start-gone") && other.opacity < 0.5;
+	})()`); !differs {
+		t.Error("lines that are gone have no mark of their own, or unchanged lines are not faded")
 	}
 	p.Until(`location.search.includes("newSince=1h")`)
 	p.Shot("changed")

@@ -2,8 +2,8 @@
 import { formatCount, formatNumber, formatTime, isGroup } from "./format.js";
 
 /**
- * atTime returns the nodes and links of an earlier time in ms: those seen by then, past if they had ended more than a period in ms before. Counts are
- * unknown.
+ * atTime returns the nodes and links of an earlier time in ms: those seen by then. Links are past if they had ended more than period ms
+ * before. Counts are unknown.
  */
 export function atTime({ nodes, links }, at, period) {
   const then = links.filter((l) => Date.parse(l.firstSeen) <= at).map((l) =>

@@ -145,9 +145,9 @@ function redraw(next) {
   table.update(shown, { ...view, now: time });
   const changes = view.newSince && describeChanges(shown, parseSince(view.newSince, time), dataStart(graph, time), time);
   setText($("counts"), formatCounts(graph, shown, changes, drawing().hidden, time));
+  $("map").classList.toggle("changes", !!changes);
   updateChildren($("many"), manyLines(drawing().hidden.lines, on));
   $("many").hidden = !drawing().hidden.lines;
-  $("map").classList.toggle("changes", !!changes);
   timeline.setLinks(filterGraph(graph, { ...view, at: "", since: "" }, time).links);
   updateChildren($("warnings"), buildWarnings(graph, on));
   const place = placeOf(graph);

@@ -34,7 +34,7 @@ export class MapDrawing {
     this.on = on;
     this.frame = frame;
     this.svg = svg("svg", { class: "drawing-root" });
-    this.svg.append(svg("defs", {}, ...["", "-past", "-new", "-gone"].map(arrowHead), startOfNew(), endOfFailed()));
+    this.svg.append(svg("defs", {}, ...["", "-past", "-new", "-gone"].map(arrowHead), startOfNew(), startOfGone(), endOfFailed()));
     frame.append(this.svg);
     this.boxes = new Layer(this.svg, "boxes", (b) => this.#box(b));
     this.lines = new Layer(this.svg, "lines", drawLine);
@@ -365,6 +365,15 @@ function endOfFailed() {
     svg("path", { d: "M1.5 1.5L10.5 10.5M1.5 10.5L10.5 1.5" }));
 }
 
+/** startOfGone is the cross at the beginning of a line that is gone. */
+function startOfGone() {
+  return svg("marker", { id: "start-gone", class: "start-gone", viewBox: "0 0 12 8", refX: 0, refY: 4, markerWidth: 12, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto" },
+    svg("path", { d: "M5 1L11 7M5 7L11 1" }));
+}
+
+/** startOf returns the marker at the beginning of a line with flags; empty if it has none. */
+const startOf = (flags) => ["gone", "new"].find((f) => flags.includes(f)) ?? "";
+
 /** drawNode returns the element of a node with its size w and h. */
 export function drawNode(n) {
   const { w, h, indent } = n;
@@ -427,7 +436,7 @@ export function drawLine(l) {
   const kind = l.flags.includes("gone") ? "-gone" : l.flags.includes("new") ? "-new" : l.flags.includes("past") || l.flags.includes("stale") ? "-past" : "";
   const head = l.flags.includes("failed") ? "end-failed" : `arrow${kind}`;
   return svg("g", { class: ["line", ...l.flags].join(" "), "data-kind": "line" },
-    svg("path", { class: "stroke", d: l.path, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#${head})`, ...(l.flags.includes("new") && { "marker-start": "url(#start-new)" }) }));
+    svg("path", { class: "stroke", d: l.path, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#${head})`, ...(startOf(l.flags) && { "marker-start": `url(#start-${startOf(l.flags)})` }) }));
 }
 
 /** label is the text of a line, with a broad invisible line as hover and click area. */

@@ -183,7 +183,7 @@ const nodeAt = (e) => e.target.closest("[data-id]")?.dataset.id;
 const placeOf = ({ row, column }) => ({ x: column * cellSize, y: row * cellSize, w: cellSize, h: cellSize });
 
 /** states are the states of lines for which cells have a colour, the most important first. */
-const states = ["failed", "new", "gone", "stale", "past", "idle"];
+const states = ["failed", "gone", "new", "stale", "past", "idle"];
 
 /** classOf returns the class of a cell: its state, and about how many connections it stands for. */
 function classOf({ line: { flags, links } }) {
