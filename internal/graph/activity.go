@@ -3,6 +3,8 @@ package graph
 import (
 	"strconv"
 	"time"
+
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
 // liveIntervals is the number of intervals for which a link stays live after it was last seen.
@@ -57,4 +59,24 @@ func (l Link) idleSeconds() int64 {
 // isFailed reports whether the client gets no answer: it dials and has no connection, or never had one.
 func (l Link) isFailed() bool {
 	return l.Live && (l.Unanswered || l.Attempts > 0 && l.Connections+l.Closed == 0)
+}
+
+// isIdle reports whether no data has passed over the connections for a minute. A connection that ended since may have had data.
+func (l Link) isIdle() bool {
+	return l.Live && l.Connections > 0 && l.Closed == 0 && l.idleSeconds() >= snapshotv1.MinIdleSeconds
+}
+
+// isInState reports whether the link is in a state of the field "state". An idle or failed link is live.
+func (l Link) isInState(state string) bool {
+	switch state {
+	case "live":
+		return l.Live
+	case "past":
+		return !l.Live
+	case "idle":
+		return l.isIdle()
+	case "failed":
+		return l.isFailed()
+	}
+	return false
 }

@@ -46,10 +46,8 @@ func linkMatcher(field, value string) (func(Link) bool, error) {
 		vias, err := choose(p, ViaDirect.String(), ViaPublished.String(), ViaHost.String(), ViaLoopback.String())
 		return func(l Link) bool { return slices.Contains(vias, l.Via.String()) }, err
 	case "state":
-		states, err := choose(p, "live", "past")
-		return func(l Link) bool {
-			return slices.Contains(states, "live") && l.Live || slices.Contains(states, "past") && !l.Live
-		}, err
+		states, err := choose(p, "live", "past", "idle", "failed")
+		return func(l Link) bool { return slices.ContainsFunc(states, l.isInState) }, err
 	}
 	seen, err := choose(p, EvidenceBoth.String(), EvidenceClient.String(), EvidenceServer.String())
 	return func(l Link) bool { return slices.Contains(seen, l.Evidence.String()) }, err

@@ -133,8 +133,11 @@ func WriteDOT(w io.Writer, g Graph) error {
 		case l.New:
 			style = ", color=green"
 		}
-		if l.Evidence != EvidenceBoth {
+		switch {
+		case l.Evidence != EvidenceBoth:
 			style += ", style=dashed"
+		case l.isIdle():
+			style += ", style=dotted"
 		}
 		fmt.Fprintf(&text, "  n%d -> n%d [label=%s%s];\n", index[l.Client], index[l.Server], dotQuoted(l.label()), style)
 	}

@@ -538,8 +538,8 @@ func TestGroupsMergeIdleTimes(t *testing.T) {
 	}
 }
 
-// A link without an answer says so. Beside a connection, attempts do not count.
-func TestFailedLinks(t *testing.T) {
+// A link without an answer says so, and an idle one is dotted. Beside a connection, attempts do not count.
+func TestStatesInDOT(t *testing.T) {
 	g := shop()
 	link := func(port uint16, change func(*graph.Link)) graph.Link {
 		l := graph.Link{Client: g.Nodes[0].ID, Server: g.Nodes[1].ID, Port: port, Via: graph.ViaDirect, Evidence: graph.EvidenceBoth, Attempts: 3, Live: true}
@@ -549,12 +549,13 @@ func TestFailedLinks(t *testing.T) {
 	g.Links = []graph.Link{
 		link(1, func(*graph.Link) {}), link(2, func(l *graph.Link) { l.Attempts, l.Unanswered = 0, true }), link(3, func(l *graph.Link) { l.Connections = 1 }),
 		link(4, func(l *graph.Link) { l.Closed = 1 }), link(5, func(l *graph.Link) { l.Attempts, l.Live = 0, false }),
+		link(6, func(l *graph.Link) { l.Attempts, l.Connections, l.Measured = 0, 1, &graph.Measured{IdleSeconds: 60} }),
 	}
 	var dot bytes.Buffer
 	if err := graph.WriteDOT(&dot, g); err != nil {
 		t.Fatal(err)
 	}
-	for port, want := range map[string]string{"1": ` · no answer", color=red]`, "2": ` · no answer", color=red]`, "3": `"]`, "4": ` · 1/min"]`, "5": `", color=gray]`} {
+	for port, want := range map[string]string{"1": ` · no answer", color=red]`, "2": ` · no answer", color=red]`, "3": `"]`, "4": ` · 1/min"]`, "5": `", color=gray]`, "6": `", style=dotted]`} {
 		if !strings.Contains(dot.String(), `[label="`+port+want) {
 			t.Errorf("no %q of port %s in %s", want, port, &dot)
 		}

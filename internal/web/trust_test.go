@@ -215,7 +215,7 @@ func TestPageAndServerShowTheSameView(t *testing.T) {
 		"at=" + time.Now().UTC().Add(-15*time.Minute).Format(time.RFC3339), "at=" + time.Now().UTC().Add(-25*time.Minute).Format(time.RFC3339), "group=host&open=host/host0", "group=host&open=host/host0&open=project/shop3",
 		"group=service&open=service/shop/api", "closed=project/shop&closed=external", "group=image&host=one&closed=host/two&port=8080",
 		"q=shop-db", "q=project:shop+-name:*db", "q=image:shop/web&depth=2&host=one", "q=kind:external", "q=-kind:external&group=service", "q=address:203.0.113.0/24",
-		"q=is:published+-is:incomplete&depth=3", "q=-port:5432", "q=port:8000-8099+via:published", "q=state:past", "q=seen:client&unlinked=hide",
+		"q=is:published+-is:incomplete&depth=3", "q=-port:5432", "q=port:8000-8099+via:published", "q=state:past", "q=state:idle", "q=state:failed+-state:past", "q=seen:client&unlinked=hide",
 		"q=service:web+-project:shop1*&group=project", "q=nothing", "q=%22shop/web:1%22+name:batch-job+name:idle&since=5m",
 	} {
 		for form, path := range map[string]string{"json": "graph", "dot": "graph.dot", "mermaid": "graph.mmd", "csv": "graph.csv"} {

@@ -1,4 +1,5 @@
 // The filter query: terms that select or exclude nodes and links. The server reads the same syntax in graph/query.go.
+import { linkState } from "./activity.js";
 import { publishedPorts } from "./format.js";
 
 const maxLength = 1000; // characters
@@ -125,7 +126,7 @@ const fields = {
   port: portMatcher, via: choiceMatcher("via"),
   state: (value) => {
     const chosen = choose(value, choices.state);
-    return (l) => chosen.includes(l.live ? "live" : "past");
+    return (l) => chosen.includes(l.live ? "live" : "past") || chosen.includes(linkState(l));
   },
   seen: choiceMatcher("seen", "evidence"),
   "": anyTextMatcher,
@@ -228,7 +229,7 @@ const properties = {
 /** choices are the values of the fields that have a closed list of them. */
 export const choices = {
   kind: ["container", "host", "external", "ambiguous", "unknown"], is: Object.keys(properties),
-  via: ["direct", "published", "host", "loopback"], state: ["live", "past"], seen: ["both", "client", "server"],
+  via: ["direct", "published", "host", "loopback"], state: ["live", "past", "idle", "failed"], seen: ["both", "client", "server"],
 };
 
 function portMatcher(value) {
