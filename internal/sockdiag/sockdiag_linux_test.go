@@ -520,7 +520,7 @@ func TestUnansweredConnectionOfTheKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := uint16(at.(*unix.SockaddrInet4).Port) //nolint:errcheck,forcetypeassert,gosec // as bound
+	port := uint16(at.(*unix.SockaddrInet4).Port) //nolint:errcheck,forcetypeassert // as bound
 	for range 4 {                                 // more than the queue holds
 		client, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		if err != nil {

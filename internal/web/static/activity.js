@@ -31,7 +31,8 @@ export function mergeIdle(a, b) {
 
 /** lineStates returns the states of a line with links: past if all are, idle if all live ones are, and failed if one is. */
 export function lineStates(links) {
-  const states = new Set(links.map(linkState)), live = states.difference(new Set(["past"]));
+  const live = new Set(links.map(linkState));
+  live.delete("past");
   return [!live.size && "past", live.size === 1 && live.has("idle") && "idle", live.has("failed") && "failed"].filter(Boolean);
 }
 
@@ -46,8 +47,10 @@ export const countUse = (links) => links.reduce((sum, l) => sum + l.connections 
 /** formatRate writes the connections that ended within the last minute. */
 const formatRate = (closed) => `${formatNumber(closed)}/min`;
 
-/** formatLoad writes the use of links in the label of a line: nothing for one connection, and a rate without an open connection. Several links
- * have no answer only if none has one. */
+/**
+ * formatLoad writes the use of links in the label of a line: nothing for one connection, and a rate without an open connection. The label
+ * of several links says that there is no answer if all of them have failed.
+ */
 export function formatLoad(links) {
   const live = links.filter((l) => l.live);
   if (live.length && live.every(isFailed)) return ` · ${noAnswer}`;
@@ -70,6 +73,6 @@ export const formatIdle = (l) => (linkState(l) === "idle" ? `no data for ${forma
 export function describeLink(l, now) {
   const seen = `last seen ${formatAgo(l.lastSeen, now)}`;
   const open = [formatCount(l.connections, "connection"), formatIdle(l)].filter(Boolean).join(", ");
-  const use = l.countsUnknown ? "live then" : linkState(l) === "failed" ? formatFailure(l) : l.connections ? open : l.closed ? formatUse(l) : `live, ${seen}`;
+  const use = linkState(l) === "failed" ? formatFailure(l) : l.countsUnknown ? "live then" : l.connections ? open : l.closed ? formatUse(l) : `live, ${seen}`;
   return `port ${l.port}, ${l.via}, ${l.live ? use : `past, ${seen}`}`;
 }
