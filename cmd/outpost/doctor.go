@@ -105,7 +105,6 @@ func explainEngine(err error, address string, c config.Config, row printRow) {
 		row("engine", "rejects the API version at %s: %v", address, err)
 	case errors.Is(err, container.ErrForbidden):
 		row("engine", "refuses to list containers at %s: %v", address, err)
-		row("", "let the proxy permit GET of /_ping, /version, /events, /containers/json and /containers/{id}/json; /info and /networks are useful too")
 	default:
 		row("engine", "does not answer at %s: %v", address, err)
 	}

@@ -231,6 +231,23 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// If the engine denies access, the answer has the remedy.
+func TestDenialHasARemedy(t *testing.T) {
+	for cause, reason := range map[error]string{
+		container.ErrUnreachable:  "the socket of the container engine denies access to Outpost",
+		container.ErrForbidden:    "the container engine does not permit listing containers",
+		container.ErrUnauthorized: "the container engine does not accept Outpost's credentials",
+	} {
+		server := serve(t, &fakeDaemon{err: fmt.Errorf("list: %w", &container.RemedyError{Err: fmt.Errorf("secret: %w", cause), Remedy: "set CONTAINERS=1"})})
+		for _, path := range []string{"/connections", "/v1/snapshot", "/readyz"} {
+			response, body := request(t, server, "GET", path)
+			if want := fmt.Sprintf("{\"error\":%q}\n", reason+": set CONTAINERS=1"); response.StatusCode != http.StatusServiceUnavailable || body != want {
+				t.Errorf("%s: %d %s, want 503 %s", path, response.StatusCode, body, want)
+			}
+		}
+	}
+}
+
 func TestPanicIs500(t *testing.T) {
 	server := serve(t, &fakeDaemon{panics: true})
 	response, body := request(t, server, "GET", "/connections")

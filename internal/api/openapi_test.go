@@ -425,6 +425,7 @@ func TestResponsesMatchTheDescription(t *testing.T) {
 		{name: "another condition", fakeDaemon: everything(), headers: []string{"If-None-Match", `W/"other"`}, paths: tagged, status: 200},
 		{name: "unreachable", fakeDaemon: fakeDaemon{err: container.ErrUnreachable}, paths: collecting, status: 503},
 		{name: "forbidden", fakeDaemon: fakeDaemon{err: container.ErrForbidden}, paths: collecting, status: 503},
+		{name: "denied", fakeDaemon: fakeDaemon{err: &container.RemedyError{Err: container.ErrForbidden, Remedy: "permit it"}}, paths: collecting, status: 503},
 		{name: "slow", fakeDaemon: fakeDaemon{err: context.DeadlineExceeded}, paths: collecting, status: 503},
 		{name: "panic", fakeDaemon: fakeDaemon{panics: true}, paths: append([]string{"/metrics"}, collecting...), status: 500},
 		{name: "wrong", fakeDaemon: everything(), paths: wrong, status: 400},

@@ -21,10 +21,14 @@ func toStatus(err error) (status int, reason string) {
 	switch {
 	case errors.Is(err, errBusy):
 		return http.StatusServiceUnavailable, errBusy.Error()
+	case errors.Is(err, container.ErrUnreachable) && container.RemedyOf(err) != "":
+		return http.StatusServiceUnavailable, "the socket of the container engine denies access to Outpost"
 	case errors.Is(err, container.ErrUnreachable):
 		return http.StatusServiceUnavailable, "the container engine cannot be reached"
 	case errors.Is(err, container.ErrForbidden):
 		return http.StatusServiceUnavailable, "the container engine does not permit listing containers"
+	case errors.Is(err, container.ErrUnauthorized):
+		return http.StatusServiceUnavailable, "the container engine does not accept Outpost's credentials"
 	case errors.Is(err, container.ErrAPIVersion):
 		return http.StatusServiceUnavailable, "the container engine and Outpost have no API version in common"
 	case errors.Is(err, context.DeadlineExceeded):
@@ -42,6 +46,9 @@ type errorBody struct {
 func (h *handler) writeError(w http.ResponseWriter, err error) {
 	status, reason := toStatus(err)
 	h.Log.Debug().Err(err).Int("status", status).Msg("Request failed")
+	if remedy := container.RemedyOf(err); remedy != "" {
+		reason += ": " + remedy
+	}
 	h.writeJSON(w, status, errorBody{reason})
 }
 

@@ -16,6 +16,8 @@ var (
 	ErrUnreachable = errors.New("engine not reachable")
 	// ErrForbidden means that the engine, or a proxy in front of it, rejected the call.
 	ErrForbidden = errors.New("not permitted")
+	// ErrUnauthorized means that the engine, or a proxy in front of it, requires other credentials.
+	ErrUnauthorized = errors.New("credentials not accepted")
 	// ErrAPIVersion means that the engine rejects the version of its API that Outpost uses.
 	ErrAPIVersion = errors.New("no common API version")
 )

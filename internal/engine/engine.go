@@ -134,7 +134,7 @@ func (e *Engine) Ready(ctx context.Context) error {
 	}
 	e.observe(kindList)
 	_, err = c.ContainerList(ctx, dockercontainer.ListOptions{Limit: 1})
-	return wrapError("list containers", err)
+	return wrapError(listOperation, err)
 }
 
 // Inspect returns one container by ID or name, running or not.
@@ -157,6 +157,8 @@ func (e *Engine) Inspect(ctx context.Context, idOrName string) (container.Contai
 	return result, nil
 }
 
+const listOperation = "list containers"
+
 // wrapError wraps an error of Docker's client. It converts those on which callers branch to errors of package container.
 func wrapError(operation string, err error) error {
 	if err == nil {
@@ -165,6 +167,9 @@ func wrapError(operation string, err error) error {
 	if cause, ok := errors.AsType[*dialError](err); ok {
 		return fmt.Errorf("%s: %w: %w", operation, container.ErrUnreachable, cause)
 	}
+	if denied := explainDenial(operation, err); denied != nil {
+		return fmt.Errorf("%s: %w", operation, denied)
+	}
 	switch {
 	case errdefs.IsNotFound(err):
 		err = container.ErrNotFound
@@ -172,8 +177,6 @@ func wrapError(operation string, err error) error {
 		err = fmt.Errorf("%w: %w", container.ErrUnreachable, err)
 	case isVersionError(err):
 		err = fmt.Errorf("%w: Outpost speaks %s to %s: %w", container.ErrAPIVersion, oldestAPIVersion, newestAPIVersion, err)
-	case errdefs.IsPermissionDenied(err):
-		err = fmt.Errorf("%w: %w", container.ErrForbidden, err)
 	}
 	return fmt.Errorf("%s: %w", operation, err)
 }

@@ -19,7 +19,7 @@ func (e *Engine) Containers(ctx context.Context) ([]container.Summary, error) {
 	}
 	list, err := e.listLive(ctx, c)
 	if err != nil {
-		return nil, wrapError("list containers", err)
+		return nil, wrapError(listOperation, err)
 	}
 	summaries := make([]container.Summary, len(list))
 	for i, c := range list {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/hostproc"
 )
 
@@ -33,6 +34,7 @@ func (a address) explainFailures(dial dialFunc) dialFunc {
 		}
 		reason := ""
 		if path, ok := a.socketPath(); ok {
+			err = withSocketRemedy(path, err)
 			reason = explainSocket(path, err)
 		} else {
 			reason = explainTCP(endpoint, err)
@@ -86,24 +88,44 @@ func isReplaced(info fs.FileInfo) bool {
 	return ok && stat.Nlink == 0
 }
 
+// withSocketRemedy returns the error of an attempt to connect to a socket, with the remedy if the socket denies access.
+func withSocketRemedy(path string, err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	info, _ := os.Stat(path)
+	return &container.RemedyError{Err: err, Remedy: socketRemedy(path, info)}
+}
+
 // explainPermission names the smallest right that permits to connect to a socket.
 func explainPermission(path string, info fs.FileInfo) string {
-	const groupWrites = 0o020
 	reason := "no permission for " + path
-	if hostproc.InUserNamespace("/proc") {
-		return reason + " from this user namespace: if the engine remaps users (userns-remap), start Outpost with --userns host"
-	}
-	if info == nil {
-		return reason + " or its directory"
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
 	switch {
-	case !ok:
-		return reason
-	case info.Mode()&groupWrites != 0:
-		return fmt.Sprintf("%s: start Outpost with its group, --group-add %d", reason, stat.Gid)
+	case hostproc.InUserNamespace("/proc"):
+		reason += " from this user namespace"
+	case info == nil:
+		reason += " or its directory"
 	}
-	return fmt.Sprintf("%s: start Outpost as its user, --user %d", reason, stat.Uid)
+	return reason + ": " + socketRemedy(path, info)
+}
+
+// socketRemedy returns how to start Outpost so that it can connect to a socket.
+func socketRemedy(path string, info fs.FileInfo) string {
+	const groupWrites = 0o020
+	if hostproc.InUserNamespace("/proc") {
+		return "if the engine remaps users (userns-remap), start Outpost with --userns host"
+	}
+	var stat *syscall.Stat_t
+	if info != nil {
+		stat, _ = info.Sys().(*syscall.Stat_t)
+	}
+	switch {
+	case stat == nil:
+		return fmt.Sprintf("start Outpost with its group, --group-add $(stat -c %%g %s)", path)
+	case info.Mode()&groupWrites != 0:
+		return fmt.Sprintf("start Outpost with its group, --group-add %d", stat.Gid)
+	}
+	return fmt.Sprintf("start Outpost as its user, --user %d", stat.Uid)
 }
 
 // CheckSocket returns an error if the engine's socket is the file of an earlier socket: only a new mount shows the current

@@ -34,7 +34,7 @@ func (e *Engine) negotiate(ctx context.Context, c *client.Client) error {
 		return client.WithVersion(required)(c)
 	}
 	if err != nil && (isVersionError(err) || !isRejection(err)) {
-		return wrapError("list containers", err)
+		return wrapError(listOperation, err)
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func checkResponse(response *http.Response, body *limitedBody) error {
 	case response.StatusCode != http.StatusOK:
 		text := fmt.Sprintf("responds %d %s", response.StatusCode, http.StatusText(response.StatusCode))
 		if reason := ReadReason(body); reason != "" {
-			text += fmt.Sprintf(": %.200s", reason)
+			text += fmt.Sprintf(": %.400s", reason)
 		}
 		return errors.New(text)
 	}

@@ -25,7 +25,7 @@ const $ = (id) => document.getElementById(id);
 const form = $("filters");
 
 let view = parseView(location.search);
-let graph = null, time = 0, failure = "";
+let graph = null, time = 0, failure = "", remedy = "";
 let shown = { nodes: [], links: [], hidden: {}, groupByNode: new Map(), level: view.level };
 let scene = { nodes: [], lines: [], boxes: [], byID: new Map() };
 let version = ""; // of the server
@@ -44,15 +44,16 @@ const search = new Search($("search"), $("found"), () => graph || { nodes: [], l
 function onGraph(answer, at) {
   if (failure) announce("Connected again");
   time = at;
-  failure = "";
+  failure = remedy = "";
   if (answer) graph = answer;
   outdated ||= !!answer || !!view.since || !!view.newSince;
   drawing().viewport.whenStill(() => (outdated ? render(true) : renderFreshness()));
 }
 
-function onError(reason) {
+function onError(reason, advice = "") {
   if (reason !== failure) announce(capitalize(reason));
   failure = reason;
+  remedy = advice;
   outdated = true;
   drawing().viewport.whenStill(() => render(true));
 }
@@ -122,7 +123,7 @@ async function render(keepPlaces, scroll = false) {
   if (graph && !next) return;
   if (next) redraw(next);
   renderFreshness();
-  const nothing = emptyState(graph, shown, failure, on, time), hint = emptyHint(graph, shown);
+  const nothing = emptyState(graph, shown, { failure, remedy }, on, time), hint = emptyHint(graph, shown);
   $("empty").hidden = !nothing && !hint;
   $("empty").classList.toggle("hint", !nothing);
   updateChildren($("empty"), nothing || hint);
@@ -186,7 +187,7 @@ function renderFreshness() {
   $("freshness").classList.toggle("trouble", !!failure);
   const { text, isTrouble } = banner({ time, failure, at: view.at, hasGraph: !!graph, noDataBefore: shown.noDataBefore });
   const action = failure === loginExpired ? button("Sign in again", on.reload) : view.at && !isTrouble && button("Return to live", () => goTo(time));
-  updateChildren($("banner"), text && [html("span", {}, text), action]);
+  updateChildren($("banner"), text && [html("span", {}, text), failure && remedy && html("span", { className: "remedy" }, capitalize(remedy)), action]);
   $("banner").hidden = !text;
   $("banner").classList.toggle("trouble", isTrouble);
   $("map").parentElement.classList.toggle("then", !!view.at);

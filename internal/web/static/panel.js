@@ -108,8 +108,14 @@ const targetRemedies = {
   duplicate: "Name each host once.", pending: "Not polled yet.",
 };
 
-/** remedyFor returns what the user can do about a target. A target that is a DNS name or a file is an entry that cannot be resolved. */
-const remedyFor = ({ state, target }) => (state === "failed" && /^(dns|file):/.test(target) ? "Check the name or the file." : targetRemedies[state] || "");
+/**
+ * remedyFor returns what the user can do about a target. A target that is a DNS name or a file is an entry that cannot be resolved. The
+ * reason of a daemon that responds 503 has its own remedy.
+ */
+function remedyFor({ state, target, reason = "" }) {
+  if (state === "failed" && /^(dns|file):/.test(target)) return "Check the name or the file.";
+  return state === "failed" && reason.startsWith("responds 503") ? "Outpost runs there, without data of its engine." : targetRemedies[state] || "";
+}
 
 /** targetsPanel lists the targets with problems and then the others. */
 export function targetsPanel({ targets }, now) {

@@ -4,13 +4,19 @@ import { request } from "./request.js";
 const interval = 5000; // ms between an answer and the next poll
 const timeout = 60_000; // ms for one poll
 
+/** splitRemedy returns the cause in an error of the server, and the remedy that may follow it. */
+function splitRemedy(text) {
+  const [cause, ...remedy] = text.split(": ");
+  return [cause, remedy.join(": ")];
+}
+
 export class Poller {
   #tag = "";
   #timer = 0;
   #inFlight = null;
   paused = false;
 
-  /** on has onGraph(graph, time) and onError(reason). time is the server's in ms; graph is null if it did not change. */
+  /** on has onGraph(graph, time) and onError(reason, remedy). time is the server's in ms; graph is null if it did not change. */
   constructor(address, on) {
     Object.assign(this, { address, on });
     document.addEventListener("visibilitychange", () => !document.hidden && this.poll());
@@ -26,7 +32,7 @@ export class Poller {
     try {
       deliver = await this.#fetch(this.#inFlight.signal);
     } catch (error) {
-      this.on.onError(error.name === "AbortError" ? "no answer within a minute" : error instanceof TypeError ? "connection lost" : error.message);
+      this.on.onError(...(error.name === "AbortError" ? ["no answer within a minute"] : error instanceof TypeError ? ["connection lost"] : splitRemedy(error.message)));
     } finally {
       clearTimeout(timer);
       this.#inFlight = null;

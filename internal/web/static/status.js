@@ -69,10 +69,11 @@ export function placeOf(graph) {
 }
 
 /** emptyState explains an empty map and what to do; null if the map is not empty. time is the server's in ms. */
-export function emptyState(graph, shown, failure, on, time) {
+export function emptyState(graph, shown, { failure, remedy }, on, time) {
   const say = (heading, ...rest) => [html("h2", {}, heading), ...rest.map((r) => (typeof r === "string" ? html("p", {}, r) : r))];
   const code = (text) => html("pre", {}, text);
   if (!graph && failure === loginExpired) return say("The login has expired", "Sign in again to see the map.", button("Sign in again", on.reload));
+  if (!graph && remedy) return say("No data from Outpost", `${capitalize(failure)}.`, html("p", { className: "remedy" }, `${capitalize(remedy)}.`), "Retrying every few seconds.");
   if (!graph) return failure ? say("No data from Outpost", `${capitalize(failure)}.`, "Retrying every few seconds. Check that Outpost and the container engine are running.") : say("Connecting…");
   if (shown.noDataBefore) {
     const isWindow = Date.parse(graph.dataSince) < shown.noDataBefore, start = formatTime(shown.noDataBefore, time);
