@@ -25,7 +25,7 @@ func (n Node) PredecessorID(p Predecessor) string {
 func (n Node) HostPrefix() string { return n.ID[:strings.LastIndexByte(n.ID, '/')+1] }
 
 // Fold returns g with nodes replaced: successors has the IDs of nodes by those of the nodes that they replace. The links
-// of a replaced node become links of its successor without connections. It does not change g.
+// of a replaced node become links of its successor. It does not change g.
 func (g Graph) Fold(successors map[string]string) Graph {
 	renamed := make(map[string]string, len(successors))
 	kept := make([]Node, 0, len(g.Nodes))
@@ -86,7 +86,6 @@ func foldLinks(links []Link, renamed map[string]string) []Link {
 		}
 		wasLoop := l.Client == l.Server
 		l.Client, l.Server = cmp.Or(client, l.Client), cmp.Or(server, l.Server)
-		l.Connections, l.Live, l.Measured = 0, false, nil
 		if wasLoop || l.Client != l.Server {
 			moved = append(moved, l)
 		}

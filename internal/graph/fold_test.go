@@ -40,9 +40,9 @@ func TestFoldMergesLinks(t *testing.T) {
 		link("b", "c", 3, 5, graph.EvidenceServer), link("d", "a", 4, 4, graph.EvidenceBoth),
 	}}
 	got := g.Fold(map[string]string{"a": "b"})
-	merged := link("b", "c", 3, 1, graph.EvidenceBoth)
+	merged := link("b", "c", 5, 1, graph.EvidenceBoth)
 	merged.LastSeen = noon.Add(5 * time.Minute)
-	want := []graph.Link{link("b", "b", 0, 0, graph.EvidenceBoth), merged, link("d", "b", 0, 4, graph.EvidenceBoth)}
+	want := []graph.Link{link("b", "b", 1, 0, graph.EvidenceBoth), merged, link("d", "b", 4, 4, graph.EvidenceBoth)}
 	if diff := cmp.Diff(want, got.Links); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

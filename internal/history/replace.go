@@ -39,9 +39,23 @@ func (h *History) replace(current graph.Graph, now time.Time) graph.Graph {
 		h.latest = h.latest.Fold(successorIDs(current.Nodes))
 	}
 	if slices.ContainsFunc(current.Nodes, func(n graph.Node) bool { return n.Past }) {
-		return current.Fold(successorIDs(current.Nodes))
+		successors := successorIDs(current.Nodes)
+		disconnect(current.Links, successors)
+		return current.Fold(successors)
 	}
 	return current
+}
+
+// disconnect takes the connections from the links of replaced containers: an end that still names one is connected to nothing.
+func disconnect(links []graph.Link, successors map[string]string) {
+	if len(successors) == 0 {
+		return
+	}
+	for i := range links {
+		if l := &links[i]; successors[l.Client] != "" || successors[l.Server] != "" {
+			l.Connections, l.Live, l.Measured = 0, false, nil
+		}
+	}
 }
 
 // compareNodes compares the sorted nodes with the latest graph. It remembers the containers that are gone, lets nodes inherit their

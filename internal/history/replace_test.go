@@ -113,6 +113,18 @@ func TestReplacedContainerIsFolded(t *testing.T) {
 	}, old, between, state{[]graph.Node{web, second, db}, []string{"b>d 5432", "b>d 6379"}})
 }
 
+// A link of a replaced container was last seen when the latest graph was last confirmed.
+func TestTouchExtendsReplacedLinks(t *testing.T) {
+	h := New(time.Hour)
+	h.Update(state{[]graph.Node{web, first}, []string{"w>a 80"}}.at(noon), noon)
+	h.Touch(noon.Add(5 * time.Minute))
+	now := noon.Add(6 * time.Minute)
+	want := []string{"b, replaced a shop-api-1 image-a at 5", "w", "w>b 80 live=false 0-5"}
+	if diff := cmp.Diff(want, summary(h.Update(state{[]graph.Node{web, second}, nil}.at(now), now))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // For two minutes the correlation still knows a gone container. Its links are those of its successor, without connections.
 func TestGoneContainerOfCurrentGraphIsFolded(t *testing.T) {
 	old := state{[]graph.Node{web, first, db}, []string{"w>a 80", "a>d 5432"}}
