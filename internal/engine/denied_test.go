@@ -19,12 +19,8 @@ import (
 // serveSocket serves a status for each request on a socket, as a proxy in front of the engine does, and sets DOCKER_HOST.
 func serveSocket(t *testing.T, status int) (path string) {
 	t.Helper()
-	directory, err := os.MkdirTemp("", "engine") // short: the path of a socket has at most 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(directory) })
-	if err := os.Chmod(directory, 0o755); err != nil { //nolint:gosec // another user connects
+	directory := t.TempDir()
+	if err := errors.Join(os.Chmod(filepath.Dir(directory), 0o755), os.Chmod(directory, 0o755)); err != nil { // another user connects
 		t.Fatal(err)
 	}
 	path = filepath.Join(directory, "engine.sock")
@@ -88,7 +84,7 @@ func TestDeniedSocketHasARemedy(t *testing.T) {
 	if os.Geteuid() == 0 {
 		group = 4321
 		becomeNobody(t, path, group)
-	} else if err := os.Chmod(path, 0o060); err != nil { //nolint:gosec // its group may use it, and not this user
+	} else if err := os.Chmod(path, 0o060); err != nil { // its group may use it, and not this user
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("start Outpost with its group, --group-add %d", group)
@@ -102,7 +98,7 @@ func TestDeniedSocketHasARemedy(t *testing.T) {
 func becomeNobody(t *testing.T, path string, group int) {
 	t.Helper()
 	const nobody = 65534
-	if err := errors.Join(os.Chown(path, 0, group), os.Chmod(path, 0o660)); err != nil { //nolint:gosec // as the engine does
+	if err := errors.Join(os.Chown(path, 0, group), os.Chmod(path, 0o660)); err != nil { // as the engine does
 		t.Fatal(err)
 	}
 	if err := syscall.Setresuid(-1, nobody, -1); err != nil {

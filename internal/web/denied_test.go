@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,13 +16,8 @@ import (
 // deniedBy returns the error of a real client of an engine behind a proxy on a socket that answers each request with a status.
 func deniedBy(t *testing.T, status int) error {
 	t.Helper()
-	directory, err := os.MkdirTemp("", "engine") // short: the path of a socket has at most 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(directory) })
 	var config net.ListenConfig
-	listener, err := config.Listen(t.Context(), "unix", filepath.Join(directory, "engine.sock"))
+	listener, err := config.Listen(t.Context(), "unix", filepath.Join(t.TempDir(), "engine.sock"))
 	if err != nil {
 		t.Fatal(err)
 	}
