@@ -28,15 +28,17 @@ const pairsOf = (lines) => lines.filter((l) => l.from !== l.to).map((l) => [l.fr
 
 const maxPlans = 6; // layouts to try with the same nodes and spacing
 const maxRouted = 8; // layouts to find routes for
+const maxStates = 2_000_000; // of searches for routes, after which no other layout is tried
 
 /** layOut tries forms of the nodes, spacings and styles until all labels find room at a readable scale. */
 function layOut({ items, lines, frame, minScale, titles }) {
+  const effort = { states: 0 };
   let best = null, routed = 0;
   for (const plan of plans(items, lines, frame, minScale)) {
     if (plan.scale < minScale && (best || !plan.isSmallest)) continue;
-    const routes = routeLines(plan.size, plan.places, titles, lines), faults = countFaults(lines, routes);
+    const routes = routeLines(plan.size, plan.places, titles, lines, undefined, effort), faults = countFaults(lines, routes);
     if (!best || faults < best.faults) best = { ...plan, routes, faults };
-    if (!faults || ++routed === maxRouted) break;
+    if (!faults || ++routed === maxRouted || effort.states > maxStates) break;
   }
   return finish(best);
 }

@@ -4,7 +4,7 @@
 const policy = globalThis.trustedTypes?.createPolicy("outpost", { createScriptURL: (address) => address });
 
 export class Arranger {
-  #worker = null;
+  #worker = this.#start(); // it loads while the page waits for data
   #turn = 0;
   #pending = null;
 

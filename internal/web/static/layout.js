@@ -36,15 +36,25 @@ function styles(count) {
  * clients and "last" for external servers, at the edges of the map. Lines are pairs of item IDs.
  */
 export function layouts(items, lines, frame, spacing = 0) {
+  const known = new Map(); // what dagre returned for a box: styles have most boxes in common
   const compose = (style) => {
-    const places = new Composition(items, lines, { ...style, ...spacings[spacing] }, frame).places();
+    const places = new Composition(items, lines, { ...style, ...spacings[spacing] }, frame, known).places();
     const size = extent([...places.values()]);
     return { places, style, size, scale: Math.min(frame.w / size.w, frame.h / size.h), length: totalLength(lines, places) };
   };
   const all = styles(items.length).map(compose);
   if (all.every(({ scale }) => scale < minLayered)) all.push(...["sides", "ends"].map((edges) => compose({ inner: "rows", outer: "rows", edges })));
   const rank = ({ scale }) => Math.round(Math.min(scale, enough) / similar);
-  return all.sort((a, b) => rank(b) - rank(a) || a.length - b.length);
+  return withoutEqual(all).sort((a, b) => rank(b) - rank(a) || a.length - b.length);
+}
+
+/** withoutEqual leaves out layouts with the places of an earlier one: without boxes or external addresses, styles do not differ. */
+function withoutEqual(all) {
+  const found = new Set();
+  return all.filter(({ places }) => {
+    const text = [...places].map(([id, { x, y }]) => `${id} ${x} ${y}`).sort().join();
+    return !found.has(text) && found.add(text);
+  });
 }
 
 function totalLength(lines, places) {
@@ -56,8 +66,8 @@ function totalLength(lines, places) {
 
 /** Composition places the nodes in their boxes, the boxes on the map, and external addresses at its edges. */
 class Composition {
-  constructor(items, lines, style, frame) {
-    Object.assign(this, { style, aspect: frame.w / frame.h, quick: items.length > dagreLimits.all });
+  constructor(items, lines, style, frame, known) {
+    Object.assign(this, { style, known, aspect: frame.w / frame.h, quick: items.length > dagreLimits.all });
     this.root = buildTree(items, lines);
   }
 
@@ -101,7 +111,16 @@ class Composition {
 
   #linked(children, lines, direction) {
     const isLarge = this.quick || children.length > dagreLimits.nodes || lines.length > dagreLimits.lines;
-    return isLarge ? columns(children, lines, this.style) : layered(children, lines, direction, this.style);
+    return isLarge ? columns(children, lines, this.style) : this.#layered(children, lines, direction);
+  }
+
+  /** #layered is layered, or repeats its earlier result for the same children. */
+  #layered(children, lines, direction) {
+    const key = [direction, ...children.map(({ id, w, h }) => `${id} ${w} ${h}`)].join();
+    if (!this.known.has(key)) this.known.set(key, { size: layered(children, lines, direction, this.style), at: children.map(({ x, y }) => ({ x, y })) });
+    const { size, at } = this.known.get(key);
+    children.forEach((c, i) => Object.assign(c, at[i]));
+    return size;
   }
 
   /** #enclose arranges the children of a box and sets the size of the box. */

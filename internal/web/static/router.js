@@ -65,8 +65,9 @@ class Queue {
 
 /** Router finds routes one after the other. A route is {points, label}: its corners from the client to the server, and a place. */
 class Router {
-  /** places are those of nodes and boxes by their IDs; titles are the widths of the titles of boxes. */
-  constructor({ w, h }, places, titles) {
+  /** places are those of nodes and boxes by their IDs; titles are the widths of the titles of boxes; effort is that of routeLines. */
+  constructor({ w, h }, places, titles, effort) {
+    this.effort = effort;
     this.columns = Math.ceil(w / pitch) + 2;
     this.rows = Math.ceil(h / pitch) + 2;
     const size = this.columns * this.rows;
@@ -166,7 +167,7 @@ class Router {
   /** #run returns the last state and the direction of the cheapest way to a node. */
   #run(target, arrivals) {
     let end, least = Infinity;
-    while (this.queue.least < least) {
+    for (; this.queue.least < least; this.effort.states++) {
       const state = this.queue.pop(), v = state >> 2, d = state & 3, c = v % this.columns, r = (v - c) / this.columns;
       for (const e of [d, (d + 1) & 3, (d + 3) & 3]) {
         const column = c + dx[e], row = r + dy[e];
@@ -359,10 +360,11 @@ const distance = (a, b) => Math.max(0, a.x - b.x - b.w, b.x - a.x - a.w) + Math.
 /**
  * routeLines returns the routes of lines by their IDs. A line is {id, from, to, labelWidths}: the widths of the forms of
  * its label, the longest first; empty without one; isHidden leaves it out. kept are earlier routes: those that still
- * lead from node to node stay. Each new line is routed twice, because the first round does not know the lines that follow.
+ * lead from node to node stay. Each new line is routed twice, because the first round does not know the lines that follow. The
+ * searched states are added to effort: some millions take a second.
  */
-export function routeLines(size, places, titles, lines, kept = new Map()) {
-  const router = new Router(size, places, titles), routes = new Map();
+export function routeLines(size, places, titles, lines, kept = new Map(), effort = { states: 0 }) {
+  const router = new Router(size, places, titles, effort), routes = new Map();
   const fresh = lines.filter((l) => {
     if (l.isHidden) return false;
     const route = kept.get(l.id);
