@@ -89,7 +89,7 @@ func TestDeniedSocketHasARemedy(t *testing.T) {
 	}
 	want := fmt.Sprintf("start Outpost with its group, --group-add %d", group)
 	err := newEngine(t).Ready(t.Context())
-	if !errors.Is(err, container.ErrUnreachable) || container.RemedyOf(err) != want || strings.Count(err.Error(), want) != 1 {
+	if !errors.Is(err, container.ErrUnreachable) || container.RemedyOf(err) != want || !strings.Contains(err.Error(), "no permission for "+path+": "+want) {
 		t.Errorf("%v, remedy %q, want %q", err, container.RemedyOf(err), want)
 	}
 }

@@ -1,35 +1,30 @@
 package engine
 
 import (
-	"fmt"
-	"net"
-	"os"
-	"path/filepath"
+	"io/fs"
+	"strings"
 	"testing"
-
-	"github.com/PabloL007/outpost/internal/hostproc"
 )
 
-// The reason of a denied socket names the smallest right that permits to use it.
-func TestDeniedSocketIsExplained(t *testing.T) {
-	if hostproc.InUserNamespace("/proc") {
-		t.Skip("the reason is another in a user namespace")
-	}
-	path := filepath.Join(t.TempDir(), "engine.sock")
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	for mode, want := range map[os.FileMode]string{
-		0o660: fmt.Sprintf("no permission for %s: start Outpost with its group, --group-add %d", path, os.Getegid()),
-		0o600: fmt.Sprintf("no permission for %s: start Outpost as its user, --user %d", path, os.Geteuid()),
+// The remedy for a denied socket names the smallest right that permits to use it.
+func TestRemedyForTheModeOfASocket(t *testing.T) {
+	const root, nobody, docker, users = 0, 65534, 999, 100
+	for _, test := range []struct {
+		mode         fs.FileMode
+		owner, group int
+		user         int
+		groups       []int
+		want         string
+	}{
+		{0o660, root, docker, nobody, []int{nobody}, "start Outpost with its group, --group-add 999"},
+		{0o660, root, root, nobody, []int{nobody}, "start Outpost with its group, --group-add 0"},
+		{0o600, root, docker, nobody, []int{nobody}, "start Outpost as its user, --user 0"},
+		{0o600, 1000, users, nobody, []int{users}, "start Outpost as its user, --user 1000"},
+		{0o660, root, docker, nobody, []int{nobody, docker}, "SELinux"},
+		{0o660, root, docker, root, []int{root}, "SELinux"},
 	} {
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
-		if got := explainSocket(path, os.ErrPermission); got != want {
-			t.Errorf("%o: %s, want %s", mode, got, want)
+		if got := modeRemedy(test.mode, test.owner, test.group, test.user, test.groups); !strings.Contains(got, test.want) {
+			t.Errorf("%+v: %q", test, got)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -111,7 +112,6 @@ func explainPermission(path string, info fs.FileInfo) string {
 
 // socketRemedy returns how to start Outpost so that it can connect to a socket.
 func socketRemedy(path string, info fs.FileInfo) string {
-	const groupWrites = 0o020
 	if hostproc.InUserNamespace("/proc") {
 		return "if the engine remaps users (userns-remap), start Outpost with --userns host"
 	}
@@ -119,13 +119,24 @@ func socketRemedy(path string, info fs.FileInfo) string {
 	if info != nil {
 		stat, _ = info.Sys().(*syscall.Stat_t)
 	}
-	switch {
-	case stat == nil:
+	if stat == nil {
 		return fmt.Sprintf("start Outpost with its group, --group-add $(stat -c %%g %s)", path)
-	case info.Mode()&groupWrites != 0:
-		return fmt.Sprintf("start Outpost with its group, --group-add %d", stat.Gid)
 	}
-	return fmt.Sprintf("start Outpost as its user, --user %d", stat.Uid)
+	groups, _ := os.Getgroups()
+	return modeRemedy(info.Mode(), int(stat.Uid), int(stat.Gid), os.Geteuid(), append(groups, os.Getegid()))
+}
+
+// modeRemedy is socketRemedy for a socket of an owner and group, and a process of a user in groups.
+func modeRemedy(mode fs.FileMode, owner, group, user int, groups []int) string {
+	const ownerWrites, groupWrites = 0o200, 0o020
+	isMember := slices.Contains(groups, group)
+	switch {
+	case user == owner && mode&ownerWrites != 0, user != owner && isMember && mode&groupWrites != 0:
+		return "its mode permits access, so a security module such as SELinux denies it: start Outpost with --security-opt label=disable"
+	case mode&groupWrites != 0:
+		return fmt.Sprintf("start Outpost with its group, --group-add %d", group)
+	}
+	return fmt.Sprintf("start Outpost as its user, --user %d", owner)
 }
 
 // CheckSocket returns an error if the engine's socket is the file of an earlier socket: only a new mount shows the current
