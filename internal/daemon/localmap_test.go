@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/history"
 	"github.com/PabloL007/outpost/internal/snapshot"
@@ -102,4 +103,48 @@ func TestOlderAndSharedSnapshotsChangeNothing(t *testing.T) {
 			t.Errorf("%+v", g.Links)
 		}
 	}
+}
+
+// For two minutes the correlation knows the connections of a removed container. The map has them at its successor from the start.
+func TestRedeployLeavesNoPastContainer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		local := NewLocalMap(&fakeSnapshotter{}, nil, history.New(time.Hour))
+		began := time.Now().UTC()
+		local.update(connectedTo("old"))
+		time.Sleep(10 * time.Second)
+		local.update(connectedTo("")) // between stop and start
+		time.Sleep(10 * time.Second)
+		local.update(connectedTo("new"))
+		time.Sleep(10 * time.Second)
+		g := local.update(connectedTo("new"))
+		if len(g.Nodes) != 2 || len(g.Links) != 1 {
+			t.Fatalf("%+v", g)
+		}
+		predecessor := graph.Predecessor{Container: "old", Name: "db", Image: "image of old", LastSeen: began}
+		for _, n := range g.Nodes {
+			if n.Past || n.Name == "db" && (n.Container != "new" || len(n.Predecessors) != 1 || n.Predecessors[0] != predecessor) {
+				t.Errorf("%+v", n)
+			}
+		}
+		if l := g.Links[0]; !l.Live || !l.FirstSeen.Equal(began) || l.Connections != 1 {
+			t.Errorf("%+v, want live since %s", l, began)
+		}
+	})
+}
+
+// connectedTo returns a snapshot of a client, and of a database with an ID to which it is connected. Without an ID it has none.
+func connectedTo(id string) snapshot.Snapshot {
+	addr, at := netip.MustParseAddr, netip.MustParseAddrPort
+	network := func(own string) []container.Network {
+		return []container.Network{{ID: "n", Name: "shop", Addresses: []netip.Addr{addr(own)}, Gateways: []netip.Addr{addr("172.18.0.1")}}}
+	}
+	client := snapshot.Container{ID: "client", Name: "/client", Networks: network("172.18.0.2")}
+	if id == "" {
+		return snapshot.Snapshot{TakenAt: time.Now(), Containers: []snapshot.Container{client}}
+	}
+	db := snapshot.Container{ID: id, Name: "/db", Image: "image of " + id, Networks: network("172.18.0.3")}
+	db.Listeners = []snapshot.Listener{{Local: at("0.0.0.0:5432")}}
+	client.Connections = []snapshot.Connection{{Local: at("172.18.0.2:40000"), Remote: at("172.18.0.3:5432"), State: socket.Established}}
+	db.Connections = []snapshot.Connection{{Local: at("172.18.0.3:5432"), Remote: at("172.18.0.2:40000"), State: socket.Established, Inbound: true}}
+	return snapshot.Snapshot{TakenAt: time.Now(), Containers: []snapshot.Container{client, db}}
 }
