@@ -76,7 +76,7 @@ const onLabels = `JSON.stringify([...document.querySelectorAll(".label-ground")]
 // Each state of a line differs from the others by its dashes or markers, not by its colour alone.
 func TestStatesOfLinesNeedNoColour(t *testing.T) {
 	t.Parallel()
-	names := []string{"active", "idle", "recent", "busy", "past", "fresh", "seen", "failed", "refused"}
+	names := []string{"active", "idle", "recent", "busy", "past", "fresh", "seen", "failed", "refused", "gone"}
 	client := container("one", "", "client")
 	nodes, links := []graph.Node{client}, map[string]*graph.Link{}
 	all := make([]graph.Link, len(names))
@@ -93,7 +93,10 @@ func TestStatesOfLinesNeedNoColour(t *testing.T) {
 	links["recent"].Closed = 1 // it may have had data
 	links["seen"].Evidence = graph.EvidenceClient
 	links["busy"].Measured = nil
-	links["past"].Live, links["past"].Connections, links["past"].Measured = false, 0, nil
+	for _, name := range []string{"past", "gone"} {
+		links[name].Live, links[name].Connections, links[name].Measured = false, 0, nil
+	}
+	links["past"].LastSeen = time.Now().UTC().Add(-10 * time.Minute)
 	links["failed"].Connections, links["failed"].Measured, links["failed"].Attempts = 0, nil, 3
 	links["refused"].Connections, links["refused"].Measured, links["refused"].Unanswered, links["refused"].Evidence = 0, nil, true, graph.EvidenceClient
 	links["fresh"].FirstSeen = time.Now().UTC().Add(-time.Minute)
@@ -101,11 +104,11 @@ func TestStatesOfLinesNeedNoColour(t *testing.T) {
 	looks := webtest.Eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll(".lines .line")].map((l) => {
 		const style = getComputedStyle(l.querySelector(".stroke"));
 		const head = document.querySelector(style.markerEnd.slice(5, -2) + " path");
-		const mark = style.markerStart === "none" ? "" : "dot ";
+		const mark = style.markerStart === "none" ? "" : style.markerStart.match(/start-(\w+)/)[1] + " ";
 		return [l.dataset.id.split("/").pop(), style.strokeDasharray + " " + mark + (head.closest("marker").id === "end-failed" ? "cross" : getComputedStyle(head).stroke === "none" ? "full" : "hollow")];
 	}))`)
 	for name, want := range map[string]string{
-		"active": "none full", "recent": "none full", "busy": "none full", "idle": "1px, 6px full", "seen": "8px, 6px, 1px, 6px full", "past": "none hollow", "fresh": "none dot full",
+		"active": "none full", "recent": "none full", "busy": "none full", "idle": "1px, 6px full", "seen": "8px, 6px, 1px, 6px full", "past": "none hollow", "fresh": "none new full", "gone": "4px, 4px gone full",
 		"failed": "none cross", "refused": "7px, 4px cross",
 	} {
 		if looks[name] != want {
@@ -113,7 +116,7 @@ func TestStatesOfLinesNeedNoColour(t *testing.T) {
 		}
 	}
 	states := webtest.Eval[[]string](p, `[...document.querySelectorAll("tbody tr")].map((tr) => tr.cells[1].textContent + " " + tr.cells[6].textContent)`)
-	same(t, "states", states, "active live", "busy live", "failed failed", "fresh new, live", "idle idle", "past past", "recent live", "refused failed", "seen idle")
+	same(t, "states", states, "fresh new, live", "gone gone", "active live", "busy live", "failed failed", "idle idle", "past past", "recent live", "refused failed", "seen idle")
 	use := webtest.Eval[[]string](p, `[...document.querySelectorAll("tbody tr.failed")].map((tr) => tr.cells[3].textContent)`)
 	same(t, "connections", use, "no answer, 3 attempts", "no answer")
 	labels := strings.Join(p.Texts(".labels .label.failed text"), ", ")
