@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,9 @@ func TestStatesOfLinesNeedNoColour(t *testing.T) {
 		if looks[name] != want {
 			t.Errorf("%s: %q, want %q", name, looks[name], want)
 		}
+	}
+	if faded := webtest.Eval[[]string](p, `[...document.querySelectorAll(".line.failed .stroke")].map((e) => getComputedStyle(e).opacity)`); !slices.Equal(faded, []string{"1", "1"}) {
+		t.Errorf("opacity of failed lines: %q", faded)
 	}
 	states := webtest.Eval[[]string](p, `[...document.querySelectorAll("tbody tr")].map((tr) => tr.cells[1].textContent + " " + tr.cells[6].textContent)`)
 	same(t, "states", states, "fresh new, live", "gone gone", "active live", "busy live", "failed failed", "idle idle", "past past", "recent live", "refused failed", "seen idle")
