@@ -15,6 +15,7 @@ MERMAID := 12.3.0
 REDOCLY := 2.77.0
 JSDOM := 26.1.0
 AXE := 4.14.1
+LIGHTHOUSE := 13.5.0
 # The end-to-end tests that also run on Debian's own engine, with cgroup v1 where the machine has it.
 DEBIAN_TESTS := TestDocumentedCommands|TestAccessLevels|TestImage|TestMethodsAgree|TestPublishedPortsAreListed|TestListensAndConnectionsOfEveryKind|TestSocketOwnersOnHostNetwork|TestOwnContainerIsKnownInPrivateCgroups|TestTablesAreReadWithoutCapabilities|TestContainerAtPidsLimitIsRead
 
@@ -82,10 +83,17 @@ bench: engine ## measure the figures of internal/e2e/BENCHMARKS.md
 	.ci/engine exec go test -run '^$$' -bench Polling -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-map.txt
 	$(BENCHSTAT) .build/bench-map.txt
 
-bench-web: ## measure how fast the page opens and moves in Chromium
+bench-web: ## measure how fast the page opens and moves in Chromium, and run Lighthouse
 	.ci/engine start test
-	mkdir -p .build
-	go test -run '^$$' -bench Page -benchtime 5x -timeout 20m ./internal/web | tee .build/bench-web.txt
+	$(MAKE) .build/lighthouse/$(LIGHTHOUSE)
+	go test -run '^$$' -bench 'Page|Layout' -benchtime 5x -timeout 20m ./internal/web | tee .build/bench-web.txt
+	go test -run '^$$' -bench 'Refreshes|Lighthouse' -benchtime 1x -timeout 40m ./internal/web | tee -a .build/bench-web.txt
+
+.build/lighthouse/$(LIGHTHOUSE):
+	rm -rf .build/lighthouse
+	mkdir -p .build/lighthouse
+	cd .build/lighthouse && npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefer-offline --prefix . lighthouse@$(LIGHTHOUSE)
+	touch $@
 
 fuzz: ## fuzz each decoder of foreign bytes for FUZZTIME
 	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' internal | sed 's|/[^/]*_test.go:[0-9]*:func | |' | sort | while read -r package target; do \
