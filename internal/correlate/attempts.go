@@ -11,7 +11,7 @@ import (
 // attempt is a server that a container dials without an answer. Its end has no local port. It is in no pair: no server has the other half.
 type attempt struct {
 	connEnd
-	sockets int
+	sockets uint32
 }
 
 // maxAttemptSockets bounds the sockets of an attempt: a client has no more ports for one endpoint. A document may have any number.
@@ -27,7 +27,7 @@ func (h *Host) parseAttempts(containers []snapshotv1.Container, namespaces []int
 				continue
 			}
 			end := connEnd{netns: namespaces[i], owner: ownerID(toIndex(i)), local: netip.AddrPortFrom(a.LocalAddress.Unmap(), 0), remote: remote}
-			attempts = append(attempts, attempt{end, min(a.Count, maxAttemptSockets)})
+			attempts = append(attempts, attempt{end, uint32(min(a.Count, maxAttemptSockets))})
 		}
 	}
 	return attempts

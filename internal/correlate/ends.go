@@ -139,7 +139,7 @@ func (h *Host) parseEnd(c snapshotv1.Connection) (connEnd, bool) {
 		end.closedAt = c.ClosedAt.UnixNano()
 	}
 	if c.Measured != nil && c.Measured.IdleSeconds > 0 {
-		end.activeAt = h.readAt.UnixNano() - boundIdle(c.Measured.IdleSeconds)*int64(time.Second)
+		end.activeAt = h.readAt.UnixNano() - int64(boundIdle(c.Measured.IdleSeconds))*int64(time.Second)
 	}
 	return end, true
 }

@@ -20,9 +20,9 @@ type link struct {
 // linkStats counts the connections of a link.
 type linkStats struct {
 	established, closed      int
-	attempts                 int // sockets of the client that wait for an answer
 	clientSeen, serverSeen   bool
 	directionUnknown         bool   // of at least one connection
+	attempts                 uint32 // sockets of the client that wait for an answer
 	bytesSent, bytesReceived uint64 // by the client
 	rttSum, measuredCount    int64  // microseconds, and the number of connections in the sum
 	idle                     idleness
