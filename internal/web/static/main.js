@@ -1,19 +1,16 @@
 // The page: it draws the last graph of the server as the view asks. Places of nodes and the last grouping level outlive a graph.
 import { button, copy, html, setText, updateChildren } from "./html.js";
 import { MapDrawing } from "./map.js";
-import { MatrixDrawing } from "./matrixdrawing.js";
 import { describeLink } from "./activity.js";
 import { describeChanges } from "./changes.js";
 import { capitalize, displayName, formatCount, formatNumber, formatTime, isGroup, publishedPorts, qualifiedName } from "./format.js";
 import { findGone, gonePanel, goneTitle, LastKnown } from "./gone.js";
 import { incompletePanel, linePanel, nodePanel, targetsPanel } from "./panel.js";
 import { buildScene, describe, minScale } from "./scene.js";
-import { download, exportJSON, exportPNG, exportSVG, fetchExport, types } from "./save.js";
 import { Search } from "./search.js";
 import { Poller } from "./poller.js";
 import { loginExpired, request } from "./request.js";
 import { banner, buildChips, buildWarnings, emptyHint, emptyState, formatCounts, freshness, manyLines, placeOf } from "./status.js";
-import { fillLegend } from "./legend.js";
 import { LinkTable } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { parseQuery } from "./query.js";
@@ -33,8 +30,9 @@ let drawnOnce = false, outdated = false, needsLayout = false;
 let grouping = null; // the least grouping at which the map was readable
 
 const on = { select, openGroup, closeGroup, resetFilters, goTo, goToNode, jumpTo, showNeighbours, showPanel, toggleMatrix, showTooltip, announceLine, openNode, addTerm, setQuery, hide, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
-const map = new MapDrawing($("map"), on), matrix = new MatrixDrawing($("matrix"), on);
-const drawing = () => (view.as === "matrix" ? matrix : map);
+const map = new MapDrawing($("map"), on);
+let matrix = null; // until it is shown
+const drawing = () => (view.as === "matrix" && matrix) || map;
 const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), point: (key) => drawing().light(key), sort: on.sort });
 const base = location.origin + location.pathname; // without the credentials of the page's own address
 const poller = new Poller(new URL("../v1/graph", base), { onGraph, onError });
@@ -136,7 +134,7 @@ async function render(keepPlaces, scroll = false) {
 /** redraw draws what arrangeReadably returned. */
 function redraw(next) {
   ({ shown, scene } = next);
-  const isMatrix = view.as === "matrix", isNew = needsLayout || isMatrix === $("matrix").hidden, look = drawnOnce ? "" : view.look;
+  const isMatrix = !next.arrangement, isNew = needsLayout || isMatrix === $("matrix").hidden, look = drawnOnce ? "" : view.look;
   $("map").hidden = isMatrix;
   $("matrix").hidden = !isMatrix;
   if (isMatrix) matrix.draw(scene, isNew, look);
@@ -175,8 +173,13 @@ async function arrangeReadably() {
   }
 }
 
-/** arrangeMatrix returns the view and its scene for the matrix, which needs no arrangement. */
-function arrangeMatrix() {
+/** arrangeMatrix returns the view and its scene for the matrix, which needs no arrangement. It loads the matrix at its first use. */
+async function arrangeMatrix() {
+  if (!matrix) {
+    const { MatrixDrawing } = await import("./matrixdrawing.js");
+    matrix ??= new MatrixDrawing($("matrix"), on);
+  }
+  if (view.as !== "matrix") return null; // the user has left it meanwhile
   const next = applyView(graph, view, time, shown.level);
   return { shown: next, scene: buildScene(next, graph.targets, time, view.width) };
 }
@@ -452,7 +455,7 @@ async function saveAs(kind) {
   const at = view.at || time;
   try {
     const content = await exportAs(kind);
-    const [type, extension] = types[kind];
+    const { download, types } = await import("./save.js"), [type, extension] = types[kind];
     download(new Blob([content], { type }), `outpost-${new Date(at).toISOString().slice(0, 19).replaceAll(":", "")}.${extension}`);
   } catch (error) {
     announce(`Not saved: ${error instanceof TypeError ? "connection lost" : error.message}`, true);
@@ -461,6 +464,7 @@ async function saveAs(kind) {
 
 /** exportAs returns the content of a file. */
 async function exportAs(kind) {
+  const { exportJSON, exportPNG, exportSVG, fetchExport } = await import("./save.js");
   switch (kind) {
     case "svg": return drawing().withLabels(exportSVG);
     case "json": return exportJSON(shown, graph, view.at);
@@ -495,7 +499,8 @@ function stepTo(direction) {
 }
 
 /** showLegend fills the legend while it is open: its samples are nodes and lines like those of the map. */
-function showLegend() {
+async function showLegend() {
+  const { fillLegend } = await import("./legend.js");
   fillLegend($("symbols"));
   $("legend").showModal();
 }
