@@ -71,7 +71,7 @@ func TestChangesAreMarked(t *testing.T) {
 		{"newSince=25m group=project", "p project/p>project/p+"},
 	} {
 		var view graph.View
-		for _, word := range strings.Fields(test.query) {
+		for word := range strings.FieldsSeq(test.query) {
 			name, value, _ := strings.Cut(word, "=")
 			if err := view.Set(name, value); err != nil {
 				t.Fatal(err)
