@@ -1,6 +1,7 @@
 // Names, numbers and times as people read them, and the IDs of nodes as the server writes them.
 
-const escapePart = (text) => text.replaceAll("%", "%25").replaceAll("/", "%2F");
+/** escapePart writes a name as a part of the ID of a node. */
+export const escapePart = (text) => text.replaceAll("%", "%25").replaceAll("/", "%2F");
 
 /** nodeID returns the ID of a node as in /v1/graph. */
 export const nodeID = (kind, ...parts) => [kind, ...parts.map(escapePart)].join("/");

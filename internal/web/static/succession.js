@@ -1,9 +1,10 @@
 // Succession: a node that replaced another one, as a redeployed container does, takes its place and its lines.
+import { escapePart } from "./format.js";
 
 /** predecessorIDs returns the IDs that the predecessors of a node had. They were containers of the same host. */
 export function predecessorIDs({ id, predecessors = [] }) {
   const host = id.slice(0, id.lastIndexOf("/") + 1);
-  return predecessors.map((p) => host + p.container.replaceAll("%", "%25").replaceAll("/", "%2F"));
+  return predecessors.map((p) => host + escapePart(p.container));
 }
 
 /**
