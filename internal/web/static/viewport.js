@@ -93,6 +93,8 @@ export class Viewport {
 
   /** resize sets the size of the drawing at scale 1. */
   resize(size) {
+    const { w, h } = this.#size;
+    if (w === size.w && h === size.h) return; // each change of the size lays out the whole drawing
     this.#size = size;
     this.drawing.setAttribute("width", size.w);
     this.drawing.setAttribute("height", size.h);
