@@ -86,6 +86,7 @@ func (l *testLab) localised(command string) string {
 		"localhost:9057", fmt.Sprint("localhost:", port),
 		"docker exec outpost ", "docker exec "+l.Name("outpost")+" ",
 		"container=outpost", "container="+l.Name("outpost"),
+		"$(hostname)/outpost", "$(hostname)/"+l.Name("outpost"),
 		"\n  outpost\n", "\n  "+outpostImage(l.t)+"\n",
 		" outpost diff", " --label "+l.Label()+" "+outpostImage(l.t)+" diff",
 	).Replace(command)
