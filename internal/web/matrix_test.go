@@ -99,6 +99,19 @@ func TestMatrixOfAFleet(t *testing.T) {
 	p.Shot("matrix-zoomed")
 }
 
+// TestMatrixOfGroups shows the links inside of groups on the diagonal, and those between them.
+func TestMatrixOfGroups(t *testing.T) {
+	t.Parallel()
+	p, _ := openMatrix(t, shop(), "&group=project")
+	same(t, "callers", p.Texts(".matrix-left .axis"), "shop", "batch", "203.0.113.7")
+	same(t, "called nodes", p.Texts(".matrix-top .axis"), "shop", "payments")
+	at := webtest.Eval[struct{ X, Y float64 }](p, cellAt+`("shop", "shop")`)
+	p.PointAt(at.X, at.Y)
+	expect(t, "links inside", webtest.Eval[string](p, `document.querySelector("#tip:not([hidden])").innerText`), "shop on one → shop on one", "port 8080", "port 5432", "port 6379")
+	p.ClickAt(at.X, at.Y)
+	expect(t, "panel", panelText(p), "shop → shop", "Port 5432")
+}
+
 // TestWhoUsesADatabase finds the callers of a container among many in two actions: typing its name and pressing Enter.
 func TestWhoUsesADatabase(t *testing.T) {
 	t.Parallel()

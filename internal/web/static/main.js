@@ -165,7 +165,7 @@ async function arrangeReadably() {
   if (needsLayout && !isChosen) grouping = null;
   for (;;) {
     const next = { shown: applyView(graph, view, time, last, grouping) };
-    next.scene = buildScene(next.shown, graph.targets, time, view.width);
+    next.scene = buildScene(next.shown, graph.targets, time, view);
     next.arrangement = await map.arrange(next.scene, known, selected());
     if (!next.arrangement) return null;
     if (!next.arrangement.isNew || next.arrangement.scale >= minScale || !next.shown.coarser || isChosen) return next;
@@ -181,7 +181,7 @@ async function arrangeMatrix() {
   }
   if (view.as !== "matrix") return null; // the user has left it meanwhile
   const next = applyView(graph, view, time, shown.level);
-  return { shown: next, scene: buildScene(next, graph.targets, time, view.width) };
+  return { shown: next, scene: buildScene(next, graph.targets, time, { ...view, insideGroups: true }) };
 }
 
 function renderFreshness() {

@@ -34,10 +34,10 @@ function measure(text, font) {
 }
 
 /**
- * buildScene returns the scene of a view. targets are those of the graph, and now is the server's time in ms. The width of lines shows bytes, or
- * else connections.
+ * buildScene returns the scene of a view. targets are those of the graph, and now is the server's time in ms. The width of lines shows "bytes" or
+ * connections. With insideGroups there are lines for the links inside of groups.
  */
-export function buildScene(shown, targets, now, width = "") {
+export function buildScene(shown, targets, now, { width = "", insideGroups = false } = {}) {
   const sides = chooseSides(shown);
   const nodes = shown.nodes.map((node) => buildNode(node, sides.get(node.id)));
   const byID = new Map(nodes.map((n) => [n.id, n]));
@@ -48,7 +48,7 @@ export function buildScene(shown, targets, now, width = "") {
   }
   for (const b of boxes.values()) titleBox(b, targets, now);
   for (const n of nodes) n.titles = n.boxes.map((id) => boxes.get(id).titleWidth);
-  return { nodes, byID, boxes: [...boxes.values()], lines: buildLines(shown, byID, width) };
+  return { nodes, byID, boxes: [...boxes.values()], lines: buildLines(shown, byID, width, insideGroups) };
 }
 
 function buildNode(node, side) {
@@ -156,10 +156,10 @@ export const maxLabelled = 150;
 export const maxDrawn = 300;
 
 /** buildLines returns one line for each client and server, whatever the ports. */
-function buildLines({ links }, byID, width) {
+function buildLines({ links }, byID, width, insideGroups) {
   const lines = new Map();
   for (const link of links) {
-    if (link.client === link.server && isGroup(byID.get(link.client).node)) continue; // the subtitle of the group counts them
+    if (!insideGroups && link.client === link.server && isGroup(byID.get(link.client).node)) continue; // the subtitle of the group counts them
     const id = `${link.client} ${link.server}`;
     const line = lines.get(id);
     if (line) line.links.push(link);

@@ -10,7 +10,7 @@ import { resolve } from "./reference.js";
 const maxNodes = 60;
 
 /** maxInMatrix is the number of nodes above which a matrix is grouped. */
-const maxInMatrix = 400;
+const maxInMatrix = 1500;
 
 /** hysteresis is the number of nodes beyond maxNodes that changes the grouping of a map on the screen. */
 const hysteresis = 8;
