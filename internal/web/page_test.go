@@ -501,6 +501,7 @@ func TestMarks(t *testing.T) {
 	if !maps.Equal(marks, want) {
 		t.Errorf("%v, want %v", marks, want)
 	}
+	same(t, "host ports: those of listeners on the host's network too", p.Texts(".port-badge"), ":8080")
 	expect(t, "label", webtest.Eval[string](p, `[...document.querySelectorAll(".node")].map((n) => n.getAttribute("aria-label")).join("\n")`),
 		"sick, shop/sick:1, on one, unhealthy", "agent, shop/agent:1, on one, has the engine's socket, on the host's network")
 	if got := webtest.Eval[drawing](p, faults); got.Cut+got.Small+got.Outside > 0 {
@@ -614,11 +615,24 @@ func TestPhone(t *testing.T) {
 	p.Press("checkout-shop-db-1")
 	p.Press(kb.Enter)
 	p.Until(`document.querySelector(".node.selected") && !document.querySelector("#panel").hidden`)
-	if !webtest.Eval[bool](p, `(() => {
+	isVisible := `(() => {
 		const node = document.querySelector(".node.selected .body").getBoundingClientRect(), map = document.querySelector("#map").getBoundingClientRect(), panel = document.querySelector("#panel").getBoundingClientRect();
 		return node.top >= map.top && node.bottom <= panel.top && node.left >= 0 && node.right <= innerWidth && panel.top >= innerHeight / 2 - 1;
-	})()`) {
+	})()`
+	if !webtest.Eval[bool](p, isVisible) {
 		t.Error("the found node is not visible")
 	}
 	p.Shot("phone-found")
+
+	p.Click("#panel .close")
+	low := webtest.Eval[point](p, `(() => {
+		const map = document.querySelector("#map").getBoundingClientRect();
+		const [r] = [...document.querySelectorAll(".node .body")].map((b) => b.getBoundingClientRect()).filter((r) => r.left > 0 && r.right < innerWidth && r.bottom < map.bottom - 50).sort((a, b) => b.bottom - a.bottom);
+		return { X: r.x + r.width / 2, Y: r.y + r.height / 2 };
+	})()`)
+	p.ClickAt(low.X, low.Y)
+	p.Until(`document.querySelector(".node.selected") && !document.querySelector("#panel").hidden`)
+	if low.Y < 400 || !webtest.Eval[bool](p, isVisible) {
+		t.Errorf("the panel covers the node that was at %.0f px", low.Y)
+	}
 }

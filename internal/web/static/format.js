@@ -20,6 +20,15 @@ export function displayName(node) {
 /** qualifiedName returns the name of a node with its host. */
 export const qualifiedName = (node) => (node.host && node.kind !== "host" ? `${displayName(node)} on ${node.host}` : displayName(node));
 
+/**
+ * exposedPorts returns the ports at which a host is reached for a node, ascending: published ones, and those of listeners on the host's network that
+ * are not on loopback.
+ */
+export function exposedPorts(node) {
+  const own = node.details?.hostNetwork ? (node.details.listening || []).filter((l) => !/^(127\.|::1$)/.test(l.address)).map((l) => l.port) : [];
+  return [...new Set([...publishedPorts(node), ...own])].sort((a, b) => a - b);
+}
+
 /** publishedPorts returns the host ports of a node, or of the members of a group, ascending. */
 export function publishedPorts(node) {
   const ports = node.publishes || new Set((node.details?.listening || []).flatMap((l) => l.published.map((p) => p.port)));

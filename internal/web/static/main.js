@@ -3,7 +3,7 @@ import { button, copy, html, setText, updateChildren } from "./html.js";
 import { MapDrawing } from "./map.js";
 import { describeLink } from "./activity.js";
 import { describeChanges } from "./changes.js";
-import { capitalize, displayName, formatCount, formatNumber, formatTime, isGroup, publishedPorts, qualifiedName } from "./format.js";
+import { capitalize, displayName, exposedPorts, formatCount, formatNumber, formatTime, isGroup, qualifiedName } from "./format.js";
 import { findGone, gonePanel, goneTitle, LastKnown } from "./gone.js";
 import { incompletePanel, linePanel, nodePanel, targetsPanel } from "./panel.js";
 import { buildScene, describe, minScale } from "./scene.js";
@@ -121,7 +121,7 @@ async function render(keepPlaces, scroll = false) {
   if (graph && !next) return;
   if (next) redraw(next);
   renderFreshness();
-  const nothing = emptyState(graph, shown, { failure, remedy }, on, time), hint = emptyHint(graph, shown);
+  const nothing = emptyState(graph, shown, { failure, remedy, q: view.q }, on, time), hint = emptyHint(graph, shown);
   $("empty").hidden = !nothing && !hint;
   $("empty").classList.toggle("hint", !nothing);
   updateChildren($("empty"), nothing || hint);
@@ -144,7 +144,7 @@ function redraw(next) {
   table.update(shown, { ...view, now: time });
   const changes = view.newSince && describeChanges(shown, parseSince(view.newSince, time), dataStart(graph, time), time);
   setText($("counts"), formatCounts(graph, shown, changes, drawing().hidden, time));
-  $("map").classList.toggle("changes", !!changes);
+  for (const id of ["map", "counts"]) $(id).classList.toggle("changes", !!changes);
   updateChildren($("many"), manyLines(drawing().hidden.lines, on));
   $("many").hidden = !drawing().hidden.lines;
   timeline.setLinks(filterGraph(graph, { ...view, at: "", since: "" }, time).links);
@@ -246,6 +246,7 @@ async function select(kind, id) {
   const before = selected(), inPanel = $("panel").contains(document.activeElement);
   await changeView({ select: referTo(id), panel: "" }, kind !== "link");
   if (!id && inPanel) drawing().focus(before);
+  if (kind === "node" && coveredHeight() > 0) drawing().show(id, coveredHeight());
   if (kind === "link") drawing().show(scene.lines.find((l) => l.keys.includes(id))?.id, coveredHeight());
   if (id) announce(scene.byID.has(id) ? describe(scene.byID.get(id)) : `Link selected: ${$("panel").querySelector("h2")?.textContent ?? ""}`);
 }
@@ -366,9 +367,9 @@ function buildTooltip(kind, thing) {
     const links = shown.links.filter((l) => l[end] === node.id);
     return links.length ? `${verb} ${formatCount(new Set(links.map((l) => (end === "client" ? l.server : l.client))).size, "other")} over ${formatCount(links.length, "link")}` : "";
   };
-  const ports = publishedPorts(node);
+  const ports = exposedPorts(node);
   return [html("b", {}, displayName(node)), ...lines([node.image, [node.project, node.host].filter(Boolean).join(" on "), node.reason,
-    ports.length && `published at ${ports.slice(0, 10).map((port) => `:${port}`).join(" ")}`,
+    ports.length && `at host ports ${ports.slice(0, 10).map((port) => `:${port}`).join(" ")}`,
     about("client", "calls"), about("server", "called by"), node.members && "double-click to expand"])];
 }
 

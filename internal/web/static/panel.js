@@ -1,7 +1,7 @@
 // The side panel: details of a node, of a line, of the targets or of the incomplete containers.
 import { button, html } from "./html.js";
 import { describeLink, formatIdle, formatUse, isFailed } from "./activity.js";
-import { displayName, formatAgo, formatBytes, formatCount, formatEndpoint, formatNumber, isGroup, publishedPorts, qualifiedName } from "./format.js";
+import { displayName, exposedPorts, formatAgo, formatBytes, formatCount, formatEndpoint, formatNumber, isGroup, qualifiedName } from "./format.js";
 import { successorButtons } from "./gone.js";
 import { groupIDs, linkKey } from "./view.js";
 import { containerLinks } from "./containerlinks.js";
@@ -50,7 +50,7 @@ export function nodePanel(node, shown, graph, now, on) {
       ["Image", node.image], ["Host", node.host], ["Project", node.project], ["Service", node.service],
       ["Container", node.container && node.container.slice(0, 12)],
       ["Open", toolLinks.length > 0 && list(toolLinks.map(({ label, href }) => html("a", { href, target: "_blank", rel: "noopener noreferrer" }, label)))],
-      ["Publishes", isGroup(node) && publishedPorts(node).map((port) => `:${port}`).join(", ")],
+      ["Host ports", exposedPorts(node).map((port) => `:${port}`).join(", ")],
       ["Networks", details && list(details.networks.map((n) => [n.name, n.addresses.length ? ` ${n.addresses.join(", ")}` : ""].join("")))],
       ["Listening", details && (details.listening.length ? list(details.listening.map(listener)) : details.status === "ok" ? "no ports" : "unknown")],
       ["Read with", details && `${details.method}: ${methods[details.method] || ""}`],
@@ -122,6 +122,7 @@ export function targetsPanel({ targets }, now) {
   const bad = targets.filter((t) => t.state !== "ok" || t.reason), good = targets.filter((t) => !bad.includes(t));
   return [
     html("h2", {}, "Targets"),
+    !targets.length && html("p", {}, "This Outpost maps its own host. It polls no targets."),
     bad.map((t) => html("section", { className: "trouble" }, html("h3", {}, `${t.target}: ${t.state}`), html("p", {}, t.reason ? t.reason + ". " : "", remedyFor(t)),
       t.lastAnswer && Date.parse(t.lastAnswer) > 0 && html("p", {}, `Last answer ${formatAgo(t.lastAnswer, now)}.`))),
     good.length > 0 && [html("h3", {}, "Up to date"), list(good.map((t) => t.target + (t.host && t.host !== t.target ? ` (${t.host})` : "")))],
@@ -135,6 +136,7 @@ export function incompletePanel({ nodes }, on) {
   const incomplete = nodes.filter((n) => n.reason);
   return [
     html("h2", {}, "Partly readable containers"),
+    !incomplete.length && html("p", {}, "Everything about all containers could be read."),
     incomplete.slice(0, maxIncomplete).map((n) => html("section", { className: "trouble", dataset: { id: n.id } },
       html("h3", {}, nodeButton(n, () => on.jumpTo(n.id)), n.host ? ` on ${n.host}` : ""),
       html("p", {}, `${n.image || ""}: ${n.reason}.`), html("p", {}, suggestFix(n) + "."))),

@@ -131,7 +131,7 @@ class Router {
     this.#begin(this.nodes[target]);
     this.#leave(source, from === to ? [0] : [0, 1, 2, 3]);
     const end = this.#run(target, from === to ? [1] : [0, 1, 2, 3]);
-    return end && { points: this.#corners(source, this.nodes[target], end) };
+    return end && { points: this.#corners(source, this.nodes[target], end), isLoop: from === to };
   }
 
   #begin({ x, y, w, h }) {
@@ -261,8 +261,9 @@ class Router {
     this.#cover(place, 1);
   }
 
-  /** #labelPlaces returns the places over a route, those near its middle and on horizontal segments first. */
+  /** #labelPlaces returns the places over a route, those near its middle and on horizontal segments first. A loop is too short: its label is beside it. */
   #labelPlaces(route, width) {
+    if (route.isLoop) return besideLoop(route.points, width);
     const all = this.vertices(route), places = [];
     all.forEach(({ v, horizontal, isCorner }, i) => {
       const { x, y } = this.#point(v), reach = horizontal ? labelHeight : width - 4;
@@ -349,6 +350,16 @@ class Router {
       for (let c = Math.ceil(x / pitch); c <= Math.floor((x + w) / pitch); c++) yield c < 0 || r < 0 || c >= this.columns || r >= this.rows ? -1 : r * this.columns + c;
     }
   }
+}
+
+/** besideLoop returns places for a label right of a loop and above it. */
+function besideLoop(points, width) {
+  const right = Math.max(...points.map((p) => p.x)), top = Math.min(...points.map((p) => p.y)), bottom = Math.max(...points.map((p) => p.y));
+  const size = { w: width, h: labelHeight }, away = pitch / 2;
+  return [0, -1, 1, -2, 2].flatMap((step) => [
+    { x: right + away, y: (top + bottom - labelHeight) / 2 + step * pitch, ...size },
+    { x: right - width / 2 + step * pitch, y: top - labelHeight - away, ...size },
+  ]);
 }
 
 const offCentre = (at, start, length) => cost.offCentre * Math.abs(at - (start + length / 2) / pitch);

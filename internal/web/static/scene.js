@@ -1,6 +1,6 @@
 // The scene: the nodes, boxes and lines to draw, with their texts and sizes, before the layout places them.
 import { countUse, formatLoad, lineStates } from "./activity.js";
-import { displayName, formatCount, formatNumber, isGroup, nodeID, publishedPorts, formatSubtitle, formatTime, stateOf, truncate } from "./format.js";
+import { displayName, exposedPorts, formatCount, formatNumber, isGroup, nodeID, formatSubtitle, formatTime, stateOf, truncate } from "./format.js";
 import { changeCounts, lineChange } from "./changes.js";
 import { pitch, snapUp } from "./lattice.js";
 import { predecessorIDs } from "./succession.js";
@@ -136,7 +136,7 @@ const maxPortBadges = 3;
 
 /** buildBadges returns the badges of a node: its state, its rights on the host, how many members a group has, and its published ports. */
 function buildBadges(node) {
-  const ports = node.past ? [] : publishedPorts(node), more = ports.length - maxPortBadges;
+  const ports = node.past ? [] : exposedPorts(node), more = ports.length - maxPortBadges;
   const badge = (kind, label) => ({ kind, label, w: Math.ceil(measure(label, "text")) + 2 * badgePadding });
   return [
     ...[stateOf(node)].filter(Boolean).map((state) => badge("state-badge", state)),
@@ -212,7 +212,7 @@ export function describe(n) {
   if (n.node.details?.engineSocket) parts.push("has the engine's socket");
   if (n.node.details?.hostNetwork) parts.push("on the host's network");
   const ports = n.badges.filter((b) => b.kind === "port-badge");
-  if (ports.length) parts.push(`published at ${ports.map((b) => b.label).join(" ")}`);
+  if (ports.length) parts.push(`at host ports ${ports.map((b) => b.label).join(" ")}`);
   if (n.node.reason) parts.push(n.node.reason);
   if (n.node.incomplete) parts.push(formatCount(n.node.incomplete, "container") + " partly readable");
   if (n.node.stale) parts.push("its data is not current");

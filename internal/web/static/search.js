@@ -1,7 +1,7 @@
 // The search and filter field: it finds nodes of the graph, shown or hidden, jumps to them, and completes terms of the filter query.
 import { complete } from "./completion.js";
 import { html } from "./html.js";
-import { compareNatural, displayName, formatSubtitle } from "./format.js";
+import { compareNatural, displayName, exposedPorts, formatSubtitle } from "./format.js";
 
 const maxResults = 12;
 
@@ -93,7 +93,7 @@ function describeOption({ node, term, fill }) {
 function rank(n, words) {
   const name = displayName(n).toLowerCase();
   const addresses = (n.details?.networks || []).flatMap((network) => network.addresses);
-  const text = [name, n.image, n.project, n.service, n.host, n.container, ...addresses].join(" ").toLowerCase();
+  const text = [name, n.image, n.project, n.service, n.host, n.container, ...addresses, ...exposedPorts(n).map((port) => `:${port}`)].join(" ").toLowerCase();
   if (!words.every((word) => text.includes(word))) return -1;
   return name === words[0] ? 0 : name.startsWith(words[0]) ? 1 : name.includes(words[0]) ? 2 : 3;
 }

@@ -14,7 +14,7 @@ export function formatCounts(graph, shown, changes, { lines, labels }, time) {
   const single = shown.nodes.length - groups.length;
   const parts = [[(single || !groups.length) && formatCount(single, "node"), groups.length && `${formatCount(groups.length, "group")} of ${formatCount(inGroups, "node")}`].filter(Boolean).join(" and ") +
     (shown.ungrouped.links.length > shown.links.length ? `, ${formatCount(shown.ungrouped.links.length, "link")} grouped into ${formatNumber(shown.links.length)}` : `, ${formatCount(shown.links.length, "link")}`)];
-  if (changes) parts.push(changes);
+  if (changes) parts.unshift(changes);
   const causes = Object.entries(shown.hidden).map(([cause, { nodes, links }]) =>
     [nodes && formatCount(nodes, "node"), links && formatCount(links, "link")].filter(Boolean).join(" and ") + ` (${cause})`);
   if (lines) causes.push(`${formatCount(lines, "line")} (too many to draw)`);
@@ -68,8 +68,11 @@ export function placeOf(graph) {
   return hosts.length === 1 ? hosts[0] : graph.role === "mapper" ? formatCount(hosts.length, "host") : "";
 }
 
+/** wholeNames explains terms such as name:db, which match whole names only. */
+const wholeNames = (query) => (parseQuery(query).terms.some(({ text }) => /^\w+:[^*]*[a-z][^*]*$/i.test(text)) ? ["A term matches a whole name. A star stands for any part of it, as in name:*db*."] : []);
+
 /** emptyState explains an empty map and what to do; null if the map is not empty. time is the server's in ms. */
-export function emptyState(graph, shown, { failure, remedy }, on, time) {
+export function emptyState(graph, shown, { failure, remedy, q }, on, time) {
   const say = (heading, ...rest) => [html("h2", {}, heading), ...rest.map((r) => (typeof r === "string" ? html("p", {}, r) : r))];
   const code = (text) => html("pre", {}, text);
   if (!graph && failure === loginExpired) return say("The login has expired", "Sign in again to see the map.", button("Sign in again", on.reload));
@@ -89,7 +92,7 @@ export function emptyState(graph, shown, { failure, remedy }, on, time) {
     return say("No data from any target", button("See why", () => on.showPanel("targets")));
   }
   if (!containers.length && !graph.links.length) return say(graph.role === "mapper" ? "No containers run on these hosts" : "No containers run here", "Start one and it appears here within seconds, for example:", code("docker run -d -p 8080:80 nginx"));
-  if (!shown.nodes.length) return say("Nothing matches these filters", `The filters hide all ${formatCount(graph.nodes.length, "node")}.`, button("Show all", on.resetFilters));
+  if (!shown.nodes.length) return say("Nothing matches these filters", `The filters hide all ${formatCount(graph.nodes.length, "node")}.`, ...wholeNames(q), button("Show all", on.resetFilters));
   return null;
 }
 

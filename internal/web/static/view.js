@@ -1,7 +1,7 @@
 // The view: which nodes and links of a graph are shown, and how they are grouped. serverParameters have the names and the meaning
 // of the parameters of /v1/graph, so that the server can export the same view.
 import { livePeriod, mergeIdle } from "./activity.js";
-import { isUnnamedExternal, nodeID, publishedPorts } from "./format.js";
+import { exposedPorts, isUnnamedExternal, nodeID } from "./format.js";
 import { atTime, markChanges } from "./changes.js";
 import { compileQuery, parseQuery } from "./query.js";
 import { resolve } from "./reference.js";
@@ -276,7 +276,7 @@ function addMember(group, n) {
   group.stale ||= n.stale;
   group.incomplete = (group.incomplete || 0) + (n.reason ? 1 : 0);
   group.past = ((group.members === 0 || group.past) && n.past) || undefined;
-  for (const port of publishedPorts(n)) group.publishes.add(port);
+  for (const port of exposedPorts(n)) group.publishes.add(port);
   group.members++;
   group.newMembers += n.new ? 1 : 0;
   group.goneMembers += n.gone ? 1 : 0;

@@ -104,7 +104,7 @@ export class Viewport {
   /** fit shows the whole drawing. It enlarges a small one only as far as the frame is large. */
   fit() {
     const { clientWidth: w, clientHeight: h } = this.frame;
-    const maxFit = clamp(w / 1100, 1.25, 2.2);
+    const maxFit = this.isAtCorner ? 2 : clamp(w / 1100, 1.25, 2.2);
     const scale = Math.max(minScale, Math.min(maxFit, w / this.#size.w, h / this.#size.h));
     if (this.isAtCorner) this.#center(w / 2 / scale, h / 2 / scale, scale);
     else this.#center(this.#size.w / 2, this.#size.h / 2, scale);
