@@ -152,7 +152,7 @@ func TestAxeFindsNoViolationWithoutData(t *testing.T) {
 	for name, empty := range map[string]graph.Graph{"no containers": newMap([]graph.Node{}, nil), "no links": newMap([]graph.Node{container("one", "", "alone")}, nil)} {
 		_, address := serve(t, empty)
 		p = browser.Open(address, 1400, 850)
-		p.Until(`document.querySelector("#empty:not([hidden])") && !/^(Loading|Connecting)/.test(document.querySelector("#empty").textContent)`)
+		p.Until(`document.querySelector("#empty:not([hidden])") && !/^(Loading|Connecting|Drawing)/.test(document.querySelector("#empty").textContent)`)
 		expectNoViolations(t, p, axe, pageState{name: name})
 	}
 }

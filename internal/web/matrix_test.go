@@ -161,3 +161,12 @@ func TestHoveredNodeShowsItsLines(t *testing.T) {
 	p.ClickText("#many button", "open the matrix")
 	p.Until(`document.querySelector("#matrix:not([hidden]) .axis")`)
 }
+
+// TestSelectedMemberOfAGroup opens an address that selects a container inside a group: the panel describes it, and the group is marked.
+func TestSelectedMemberOfAGroup(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, shop(), "?group=project&select=container/one/shop/db")
+	p.Until(`document.querySelector("#panel:not([hidden]) h2")`)
+	expect(t, "panel", panelText(p), "shop-db", "Called by (1)", "shop-api")
+	same(t, "marked", webtest.Eval[[]string](p, `[...document.querySelectorAll(".node.selected")].map((n) => n.dataset.id)`), "project/shop")
+}

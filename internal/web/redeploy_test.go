@@ -164,13 +164,13 @@ func TestAddressOfGoneNode(t *testing.T) {
 	g.Targets = g.Targets[:1]
 	_, address := serve(t, newMap(append(g.Nodes, container("two", "shop", "cache")), g.Links, g.Targets...))
 	for query, parts := range map[string][]string{
-		"?select=container/one/shop/cache":                                    {"cache is gone", "no data of it", "another host", "Show shop-cache on two"},
-		"?select=container/one/shop-api-7":                                    {"shop-api-7 is gone", "In its place runs", "Show shop-api on one"},
-		"?select=container/one/" + strings.Repeat("0123456789abcdef", 4):      {"0123456789ab is gone"},
-		"?node=container/one/shop/cache":                                      {"cache is gone", "Show shop-cache on two"},
-		"?select=project/none":                                                {"none is gone"},
-		"?select=external/192.0.2.77":                                         {"192.0.2.77 is gone"},
-		"?select=container/one/shop/api+container/one/shop/cache+6379+direct": {"cache is gone", "Show shop-cache on two"},
+		"?select=container/one/shop/cache":                                    {"cache is not in the map", "It is gone, or", "another host", "Show shop-cache on two"},
+		"?select=container/one/shop-api-7":                                    {"shop-api-7 is not in the map", "In its place runs", "Show shop-api on one"},
+		"?select=container/one/" + strings.Repeat("0123456789abcdef", 4):      {"0123456789ab is not in the map"},
+		"?node=container/one/shop/cache":                                      {"cache is not in the map", "Show shop-cache on two"},
+		"?select=project/none":                                                {"none is not in the map"},
+		"?select=external/192.0.2.77":                                         {"192.0.2.77 is not in the map"},
+		"?select=container/one/shop/api+container/one/shop/cache+6379+direct": {"cache is not in the map", "Show shop-cache on two"},
 		"?select=container/one/shop/api+container/two/shop/cache+6379+direct": {"This link is gone", "last 60 minutes", "Show shop-api on one", "Show shop-cache on two"},
 	} {
 		p := webtest.Start(t).Open(address+query, 1400, 850)
@@ -184,7 +184,7 @@ func TestAddressOfGoneNode(t *testing.T) {
 	}
 	// What a group or a filter hides is not gone, and a text that names nothing is ignored.
 	for _, query := range []string{
-		"?group=project&select=container/one/shop/api", "?group=host&select=container/one/shop/api+container/one/shop/db+5432+direct", "?select=nobody", "?project=batch&select=container/one/shop/db",
+		"?group=host&select=container/one/shop/api+container/one/shop/db+5432+direct", "?select=nobody", "?project=batch&select=container/one/shop/db",
 		"?select=project/shop", "?select=container/one/shop/web+project/shop+8080+direct",
 	} {
 		p := webtest.Start(t).Open(address+query, 1400, 850)

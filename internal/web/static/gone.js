@@ -87,11 +87,11 @@ export function successorButtons(gone, nodes, show) {
   return [html("p", {}, where), html("p", { className: "actions" }, found.map((n) => button(`Show ${qualifiedName(n)}`, () => show(n.id))))];
 }
 
-/** goneTitle writes that something is gone; known is what LastKnown knows about it. */
+/** goneTitle writes that something is gone, or only that the map lacks it if nothing is known about it. known is what LastKnown knows. */
 export function goneTitle({ missing, ends }, graph, known) {
   if (ends) return "This link is gone";
-  const { name } = known ? { name: displayName(known.node) } : readReference(missing);
-  return `${name} is ${mayBeUnread(missing, graph) ? "not in the map" : "gone"}`;
+  if (!known || mayBeUnread(missing, graph)) return `${known ? displayName(known.node) : readReference(missing).name} is not in the map`;
+  return `${displayName(known.node)} is gone`;
 }
 
 /** mayBeUnread reports whether a node may be on a host that no target has data of. */
@@ -113,7 +113,7 @@ export function gonePanel(gone, graph, now, known, show, on) {
   const withoutData = graph.targets.filter((t) => t.state === "pending" || t.state === "failed").length;
   return [
     title,
-    html("p", {}, known?.time ? `Last seen at ${formatTime(known.time, now)}, ${formatAgo(new Date(known.time).toISOString(), now)}.` : "The map has no data of it."),
+    html("p", {}, known?.time ? `Last seen at ${formatTime(known.time, now)}, ${formatAgo(new Date(known.time).toISOString(), now)}.` : "It is gone, or the address names something else."),
     mayBeUnread(gone.missing, graph) && [html("p", {}, "It may be on a host without data."), html("p", { className: "actions" }, button(`See ${formatCount(withoutData, "target")} without data`, () => on.showPanel("targets")))],
     html("dl", {}, [["Host", named.host], ["Project", named.project], ["Service", named.service], ["Image", named.image]].filter(([, value]) => value).map(([name, value]) => [html("dt", {}, name), html("dd", {}, value)])),
     successorButtons(named, graph.nodes, show),

@@ -8,8 +8,8 @@ const dagreLimits = { nodes: 40, lines: 90, all: 250 };
 /** maxTried is the number of nodes above which only a few styles are tried. */
 const maxTried = 120;
 
-/** Below the scale minLayered the nodes of a box may also stand in rows, whatever their links. */
-const minLayered = 0.6;
+/** Below the scale minLayered, where texts are too small to read, the nodes of a box may also stand in rows, whatever their links. */
+const minLayered = 0.85;
 
 /** Above the scale enough, and with similar scales, a layout with shorter lines is better than a larger one. */
 const enough = 1, similar = 0.03;

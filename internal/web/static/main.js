@@ -43,6 +43,7 @@ function onGraph(answer, at) {
   if (failure) announce("Connected again");
   time = at;
   failure = remedy = "";
+  if (answer && !graph) updateChildren($("empty"), html("h2", {}, "Drawing the map…"));
   if (answer) graph = answer;
   outdated ||= !!answer || !!view.since || !!view.newSince;
   drawing().viewport.whenStill(() => (outdated ? render(true) : renderFreshness()));
@@ -218,7 +219,14 @@ function selection() {
   if (node) return { ids: [id], keys: shown.links.filter((l) => l.client === id || l.server === id).map(linkKey), panel: nodePanel(node, shown, graph, time, on) };
   const line = scene.lines.find((l) => l.id === id);
   if (line) return { ids: [id], keys: line.keys, panel: linePanel(line, shown, time, on) };
-  return selectedLink(id);
+  return selectedMember(id) ?? selectedLink(id);
+}
+
+/** selectedMember is selection for a node inside a group, which is marked; undefined if no group has it. */
+function selectedMember(id) {
+  const group = shown.groupByNode.get(id), member = graph?.nodes.find((n) => n.id === id);
+  if (!group || !member) return undefined;
+  return { ids: [group], keys: [], panel: nodePanel(member, shown, graph, time, on) };
 }
 
 let saidGone = "";
