@@ -60,6 +60,7 @@ export const formatCount = (n, one, many = one + "s") => `${formatNumber(n)} ${n
 
 /** formatSubtitle returns the second line of a node. */
 export function formatSubtitle(node) {
+  if (node.members === 1 && node.image) return node.image;
   if (isGroup(node)) return `${node.kind}: ${formatCount(node.members, "node")}` + (node.inside ? `, ${formatCount(node.inside, "link")} inside` : "");
   switch (node.kind) {
     case "container": return node.image || "";

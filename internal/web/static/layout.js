@@ -8,8 +8,11 @@ const dagreLimits = { nodes: 40, lines: 90, all: 250 };
 /** maxTried is the number of nodes above which only a few styles are tried. */
 const maxTried = 120;
 
-/** Below the scale minLayered, where texts are too small to read, the nodes of a box may also stand in rows, whatever their links. */
-const minLayered = 0.85;
+/**
+ * Below a scale, nodes may also stand in rows, whatever their links. In boxes that is minLayered. Hosts stand in no boxes and have no coarser
+ * grouping: their rows come as soon as texts would be too small to read.
+ */
+const minLayered = 0.6, minReadable = 0.85;
 
 /** Above the scale enough, and with similar scales, a layout with shorter lines is better than a larger one. */
 const enough = 1, similar = 0.03;
@@ -43,7 +46,8 @@ export function layouts(items, lines, frame, spacing = 0) {
     return { places, style, size, scale: Math.min(frame.w / size.w, frame.h / size.h), length: totalLength(lines, places) };
   };
   const all = styles(items.length).map(compose);
-  if (all.every(({ scale }) => scale < minLayered)) all.push(...["sides", "ends"].map((edges) => compose({ inner: "rows", outer: "rows", edges })));
+  const least = items.some((item) => item.boxes.length) ? minLayered : minReadable;
+  if (all.every(({ scale }) => scale < least)) all.push(...["sides", "ends"].map((edges) => compose({ inner: "rows", outer: "rows", edges })));
   const rank = ({ scale }) => Math.round(Math.min(scale, enough) / similar);
   return withoutEqual(all).sort((a, b) => rank(b) - rank(a) || a.length - b.length);
 }
