@@ -81,7 +81,7 @@ func TestWhatChanged(t *testing.T) {
 	p.Choose("#new-since", "1h")
 	p.Choose("[name=group]", "project")
 	p.Until(`document.querySelector(".node.group")`)
-	same(t, "badges of a group", p.Texts(".node.group .new-badge, .node.group .gone-badge"), "1 new", "2 gone")
+	same(t, "badges of a group", p.Texts(".node.group .new-badge, .node.group .gone-badge"), "1 new", "2 new links", "2 gone", "3 links gone")
 	p.Choose("#new-since", "")
 	p.Until(`!document.querySelector("#what-changed").hidden && !document.querySelector(".new-badge")`)
 }
@@ -119,4 +119,18 @@ func TestChangedOnAPhone(t *testing.T) {
 	}
 	same(t, "focus", []string{webtest.Eval[string](p, `document.activeElement.id`)}, "new-since")
 	p.Shot("changed-phone")
+}
+
+// TestLineOfALiveLinkIsNotGone groups a caller that has gone with a live one.
+func TestLineOfALiveLinkIsNotGone(t *testing.T) {
+	t.Parallel()
+	db, one, two := container("one", "data", "db"), container("one", "shop", "api-1"), container("one", "shop", "api-2")
+	gone := link(one, db, 5432, 0)
+	gone.Live, gone.LastSeen = false, time.Now().UTC().Add(-10*time.Minute)
+	p, _ := open(t, newMap([]graph.Node{db, one, two}, []graph.Link{gone, link(two, db, 5432, 3)}), "?group=project&newSince=15m")
+	same(t, "label", p.Texts(".labels .label text"), "5432 ×3 1 gone")
+	same(t, "state", p.Texts("#table tr td:last-child"), "live")
+	if webtest.Eval[bool](p, `!!document.querySelector(".line.gone, tr.gone")`) {
+		t.Error("the line of a live link is drawn as gone")
+	}
 }

@@ -32,13 +32,16 @@ export function markChanges({ nodes, links }, since, dataSince) {
 export const changeCounts = (thing) =>
   isGroup(thing) ? { added: thing.newMembers, gone: thing.goneMembers } : { added: thing.newLinks || (thing.new ? 1 : 0), gone: thing.goneLinks || (thing.gone ? 1 : 0) };
 
+/** isGone reports whether a link is gone: of a link between groups, all links that it stands for. */
+export const isGone = (l) => l.goneLinks > 0 && !l.live;
+
 /** lineChange writes what changed about the links of a line: new, gone, or the numbers of those that are. It is empty if nothing did. */
 export function lineChange(links) {
-  const part = (name, word) => {
-    const changed = links.filter((l) => l[name]).length;
-    return changed === links.length ? word : changed && `${formatNumber(changed)} ${word}`;
+  const part = (name, isWhole, word) => {
+    const changed = links.reduce((sum, l) => sum + (l[name] || 0), 0);
+    return isWhole ? word : changed && `${formatNumber(changed)} ${word}`;
   };
-  return [part("newLinks", "new"), part("goneLinks", "gone")].filter(Boolean).join(", ");
+  return [part("newLinks", links.every((l) => l.newLinks), "new"), part("goneLinks", links.every(isGone), "gone")].filter(Boolean).join(", ");
 }
 
 /** describeChanges counts the changes since a time in ms. start is the time of the first data, and now the server's. */

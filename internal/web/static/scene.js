@@ -1,7 +1,7 @@
 // The scene: the nodes, boxes and lines to draw, with their texts and sizes, before the layout places them.
 import { countUse, formatLoad, lineStates } from "./activity.js";
 import { displayName, exposedPorts, formatCount, formatNumber, isGroup, nodeID, formatSubtitle, formatTime, stateOf, truncate } from "./format.js";
-import { changeCounts, lineChange } from "./changes.js";
+import { changeCounts, isGone, lineChange } from "./changes.js";
 import { pitch, snapUp } from "./lattice.js";
 import { predecessorIDs } from "./succession.js";
 import { linkKey } from "./view.js";
@@ -126,10 +126,13 @@ function chooseSides({ nodes, links }) {
   return new Map(nodes.filter(atEdge).map((n) => [n.id, balance.get(n.id) > 0 ? "last" : "first"]));
 }
 
-/** changeTexts returns whether a node is new or gone, or how many members of a group are: pairs of the kind and the text. */
+/** changeTexts returns whether a node is new or gone, or how many members of a group and links inside are: pairs of the kind and the text. */
 function changeTexts(node) {
   const { added, gone } = changeCounts(node), text = (n, word) => (isGroup(node) ? `${formatNumber(n)} ${word}` : word);
-  return [...(added ? [["new", text(added, "new")]] : []), ...(gone ? [["gone", text(gone, "gone")]] : [])];
+  return [
+    added && ["new", text(added, "new")], node.newInside && ["new", formatCount(node.newInside, "new link")],
+    gone && ["gone", text(gone, "gone")], node.goneInside && ["gone", `${formatCount(node.goneInside, "link")} gone`],
+  ].filter(Boolean);
 }
 
 const maxPortBadges = 3;
@@ -175,7 +178,7 @@ function lineStyle({ links, from, to }, byID, width) {
   const isStale = byID.get(from).node.stale || byID.get(to).node.stale;
   const flags = [
     ...lineStates(links), counted.every((l) => l.evidence !== "both") && "one-sided", isStale && "stale",
-    links.some((l) => l.newLinks) && "new", links.every((l) => l.goneLinks) && "gone", links.some((l) => l.newLinks || l.goneLinks) && "changed",
+    links.some((l) => l.newLinks) && "new", links.every(isGone) && "gone", links.some((l) => l.newLinks || l.goneLinks) && "changed",
   ].filter(Boolean);
   const change = lineChange(links), labels = lineLabels(counted).map((l) => (change ? `${l} ${change}` : l));
   return { flags, labels, labelWidths: labels.map(labelWidth), width: lineWidth(counted, width), keys: links.map(linkKey) };

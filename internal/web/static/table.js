@@ -1,6 +1,7 @@
 // The table of the shown links: the content of the map for reading, sorting and copying.
 import { html, patch, setText } from "./html.js";
 import { countUse, formatUse, linkState } from "./activity.js";
+import { isGone } from "./changes.js";
 import { compareNatural, displayName, escapeFormula, formatAgo, formatBytes, formatCount, formatNumber, qualifiedName, truncate } from "./format.js";
 import { linkKey } from "./view.js";
 
@@ -193,7 +194,7 @@ function buildRow(link, byID, isAmbiguous, now) {
   return {
     link, key: linkKey(link), client: name(client), server: name(server), clientShown: shown(client), serverShown: shown(server), clientTitle: title(client), serverTitle: title(server),
     clientHost: client.host || "", serverHost: server.host || "",
-    state: linkState(link), isNew: !!link.newLinks, isGone: !!link.goneLinks && !link.live, first: formatAgo(link.firstSeen, now), last: formatAgo(link.lastSeen, now),
+    state: linkState(link), isNew: !!link.newLinks, isGone: isGone(link), first: formatAgo(link.firstSeen, now), last: formatAgo(link.lastSeen, now),
     searched: [title(client), client.project, title(server), server.project, link.port, link.via, link.evidence, link.live ? "live" : "past", linkState(link)].join(" ").toLowerCase(),
   };
 }

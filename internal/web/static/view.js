@@ -258,7 +258,10 @@ function groupNodes(shown, view, last, atLeast) {
   const links = mergeLinks(shown.links.map((l) => ({ ...l, client: groupByNode.get(l.client), server: groupByNode.get(l.server) })));
   for (const l of links) {
     const group = l.client === l.server && groups.get(l.client);
-    if (group) group.inside = (group.inside || 0) + 1;
+    if (!group) continue;
+    group.inside = (group.inside || 0) + 1;
+    group.newInside = (group.newInside || 0) + (l.newLinks || 0);
+    group.goneInside = (group.goneInside || 0) + (l.goneLinks || 0);
   }
   return { ...shown, nodes, links, level, externals, coarser, isSticky, groupByNode, ungrouped: { nodes: shown.nodes, links: shown.links } };
 }
