@@ -19,7 +19,6 @@ import (
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -260,109 +259,10 @@ func (p *Page) holds(expression string) bool {
 	return is
 }
 
-// Click clicks the element of a selector.
-func (p *Page) Click(selector string) {
-	p.t.Helper()
-	p.do(chromedp.Click(chromedp.CSS(selector)))
-	p.settle()
-}
-
 // settle waits until the map shows what the last step asked for.
 func (p *Page) settle() {
 	p.t.Helper()
 	p.Until(`!document.querySelector("#map[aria-busy]")`)
-}
-
-// ClickText clicks the middle of the element of a selector with exactly the text. It works for SVG elements too. Within
-// a node it clicks the middle of the node. The text of a node is its name or its full name, which its label starts with.
-func (p *Page) ClickText(selector, text string) {
-	p.t.Helper()
-	x, y := p.middle(selector, text)
-	p.do(chromedp.MouseClickXY(x, y))
-	p.settle()
-}
-
-// DoubleClickText is ClickText with two clicks.
-func (p *Page) DoubleClickText(selector, text string) {
-	p.t.Helper()
-	x, y := p.middle(selector, text)
-	for count := range int64(2) {
-		for _, kind := range []input.DispatchMouseEventType{input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseReleased} {
-			event := input.DispatchMouseEventParams{Type: kind, X: x, Y: y, Button: input.MouseButtonLeft, ClickCount: count + 1}
-			if _, err := chromedp.Call(p.ctx, input.DispatchMouseEvent, event); err != nil {
-				p.t.Fatal(err)
-			}
-		}
-	}
-	p.settle()
-}
-
-// middle returns the middle of the element of a selector with exactly the text.
-func (p *Page) middle(selector, text string) (x, y float64) {
-	p.t.Helper()
-	x, y, ok := p.middleOf(fmt.Sprintf(`[...document.querySelectorAll(%[1]q)].map((e) => {
-		const node = e.closest(".node");
-		return (e.textContent.trim() === %[2]q || node?.getAttribute("aria-label").startsWith(%[2]q + ",")) && (node || e);
-	}).find(Boolean)`, selector, text))
-	if !ok {
-		p.t.Fatalf("no %s has the text %q", selector, text)
-	}
-	return x, y
-}
-
-// middleOf returns the middle of an element, and whether it exists.
-func (p *Page) middleOf(element string) (x, y float64, ok bool) {
-	p.t.Helper()
-	at := Eval[struct {
-		X, Y float64
-		OK   bool
-	}](p, fmt.Sprintf(`(() => {
-		const r = (%s)?.getBoundingClientRect();
-		return r ? { X: r.x + r.width / 2, Y: r.y + r.height / 2, OK: true } : { OK: false };
-	})()`, element))
-	return at.X, at.Y, at.OK
-}
-
-// Press presses keys: the letters of a text, or a key of chromedp's package kb.
-func (p *Page) Press(keys ...string) {
-	p.t.Helper()
-	for _, key := range keys {
-		if strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
-			p.do(chromedp.KeyEvent(key))
-			p.settle()
-			continue
-		}
-		for _, letter := range key {
-			p.key(string(letter))
-		}
-		p.settle()
-	}
-}
-
-// key presses the key of a letter. Nothing is typed if the page handles the key.
-func (p *Page) key(letter string) {
-	p.t.Helper()
-	down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: letter, Text: letter, UnmodifiedText: letter}
-	up := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyUp, Key: letter}
-	for _, event := range []input.DispatchKeyEventParams{down, up} {
-		if _, err := chromedp.Call(p.ctx, input.DispatchKeyEvent, event); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-}
-
-// Choose sets a field to a value and sends its input event.
-func (p *Page) Choose(selector, value string) {
-	p.t.Helper()
-	if !Eval[bool](p, fmt.Sprintf(`(() => {
-		const field = document.querySelector(%q);
-		field.value = %q;
-		field.dispatchEvent(new Event("input", { bubbles: true }));
-		return field.value === %[2]q;
-	})()`, selector, value)) {
-		p.t.Fatalf("%s has no %q", selector, value)
-	}
-	p.settle()
 }
 
 // Texts returns the texts of all elements of a selector.
@@ -418,23 +318,4 @@ func (p *Page) keep(name string, content []byte) {
 	if err := errors.Join(os.MkdirAll(directory, 0o755), os.WriteFile(filepath.Join(directory, name), content, 0o600)); err != nil {
 		p.t.Fatal(err)
 	}
-}
-
-// Point moves the pointer to the element of a selector with exactly the text.
-func (p *Page) Point(selector, text string) {
-	p.t.Helper()
-	x, y := p.middle(selector, text)
-	p.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, x, y))
-}
-
-// ClickLine clicks a line of the map near its client.
-func (p *Page) ClickLine(id string) {
-	p.t.Helper()
-	at := Eval[struct{ X, Y float64 }](p, fmt.Sprintf(`(() => {
-		const path = [...document.querySelectorAll(".label")].find((l) => l.dataset.id === %q).querySelector(".reach");
-		const at = path.getPointAtLength(path.getTotalLength() * 0.2).matrixTransform(path.getScreenCTM());
-		return { X: at.x, Y: at.y };
-	})()`, id))
-	p.do(chromedp.MouseClickXY(at.X, at.Y))
-	p.settle()
 }
