@@ -148,7 +148,8 @@ function redraw(next) {
   for (const id of ["map", "counts"]) $(id).classList.toggle("changes", !!changes);
   updateChildren($("many"), manyLines(drawing().hidden.lines, on));
   $("many").hidden = !drawing().hidden.lines;
-  timeline.setLinks(filterGraph(graph, { ...view, at: "", since: "" }, time).links);
+  const isPart = view.at || view.since; // of the window that the timeline shows
+  timeline.setLinks(isPart ? filterGraph(graph, { ...view, at: "", since: "" }, time).links : shown.ungrouped.links);
   updateChildren($("warnings"), buildWarnings(graph, on));
   const place = placeOf(graph);
   setText($("place"), [place, version].filter(Boolean).join(" · "));

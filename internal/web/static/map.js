@@ -234,7 +234,7 @@ export class MapDrawing {
   #point(e) {
     const target = this.#target(e);
     if (target?.id !== this.#pointed) {
-      this.svg.querySelectorAll(".hot").forEach((element) => element.classList.remove("hot"));
+      this.#cool();
       this.#pointed = target?.id ?? null;
       if (target?.kind === "line") this.#heat([target.thing]);
       const node = target?.kind === "node" ? target.id : "";
@@ -283,9 +283,11 @@ export class MapDrawing {
 
   /** light highlights the line that contains the link with a key, and no other. */
   light(key) {
-    this.svg.querySelectorAll(".hot").forEach((element) => element.classList.remove("hot"));
+    this.#cool();
     this.#heat(key ? this.#scene.lines.filter((l) => l.keys.includes(key)) : []);
   }
+
+  #cool() { this.svg.querySelectorAll(".hot").forEach((element) => element.classList.remove("hot")); }
 
   #heat(lines) {
     for (const l of lines) [this.lines, this.labels].forEach((layer) => layer.element(l.id)?.classList.add("hot"));
