@@ -295,17 +295,23 @@ func take(ctx context.Context, path string) (any, error) {
 	return conn, err
 }
 
+// dial opens connections, and retries for 20 s. Each socket is bound first, unless they are many: bound sockets share no ports. The
+// kernel gives odd ports to such sockets, and even ports to others. So no port is by chance that of docker-proxy, which would look like a
+// masqueraded connection.
 func dial(ctx context.Context, count, address string) ([]net.Conn, error) {
 	n, err := strconv.Atoi(count)
 	if err != nil {
 		return nil, err
 	}
-	const timeout = 20 * time.Second
+	const timeout, maxBound = 20 * time.Second, 100
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	var dialer net.Dialer
+	if n <= maxBound {
+		dialer.LocalAddr = &net.TCPAddr{}
+	}
 	var held []net.Conn
 	for len(held) < n {
-		var dialer net.Dialer
 		conn, err := dialer.DialContext(ctx, "tcp", address)
 		if err == nil {
 			held = append(held, conn)
