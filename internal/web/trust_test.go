@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -577,6 +578,27 @@ func TestVendoredFilesMatchChecksums(t *testing.T) {
 	for name := range got {
 		if strings.HasSuffix(name, ".js") && !slices.Contains(slices.Collect(maps.Keys(got)), strings.TrimSuffix(name, ".esm.js")+".LICENSE.txt") {
 			t.Errorf("%s has no licence beside it", name)
+		}
+	}
+}
+
+// TestOwnFilesAreMinified compares the page's own scripts and styles with their sources. Vendored files are served as they are.
+func TestOwnFilesAreMinified(t *testing.T) {
+	t.Parallel()
+	for _, pattern := range []string{"static/*.js", "static/*.css"} {
+		sources, err := filepath.Glob(pattern)
+		if err != nil || len(sources) == 0 {
+			t.Fatalf("%s: %q, %v", pattern, sources, err)
+		}
+		for _, path := range sources {
+			source, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _, ok := web.File(filepath.Base(path))
+			if !ok || len(body) == 0 || len(body) > len(source)*9/10 || bytes.Contains(body, []byte("\n/")) {
+				t.Errorf("%s: %d bytes of %d", path, len(body), len(source))
+			}
 		}
 	}
 }

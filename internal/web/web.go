@@ -32,5 +32,8 @@ func File(name string) (body []byte, contentType string, ok bool) {
 	}
 	body, err := files.ReadFile("static/" + name)
 	contentType, served := types[path.Ext(name)]
-	return body, contentType, served && err == nil
+	if !served || err != nil {
+		return nil, "", false
+	}
+	return minifyFile(name, body), contentType, true
 }
