@@ -4,13 +4,12 @@ import { MapDrawing } from "./map.js";
 import { describeLink } from "./activity.js";
 import { describeChanges } from "./changes.js";
 import { capitalize, displayName, exposedPorts, formatCount, formatNumber, formatTime, isGroup, qualifiedName } from "./format.js";
-import { findGone, gonePanel, goneTitle, LastKnown } from "./gone.js";
-import { incompletePanel, linePanel, nodePanel, targetsPanel } from "./panel.js";
 import { buildScene, describe, minScale } from "./scene.js";
 import { Search } from "./search.js";
 import { Poller } from "./poller.js";
 import { loginExpired, request } from "./request.js";
 import { banner, buildChips, buildWarnings, emptyHint, emptyState, formatCounts, freshness, manyLines, placeOf } from "./status.js";
+import { SidePanel } from "./sidepanel.js";
 import { LinkTable } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { parseQuery } from "./query.js";
@@ -29,11 +28,12 @@ let version = ""; // of the server
 let drawnOnce = false, outdated = false, needsLayout = false;
 let grouping = null; // the least grouping at which the map was readable
 
-const on = { select, openGroup, closeGroup, resetFilters, goTo, goToNode, jumpTo, showNeighbours, showPanel, toggleMatrix, showTooltip, announceLine, openNode, addTerm, setQuery, hide, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
+const on = { select, changeView, announce, openGroup, closeGroup, resetFilters, goTo, goToNode, jumpTo, showNeighbours, showPanel, toggleMatrix, showTooltip, announceLine, openNode, addTerm, setQuery, hide, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
 const map = new MapDrawing($("map"), on);
 let matrix = null; // until it is shown
 const drawing = () => (view.as === "matrix" && matrix) || map;
 const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), point: (key) => drawing().light(key), sort: on.sort });
+const sidePanel = new SidePanel($("panel"), on);
 const base = location.origin + location.pathname; // without the credentials of the page's own address
 const poller = new Poller(new URL("../v1/graph", base), { onGraph, onError });
 const timeline = new Timeline($("timeline"), on);
@@ -70,7 +70,6 @@ function address() {
   const text = formatQuery({ ...view, select: referTo(view.select), node: referTo(view.node), level: shown.isSticky ? shown.level : "" });
   return location.pathname + (text ? "?" + text : "");
 }
-const lastKnown = new LastKnown();
 let addressTimer = 0, isStep = false, written = location.search;
 
 /** passingParameters change often or by themselves: a change is no step to which the browser goes back. */
@@ -200,55 +199,10 @@ function renderFreshness() {
 
 /** highlight shows the selection on the map, in the table and in the panel. */
 function highlight(scroll) {
-  const { ids, keys, panel } = selection(), gone = graph && goneContent();
+  if (!graph) return;
+  const { ids, keys } = sidePanel.update({ view, graph, shown, scene, time, id: selected() });
   drawing().select(ids);
   table.select(keys, { scroll, alone: scene.byID.has(selected()) });
-  const content = panel || gone?.panel || (view.panel === "targets" && graph && targetsPanel(graph, time)) || (view.panel === "incomplete" && graph && incompletePanel(graph, on));
-  $("panel").hidden = !content;
-  const closeButton = html("button", { type: "button", className: "close", title: "Close (Esc)", "aria-label": "Close", onclick: () => (gone?.isNode ? changeView({ node: "", select: "", panel: "" }) : select("", "")) }, "×");
-  updateChildren($("panel"), content && [closeButton, content]);
-}
-
-/**
- * selection finds what is selected: a node, a line or a link. It returns the IDs to mark on the map,
- * the keys of the links to mark in the table, and the content of the panel.
- */
-function selection() {
-  const id = selected();
-  if (!id) return { ids: [], keys: [] };
-  const node = scene.byID.get(id)?.node;
-  if (node) return { ids: [id], keys: shown.links.filter((l) => l.client === id || l.server === id).map(linkKey), panel: nodePanel(node, shown, graph, time, on) };
-  const line = scene.lines.find((l) => l.id === id);
-  if (line) return { ids: [id], keys: line.keys, panel: linePanel(line, shown, time, on) };
-  return selectedMember(id) ?? selectedLink(id);
-}
-
-/** selectedMember is selection for a node inside a group, which is marked; undefined if no group has it. */
-function selectedMember(id) {
-  const group = shown.groupByNode.get(id), member = graph?.nodes.find((n) => n.id === id);
-  if (!group || !member) return undefined;
-  return { ids: [group], keys: [], panel: nodePanel(member, shown, graph, time, on) };
-}
-
-let saidGone = "";
-
-/** goneContent returns the panel about what the address names and the map lacks. isNode: the filter by a node names it. */
-function goneContent() {
-  lastKnown.update([view.select, view.node], graph, time);
-  const [text, show] = findGone(view.select, graph) || !view.node ? [view.select, jumpTo] : [view.node, showNeighbours];
-  const gone = findGone(text, graph), known = gone && lastKnown.get(gone.missing);
-  const title = gone ? goneTitle(gone, graph, known) : "";
-  if (title && title !== saidGone) announce(title);
-  saidGone = title;
-  return gone && { panel: gonePanel(gone, graph, time, known, show, on), isNode: text !== view.select };
-}
-
-/** selectedLink is selection for the key of a link. A link inside a group has no line, so its client is marked. */
-function selectedLink(key) {
-  const link = shown.links.find((l) => linkKey(l) === key);
-  if (!link) return { ids: [], keys: [] };
-  const line = scene.lines.find((l) => l.keys.includes(key)) ?? { id: link.client, from: link.client, to: link.server };
-  return { ids: [line.id], keys: [key], panel: linePanel({ ...line, links: [link] }, shown, time, on) };
 }
 
 async function select(kind, id) {
