@@ -76,7 +76,9 @@ func troubled() graph.Graph {
 type pageState struct{ name, query, until, behind string }
 
 var pageStates = []pageState{
-	{"first view", "", `document.querySelector(".box.stale")`, ""},
+	{"first view", "", `document.querySelector(".box.stale") && (innerWidth <= 900 || document.querySelector("#overview h2"))`, ""},
+	{"overview", "?overview=open", `document.querySelector("#overview h2")`, ""},
+	{"without the overview", "?overview=closed", `document.querySelector(".node")`, ""},
 	{"filters", "", `(document.querySelector("#filters").hidden && document.querySelector("#filters-toggle").click(), !document.querySelector("#filters").hidden)`, ""},
 	{"node", "?select=container/one/shop-web", `document.querySelector("#panel:not([hidden]) h2")`, ""},
 	{"line", "?select=container/one/shop-web%20container/one/shop-api", `document.querySelector("#panel:not([hidden]) h2")`, ""},

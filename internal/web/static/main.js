@@ -6,6 +6,7 @@ import { describeChanges } from "./changes.js";
 import { capitalize, displayName, exposedPorts, formatCount, formatNumber, formatTime, isGroup, qualifiedName } from "./format.js";
 import { buildScene, describe, minScale } from "./scene.js";
 import { Search } from "./search.js";
+import { Overview } from "./overview.js";
 import { Poller } from "./poller.js";
 import { loginExpired, request } from "./request.js";
 import { banner, buildChips, buildWarnings, emptyHint, emptyState, formatCounts, freshness, manyLines, placeOf } from "./status.js";
@@ -28,12 +29,12 @@ let version = ""; // of the server
 let drawnOnce = false, outdated = false, needsLayout = false;
 let grouping = null; // the least grouping at which the map was readable
 
-const on = { select, changeView, announce, openGroup, closeGroup, resetFilters, goTo, goToNode, jumpTo, showNeighbours, showPanel, toggleMatrix, showTooltip, announceLine, openNode, addTerm, setQuery, hide, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
+const on = { select, changeView, announce, closeOverview, openGroup, closeGroup, resetFilters, goTo, goToNode, jumpTo, showNeighbours, showPanel, toggleMatrix, showTooltip, announceLine, openNode, addTerm, setQuery, hide, reload: () => location.reload(), moved: (look) => setView({ look }), sort: (sort) => changeView({ sort }) };
 const map = new MapDrawing($("map"), on);
 let matrix = null; // until it is shown
 const drawing = () => (view.as === "matrix" && matrix) || map;
 const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), point: (key) => drawing().light(key), sort: on.sort });
-const sidePanel = new SidePanel($("panel"), on);
+const sidePanel = new SidePanel($("panel"), on), overview = new Overview($("overview"), on);
 const base = location.origin + location.pathname; // without the credentials of the page's own address
 const poller = new Poller(new URL("../v1/graph", base), { onGraph, onError });
 const timeline = new Timeline($("timeline"), on);
@@ -73,7 +74,7 @@ function address() {
 let addressTimer = 0, isStep = false, written = location.search;
 
 /** passingParameters change often or by themselves: a change is no step to which the browser goes back. */
-const passingParameters = ["look", "level", "filter", "sort", "columns", "at"];
+const passingParameters = ["look", "level", "filter", "sort", "columns", "at", "overview"];
 
 /** setView changes the view, and the address after a delay: browsers limit how often a page may change it. */
 function setView(changes) {
@@ -197,12 +198,25 @@ function renderFreshness() {
   $("map").parentElement.classList.toggle("then", !!view.at);
 }
 
-/** highlight shows the selection on the map, in the table and in the panel. */
+/** highlight shows the selection on the map, in the table and in the panel, or in its place the overview. */
 function highlight(scroll) {
   if (!graph) return;
   const { ids, keys } = sidePanel.update({ view, graph, shown, scene, time, id: selected() });
   drawing().select(ids);
   table.select(keys, { scroll, alone: scene.byID.has(selected()) });
+  if (!$("overview").offsetHeight) return; // hidden
+  const at = view.at ? Math.min(Date.parse(view.at), time) : time;
+  overview.update({ ...shown.ungrouped, targets: graph.targets, time: at, seconds: lastHour(), dataSince: graph.dataSince });
+}
+
+function closeOverview() {
+  changeView({ overview: "closed" });
+  $("show-overview").focus();
+}
+
+async function openOverview() {
+  await changeView({ overview: "open", select: "", panel: "" });
+  $("overview").focus();
 }
 
 async function select(kind, id) {
@@ -372,6 +386,8 @@ function syncForm() {
   $("hide-monitoring").setAttribute("aria-pressed", String(hidesMonitoring()));
   $("filters-toggle").textContent = active ? `Filters (${active})` : "Filters";
   syncChanges();
+  document.body.dataset.overview = view.overview || "auto";
+  $("overview").hidden = view.overview === "closed";
   if (document.activeElement !== $("table-filter")) $("table-filter").value = view.filter;
   $("columns").setAttribute("aria-pressed", String(view.columns === "all"));
   $("pause").setAttribute("aria-pressed", String(poller.paused));
@@ -530,6 +546,7 @@ $("filters-toggle").onclick = () => {
 $("controls-toggle").onclick = () => $("controls-toggle").setAttribute("aria-expanded", String($("controls").classList.toggle("open")));
 $("pause").onclick = () => setPaused();
 $("what-changed").onclick = () => changeView({ newSince: lastHour() < 3600 ? `${lastHour()}s` : "1h" });
+$("show-overview").onclick = openOverview;
 $("new-since").oninput = (e) => changeView({ newSince: e.target.value === "now" ? new Date(time).toISOString() : e.target.value });
 $("table-filter").oninput = (e) => changeView({ filter: e.target.value });
 $("columns").onclick = () => changeView({ columns: view.columns ? "" : "all" });

@@ -28,7 +28,7 @@ const serverParameters = Object.freeze({
 });
 
 /** initial is the view without any parameter. The other parameters are the state of the page itself. */
-export const initial = Object.freeze({ ...serverParameters, select: "", panel: "", filter: "", sort: "", columns: "", look: "", level: "", as: "", width: "" });
+export const initial = Object.freeze({ ...serverParameters, select: "", panel: "", overview: "", filter: "", sort: "", columns: "", look: "", level: "", as: "", width: "" });
 
 /** filterNames are the parameters that "Show all" resets. */
 export const filterNames = ["container", "host", "project", "image", "port", "external", "state", "unlinked", "node", "q", "depth", "since", "at"];
@@ -43,7 +43,7 @@ const levels = ["container", "service", "project", "host", "image"];
 /** validators check the parameters that are not free text. */
 const validators = {
   group: oneOf("auto", ...levels), external: oneOf("auto", "show", "group", "hide"),
-  state: oneOf("", "live", "past"), unlinked: oneOf("show", "hide"), panel: oneOf("", "targets", "incomplete"), columns: oneOf("", "all"),
+  state: oneOf("", "live", "past"), unlinked: oneOf("show", "hide"), panel: oneOf("", "targets", "incomplete"), overview: oneOf("", "open", "closed"), columns: oneOf("", "all"),
   port: (text) => /^\d{0,5}$/.test(text), depth: (text) => /^\d+$/.test(text) && text >= 1 && text <= maxDepth, at: isTime, since: isSince, newSince: isSince,
   level: oneOf(...levels), as: oneOf("", "matrix"), width: oneOf("", "bytes"), look: (text) => /^-?\d+,-?\d+,\d(\.\d+)?$/.test(text),
 };

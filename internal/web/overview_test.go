@@ -1,0 +1,163 @@
+package web_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/web/webtest"
+)
+
+// section returns the title and rows of a section of the overview.
+func section(p *webtest.Page, id string) []string {
+	p.Until(fmt.Sprintf(`document.querySelector('#overview section[data-id=%q]')`, id))
+	return webtest.Eval[[]string](p, fmt.Sprintf(`[...document.querySelectorAll('#overview section[data-id=%[1]q] > :is(h2, p), #overview section[data-id=%[1]q] > ul > li')].map((e) => e.textContent)`, id))
+}
+
+// observed returns the shop with known images, an old agent and new clients of web. All else is two hours old.
+func observed() graph.Graph {
+	g := shop()
+	ago := func(minutes int) time.Time { return time.Now().UTC().Add(-time.Duration(minutes) * time.Minute) }
+	for i := range g.Nodes {
+		if n := &g.Nodes[i]; n.Kind == graph.KindContainer {
+			n.FirstSeen = ago(120)
+		}
+	}
+	for i := range g.Links {
+		g.Links[i].FirstSeen = ago(120)
+	}
+	node := func(name string) *graph.Node {
+		return &g.Nodes[slices.IndexFunc(g.Nodes, func(n graph.Node) bool { return n.Name == name })]
+	}
+	node("shop-db").Image, node("shop-cache").Image = "registry.example:5000/timescale/timescaledb-ha:pg16", "valkey/valkey:8@sha256:00"
+	agent := published(container("two", "", "agent"), 9000)
+	agent.Details.Listening[0].Published[0].Address = "127.0.0.1"
+	agent.FirstSeen, agent.Details.Method = ago(5), collect.Exec
+	g.Nodes = append(g.Nodes, agent)
+	scrape := link(agent, *node("shop-db"), 9187, 1)
+	scrape.FirstSeen = ago(5)
+	g.Links = append(g.Links, scrape)
+	for i, addr := range []string{"203.0.113.8", "203.0.113.9"} {
+		visit := link(external(addr), *node("shop-web"), 8080, 1)
+		visit.FirstSeen = ago(20 + i)
+		g.Nodes, g.Links = append(g.Nodes, external(addr)), append(g.Links, visit)
+	}
+	g = redeployed(newMap(g.Nodes, g.Links, g.Targets...), "shop-api")
+	g.DataSince, g.WindowSeconds = ago(120), 7200
+	return g
+}
+
+// TestOverview reads what the page says before anything is selected.
+func TestOverview(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, observed(), "")
+	same(t, "stores", section(p, "stores"), "Databases, caches, queues (2)",
+		"shop-db PostgreSQL :5432 :9187 ← api, agent", "shop-cache Valkey :6379 ← earlier api")
+	same(t, "exposed ports", section(p, "exposed"), "Exposed ports (1)", "one:8000 → shop-web ← 3 external", "1 port on loopback only")
+	same(t, "changes", section(p, "changes"), "Changed in the last hour (2 new, 1 replaced)",
+		"replaced shop-api, was shop/api:1, 1 link changed, now", "new agent, 1 link, 5 min ago", "new 2 external clients → shop-web :8080, 20 min ago")
+	same(t, "unreadable", section(p, "unreadable"), "Not readable", "three:9057: nothing listens there", "sealed: the image has no cat",
+		"1 container read by commands: short connections are missed.")
+	p.Shot("overview")
+
+	p.ClickText("#overview button", "shop-db")
+	p.Until(`document.querySelector("#panel:not([hidden]) h2")?.textContent === "shop-db"`)
+	if webtest.Eval[bool](p, `document.querySelector("#overview").offsetHeight > 0`) {
+		t.Error("the overview stays beside the panel")
+	}
+	p.Press(kb.Escape)
+	p.Until(`document.querySelector("#overview").offsetHeight > 0`)
+	p.ClickText("#overview button", "sealed")
+	p.Until(`document.querySelector("#panel:not([hidden]) h2")?.textContent === "Partly readable containers"`)
+}
+
+// TestOverviewFollowsTheFilters filters by a project: the overview describes what is left.
+func TestOverviewFollowsTheFilters(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, observed(), "?q=name:sealed")
+	same(t, "stores", section(p, "stores"), "Databases, caches, queues (0)", "No container calls one of the known kinds.")
+	same(t, "exposed ports", section(p, "exposed"), "Exposed ports (0)", "No port of a host leads to a container.")
+	same(t, "changes", section(p, "changes"), "Changed in the last hour", "No changes.")
+	expect(t, "unreadable", strings.Join(section(p, "unreadable"), "\n"), "sealed: the image has no cat")
+}
+
+// TestOverviewSaysWhenDataBegins starts less than an hour ago: the changes before are unknown.
+func TestOverviewSaysWhenDataBegins(t *testing.T) {
+	t.Parallel()
+	g := observed()
+	g.DataSince = time.Now().UTC().Add(-12 * time.Minute)
+	p, _ := open(t, g, "")
+	expect(t, "changes", strings.Join(section(p, "changes"), "\n"), "The data begins 12 min ago.")
+}
+
+// TestOverviewOfAFleet opens 1,000 containers in the smallest usual window. Everything is in view, and a press shows more.
+func TestOverviewOfAFleet(t *testing.T) {
+	t.Parallel()
+	g := newCompany(1000, 10)
+	g.Nodes[slices.IndexFunc(g.Nodes, func(n graph.Node) bool { return n.Service == "imgproxy" })].Reason = "the image has no cat"
+	_, address := serve(t, g)
+	p := webtest.Start(t).Open(address, 1280, 720)
+	stores := section(p, "stores")
+	expect(t, "stores", strings.Join(stores, "\n"), "Databases, caches, queues (3", "PostgreSQL ×", " ← api ×", "MySQL ×", " ← gitea ×")
+	if !webtest.Eval[bool](p, `document.querySelector("#overview").scrollHeight <= document.querySelector("#overview").clientHeight`) {
+		t.Error("the overview is longer than its place")
+	}
+	expect(t, "unreadable", strings.Join(section(p, "unreadable"), "\n"), "imgproxy", ": the image has no cat")
+
+	p.Click(`#overview [data-id="all-exposed"]`)
+	p.Until(`document.querySelector('#overview [data-id="all-exposed"]').textContent === "Show less"`)
+	all := section(p, "exposed")
+	for _, n := range g.Nodes {
+		if n.Details == nil || len(n.Details.Listening[0].Published) == 0 {
+			continue
+		}
+		at := fmt.Sprintf(":%d → ", n.Details.Listening[0].Published[0].Port)
+		if !slices.ContainsFunc(all, func(row string) bool { return strings.Contains(row, at) }) {
+			t.Errorf("no row with %s of %s", at, n.Name)
+		}
+	}
+	p.ClickText("#overview button", "MySQL ×29")
+	p.Until(`document.querySelectorAll("#overview ul ul > li").length === 29`)
+	expect(t, "a store", p.Texts("#overview ul ul > li")[0], "MySQL :3306 ← gitea")
+	p.Shot("overview-fleet")
+	p.ClickText("#overview ul ul button", p.Texts("#overview ul ul button")[0])
+	p.Until(`document.querySelector("#panel:not([hidden]) h2")`)
+	expect(t, "panel", panelText(p), "Called by", "gitea")
+}
+
+// TestOverviewClosesAndOpens closes the overview. A narrow page opens it only if asked.
+func TestOverviewClosesAndOpens(t *testing.T) {
+	t.Parallel()
+	_, address := serve(t, observed())
+	browser := webtest.Start(t)
+	isShown := `document.querySelector("#overview").offsetHeight > 0`
+	p := browser.Open(address, 1280, 720)
+	p.Until(`document.querySelector("#overview h2")`)
+	p.Click("#overview .close")
+	p.Until(`!(` + isShown + `) && document.activeElement.id === "show-overview" && location.search === "?overview=closed"`)
+	p.Reload()
+	p.Until(`document.querySelector(".node")`)
+	if webtest.Eval[bool](p, isShown) {
+		t.Error("it opens again by itself")
+	}
+	p.Click("#show-overview")
+	p.Until(isShown + ` && document.activeElement.id === "overview" && document.querySelector("#overview h2")`)
+
+	p = browser.Open(address, 390, 844)
+	p.Until(`document.querySelector(".node")`)
+	if webtest.Eval[bool](p, isShown) {
+		t.Error("it covers the map of a phone")
+	}
+	p.Click("#show-overview")
+	p.Until(isShown + ` && document.querySelector("#overview h2")`)
+	p.Shot("overview-phone")
+	if top := webtest.Eval[float64](p, `document.querySelector("#overview").getBoundingClientRect().top`); top < 844/2-1 {
+		t.Errorf("it begins at %.0f px", top)
+	}
+}

@@ -1,0 +1,147 @@
+// The overview stands beside the map while nothing is selected. It answers what users ask first, for all that the filters show.
+import { button, html, updateChildren } from "./html.js";
+import { displayName, formatAgo, formatCount, formatNumber, isUnnamedExternal } from "./format.js";
+import { findChanges, findExposed, findStores, findUnreadable } from "./summary.js";
+
+const lineHeight = 20; // px
+
+const minRows = 2, maxNames = 4;
+
+/** Overview shows the overview in an element. on has goToNode, showPanel and closeOverview. */
+export class Overview {
+  #element;
+  #on;
+  #opened = new Set(); // the sections and kinds of stores that show everything
+  #rows = 0; // of each section
+  #latest = null;
+
+  constructor(element, on) {
+    this.#element = element;
+    this.#on = on;
+  }
+
+  /**
+   * update shows the overview of a state: nodes and links without groups, targets, the time in ms, how far back changes count in seconds,
+   * and dataSince, the time of the first map.
+   */
+  update(state) {
+    this.#latest = state;
+    const found = find(state), { clientHeight } = this.#element;
+    this.#rows = Math.max(minRows, Math.floor(clientHeight / lineHeight / 4));
+    for (this.#draw(found); this.#rows > minRows && !this.#opened.size && this.#element.scrollHeight > clientHeight; this.#draw(found)) this.#rows--;
+  }
+
+  #draw(found) {
+    updateChildren(this.#element,
+      button("×", this.#on.closeOverview, { className: "close", title: "Close", "aria-label": "Close the overview" }),
+      this.#stores(found), this.#exposed(found), this.#changes(found), this.#unreadable(found));
+  }
+
+  /** #toggle shows all of a section or kind, or only its beginning. */
+  #toggle(id) {
+    if (!this.#opened.delete(id)) this.#opened.add(id);
+    this.update(this.#latest);
+  }
+
+  /** #section returns a titled list. It has as many rows as fit until the user asks for all. */
+  #section(id, title, things, row, none, note) {
+    const isOpen = this.#opened.has(id), isLong = things.length > this.#rows + 1, shown = isLong && !isOpen ? things.slice(0, this.#rows) : things;
+    return html("section", { dataset: { id } },
+      html("h2", {}, title),
+      isLong && button(isOpen ? "Show less" : "Show all", () => this.#toggle(id), { className: "link all", "aria-expanded": String(isOpen), dataset: { id: `all-${id}` } }),
+      things.length ? html("ul", {}, shown.map(row)) : html("p", {}, none),
+      note && html("p", { className: "about" }, note));
+  }
+
+  /** #stores lists the stores, or their kinds if they are many. */
+  #stores({ stores }) {
+    const kinds = [...Map.groupBy(stores, (s) => s.product.name)], isFew = stores.length <= this.#rows + 1;
+    return this.#section("stores", `Databases, caches, queues (${formatNumber(stores.length)})`, isFew ? stores.map((s) => [s.product.name, [s]]) : kinds,
+      ([name, of]) => (of.length > 1 ? this.#kindRow(name, of) : storeRow(of[0], this.#on)), "No container calls one of the known kinds.");
+  }
+
+  /** #kindRow summarizes the stores of one kind, and lists them if the user asks for them. */
+  #kindRow(name, stores) {
+    const callers = [...new Set(stores.flatMap((s) => s.callers.filter((c) => c.isLive).map((c) => c.node)))], isOpen = this.#opened.has(name);
+    return html("li", { dataset: { id: name } },
+      button(`${name} ×${formatNumber(stores.length)}`, () => this.#toggle(name), { className: "link", "aria-expanded": String(isOpen) }),
+      callers.length ? [arrow(" ← "), nameAll(callers, (n) => (isUnnamedExternal(n) ? "external addresses" : n.service || displayName(n)))] : ", no caller now",
+      isOpen && html("ul", {}, stores.map((s) => storeRow(s, this.#on))));
+  }
+
+  /** #exposed lists the ports at which hosts are reached. */
+  #exposed({ exposed, isOneHost }) {
+    const open = exposed.filter((e) => !e.isLocal), local = exposed.length - open.length;
+    return this.#section("exposed", `Exposed ports (${formatNumber(open.length)})`, open, (e) => exposedRow(e, isOneHost, this.#on),
+      "No port of a host leads to a container.", local > 0 && `${formatCount(local, "port")} on loopback only`);
+  }
+
+  /** #changes lists what changed, the latest first. */
+  #changes({ changes, seconds, time, start }) {
+    const counts = ["new", "replaced", "gone"].map((what) => [what, changes.filter((c) => c.what === what).length]).filter(([, n]) => n).map(([what, n]) => `${formatNumber(n)} ${what}`);
+    const title = `Changed in the last ${seconds < 3600 ? `${formatNumber(Math.ceil(seconds / 60))} min` : "hour"}`;
+    return this.#section("changes", title + (counts.length ? ` (${counts.join(", ")})` : ""), changes, (c) => changeRow(c, time, this.#on), "No changes.",
+      start > time - 1000 * seconds && `The data begins ${formatAgo(new Date(start).toISOString(), time)}.`);
+  }
+
+  /** #unreadable lists what is not readable, and counts the containers that only commands read. */
+  #unreadable({ bad, reasons, byCommands }) {
+    const rows = [
+      ...bad.map((t) => ({ id: t.target, name: t.target, text: t.reason || t.state, panel: "targets" })),
+      ...reasons.map(({ reason, nodes }) => ({ id: reason, name: nameAll(nodes, displayName, 2), text: reason, panel: "incomplete" })),
+    ];
+    return this.#section("unreadable", "Not readable", rows, ({ id, name, text, panel }) => html("li", { dataset: { id } }, button(name, () => this.#on.showPanel(panel), { className: "link" }), `: ${text}`),
+      "Everything about all containers could be read.", byCommands > 0 && `${formatCount(byCommands, "container")} read by commands: short connections are missed.`);
+  }
+}
+
+/** find returns what the overview shows of a state. */
+function find(state) {
+  const { nodes, targets, time, seconds, dataSince } = state;
+  return {
+    time, seconds, start: Date.parse(dataSince), isOneHost: new Set(nodes.map((n) => n.host).filter(Boolean)).size < 2,
+    stores: findStores(state), exposed: findExposed(state), changes: findChanges(state, time - 1000 * seconds, dataSince), reasons: findUnreadable(nodes),
+    bad: targets.filter((t) => t.state === "stale" || t.state === "failed"), byCommands: nodes.filter((n) => n.details?.method === "exec" && !n.past).length,
+  };
+}
+
+const arrow = (text) => html("b", {}, text);
+const about = (text) => html("span", { className: "about" }, text);
+const nodeButton = (node, on, name = displayName(node)) => button(name, () => on.goToNode(node.id), { className: "link" });
+
+/** nameAll names some nodes, and counts the others. Equal names are one. */
+function nameAll(nodes, nameOf, max = maxNames) {
+  const names = [...Map.groupBy(nodes, nameOf)].sort(([, a], [, b]) => b.length - a.length).map(([name, of]) => (of.length > 1 ? `${name} ×${formatNumber(of.length)}` : name));
+  return names.slice(0, max).join(", ") + (names.length > max ? ` and ${formatNumber(names.length - max)} more` : "");
+}
+
+/** shortName returns a function that names nodes as seen from another one: those of its project by their service. */
+const shortName = (from) => (node) => {
+  if (isUnnamedExternal(node)) return `external ${node.name}`;
+  return node.service && node.project === from.project ? node.service : displayName(node);
+};
+
+function storeRow({ node, product, ports, callers }, on) {
+  const live = callers.filter((c) => c.isLive).map((c) => c.node), past = callers.filter((c) => !c.isLive).map((c) => c.node);
+  const by = [live.length > 0 && nameAll(live, shortName(node)), past.length > 0 && `earlier ${nameAll(past, shortName(node))}`].filter(Boolean).join("; ");
+  return html("li", { dataset: { id: node.id } }, nodeButton(node, on), about(` ${[product.name, ...ports.map((p) => `:${p}`)].join(" ")}`), by ? [arrow(" ← "), by] : ", no caller seen");
+}
+
+/** exposedRow writes a port of one or several hosts. isOneHost: the map has no other. */
+function exposedRow({ port, inside, nodes, clients }, isOneHost, on) {
+  const [first] = nodes, host = isOneHost ? "" : nodes.length > 1 ? formatCount(nodes.length, "host") + " " : first.host;
+  return html("li", { dataset: { id: `${port} ${inside} ${first.id}` } }, html("b", {}, `${host}:${port}`), " → ", nodeButton(first, on),
+    clients.length > 0 && about(` ← ${clients.length > 1 ? `${formatNumber(clients.length)} external` : displayName(clients[0])}`));
+}
+
+/** changeRow writes one change. */
+function changeRow(change, time, on) {
+  const { what, node, links, client, clients, servers } = change, ago = about(`, ${formatAgo(new Date(change.time).toISOString(), time)}`), verb = html("b", {}, `${what} `);
+  if (node) {
+    const from = what === "replaced" && node.predecessors[0].image !== node.image ? `, was ${node.predecessors[0].image}` : "";
+    return html("li", { className: `change-${what}`, dataset: { id: node.id } }, verb, nodeButton(node, on), from, links > 0 && `, ${formatCount(links, "link")}${what === "replaced" ? " changed" : ""}`, ago);
+  }
+  const [first] = servers;
+  return html("li", { className: `change-${what}`, dataset: { id: `${what} ${client ? client.id : `${first.node.id} ${first.port}`}` } }, verb, client ? nodeButton(client, on) : formatCount(clients.size, "external client"), arrow(" → "),
+    nodeButton(first.node, on, client ? shortName(client)(first.node) : undefined), ` :${first.port}`, servers.length > 1 && ` and ${formatCount(servers.length - 1, "other")}`, ago);
+}
