@@ -103,6 +103,7 @@ func TestRoutesAvoidNodesAndLabels(t *testing.T) {
 					if (route.label && overlaps(route.label, place)) wrong.push(what + ": the label of " + id + " is on " + node);
 				}
 				for (const other of lines) {
+					if (other.id !== id && route.label && segments.get(other.id).some((s) => overlaps(route.label, s, -1))) wrong.push(what + ": " + other.id + " passes the label of " + id);
 					if (other.id !== id && route.label && routes.get(other.id)?.label && overlaps(route.label, routes.get(other.id).label)) wrong.push(what + ": labels of " + id + " and " + other.id);
 				}
 			}

@@ -255,6 +255,15 @@ class Router {
     return false;
   }
 
+  /** dropCrossed removes the label of a marked route if another line passes it, and reports whether it did. */
+  dropCrossed(route) {
+    if (!route.label || this.#isAlone(route.label, this.#ownUse(route))) return false;
+    this.mark(route, -1);
+    delete route.label;
+    this.mark(route);
+    return true;
+  }
+
   #setLabel(route, place) {
     route.label = place;
     this.labels.push(place);
@@ -287,6 +296,7 @@ class Router {
 
   /** #isFree reports whether a label would be on the map, and beside all nodes and titles. */
   #isFree(place) {
+    if (place.x < 0 || place.y < 0) return false;
     for (const v of this.#covers(place)) {
       if (v < 0) return false;
       const obstacle = this.obstacle[v];
@@ -401,6 +411,7 @@ export function routeLines(size, places, titles, lines, kept = new Map(), effort
     if (routes.has(l.id)) router.addLabel(routes.get(l.id), l.labelWidths);
   }
   makeRoom(router, fresh.filter((l) => l.labelWidths.length && routes.has(l.id)), routes);
+  for (const l of lines) if (routes.has(l.id) && router.dropCrossed(routes.get(l.id))) router.addLabel(routes.get(l.id), l.labelWidths);
   return routes;
 }
 
