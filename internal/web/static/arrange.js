@@ -1,6 +1,7 @@
 // The arrangement of a scene: places of nodes and boxes, routes of lines. A new scene is laid out as a whole. A changed one keeps the
 // places of its nodes and the routes of its lines where it can.
-import { extent } from "./lattice.js";
+import { fit } from "./fit.js";
+import { extent, isBox, union } from "./lattice.js";
 import { insertNodes, moveNode } from "./incremental.js";
 import { layouts, maxSpacing } from "./layout.js";
 import { routeLines } from "./router.js";
@@ -10,10 +11,10 @@ const maxVacated = 200; // places of removed nodes that new nodes may take
 const maxSparseness = 3; // growth of the area per node that triggers a new layout
 
 /**
- * arrange returns {places, routes, style, density, size, scale, areaPerNode, isNew}. An item is {id, sizes, boxes, titles, side, predecessors}: sizes
+ * arrange returns {places, routes, content, style, density, size, scale, areaPerNode, isNew}. An item is {id, sizes, boxes, titles, side, predecessors}: sizes
  * from the most detailed to the smallest form of the node, boxes and the widths of their titles from the outside, the IDs of the nodes that it
- * replaced. A line is
- * {id, from, to, labelWidths}, as in routeLines. frame is the size of the view, minScale the least scale at which its texts are readable. kept is an
+ * replaced. content is that of fit. A line is
+ * {id, from, to, labelWidths}, as in routeLines. frame is that of fit, minScale the least scale at which its texts are readable. kept is an
  * earlier arrangement with previous, the items as they were placed, and alive, the IDs of all that still exists. If it has moved {id, x, y}, that item
  * moves to the point.
  */
@@ -28,6 +29,7 @@ const pairsOf = (lines) => lines.filter((l) => l.from !== l.to).map((l) => [l.fr
 
 const maxPlans = 6; // layouts to try with the same nodes and spacing
 const maxRouted = 8; // layouts to find routes for
+const tooSmall = 10_000; // faults of a layout that does not fit with its lines and labels at a readable scale
 const maxStates = 2_000_000; // of searches for routes, after which no other layout is tried
 
 /** layOut tries forms of the nodes, spacings and styles until all labels find room at a readable scale. */
@@ -36,9 +38,12 @@ function layOut({ items, lines, frame, minScale, titles }) {
   let best = null, routed = 0;
   for (const plan of plans(items, lines, frame, minScale)) {
     if (plan.scale < minScale && (best || !plan.isSmallest)) continue;
-    const routes = routeLines(plan.size, plan.places, titles, lines, undefined, effort), faults = countFaults(lines, routes);
-    if (!best || faults < best.faults) best = { ...plan, routes, faults };
-    if (!faults || ++routed === maxRouted || effort.states > maxStates) break;
+    const routes = routeLines(plan.size, plan.places, titles, lines, undefined, effort);
+    const content = contentOf(plan.places, routes), scale = fit(content, frame).k;
+    const faults = countFaults(lines, routes) + (scale < minScale ? tooSmall : 0);
+    if (!best || faults < best.faults) best = { ...plan, scale, routes, content, faults };
+    if (scale >= minScale) routed++;
+    if (!faults || routed === maxRouted || effort.states > maxStates) break;
   }
   return finish(best);
 }
@@ -60,8 +65,21 @@ function* plans(items, lines, frame, minScale) {
 const countFaults = (lines, routes) =>
   lines.reduce((sum, { id, labelWidths, isHidden }) => sum + (isHidden ? 0 : !routes.has(id) ? 10 : labelWidths.length && !routes.get(id).label ? 1 : 0), 0);
 
-function finish({ places, routes, style, density, size, scale }) {
-  return { places, routes, style, density, size, scale, areaPerNode: areaPerNode(places, () => true), isNew: true };
+/**
+ * contentOf returns what fit shows: parts, the places of nodes, labels and segments of routes, and bounds, the place around these and the boxes. Places
+ * are those that are drawn, by their IDs.
+ */
+function contentOf(places, routes) {
+  const all = [...places], parts = all.filter(([id]) => !isBox(id)).map(([, p]) => p);
+  for (const { points, label } of routes.values()) {
+    points.slice(1).forEach((b, i) => parts.push(union({ ...points[i], w: 0, h: 0 }, { ...b, w: 0, h: 0 })));
+    if (label) parts.push(label);
+  }
+  return { parts, bounds: [...parts, ...all.map(([, p]) => p)].reduce(union) };
+}
+
+function finish({ places, routes, content, style, density, size, scale }) {
+  return { places, routes, content, style, density, size, scale, areaPerNode: areaPerNode(places, () => true), isNew: true };
 }
 
 /** areaPerNode returns the area of the map for each of its nodes and boxes. */
@@ -82,6 +100,6 @@ function keep({ items, lines, frame, titles }, { places, routes, style, density,
   const gone = [...places.keys()].filter((id) => !isAlive(id));
   gone.slice(0, Math.max(0, gone.length - maxVacated)).forEach((id) => places.delete(id));
   const shown = new Map([...present].map((id) => [id, places.get(id)]));
-  const size = extent([...shown.values()]);
-  return { places, routes: routeLines(size, shown, titles, lines, routes), style, density, size, scale: Math.min(frame.w / size.w, frame.h / size.h), areaPerNode: before, isNew: false };
+  const size = extent([...shown.values()]), kept = routeLines(size, shown, titles, lines, routes), content = contentOf(shown, kept);
+  return { places, routes: kept, content, style, density, size, scale: fit(content, frame).k, areaPerNode: before, isNew: false };
 }

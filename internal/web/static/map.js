@@ -74,7 +74,7 @@ export class MapDrawing {
     const lines = scene.lines.map((l) => ({ id: l.id, from: l.from, to: l.to, labelWidths: l.labelWidths, ...(isHidden && { isHidden: isHidden(l) }) }));
     const { places, routes, style, density, areaPerNode } = this.#arrangement;
     const kept = known && places.size > 0 && { places, routes, style, density, areaPerNode, previous: this.#previous, alive: new Set(known) };
-    return { items, lines, frame: { w: this.frame.clientWidth, h: this.frame.clientHeight }, minScale, kept };
+    return { items, lines, frame: this.viewport.area, minScale, kept };
   }
 
   /** draw draws an arranged scene. look is the initial position and scale; if it is empty a new arrangement is shown from its start. */
@@ -96,7 +96,7 @@ export class MapDrawing {
     this.#signature = arrangement.signature;
     for (const { id, boxes, side } of scene.nodes) this.#previous.set(id, { boxes, side });
     for (const id of this.#previous.keys()) if (!places.has(id)) this.#previous.delete(id);
-    if (scene.nodes.length) this.viewport.resize(extent([...scene.nodes, ...scene.boxes].map(({ id }) => places.get(id))));
+    if (scene.nodes.length) this.viewport.resize(extent([arrangement.content.bounds]), arrangement.content);
   }
 
   /** #middle returns the ID of the drawn node nearest to the middle of the view that stays in its box. */

@@ -1,9 +1,9 @@
 // Zoom and pan of the drawing, with d3-zoom. The drawing is a compositor layer that moves as a whole; it is rasterized again only
 // after its scale has changed.
+import { fit, isInView, space } from "./fit.js";
 import { select, zoom, zoomIdentity } from "./vendor/d3-zoom-3.0.0.esm.js";
 
 const minScale = 0.04, maxScale = 3;
-const space = 8; // px around a drawing that fits
 const clickDistance = 4; // px: a shorter drag is a click
 const restDelay = 200; // ms without a move until the drawing counts as still
 const minVisible = 60; // px of the drawing that always stay in the frame
@@ -13,8 +13,9 @@ const clamp = (value, min, max) => Math.min(max, Math.max(min, value));
 export class Viewport {
   #transform = zoomIdentity;
   #size = { w: 1, h: 1 };
+  #content = { parts: [], bounds: { x: 0, y: 0, w: 1, h: 1 } }; // as contentOf returns it
   #frameSize = { w: 0, h: 0 };
-  #isFitted = false; // the whole drawing is shown, and the user has not moved it since
+  #shows = ""; // until the user moves the drawing: "all" of it, or its "beginning"
   #dragStart = null; // the position of a pressed pointer until it has moved by clickDistance
   #pointer = 0;
   #restTimer = 0;
@@ -38,14 +39,20 @@ export class Viewport {
     new ResizeObserver(() => this.#resized()).observe(frame);
   }
 
-  /** #resized keeps the middle of the frame in place, or the whole drawing visible. */
+  /** #resized keeps the middle of the frame in place, or the whole drawing or its beginning visible. */
   #resized() {
     const { clientWidth: w, clientHeight: h } = this.frame;
-    if (this.#isFitted) return this.begin();
+    if (this.#shows) return this.begin();
     const { x, y, k } = this.#transform;
     const { w: oldWidth, h: oldHeight } = this.#frameSize;
     this.#frameSize = { w, h };
     this.#setTransform(x + (w - oldWidth) / 2, y + (h - oldHeight) / 2, k);
+  }
+
+  /** area is the frame as fit needs it: its size, and that of its corner with the buttons. */
+  get area() {
+    const { left, bottom } = this.frame.getBoundingClientRect(), { right, top } = this.frame.parentElement.querySelector(".zoom button:last-of-type").getBoundingClientRect();
+    return { w: this.frame.clientWidth, h: this.frame.clientHeight, corner: { w: right - left + space, h: bottom - top + space } };
   }
 
   get scale() { return this.#transform.k; }
@@ -67,7 +74,7 @@ export class Viewport {
   }
 
   set look(text) {
-    this.#isFitted = false;
+    this.#shows = "";
     const [x, y, scale] = text.split(",").map(Number);
     this.#center(x, y, clamp(scale, minScale, maxScale));
   }
@@ -84,15 +91,15 @@ export class Viewport {
    * the drawing, all of it stays visible instead.
    */
   follow({ x: dx, y: dy }) {
-    const { x, y, k } = this.#transform, { w, h } = this.#frameSize;
-    if (this.#isFitted) {
-      const isWhole = x >= -1 && y >= -1 && x + this.#size.w * k <= w + 1 && y + this.#size.h * k <= h + 1;
-      if (!isWhole) this.fit();
+    const { x, y, k } = this.#transform;
+    if (this.#shows === "all") {
+      if (!isInView(this.#content, this.area, this.#transform)) this.fit();
     } else if (dx || dy) this.#setTransform(x - dx * k, y - dy * k, k);
   }
 
-  /** resize sets the size of the drawing at scale 1. */
-  resize(size) {
+  /** resize sets the size of the drawing at scale 1, and its content. */
+  resize(size, content) {
+    this.#content = content;
     const { w, h } = this.#size;
     if (w === size.w && h === size.h) return; // each change of the size lays out the whole drawing
     this.#size = size;
@@ -104,11 +111,12 @@ export class Viewport {
   /** fit shows the whole drawing. It enlarges a small one only as far as the frame is large. */
   fit() {
     const { clientWidth: w, clientHeight: h } = this.frame;
-    const maxFit = this.isAtCorner ? 2 : clamp(w / 1100, 1.25, 2.2);
-    const scale = Math.max(minScale, Math.min(maxFit, w / this.#size.w, h / this.#size.h));
-    if (this.isAtCorner) this.#center(w / 2 / scale, h / 2 / scale, scale);
-    else this.#center(this.#size.w / 2, this.#size.h / 2, scale);
-    this.#isFitted = true;
+    if (!this.isAtCorner) this.#place(fit(this.#content, this.area, clamp(w / 1100, 1.25, 2.2)));
+    else {
+      const scale = Math.max(minScale, Math.min(2, w / this.#size.w, h / this.#size.h));
+      this.#center(w / 2 / scale, h / 2 / scale, scale);
+    }
+    this.#shows = "all";
   }
 
   /** begin shows the whole drawing or, if that would be too small to read, its beginning. */
@@ -116,14 +124,14 @@ export class Viewport {
     this.fit();
     const k = this.readableScale;
     if (this.scale >= k) return;
-    this.#isFitted = false;
-    const { clientWidth: w, clientHeight: h } = this.frame;
-    this.#center(Math.min(w / k, this.#size.w) / 2, Math.min(h / k, this.#size.h) / 2, k);
+    this.#shows = "beginning";
+    const { clientWidth: w, clientHeight: h } = this.frame, { bounds } = this.#content;
+    this.#place({ x: Math.max(space, (w - bounds.w * k) / 2) - bounds.x * k, y: Math.max(space, (h - bounds.h * k) / 2) - bounds.y * k, k });
   }
 
   /** show centres a place at a legible scale, above the covered height of the frame. */
   show(place, covered, legibleScale = this.readableScale) {
-    this.#isFitted = false;
+    this.#shows = "";
     const scale = Math.max(this.scale, legibleScale);
     this.#center(place.x + place.w / 2, place.y + place.h / 2 + covered / 2 / scale, scale);
     this.onRest();
@@ -183,10 +191,11 @@ export class Viewport {
   }
 
   /** #center shows a point of the drawing in the middle of the frame. */
-  #center(x, y, scale) {
-    const { clientWidth: w, clientHeight: h } = this.frame;
-    this.#frameSize = { w, h };
-    this.#setTransform(w / 2 - x * scale, h / 2 - y * scale, scale);
+  #center(x, y, scale) { this.#place({ x: this.frame.clientWidth / 2 - x * scale, y: this.frame.clientHeight / 2 - y * scale, k: scale }); }
+
+  #place({ x, y, k }) {
+    this.#frameSize = { w: this.frame.clientWidth, h: this.frame.clientHeight };
+    this.#setTransform(x, y, Math.max(minScale, k));
     this.#rest();
   }
 
@@ -201,7 +210,7 @@ export class Viewport {
   }
 
   #userMoved() {
-    this.#isFitted = false;
+    this.#shows = "";
     clearTimeout(this.#restTimer);
     this.#restTimer = setTimeout(() => {
       this.#rest();
