@@ -76,6 +76,23 @@ func TestFirstViewIsReadable(t *testing.T) {
 	}
 }
 
+// TestNamesGrowWhenSmall zooms out until names would be too small. The nodes then have their names, as far as they fit, in large letters.
+func TestNamesGrowWhenSmall(t *testing.T) {
+	t.Parallel()
+	_, address := serve(t, newCompany(15, 1))
+	p := webtest.Start(t).Open(address, 1280, 720)
+	p.Until(`document.querySelector(".node")`)
+	p.Click("#zoom-out")
+	p.Until(`document.querySelector(".far:not(.farther)")`)
+	for _, wrong := range webtest.Eval[[]string](p, `[...document.querySelectorAll(".node")].filter((e) => {
+		const name = e.querySelector(".name").textContent, large = e.querySelector(".large"), rect = large.getBoundingClientRect(), body = e.querySelector(".body").getBoundingClientRect();
+		return !large.textContent.split("…").every((part, i) => (i ? name.endsWith(part) : name.startsWith(part))) || rect.width === 0 || rect.left < body.left || rect.right > body.right;
+	}).map((e) => e.querySelector(".large").textContent)`) {
+		t.Errorf("a node has the name %q", wrong)
+	}
+	p.Shot("far")
+}
+
 // TestBeginningIsInView opens a map on a phone that does not fit there. Its upper left corner is in view, although the texts above the map make its frame
 // lower.
 func TestBeginningIsInView(t *testing.T) {

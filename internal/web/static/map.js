@@ -385,7 +385,7 @@ export function drawNode(n) {
   if (n.monogram) {
     g.append(svg("rect", { class: `monogram hue-${n.monogram.hue}`, x: 6, y: 4, width: 16, height: 16, rx: 4 }), svg("text", { class: "letter", x: 14, y: 16.5 }, n.monogram.letter));
   }
-  g.append(svg("text", { class: "name", x: indent, y: 16.5 }, n.name), svg("text", { class: "large", x: w / 2, y: h / 2 + 6 }, n.large));
+  g.append(svg("text", { class: "name", x: indent, y: 16.5 }, n.name), svg("text", { class: "large", x: w / 2, y: h / 2 + 6 }, n.large(w)));
   const end = addBadges(g, n);
   if (!n.isSmall) g.append(svg("text", { class: "small", x: end, y: 33 }, n.subtitle));
   if (n.isMarked) g.append(svg("circle", { class: "sign", cx: w - 12, cy: 12, r: 8 }), svg("text", { class: "sign-text", x: w - 12, y: 16.5 }, "!"));
