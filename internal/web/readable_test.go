@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/PabloL007/outpost/internal/web/webtest"
@@ -73,6 +74,35 @@ func TestFirstViewIsReadable(t *testing.T) {
 				t.Errorf("%s: the map fills %d %% of the frame", what, got.Filled)
 			}
 		}
+	}
+}
+
+// TestSmallNodesShowVersions opens a map with names but no second lines in its nodes. The tags of the images stand beside the names.
+func TestSmallNodesShowVersions(t *testing.T) {
+	t.Parallel()
+	g := newCompany(15, 1)
+	for i := range g.Nodes {
+		if g.Nodes[i].Service == "loki" {
+			g.Nodes[i].Image = "registry:5000/loki:3.0.1@sha256:" + strings.Repeat("0", 64)
+		}
+		if g.Nodes[i].Service == "promtail" {
+			g.Nodes[i].Image = "registry:5000/promtail"
+		}
+	}
+	_, address := serve(t, g)
+	p := webtest.Start(t).Open(address, 1280, 720)
+	p.Until(`document.querySelector(".node")`)
+	versions := webtest.Eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll(".node:has(.small)")].map((e) => [e.querySelector(".name").textContent, e.querySelector(".small").textContent]))`)
+	for name, want := range map[string]string{"db-1": "16-alpine", "api-1": "2.4.1", "loki-1": "3.0.1", "promtail-1": "", "outpost": "", "203.0.113.1": ""} {
+		if versions[name] != want {
+			t.Errorf("%s: version %q, want %q", name, versions[name], want)
+		}
+	}
+	for _, o := range webtest.Eval[[]string](p, `[...document.querySelectorAll(".node:has(.small)")].filter((e) => {
+		const at = (selector) => [...e.querySelectorAll(selector)].map((part) => part.getBoundingClientRect()), [version] = at(".small"), [body] = at(".body");
+		return version.left < at(".name")[0].right + 2 || version.right > body.right - 4 || at(".node g rect").some((r) => version.right > r.left);
+	}).map((e) => e.textContent)`) {
+		t.Errorf("the version has no room in %q", o)
 	}
 }
 

@@ -11,12 +11,11 @@ const maxVacated = 200; // places of removed nodes that new nodes may take
 const maxSparseness = 3; // growth of the area per node that triggers a new layout
 
 /**
- * arrange returns {places, routes, content, style, density, size, scale, areaPerNode, isNew}. An item is {id, sizes, boxes, titles, side, predecessors}: sizes
- * from the most detailed to the smallest form of the node, boxes and the widths of their titles from the outside, the IDs of the nodes that it
- * replaced. content is that of fit. A line is
- * {id, from, to, labelWidths}, as in routeLines. frame is that of fit, minScale the least scale at which its texts are readable. kept is an
- * earlier arrangement with previous, the items as they were placed, and alive, the IDs of all that still exists. If it has moved {id, x, y}, that item
- * moves to the point.
+ * arrange returns {places, routes, content, style, density, size, scale, areaPerNode, isNew}. content is that of fit. An item is {id, sizes, wide, boxes,
+ * titles, side, predecessors}: sizes from the most detailed to the smallest form of the node, the width of the smallest with the version of its image,
+ * boxes and the widths of their titles from the outside, the IDs of the nodes that it replaced. A line is {id, from, to, labelWidths}, as in routeLines.
+ * frame is that of fit, minScale the least scale at which its texts are readable. kept is an earlier arrangement with previous, the items as they were
+ * placed, and alive, the IDs of all that still exist. If it has moved {id, x, y}, that item moves to the point.
  */
 export function arrange({ items, lines, frame, minScale, kept }) {
   const titles = new Map(items.flatMap((item) => item.boxes.map((id, i) => [id, item.titles[i]])));
@@ -33,19 +32,44 @@ const tooSmall = 10_000; // faults of a layout that does not fit with its lines 
 const maxStates = 2_000_000; // of searches for routes, after which no other layout is tried
 
 /** layOut tries forms of the nodes, spacings and styles until all labels find room at a readable scale. */
-function layOut({ items, lines, frame, minScale, titles }) {
-  const effort = { states: 0 };
+function layOut(scene) {
+  const { items, lines, frame, minScale } = scene, effort = { states: 0 };
   let best = null, routed = 0;
   for (const plan of plans(items, lines, frame, minScale)) {
     if (plan.scale < minScale && (best || !plan.isSmallest)) continue;
-    const routes = routeLines(plan.size, plan.places, titles, lines, undefined, effort);
-    const content = contentOf(plan.places, routes), scale = fit(content, frame).k;
-    const faults = countFaults(lines, routes) + (scale < minScale ? tooSmall : 0);
-    if (!best || faults < best.faults) best = { ...plan, scale, routes, content, faults };
-    if (scale >= minScale) routed++;
-    if (!faults || routed === maxRouted || effort.states > maxStates) break;
+    const tried = withRoutes(plan, scene, effort);
+    if (!best || tried.faults < best.faults) best = tried;
+    if (tried.scale >= minScale) routed++;
+    if (!tried.faults || routed === maxRouted || effort.states > maxStates) break;
   }
-  return finish(best);
+  return finish(best.density > 0 && best.scale >= minScale ? widen(best, scene, effort) : best);
+}
+
+/** withRoutes adds the routes of lines to a layout, and then knows its scale and faults. */
+function withRoutes(plan, { lines, frame, minScale, titles }, effort) {
+  const routes = routeLines(plan.size, plan.places, titles, lines, undefined, effort);
+  const content = contentOf(plan.places, routes), scale = fit(content, frame).k;
+  return { ...plan, scale, routes, content, faults: countFaults(lines, routes) + (scale < minScale ? tooSmall : 0) };
+}
+
+const maxWidened = 2; // layouts to try with the same widths
+
+/**
+ * widen returns a layout with room for the versions of images, if one is as good as the best layout without; else that one. If not all versions fit, it
+ * leaves out those that make a node wider than the widest without.
+ */
+function widen(best, scene, effort) {
+  const { items, lines, frame, minScale } = scene, narrow = sized(items, best.density), widest = Math.max(...narrow.map(({ w }) => w));
+  for (const limit of [Infinity, widest]) {
+    const form = narrow.map((item) => (item.wide > item.w && item.wide <= limit ? { ...item, w: item.wide } : item));
+    if (form.every(({ w }, i) => w === narrow[i].w)) break;
+    for (const plan of layouts(form, pairsOf(lines), frame, best.spacing).slice(0, maxWidened)) {
+      if (plan.scale < minScale || effort.states > maxStates) break;
+      const tried = withRoutes({ ...plan, density: best.density }, scene, effort);
+      if (tried.faults <= best.faults) return tried;
+    }
+  }
+  return best;
 }
 
 /** plans yields layouts from the most detailed to the smallest form of the nodes. */
@@ -55,7 +79,7 @@ function* plans(items, lines, frame, minScale) {
     const form = sized(items, density), isSmallest = density === densities - 1;
     for (let spacing = 0; spacing <= maxSpacing; spacing++) {
       const ranked = layouts(form, pairs, frame, spacing);
-      for (const plan of ranked.slice(0, maxPlans)) yield { ...plan, density, isSmallest };
+      for (const plan of ranked.slice(0, maxPlans)) yield { ...plan, density, spacing, isSmallest };
       if (ranked[0].scale < minScale) break; // more room makes it smaller still
     }
   }

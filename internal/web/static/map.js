@@ -69,7 +69,7 @@ export class MapDrawing {
 
   /** #request returns what the arranger needs. Of very many lines only those with one of the drawn IDs, or with an end that has one, get routes. */
   #request(scene, known, drawn) {
-    const items = scene.nodes.map(({ id, sizes, boxes, titles, side, predecessors }) => ({ id, sizes, boxes, titles, side, predecessors }));
+    const items = scene.nodes.map(({ id, sizes, wide, boxes, titles, side, predecessors }) => ({ id, sizes, wide, boxes, titles, side, predecessors }));
     const isHidden = scene.lines.length > maxDrawn && ((l) => ![l.id, l.from, l.to].some((id) => drawn.has(id)));
     const lines = scene.lines.map((l) => ({ id: l.id, from: l.from, to: l.to, labelWidths: l.labelWidths, ...(isHidden && { isHidden: isHidden(l) }) }));
     const { places, routes, style, density, areaPerNode } = this.#arrangement;
@@ -109,12 +109,15 @@ export class MapDrawing {
 
   #render() {
     const { nodes, lines, boxes } = this.#scene, { places, density } = this.#arrangement;
-    for (const n of nodes) Object.assign(n, { place: places.get(n.id), isSmall: density > 0, w: n.sizes[density].w, h: n.sizes[density].h });
+    for (const n of nodes) {
+      const place = places.get(n.id), isSmall = density > 0, isWide = isSmall && n.version && place.w >= n.wide;
+      Object.assign(n, { place, isSmall, isWide, ...n.sizes[density], ...(isWide && { w: n.wide }) });
+    }
     for (const b of boxes) b.place = places.get(b.id);
     this.svg.classList.toggle("many", lines.length > maxLabelled);
     this.boxes.draw(boxes, (b) => [b.place, b.label, b.isStale]);
     this.#drawLines();
-    this.nodes.draw(nodes, (n) => [n.w, n.h, n.name, n.subtitle, n.badges, n.monogram, n.flags, describe(n)]);
+    this.nodes.draw(nodes, (n) => [n.w, n.h, n.name, n.subtitle, n.isWide, n.version, n.badges, n.monogram, n.flags, describe(n)]);
     for (const { element, thing } of this.nodes) element.setAttribute("transform", translation(thing.place));
     this.#highlight();
     this.#rove();
@@ -388,6 +391,7 @@ export function drawNode(n) {
   g.append(svg("text", { class: "name", x: indent, y: 16.5 }, n.name), svg("text", { class: "large", x: w / 2, y: h / 2 + 6 }, n.large(w)));
   const end = addBadges(g, n);
   if (!n.isSmall) g.append(svg("text", { class: "small", x: end, y: 33 }, n.subtitle));
+  else if (n.isWide) g.append(svg("text", { class: "small", x: n.versionAt, y: 16.5 }, n.version));
   if (n.isMarked) g.append(svg("circle", { class: "sign", cx: w - 12, cy: 12, r: 8 }), svg("text", { class: "sign-text", x: w - 12, y: 16.5 }, "!"));
   if (n.node.kind === "ambiguous" || n.node.kind === "unknown") {
     for (const cx of [0, w]) g.append(svg("path", { class: "body", d: `M${cx - 6} ${h / 2} l6 -6 l6 6 l-6 6 Z` }));

@@ -7,7 +7,7 @@ import { predecessorIDs } from "./succession.js";
 import { linkKey } from "./view.js";
 
 const maxNameLength = 60, maxSubtitleLength = 40;
-const padding = 8, roundPadding = 14, monogramSize = 16, signSize = 20, badgePadding = 5, badgeGap = 4; // px
+const padding = 8, roundPadding = 14, monogramSize = 16, signSize = 20, badgePadding = 5, badgeGap = 4, versionGap = 6; // px
 const rowHeight = 2 * pitch;
 const canvas = document.createElement("canvas").getContext("2d");
 
@@ -60,8 +60,18 @@ function buildNode(node, side) {
   const first = indent + measure(name, "name") + (isMarked ? signSize : 0) + end;
   const second = indent + badgeWidth + measure(subtitle, "text") + end;
   const full = { w: snapUp(Math.max(first, second)), h: 2 * rowHeight + pitch }, small = { w: snapUp(first + badgeWidth), h: rowHeight + pitch };
+  const version = imageVersion(node), versionAt = indent + measure(name, "name") + versionGap;
+  const wide = version ? snapUp(first + badgeWidth + versionGap + measure(version, "text")) : small.w;
   const large = (w) => fitText(name, w - 8);
-  return { id: node.id, node, name, large, subtitle, monogram, badges, isMarked, indent, sizes: [full, small], boxes, side, flags: nodeFlags(node), predecessors: predecessorIDs(node) };
+  return { id: node.id, node, name, large, subtitle, monogram, badges, isMarked, indent, sizes: [full, small], wide, version, versionAt, boxes, side, flags: nodeFlags(node), predecessors: predecessorIDs(node) };
+}
+
+const maxVersionLength = 16;
+
+/** imageVersion returns the tag of the image of a container or service; empty for "latest". */
+function imageVersion({ kind, image = "" }) {
+  const tag = ["container", "service"].includes(kind) && /^[^@]*:([^/:@]+)(@|$)/.exec(image)?.[1];
+  return tag && tag !== "latest" ? truncate(tag, maxVersionLength) : "";
 }
 
 /** fitText truncates a name to a width in large letters. */
