@@ -67,3 +67,48 @@ func TestDraggedNodeStays(t *testing.T) {
 	p.Click("#rearrange")
 	p.Until(`[...document.querySelectorAll(".node")].find((e) => e.getAttribute("aria-label").startsWith("shop-cache,")).getAttribute("transform") !== "` + transform(refreshed[dragged]) + `"`)
 }
+
+// TestDraggedNodeOutlivesLayouts drags a node, and then has the map laid out again: with a filter, and with another grouping for a while. The node stands
+// where it was dropped, or near if that place is taken, and no node is on another one. "Rearrange" lets it go.
+func TestDraggedNodeOutlivesLayouts(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, newCompany(15, 1), "?group=container")
+	p.Click("#filters-toggle")
+	p.Click("#rearrange")
+	p.Until(`!document.querySelector("#map[aria-busy]")`)
+	scale := webtest.Eval[float64](p, `document.querySelector(".node .body").getScreenCTM().a`)
+	const dragged = "checkout-shop-cache-1"
+	original := placesOf(p)[dragged]
+	p.DragText(".node", dragged, 0, -200*scale)
+	dropped := placesOf(p)[dragged]
+	if original.Y-dropped.Y < 150 {
+		t.Fatalf("the node moved from %v to %v", original, dropped)
+	}
+	isNear := func(what string) {
+		t.Helper()
+		if at := placesOf(p)[dragged]; math.Hypot(at.X-dropped.X, at.Y-dropped.Y) > 100 {
+			t.Errorf("%s: the node moved from %v to %v, and was at %v before the drag", what, dropped, at, original)
+		}
+		if got := webtest.Eval[drawing](p, faults); got.Behind+got.LabelsOnNodes+got.Outside+got.Covered > 0 {
+			t.Errorf("%s: %+v", what, got)
+		}
+		if !webtest.Eval[bool](p, geometry+`nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))})()`) {
+			t.Errorf("%s: nodes are on each other", what)
+		}
+	}
+	isNear("dragged")
+	p.Click("#hide-monitoring")
+	p.Until(`document.querySelector("#counts").textContent.includes("hidden") && ![...document.querySelectorAll(".node")].some((e) => e.textContent.includes("prometheus"))`)
+	isNear("filtered")
+	p.Shot("pinned")
+	p.Click("#hide-monitoring")
+	p.Until(`[...document.querySelectorAll(".node")].some((e) => e.textContent.includes("prometheus"))`)
+	isNear("all again")
+	p.Choose("[name=group]", "project")
+	p.Until(`document.querySelector(".node.group")`)
+	p.Choose("[name=group]", "container")
+	p.Until(`!document.querySelector(".node.group")`)
+	isNear("grouped for a while")
+	p.Click("#rearrange")
+	p.Until(`[...document.querySelectorAll(".node")].find((e) => e.getAttribute("aria-label").startsWith("` + dragged + `,")).getAttribute("transform") === "` + transform(original) + `"`)
+}

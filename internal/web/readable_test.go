@@ -137,7 +137,7 @@ func TestBeginningIsInView(t *testing.T) {
 	})()`)
 }
 
-// TestRoutesAvoidNodesAndLabels arranges random maps, then adds, removes and drags nodes. No node lies on another one. Each line leads from the side of its client to the side
+// TestRoutesAvoidNodesAndLabels arranges random maps, then adds, removes, drags and pins nodes. No node lies on another one. Each line leads from the side of its client to the side
 // of its server. It passes no other node and no label of another line.
 func TestRoutesAvoidNodesAndLabels(t *testing.T) {
 	t.Parallel()
@@ -196,6 +196,8 @@ func TestRoutesAvoidNodesAndLabels(t *testing.T) {
 				const shown = new Set(items.flatMap((i) => [i.id, ...i.boxes]));
 				check(what + " round " + round, lines, { ...arrangement, places: new Map([...arrangement.places].filter(([id]) => shown.has(id))) });
 			}
+			const pins = items.filter(() => !random(5)).map(({ id }) => ({ id, x: random(900), y: random(600) }));
+			check(what + " pinned", lines, arrange({ ...request, items, lines, pins }));
 		}
 		return wrong.slice(0, 20);
 	})()`)

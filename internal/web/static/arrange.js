@@ -16,10 +16,11 @@ const maxSparseness = 3; // growth of the area per node that triggers a new layo
  * boxes and the widths of their titles from the outside, the IDs of the nodes that it replaced. A line is {id, from, to, labelWidths}, as in routeLines.
  * frame is that of fit, minScale the least scale at which its texts are readable. kept is an earlier arrangement with previous, the items as they were
  * placed, and alive, the IDs of all that still exist. If it has moved {id, x, y}, that item moves to the point.
+ * In a new arrangement the items of pins, a list of {id, x, y}, stand there or near.
  */
-export function arrange({ items, lines, frame, minScale, kept }) {
+export function arrange({ items, lines, frame, minScale, kept, pins = [] }) {
   const titles = new Map(items.flatMap((item) => item.boxes.map((id, i) => [id, item.titles[i]])));
-  return (kept && keep({ items, lines, frame, titles }, kept)) || layOut({ items, lines, frame, minScale, titles });
+  return (kept && keep({ items, lines, frame, titles }, kept)) || layOut({ items, lines, frame, minScale, titles, pins });
 }
 
 const sized = (items, density) => items.map(({ sizes, ...item }) => ({ ...item, ...sizes[Math.min(density, sizes.length - 1)] }));
@@ -42,7 +43,8 @@ function layOut(scene) {
     if (tried.scale >= minScale) routed++;
     if (!tried.faults || routed === maxRouted || effort.states > maxStates) break;
   }
-  return finish(best.density > 0 && best.scale >= minScale ? widen(best, scene, effort) : best);
+  if (best.density > 0 && best.scale >= minScale) best = widen(best, scene, effort);
+  return finish(scene.pins.length ? movePinned(best, scene, effort) : best);
 }
 
 /** withRoutes adds the routes of lines to a layout, and then knows its scale and faults. */
@@ -70,6 +72,14 @@ function widen(best, scene, effort) {
     }
   }
   return best;
+}
+
+/** movePinned returns a layout with the pinned items at their places, or near. It moves none if a line would lose its route or texts would be too small. */
+function movePinned(best, scene, effort) {
+  const places = new Map(best.places), { density, style, scale } = best, form = sized(scene.items, density);
+  for (const pin of scene.pins) moveNode(form, places, pin, { isAlive: () => true, previous: new Map(), style });
+  const moved = withRoutes({ ...best, places, size: extent([...places.values()]) }, scene, effort);
+  return moved.routes.size < best.routes.size || moved.scale < Math.min(scale, scene.minScale) ? best : moved;
 }
 
 /** plans yields layouts from the most detailed to the smallest form of the nodes. */

@@ -496,6 +496,7 @@ function fit() {
 }
 
 function rearrange() {
+  map.unpin();
   setView({ look: "" });
   render(false);
 }

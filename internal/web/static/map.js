@@ -2,6 +2,7 @@
 import { Arranger } from "./arranger.js";
 import { isGroup } from "./format.js";
 import { extent, title } from "./lattice.js";
+import { Pins } from "./pins.js";
 import { describe, maxDrawn, maxLabelled, minScale } from "./scene.js";
 import { dragNodes } from "./drag.js";
 import { Layer, svg } from "./svg.js";
@@ -25,6 +26,7 @@ export class MapDrawing {
   #previous = new Map(); // the items with a place, as they were drawn last
   #scene = { nodes: [], lines: [], boxes: [], byID: new Map() };
   #selected = new Set();
+  #pins = new Pins();
 
   /**
    * on has select(kind, id), openGroup(node), closeGroup(box), moved(look) and showTooltip(kind, thing, event); without a thing
@@ -74,8 +76,11 @@ export class MapDrawing {
     const lines = scene.lines.map((l) => ({ id: l.id, from: l.from, to: l.to, labelWidths: l.labelWidths, ...(isHidden && { isHidden: isHidden(l) }) }));
     const { places, routes, style, density, areaPerNode } = this.#arrangement;
     const kept = known && places.size > 0 && { places, routes, style, density, areaPerNode, previous: this.#previous, alive: new Set(known) };
-    return { items, lines, frame: this.viewport.area, minScale, kept };
+    return { items, lines, frame: this.viewport.area, minScale, kept, pins: this.#pins.of(items) };
   }
+
+  /** unpin lets go of the nodes that the user has dragged. */
+  unpin() { this.#pins.clear(); }
 
   /** draw draws an arranged scene. look is the initial position and scale; if it is empty a new arrangement is shown from its start. */
   draw(scene, arrangement, look = "") {
@@ -91,11 +96,12 @@ export class MapDrawing {
 
   /** #apply keeps an arrangement of a scene, and gives the drawing its size. */
   #apply(scene, arrangement) {
-    const { places } = arrangement;
+    const { places } = arrangement, before = this.#arrangement.places;
     this.#arrangement = arrangement;
     this.#signature = arrangement.signature;
     for (const { id, boxes, side } of scene.nodes) this.#previous.set(id, { boxes, side });
     for (const id of this.#previous.keys()) if (!places.has(id)) this.#previous.delete(id);
+    if (!arrangement.isNew) this.#pins.follow(scene.nodes, before, places);
     if (scene.nodes.length) this.viewport.resize(extent([arrangement.content.bounds]), arrangement.content);
   }
 
@@ -281,6 +287,7 @@ export class MapDrawing {
     this.frame.removeAttribute("aria-busy");
     if (!arrangement || this.#scene !== scene) return this.#drop(id, by); // the map has changed meanwhile
     this.#apply(scene, { ...arrangement, signature: this.#signature });
+    this.#pins.set(scene.byID.get(id), arrangement.places.get(id));
     this.#render();
   }
 
