@@ -388,14 +388,14 @@ const startOf = (flags) => ["gone", "new"].find((f) => flags.includes(f)) ?? "";
 
 /** drawNode returns the element of a node with its size w and h. */
 export function drawNode(n) {
-  const { w, h, indent } = n;
+  const { w, h, indent } = n, left = n.monogram ? 22 : 0;
   const round = n.node.kind === "external" ? h / 2 : cornerRadius;
   const g = svg("g", { class: ["node", ...n.flags].join(" "), "data-kind": "node", "data-draggable": "", role: "button", "aria-label": describe(n) });
   g.append(svg("rect", { class: "body", width: w, height: h, rx: round }));
   if (n.monogram) {
     g.append(svg("rect", { class: `monogram hue-${n.monogram.hue}`, x: 6, y: 4, width: 16, height: 16, rx: 4 }), svg("text", { class: "letter", x: 14, y: 16.5 }, n.monogram.letter));
   }
-  g.append(svg("text", { class: "name", x: indent, y: 16.5 }, n.name), svg("text", { class: "large", x: w / 2, y: h / 2 + 6 }, n.large(w)));
+  g.append(svg("text", { class: "name", x: indent, y: 16.5 }, n.name), svg("text", { class: "large", x: (left + w) / 2, y: h / 2 + 6 }, n.large(w - left)));
   const end = addBadges(g, n);
   if (!n.isSmall) g.append(svg("text", { class: "small", x: end, y: 33 }, n.subtitle));
   else if (n.isWide) g.append(svg("text", { class: "small", x: n.versionAt, y: 16.5 }, n.version));
