@@ -42,6 +42,7 @@ export class Viewport {
   /** #resized keeps the middle of the frame in place, or the whole drawing or its beginning visible. */
   #resized() {
     const { clientWidth: w, clientHeight: h } = this.frame;
+    if (!w) return; // hidden, and on paper
     if (this.#shows) return this.begin();
     const { x, y, k } = this.#transform;
     const { w: oldWidth, h: oldHeight } = this.#frameSize;
