@@ -86,7 +86,7 @@ bench: engine ## measure the figures of internal/e2e/BENCHMARKS.md
 bench-web: ## measure how fast the page opens and moves in Chromium, and run Lighthouse
 	.ci/engine start test
 	$(MAKE) .build/lighthouse/$(LIGHTHOUSE)
-	go test -run '^$$' -bench 'Page|Layout' -benchtime 5x -timeout 20m ./internal/web | tee .build/bench-web.txt
+	go test -run '^$$' -bench 'Page|Layout|Matrix' -benchtime 5x -timeout 20m ./internal/web | tee .build/bench-web.txt
 	go test -run '^$$' -bench 'Refreshes|Lighthouse' -benchtime 1x -timeout 40m ./internal/web | tee -a .build/bench-web.txt
 
 .build/lighthouse/$(LIGHTHOUSE):

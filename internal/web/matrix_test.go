@@ -79,7 +79,7 @@ func TestMatrixOfAFleet(t *testing.T) {
 	})()`
 	crowded := `(() => {
 		const apart = (selector, start, end) => [...document.querySelectorAll(selector)].map((e) => e.getBoundingClientRect()).sort((a, b) => a[start] - b[start]).every((r, i, all) => !i || r[start] >= all[i - 1][end] - 1);
-		return !apart(".matrix-left text", "top", "bottom") || !apart(".matrix-top text", "left", "right");
+		return !apart(".matrix-left .axis text", "top", "bottom") || !apart(".matrix-top .axis text", "left", "right");
 	})()`
 	if !webtest.Eval[bool](p, fits) {
 		t.Error("the whole matrix is not in view")

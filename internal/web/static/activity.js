@@ -45,7 +45,7 @@ const formatFailure = (l) => [noAnswer, l.attempts && formatCount(l.attempts, "a
 export const countUse = (links) => links.reduce((sum, l) => sum + l.connections + l.closed, 0);
 
 /** formatRate writes the connections that ended within the last minute. */
-const formatRate = (closed) => `${formatNumber(closed)}/min`;
+export const formatRate = (closed) => `${formatNumber(closed)}/min`;
 
 /**
  * formatLoad writes the use of links in the label of a line: nothing for one connection, and a rate without an open connection. The label
