@@ -20,6 +20,8 @@ const minSide = 3; // px of a cell on the screen
 const margin = 0.25; // of the screen, around which cells have numbers too
 const settleDelay = 100; // ms without a move until numbers are drawn
 const maxSaved = 400; // px for the names in a saved picture
+const paper = { w: 690, h: 880 }; // px: A4 and Letter have room for them at full size
+const maxOnPaper = 2 * cellSize; // px of a cell
 
 export class MatrixDrawing {
   #matrix = new Matrix({ nodes: [], lines: [] });
@@ -33,6 +35,7 @@ export class MatrixDrawing {
   #numbered = null; // the part of the matrix with numbers, {left, top, right, bottom} in cells, and its scale
   #settling = 0;
   #labels = new Map(); // of each axis, as drawn last
+  #paper = null; // the drawing on paper
 
   /** on is that of MapDrawing, with announceLine(line). */
   constructor(frame, on) {
@@ -57,6 +60,10 @@ export class MatrixDrawing {
       names.addEventListener("pointermove", (e) => on.showTooltip("node", this.#nodes.get(nodeAt(e)), e));
       names.addEventListener("pointerleave", () => on.showTooltip());
     }
+    const isPrint = matchMedia("print");
+    isPrint.addEventListener("change", () => this.#print(isPrint.matches));
+    addEventListener("beforeprint", () => this.#print(true));
+    addEventListener("afterprint", () => this.#print(false));
   }
 
   #at(e) { return this.#matrix.at(this.viewport.locate(e)); }
@@ -133,6 +140,21 @@ export class MatrixDrawing {
       svg("g", { transform: `translate(0, ${top})` }, ...this.#names(rows, { ...all, room: left }, beside)),
       svg("g", { transform: `translate(${left}, ${top}) scale(${scale})` }, ...this.#ground(), ...this.#cells(enlargementAt(scale)),
         svg("g", { class: "numbers", "font-size": fontSizeAt(scale) }, ...(hasNumbers(scale) ? numbersOf(cells, scale) : []))));
+  }
+
+  /** #print shows the whole matrix on paper in place of the part on the screen. */
+  #print(isPrint) {
+    this.#paper?.remove();
+    this.#paper = null;
+    if (!isPrint || this.frame.hidden) return;
+    const { rows, columns } = this.#matrix, fit = (axis, px) => Math.min(maxOnPaper, px / Math.max(1, axis.length));
+    const length = Math.min(fit(rows, paper.h - 100), fit(columns, paper.w - 100));
+    const roomOf = (axis, max) => Math.max(60, Math.min(max, this.#roomFor(axis, axis.levelAt(length, minLabel))));
+    const room = { left: roomOf(rows, maxRoom.left), top: roomOf(columns, maxRoom.top) };
+    this.#paper = this.#picture(Math.min(fit(rows, paper.h - room.top), fit(columns, paper.w - room.left)), room);
+    this.#paper.setAttribute("class", "drawing-root matrix-paper");
+    this.#labels.clear();
+    this.frame.append(this.#paper);
   }
 
   #moved() {
