@@ -4,7 +4,6 @@ import { formatCount } from "./format.js";
 import { cellSize, Matrix } from "./matrix.js";
 import { classOf, fontSizeAt, hasNumbers, numbersOf, shapeOf } from "./matrixcells.js";
 import { joinLabel, shortenAll, widthOf } from "./matrixlabels.js";
-import { addStyle } from "./matrixstyle.js";
 import { svg } from "./svg.js";
 import { Viewport } from "./viewport.js";
 
@@ -39,7 +38,6 @@ export class MatrixDrawing {
 
   /** on is that of MapDrawing, with announceLine(line). */
   constructor(frame, on) {
-    addStyle();
     this.on = on;
     this.svg = svg("svg", { class: "drawing-root" });
     this.body = html("div", { className: "matrix-body", tabIndex: 0, role: "group",
