@@ -52,8 +52,8 @@ func TestDenialAndRemedyAreOverTheMap(t *testing.T) {
 	p.Until(`document.querySelector("#banner:not([hidden]) .remedy")`)
 	expect(t, "with earlier data", strings.Join(p.Texts("#banner"), ""), "does not permit listing containers; data from", "CONTAINERS=1")
 	same(t, "the remedies in view", []string{webtest.Eval[string](p, `String((() => {
-		const r = document.querySelector("#banner .remedy").getBoundingClientRect(), map = document.querySelector("#map").getBoundingClientRect();
-		return r.left >= map.left && r.right <= map.right && r.top >= map.top;
+		const r = document.querySelector("#banner .remedy").getBoundingClientRect(), frame = document.querySelector(".drawing").getBoundingClientRect();
+		return r.left >= frame.left && r.right <= frame.right && r.top >= frame.top && r.bottom <= document.querySelector("#map").getBoundingClientRect().top;
 	})())`)}, "true")
 	p.Shot("denied-later")
 
