@@ -96,6 +96,18 @@ func TestOverviewSaysWhenDataBegins(t *testing.T) {
 	expect(t, "changes", strings.Join(section(p, "changes"), "\n"), "The data begins 12 min ago.")
 }
 
+// TestOverviewOfThePast looks 15 minutes back: the changes are those of the hour before.
+func TestOverviewOfThePast(t *testing.T) {
+	t.Parallel()
+	p, _ := open(t, observed(), "?at="+time.Now().UTC().Add(-15*time.Minute).Format(time.RFC3339))
+	same(t, "changes", section(p, "changes"), "Changed in the hour before (1 new)", "new 2 external clients → shop-web :8080, 5 min ago")
+	overlaps := webtest.Eval[[]string](p, `(() => {
+		const b = document.querySelector("#banner").getBoundingClientRect();
+		return [...document.querySelectorAll(".node, .label, .box-title")].filter((e) => { const r = e.getBoundingClientRect(); return r.left < b.right && b.left < r.right && r.top < b.bottom && b.top < r.bottom; }).map((e) => e.textContent);
+	})()`)
+	same(t, "below the banner", overlaps)
+}
+
 // TestOverviewOfAFleet opens 1,000 containers in the smallest usual window. Everything is in view, and a press shows more.
 func TestOverviewOfAFleet(t *testing.T) {
 	t.Parallel()

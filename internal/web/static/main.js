@@ -206,7 +206,7 @@ function highlight(scroll) {
   table.select(keys, { scroll, alone: scene.byID.has(selected()) });
   if (!$("overview").offsetHeight) return; // hidden
   const at = view.at ? Math.min(Date.parse(view.at), time) : time;
-  overview.update({ ...shown.ungrouped, targets: graph.targets, time: at, seconds: lastHour(), dataSince: graph.dataSince });
+  overview.update({ ...shown.ungrouped, targets: graph.targets, time: at, isPast: at < time, seconds: lastHour(), dataSince: graph.dataSince });
 }
 
 function closeOverview() {

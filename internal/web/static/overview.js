@@ -21,8 +21,8 @@ export class Overview {
   }
 
   /**
-   * update shows the overview of a state: nodes and links without groups, targets, the time in ms, how far back changes count in seconds,
-   * and dataSince, the time of the first map.
+   * update shows the overview of a state: nodes and links without groups, targets, the time in ms and whether it is past, how far back
+   * changes count in seconds, and dataSince, the time of the first map.
    */
   update(state) {
     this.#latest = state;
@@ -77,9 +77,9 @@ export class Overview {
   }
 
   /** #changes lists what changed, the latest first. */
-  #changes({ changes, seconds, time, start }) {
+  #changes({ changes, seconds, time, isPast, start }) {
     const counts = ["new", "replaced", "gone"].map((what) => [what, changes.filter((c) => c.what === what).length]).filter(([, n]) => n).map(([what, n]) => `${formatNumber(n)} ${what}`);
-    const title = `Changed in the last ${seconds < 3600 ? `${formatNumber(Math.ceil(seconds / 60))} min` : "hour"}`;
+    const span = seconds < 3600 ? `${formatNumber(Math.ceil(seconds / 60))} min` : "hour", title = isPast ? `Changed in the ${span} before` : `Changed in the last ${span}`;
     return this.#section("changes", title + (counts.length ? ` (${counts.join(", ")})` : ""), changes, (c) => changeRow(c, time, this.#on), "No changes.",
       start > time - 1000 * seconds && `The data begins ${formatAgo(new Date(start).toISOString(), time)}.`);
   }
@@ -91,16 +91,16 @@ export class Overview {
       ...reasons.map(({ reason, nodes }) => ({ id: reason, name: nameAll(nodes, displayName, 2), text: reason, panel: "incomplete" })),
     ];
     return this.#section("unreadable", "Not readable", rows, ({ id, name, text, panel }) => html("li", { dataset: { id } }, button(name, () => this.#on.showPanel(panel), { className: "link" }), `: ${text}`),
-      "Everything about all containers could be read.", byCommands > 0 && `${formatCount(byCommands, "container")} read by commands: short connections are missed.`);
+      "Everything shown could be read.", byCommands > 0 && `${formatCount(byCommands, "container")} read by commands: short connections are missed.`);
   }
 }
 
 /** find returns what the overview shows of a state. */
 function find(state) {
-  const { nodes, targets, time, seconds, dataSince } = state;
+  const { nodes, targets, time, isPast, seconds, dataSince } = state;
   return {
-    time, seconds, start: Date.parse(dataSince), isOneHost: new Set(nodes.map((n) => n.host).filter(Boolean)).size < 2,
-    stores: findStores(state), exposed: findExposed(state), changes: findChanges(state, time - 1000 * seconds, dataSince), reasons: findUnreadable(nodes),
+    time, isPast, seconds, start: Date.parse(dataSince), isOneHost: new Set(nodes.map((n) => n.host).filter(Boolean)).size < 2,
+    stores: findStores(state), exposed: findExposed(state), changes: findChanges(state, { since: time - 1000 * seconds, until: isPast ? time : Infinity, dataSince }), reasons: findUnreadable(nodes),
     bad: targets.filter((t) => t.state === "stale" || t.state === "failed"), byCommands: nodes.filter((n) => n.details?.method === "exec" && !n.past).length,
   };
 }

@@ -75,11 +75,11 @@ export function findExposed({ nodes, links }) {
 }
 
 /**
- * findChanges returns the changes of a map since a time in ms, the latest first, as {what, time, ...}. A change of a container has its
+ * findChanges returns the changes of a map from since to until, both in ms, the latest first, as {what, time, ...}. A change of a container has its
  * node, and the number of its links that changed with it. The other links that changed are one change for each client, which has the
  * servers, or one for the external clients of each server.
  */
-export function findChanges(graph, since, dataSince) {
+export function findChanges(graph, { since, until, dataSince }) {
   const { nodes, links } = markChanges(graph, since, dataSince), byID = new Map(nodes.map((n) => [n.id, n]));
   const ofNodes = new Map();
   for (const node of nodes) {
@@ -93,7 +93,7 @@ export function findChanges(graph, since, dataSince) {
     causes.forEach((c) => c.links++);
     if (!causes.length) addLinkChange(ofLinks, l, byID);
   }
-  return [...ofNodes.values(), ...ofLinks.values()].sort((a, b) => b.time - a.time);
+  return [...ofNodes.values(), ...ofLinks.values()].filter((c) => c.time <= until).sort((a, b) => b.time - a.time);
 }
 
 /** changeOf returns how a container changed since a time in ms, and when; null if it did not. */
