@@ -96,6 +96,51 @@ func TestOverviewSaysWhenDataBegins(t *testing.T) {
 	expect(t, "changes", strings.Join(section(p, "changes"), "\n"), "The data begins 12 min ago.")
 }
 
+// TestStoresAreKnownByTheirImages has images of stores, and of programs around them.
+func TestStoresAreKnownByTheirImages(t *testing.T) {
+	t.Parallel()
+	products := map[string]string{
+		"postgres:16-alpine": "PostgreSQL", "registry.example:5000/bitnami/postgresql-repmgr:16": "PostgreSQL", "timescale/timescaledb-ha:pg16": "PostgreSQL",
+		"mysql/mysql-server:8.0": "MySQL", "bitnami/mariadb-galera": "MariaDB", "percona:8": "MySQL", "redis/redis-stack-server:7": "Redis", "valkey/valkey@sha256:00": "Valkey",
+		"confluentinc/cp-kafka:7.6.1": "Kafka", "clickhouse/clickhouse-server:24": "ClickHouse", "mongo:7": "MongoDB", "rabbitmq:3-management": "RabbitMQ",
+		"prometheuscommunity/postgres-exporter": "", "oliver006/redis_exporter": "", "mongo-express": "", "provectuslabs/kafka-ui": "", "phpmyadmin": "", "postgrest/postgrest": "",
+		"dpage/pgadmin4": "", "confluentinc/cp-kafka-connect": "", "": "",
+	}
+	var nodes []graph.Node
+	for image := range products {
+		n := container("one", "", image)
+		n.Image = image
+		nodes = append(nodes, n)
+	}
+	_, address := serve(t, newMap(nodes, nil))
+	p := webtest.Start(t).Open(address, 1280, 720)
+	p.Until(`document.querySelector("#overview h2")`)
+	got := webtest.Eval[map[string]string](p, `Promise.all([import(new URL("summary.js", location)), fetch("../v1/graph").then((r) => r.json())])
+		.then(([{ findStores }, graph]) => Object.fromEntries(findStores(graph).map((s) => [s.node.image, s.product.name])))`)
+	for image, want := range products {
+		if got[image] != want {
+			t.Errorf("%s is %q, want %q", image, got[image], want)
+		}
+	}
+}
+
+// TestOverviewNamesHostsOfEqualNames has two databases of one name, on two hosts.
+func TestOverviewNamesHostsOfEqualNames(t *testing.T) {
+	t.Parallel()
+	var nodes []graph.Node
+	var links []graph.Link
+	for _, host := range []string{"one", "two"} {
+		db, api := published(container(host, "shop", "db"), 15432), container(host, "shop", "api")
+		nodes, links = append(nodes, db, api), append(links, link(api, db, 5432, 1))
+	}
+	nodes[0].Details.Listening[0].Published[0].Address = "::ffff:127.0.0.1"
+	links = append(links, link(nodes[1], nodes[2], 5432, 1))
+	p, _ := open(t, newMap(nodes, links), "")
+	same(t, "stores", section(p, "stores"), "Databases, caches, queues (2)",
+		"shop-db on two PostgreSQL :5432 ← shop-api on one, api", "shop-db on one PostgreSQL :5432 ← api")
+	same(t, "exposed ports", section(p, "exposed"), "Exposed ports (1)", "two:15432 → shop-db", "1 port on loopback only")
+}
+
 // TestOverviewOfThePast looks 15 minutes back: the changes are those of the hour before.
 func TestOverviewOfThePast(t *testing.T) {
 	t.Parallel()

@@ -20,12 +20,15 @@ export function displayName(node) {
 /** qualifiedName returns the name of a node with its host. */
 export const qualifiedName = (node) => (node.host && node.kind !== "host" ? `${displayName(node)} on ${node.host}` : displayName(node));
 
+/** isLoopback reports whether an endpoint has a loopback address. */
+export const isLoopback = ({ address }) => /^((::ffff:)?127\.|::1$)/.test(address);
+
 /**
  * exposedPorts returns the ports at which a host is reached for a node, ascending: published ones, and those of listeners on the host's network that
  * are not on loopback.
  */
 export function exposedPorts(node) {
-  const own = node.details?.hostNetwork ? (node.details.listening || []).filter((l) => !/^(127\.|::1$)/.test(l.address)).map((l) => l.port) : [];
+  const own = node.details?.hostNetwork ? (node.details.listening || []).filter((l) => !isLoopback(l)).map((l) => l.port) : [];
   return [...new Set([...publishedPorts(node), ...own])].sort((a, b) => a - b);
 }
 

@@ -1,6 +1,6 @@
 // The overview stands beside the map while nothing is selected. It answers what users ask first, for all that the filters show.
 import { button, html, updateChildren } from "./html.js";
-import { displayName, formatAgo, formatCount, formatNumber, isUnnamedExternal } from "./format.js";
+import { displayName, formatAgo, formatCount, formatNumber, isUnnamedExternal, qualifiedName } from "./format.js";
 import { findChanges, findExposed, findStores, findUnreadable } from "./summary.js";
 
 const lineHeight = 20; // px
@@ -13,6 +13,7 @@ export class Overview {
   #on;
   #opened = new Set(); // the sections and kinds of stores that show everything
   #rows = 0; // of each section
+  #nameOf = displayName;
   #latest = null;
 
   constructor(element, on) {
@@ -27,6 +28,7 @@ export class Overview {
   update(state) {
     this.#latest = state;
     const found = find(state), { clientHeight } = this.#element;
+    this.#nameOf = distinctNames(state.nodes);
     this.#rows = Math.max(minRows, Math.floor(clientHeight / lineHeight / 4));
     for (this.#draw(found); this.#rows > minRows && !this.#opened.size && this.#element.scrollHeight > clientHeight; this.#draw(found)) this.#rows--;
   }
@@ -43,6 +45,15 @@ export class Overview {
     this.update(this.#latest);
   }
 
+  /** #link returns a button that goes to a node. */
+  #link = (node, name = this.#nameOf(node)) => button(name, () => this.#on.goToNode(node.id), { className: "link" });
+
+  /** #shortName returns a function that names nodes as seen from another one: those of its project by their service. */
+  #shortName = (from) => (node) => {
+    if (isUnnamedExternal(node)) return `external ${node.name}`;
+    return node.service && node.project === from.project && node.host === from.host ? node.service : this.#nameOf(node);
+  };
+
   /** #section returns a titled list. It has as many rows as fit until the user asks for all. */
   #section(id, title, things, row, none, note) {
     const isOpen = this.#opened.has(id), isLong = things.length > this.#rows + 1, shown = isLong && !isOpen ? things.slice(0, this.#rows) : things;
@@ -57,7 +68,7 @@ export class Overview {
   #stores({ stores }) {
     const kinds = [...Map.groupBy(stores, (s) => s.product.name)], isFew = stores.length <= this.#rows + 1;
     return this.#section("stores", `Databases, caches, queues (${formatNumber(stores.length)})`, isFew ? stores.map((s) => [s.product.name, [s]]) : kinds,
-      ([name, of]) => (of.length > 1 ? this.#kindRow(name, of) : storeRow(of[0], this.#on)), "No container calls one of the known kinds.");
+      ([name, of]) => (of.length > 1 ? this.#kindRow(name, of) : this.#storeRow(of[0])), "No container calls one of the known kinds.");
   }
 
   /** #kindRow summarizes the stores of one kind, and lists them if the user asks for them. */
@@ -66,13 +77,13 @@ export class Overview {
     return html("li", { dataset: { id: name } },
       button(`${name} ×${formatNumber(stores.length)}`, () => this.#toggle(name), { className: "link", "aria-expanded": String(isOpen) }),
       callers.length ? [arrow(" ← "), nameAll(callers, (n) => (isUnnamedExternal(n) ? "external addresses" : n.service || displayName(n)))] : ", no caller now",
-      isOpen && html("ul", {}, stores.map((s) => storeRow(s, this.#on))));
+      isOpen && html("ul", {}, stores.map((s) => this.#storeRow(s))));
   }
 
   /** #exposed lists the ports at which hosts are reached. */
   #exposed({ exposed, isOneHost }) {
     const open = exposed.filter((e) => !e.isLocal), local = exposed.length - open.length;
-    return this.#section("exposed", `Exposed ports (${formatNumber(open.length)})`, open, (e) => exposedRow(e, isOneHost, this.#on),
+    return this.#section("exposed", `Exposed ports (${formatNumber(open.length)})`, open, (e) => this.#exposedRow(e, isOneHost),
       "No port of a host leads to a container.", local > 0 && `${formatCount(local, "port")} on loopback only`);
   }
 
@@ -80,7 +91,7 @@ export class Overview {
   #changes({ changes, seconds, time, isPast, start }) {
     const counts = ["new", "replaced", "gone"].map((what) => [what, changes.filter((c) => c.what === what).length]).filter(([, n]) => n).map(([what, n]) => `${formatNumber(n)} ${what}`);
     const span = seconds < 3600 ? `${formatNumber(Math.ceil(seconds / 60))} min` : "hour", title = isPast ? `Changed in the ${span} before` : `Changed in the last ${span}`;
-    return this.#section("changes", title + (counts.length ? ` (${counts.join(", ")})` : ""), changes, (c) => changeRow(c, time, this.#on), "No changes.",
+    return this.#section("changes", title + (counts.length ? ` (${counts.join(", ")})` : ""), changes, (c) => this.#changeRow(c, time), "No changes.",
       start > time - 1000 * seconds && `The data begins ${formatAgo(new Date(start).toISOString(), time)}.`);
   }
 
@@ -88,10 +99,36 @@ export class Overview {
   #unreadable({ bad, reasons, byCommands }) {
     const rows = [
       ...bad.map((t) => ({ id: t.target, name: t.target, text: t.reason || t.state, panel: "targets" })),
-      ...reasons.map(({ reason, nodes }) => ({ id: reason, name: nameAll(nodes, displayName, 2), text: reason, panel: "incomplete" })),
+      ...reasons.map(({ reason, nodes }) => ({ id: reason, name: nameAll(nodes, this.#nameOf, 2), text: reason, panel: "incomplete" })),
     ];
     return this.#section("unreadable", "Not readable", rows, ({ id, name, text, panel }) => html("li", { dataset: { id } }, button(name, () => this.#on.showPanel(panel), { className: "link" }), `: ${text}`),
       "Everything shown could be read.", byCommands > 0 && `${formatCount(byCommands, "container")} read by commands: short connections are missed.`);
+  }
+
+  /** #storeRow writes a store and its callers. */
+  #storeRow({ node, product, ports, callers }) {
+    const live = callers.filter((c) => c.isLive).map((c) => c.node), past = callers.filter((c) => !c.isLive).map((c) => c.node);
+    const by = [live.length > 0 && nameAll(live, this.#shortName(node)), past.length > 0 && `earlier ${nameAll(past, this.#shortName(node))}`].filter(Boolean).join("; ");
+    return html("li", { dataset: { id: node.id } }, this.#link(node), about(` ${[product.name, ...ports.map((p) => `:${p}`)].join(" ")}`), by ? [arrow(" ← "), by] : ", no caller seen");
+  }
+
+  /** #exposedRow writes a port of one or several hosts. isOneHost: the map has no other. */
+  #exposedRow({ port, inside, nodes, hosts, clients }, isOneHost) {
+    const [first] = nodes, host = isOneHost ? "" : hosts > 1 ? `${formatCount(hosts, "host")} ` : first.host;
+    return html("li", { dataset: { id: `${port} ${inside} ${first.id}` } }, html("b", {}, `${host}:${port}`), " → ", this.#link(first, displayName(first)), nodes.length > hosts && ` and ${formatCount(nodes.length - 1, "other")}`,
+      clients.length > 0 && about(` ← ${clients.length > 1 ? `${formatNumber(clients.length)} external` : displayName(clients[0])}`));
+  }
+
+  /** #changeRow writes one change. */
+  #changeRow(change, time) {
+    const { what, node, links, client, clients, servers } = change, ago = about(`, ${formatAgo(new Date(change.time).toISOString(), time)}`), verb = html("b", {}, `${what} `);
+    if (node) {
+      const from = what === "replaced" && node.predecessors[0].image !== node.image ? `, was ${node.predecessors[0].image}` : "";
+      return html("li", { className: `change-${what}`, dataset: { id: node.id } }, verb, this.#link(node), from, links > 0 && `, ${formatCount(links, "link")}${what === "replaced" ? " changed" : ""}`, ago);
+    }
+    const [first] = servers;
+    return html("li", { className: `change-${what}`, dataset: { id: `${what} ${client ? client.id : `${first.node.id} ${first.port}`}` } }, verb, client ? this.#link(client) : formatCount(clients.size, "external client"), arrow(" → "),
+      this.#link(first.node, client ? this.#shortName(client)(first.node) : undefined), ` :${first.port}`, servers.length > 1 && ` and ${formatCount(servers.length - 1, "other")}`, ago);
   }
 }
 
@@ -107,41 +144,15 @@ function find(state) {
 
 const arrow = (text) => html("b", {}, text);
 const about = (text) => html("span", { className: "about" }, text);
-const nodeButton = (node, on, name = displayName(node)) => button(name, () => on.goToNode(node.id), { className: "link" });
+
+/** distinctNames returns a function that names nodes, with their hosts where several have one name. */
+function distinctNames(nodes) {
+  const all = Map.groupBy(nodes, displayName);
+  return (node) => (all.get(displayName(node))?.length > 1 ? qualifiedName(node) : displayName(node));
+}
 
 /** nameAll names some nodes, and counts the others. Equal names are one. */
 function nameAll(nodes, nameOf, max = maxNames) {
   const names = [...Map.groupBy(nodes, nameOf)].sort(([, a], [, b]) => b.length - a.length).map(([name, of]) => (of.length > 1 ? `${name} ×${formatNumber(of.length)}` : name));
   return names.slice(0, max).join(", ") + (names.length > max ? ` and ${formatNumber(names.length - max)} more` : "");
-}
-
-/** shortName returns a function that names nodes as seen from another one: those of its project by their service. */
-const shortName = (from) => (node) => {
-  if (isUnnamedExternal(node)) return `external ${node.name}`;
-  return node.service && node.project === from.project ? node.service : displayName(node);
-};
-
-function storeRow({ node, product, ports, callers }, on) {
-  const live = callers.filter((c) => c.isLive).map((c) => c.node), past = callers.filter((c) => !c.isLive).map((c) => c.node);
-  const by = [live.length > 0 && nameAll(live, shortName(node)), past.length > 0 && `earlier ${nameAll(past, shortName(node))}`].filter(Boolean).join("; ");
-  return html("li", { dataset: { id: node.id } }, nodeButton(node, on), about(` ${[product.name, ...ports.map((p) => `:${p}`)].join(" ")}`), by ? [arrow(" ← "), by] : ", no caller seen");
-}
-
-/** exposedRow writes a port of one or several hosts. isOneHost: the map has no other. */
-function exposedRow({ port, inside, nodes, clients }, isOneHost, on) {
-  const [first] = nodes, host = isOneHost ? "" : nodes.length > 1 ? formatCount(nodes.length, "host") + " " : first.host;
-  return html("li", { dataset: { id: `${port} ${inside} ${first.id}` } }, html("b", {}, `${host}:${port}`), " → ", nodeButton(first, on),
-    clients.length > 0 && about(` ← ${clients.length > 1 ? `${formatNumber(clients.length)} external` : displayName(clients[0])}`));
-}
-
-/** changeRow writes one change. */
-function changeRow(change, time, on) {
-  const { what, node, links, client, clients, servers } = change, ago = about(`, ${formatAgo(new Date(change.time).toISOString(), time)}`), verb = html("b", {}, `${what} `);
-  if (node) {
-    const from = what === "replaced" && node.predecessors[0].image !== node.image ? `, was ${node.predecessors[0].image}` : "";
-    return html("li", { className: `change-${what}`, dataset: { id: node.id } }, verb, nodeButton(node, on), from, links > 0 && `, ${formatCount(links, "link")}${what === "replaced" ? " changed" : ""}`, ago);
-  }
-  const [first] = servers;
-  return html("li", { className: `change-${what}`, dataset: { id: `${what} ${client ? client.id : `${first.node.id} ${first.port}`}` } }, verb, client ? nodeButton(client, on) : formatCount(clients.size, "external client"), arrow(" → "),
-    nodeButton(first.node, on, client ? shortName(client)(first.node) : undefined), ` :${first.port}`, servers.length > 1 && ` and ${formatCount(servers.length - 1, "other")}`, ago);
 }

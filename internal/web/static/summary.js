@@ -1,16 +1,16 @@
 // What the overview says about a map: who calls the stores, what is exposed, what changed, and what is not readable.
 import { markChanges } from "./changes.js";
-import { compareNatural, isUnnamedExternal } from "./format.js";
+import { compareNatural, isLoopback, isUnnamedExternal } from "./format.js";
 
 /** products are the stores that are known by their usual port, or by the name of their image. Databases come first. */
 const products = [
-  ["PostgreSQL", [5432], /postg|timescale|pgvector/], ["MySQL", [3306], /mysql|percona/], ["MariaDB", [], /mariadb/], ["SQL Server", [1433], /mssql/],
-  ["Oracle", [1521], /oracle/], ["MongoDB", [27017], /mongo(db)?$/], ["CockroachDB", [26257], /cockroach/], ["Cassandra", [9042], /cassandra|scylla/],
-  ["ClickHouse", [8123], /clickhouse/], ["Elasticsearch", [9200], /elasticsearch/], ["OpenSearch", [], /opensearch$/], ["InfluxDB", [8086], /influxdb/],
-  ["Neo4j", [7687], /neo4j/], ["CouchDB", [5984], /couchdb/], ["MinIO", [], /minio$/], ["Redis", [6379], /redis|keydb/], ["Valkey", [], /valkey/],
-  ["Memcached", [11211], /memcached/], ["RabbitMQ", [5672, 5671], /rabbitmq/], ["Kafka", [9092], /kafka$/], ["NATS", [4222], /^nats$/],
-  ["etcd", [2379], /^etcd$/], ["ZooKeeper", [2181], /zookeeper/],
-].map(([name, ports, image], rank) => ({ name, ports, image, rank }));
+  ["PostgreSQL", [5432], "postgres|postgresql|postgis|timescaledb|pgvector|spilo"], ["MySQL", [3306], "mysql|percona"], ["MariaDB", [], "mariadb"],
+  ["SQL Server", [1433], "azure-sql-edge"], ["Oracle", [1521], "oracle|oracle-free|oracle-xe"], ["MongoDB", [27017], "mongo|mongodb|mongodb-community"],
+  ["CockroachDB", [26257], "cockroach|cockroachdb"], ["Cassandra", [9042], "cassandra|scylla"], ["ClickHouse", [], "clickhouse"], ["Elasticsearch", [9200], "elasticsearch"],
+  ["OpenSearch", [], "opensearch"], ["InfluxDB", [8086], "influxdb|influxdb3"], ["Neo4j", [7687], "neo4j"], ["CouchDB", [5984], "couchdb"], ["MinIO", [], "minio"],
+  ["Redis", [6379], "redis|keydb|dragonfly"], ["Valkey", [], "valkey"], ["Memcached", [11211], "memcached"], ["RabbitMQ", [5671, 5672], "rabbitmq"],
+  ["Kafka", [9092], "kafka|cp-kafka|redpanda"], ["NATS", [4222], "nats"], ["etcd", [2379], "etcd"], ["ZooKeeper", [2181], "zookeeper|cp-zookeeper"],
+].map(([name, ports, images], rank) => ({ name, ports, rank, image: new RegExp(`^(${images})([-_](server|ha|cluster|galera|repmgr|replicaset|sharded|stack|oss|\\d[\\w.]*))*$`) }));
 
 const byPort = new Map(products.flatMap((p) => p.ports.map((port) => [port, p])));
 
@@ -45,8 +45,6 @@ export function findStores({ nodes, links }) {
   })).sort(order);
 }
 
-const isLoopback = ({ address }) => /^(127\.|::1$)/.test(address);
-
 /** endpointsOf returns the host ports at which a container is reached, and the port inside that each leads to. */
 function endpointsOf({ details }) {
   return (details?.listening || []).flatMap((l) => [
@@ -57,7 +55,7 @@ function endpointsOf({ details }) {
 
 /**
  * findExposed returns the ports of hosts at which containers are reached from outside, with the external clients that were seen. Equal ports of one
- * service on several hosts are one. Ports on loopback alone are local.
+ * service are one, and it has the number of their hosts. Ports on loopback alone are local.
  */
 export function findExposed({ nodes, links }) {
   const byID = new Map(nodes.map((n) => [n.id, n])), exposed = new Map();
@@ -71,7 +69,7 @@ export function findExposed({ nodes, links }) {
     }
   }
   const order = (a, b) => a.isLocal - b.isLocal || b.clients.length - a.clients.length || a.port - b.port || compareNatural(a.nodes[0].name, b.nodes[0].name);
-  return [...exposed.values()].map((e) => ({ ...e, nodes: [...e.nodes], clients: [...e.clients] })).sort(order);
+  return [...exposed.values()].map((e) => ({ ...e, nodes: [...e.nodes], hosts: new Set([...e.nodes].map((n) => n.host)).size, clients: [...e.clients] })).sort(order);
 }
 
 /**
@@ -98,7 +96,7 @@ export function findChanges(graph, { since, until, dataSince }) {
 
 /** changeOf returns how a container changed since a time in ms, and when; null if it did not. */
 function changeOf(node, since) {
-  const time = Date.parse(node.predecessors?.[0].lastSeen);
+  const time = Date.parse(node.predecessors?.[0]?.lastSeen);
   if (time >= since && !node.past) return { what: "replaced", time };
   if (node.gone) return { what: "gone", time: Date.parse(node.lastSeen) };
   return node.new ? { what: "new", time: Date.parse(node.firstSeen) } : null;
@@ -117,6 +115,6 @@ function addLinkChange(all, link, byID) {
 
 /** findUnreadable returns the reasons for which containers are not or only partly readable, each with its containers; most containers first. */
 export function findUnreadable(nodes) {
-  const byReason = Map.groupBy(nodes.filter((n) => n.reason), (n) => n.reason);
+  const byReason = Map.groupBy(nodes.filter((n) => n.reason && !n.past), (n) => n.reason);
   return [...byReason].map(([reason, of]) => ({ reason, nodes: of })).sort((a, b) => b.nodes.length - a.nodes.length);
 }
