@@ -169,4 +169,10 @@ func TestSelectedMemberOfAGroup(t *testing.T) {
 	p.Until(`document.querySelector("#panel:not([hidden]) h2")`)
 	expect(t, "panel", panelText(p), "shop-db", "Called by (1)", "shop-api")
 	same(t, "marked", webtest.Eval[[]string](p, `[...document.querySelectorAll(".node.selected")].map((n) => n.dataset.id)`), "project/shop")
+	same(t, "lines of others", p.Texts(".line.near"))
+	same(t, "rows", p.Texts("#table tbody tr.selected td.long"), "shop", "shop")
+
+	p, _ = open(t, shop(), "?group=project&select=container/one/shop/api")
+	p.Until(`document.querySelector("#panel:not([hidden]) h2")`)
+	same(t, "its line", webtest.Eval[[]string](p, `[...document.querySelectorAll(".line.near")].map((l) => l.dataset.id)`), "project/shop external/payments")
 }

@@ -201,12 +201,12 @@ function renderFreshness() {
 /** highlight shows the selection on the map, in the table and in the panel, or in its place the overview. */
 function highlight(scroll) {
   if (!graph) return;
-  const { ids, keys } = sidePanel.update({ view, graph, shown, scene, time, id: selected() });
-  drawing().select(ids);
-  table.select(keys, { scroll, alone: scene.byID.has(selected()) });
+  const { ids, group, keys } = sidePanel.update({ view, graph, shown, scene, time, id: selected() });
+  drawing().select(ids, group);
+  table.select(keys, { scroll, alone: scene.byID.has(selected()) || !!group });
   if (!$("overview").offsetHeight) return; // hidden
-  const at = view.at ? Math.min(Date.parse(view.at), time) : time;
-  overview.update({ ...shown.ungrouped, targets: graph.targets, time: at, isPast: at < time, seconds: lastHour(), dataSince: graph.dataSince });
+  const at = view.at ? Math.min(Date.parse(view.at), time) : time, { nodes, links } = at < time ? filterGraph(graph, { ...initial, at: view.at }, time) : graph;
+  overview.update({ nodes, links, targets: graph.targets, time: at, isPast: at < time, seconds: lastHour(), dataSince: graph.dataSince });
 }
 
 function closeOverview() {

@@ -26,6 +26,7 @@ export class MapDrawing {
   #previous = new Map(); // the items with a place, as they were drawn last
   #scene = { nodes: [], lines: [], boxes: [], byID: new Map() };
   #selected = new Set();
+  #group = ""; // selected without its lines
   #pins = new Pins();
 
   /**
@@ -177,9 +178,10 @@ export class MapDrawing {
     (this.nodes.element(id) || this.nodes.element(this.#reached) || this.svg.parentElement).focus({ preventScroll: true });
   }
 
-  /** select highlights nodes and lines by their IDs, and their neighbours. */
-  select(ids) {
-    this.#selected = new Set(ids);
+  /** select highlights nodes and lines by their IDs, and their neighbours. A group is marked without its lines. */
+  select(ids, group = "") {
+    this.#selected = new Set(group ? [...ids, group] : ids);
+    this.#group = group;
     this.#highlight();
   }
 
@@ -194,7 +196,7 @@ export class MapDrawing {
     if (!this.#selected.size && !this.svg.classList.contains("has-selection")) return;
     const near = new Set(this.#selected);
     for (const { thing } of this.lines) {
-      if (this.#selected.has(thing.from) || this.#selected.has(thing.to) || this.#selected.has(thing.id)) [thing.id, thing.from, thing.to].forEach((id) => near.add(id));
+      if ([thing.from, thing.to, thing.id].some((id) => id !== this.#group && this.#selected.has(id))) [thing.id, thing.from, thing.to].forEach((id) => near.add(id));
     }
     this.svg.classList.toggle("has-selection", this.#selected.size > 0);
     for (const layer of [this.nodes, this.lines, this.labels]) {

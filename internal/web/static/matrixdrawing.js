@@ -105,8 +105,8 @@ export class MatrixDrawing {
   focus() { this.body.focus({ preventScroll: true }); }
 
   /** select marks the rows and columns of nodes and lines. */
-  select(ids) {
-    this.#selected = new Set(ids);
+  select(ids, group = "") {
+    this.#selected = new Set(group ? [...ids, group] : ids);
     this.#mark();
   }
 

@@ -19,17 +19,17 @@ export class SidePanel {
 
   /**
    * update shows the panel of a state: the page's view, graph, shown nodes, scene, time, and the selected ID. It returns the IDs to mark on
-   * the map and the keys of the links to mark in the table.
+   * the map, the group to mark without its lines, and the keys of the links to mark in the table.
    */
   update(state) {
     this.#state = state;
-    const { ids, keys, panel } = this.#selection(), { view, graph, time } = state;
+    const { ids, group, keys, panel } = this.#selection(), { view, graph, time } = state;
     const gone = this.#gone();
     const content = panel || gone?.panel || (view.panel === "targets" && targetsPanel(graph, time)) || (view.panel === "incomplete" && incompletePanel(graph, this.#on));
     const close = () => (gone?.isNode ? this.#on.changeView({ node: "", select: "", panel: "" }) : this.#on.select("", ""));
     this.#element.hidden = !content;
     updateChildren(this.#element, content && [button("×", close, { className: "close", title: "Close (Esc)", "aria-label": "Close" }), content]);
-    return { ids, keys };
+    return { ids, group, keys };
   }
 
   /** #selection finds the selected node, line or link. Its panel is missing if the map lacks it. */
@@ -43,12 +43,15 @@ export class SidePanel {
     return this.#member() ?? this.#link();
   }
 
-  /** #member is #selection for a node inside a group, which is marked; undefined if no group has it. */
+  /** #member is #selection for a node inside a group: the group and the lines with its links are marked; undefined if no group has it. */
   #member() {
-    const { id, shown, graph, time } = this.#state;
+    const { id, shown, scene, graph, time } = this.#state;
     const group = shown.groupByNode.get(id), member = graph.nodes.find((n) => n.id === id);
     if (!group || !member) return undefined;
-    return { ids: [group], keys: [], panel: nodePanel(member, shown, graph, time, this.#on) };
+    const own = shown.ungrouped.links.filter((l) => l.client === id || l.server === id);
+    const keys = own.map((l) => linkKey({ ...l, client: shown.groupByNode.get(l.client), server: shown.groupByNode.get(l.server) })), has = new Set(keys);
+    const lines = scene.lines.filter((l) => l.keys.some((key) => has.has(key)));
+    return { ids: lines.map((l) => l.id), group, keys, panel: nodePanel(member, shown, graph, time, this.#on) };
   }
 
   /** #link is #selection for the key of a link. A link inside a group has no line, so its client is marked. */
