@@ -59,10 +59,10 @@ func TestOverview(t *testing.T) {
 	p, _ := open(t, observed(), "")
 	same(t, "stores", section(p, "stores"), "Databases, caches, queues (2)",
 		"shop-db PostgreSQL :5432 :9187 ← api, agent", "shop-cache Valkey :6379 ← earlier api")
-	same(t, "exposed ports", section(p, "exposed"), "Exposed ports (1)", "one:8000 → shop-web ← 3 external", "1 port on loopback only")
+	same(t, "exposed ports", section(p, "exposed"), "Exposed ports (1)", "one:8000 → shop-web :8080 ← 3 external", "1 port on loopback only")
 	same(t, "changes", section(p, "changes"), "Changed in the last hour (2 new, 1 replaced)",
-		"replaced shop-api, was shop/api:1, 1 link changed, now", "new agent, 1 link, 5 min ago", "new 2 external clients → shop-web :8080, 20 min ago")
-	same(t, "unreadable", section(p, "unreadable"), "Not readable", "three:9057: nothing listens there", "sealed: the image has no cat",
+		"replaced shop-api, 1 → 2, 1 link changed, now", "new agent, 1 link, 5 min ago", "new 2 external clients → shop-web :8080, 20 min ago")
+	same(t, "unreadable", section(p, "unreadable"), "Not or partly readable", "nothing listens there: three:9057", "the image has no cat: sealed",
 		"1 container read by commands: short connections are missed.")
 	p.Shot("overview")
 
@@ -77,14 +77,13 @@ func TestOverview(t *testing.T) {
 	p.Until(`document.querySelector("#panel:not([hidden]) h2")?.textContent === "Partly readable containers"`)
 }
 
-// TestOverviewFollowsTheFilters filters by a project: the overview describes what is left.
-func TestOverviewFollowsTheFilters(t *testing.T) {
+// TestOverviewIsTheSameWithFilters filters by a name: a database keeps its callers.
+func TestOverviewIsTheSameWithFilters(t *testing.T) {
 	t.Parallel()
 	p, _ := open(t, observed(), "?q=name:sealed")
-	same(t, "stores", section(p, "stores"), "Databases, caches, queues (0)", "No container calls one of the known kinds.")
-	same(t, "exposed ports", section(p, "exposed"), "Exposed ports (0)", "No port of a host leads to a container.")
-	same(t, "changes", section(p, "changes"), "Changed in the last hour", "No changes.")
-	expect(t, "unreadable", strings.Join(section(p, "unreadable"), "\n"), "sealed: the image has no cat")
+	expect(t, "stores", strings.Join(section(p, "stores"), "\n"), "shop-db PostgreSQL :5432 :9187 ← api, agent")
+	expect(t, "exposed ports", strings.Join(section(p, "exposed"), "\n"), "one:8000 → shop-web :8080 ← 3 external")
+	expect(t, "changes", strings.Join(section(p, "changes"), "\n"), "new agent, 1 link, 5 min ago")
 }
 
 // TestOverviewSaysWhenDataBegins starts less than an hour ago: the changes before are unknown.
@@ -138,7 +137,7 @@ func TestOverviewNamesHostsOfEqualNames(t *testing.T) {
 	p, _ := open(t, newMap(nodes, links), "")
 	same(t, "stores", section(p, "stores"), "Databases, caches, queues (2)",
 		"shop-db on two PostgreSQL :5432 ← shop-api on one, api", "shop-db on one PostgreSQL :5432 ← api")
-	same(t, "exposed ports", section(p, "exposed"), "Exposed ports (1)", "two:15432 → shop-db", "1 port on loopback only")
+	same(t, "exposed ports", section(p, "exposed"), "Exposed ports (1)", "two:15432 → shop-db :8080", "1 port on loopback only")
 }
 
 // TestOverviewOfThePast looks 15 minutes back: the changes are those of the hour before.
@@ -165,7 +164,7 @@ func TestOverviewOfAFleet(t *testing.T) {
 	if !webtest.Eval[bool](p, `document.querySelector("#overview").scrollHeight <= document.querySelector("#overview").clientHeight`) {
 		t.Error("the overview is longer than its place")
 	}
-	expect(t, "unreadable", strings.Join(section(p, "unreadable"), "\n"), "imgproxy", ": the image has no cat")
+	expect(t, "unreadable", strings.Join(section(p, "unreadable"), "\n"), "the image has no cat: ", "imgproxy")
 
 	p.Click(`#overview [data-id="all-exposed"]`)
 	p.Until(`document.querySelector('#overview [data-id="all-exposed"]').textContent === "Show less"`)

@@ -1,9 +1,10 @@
-// The overview stands beside the map while nothing is selected. It answers what users ask first, for all that the filters show.
+// The overview stands beside the map while nothing is selected. It answers what users ask first about the whole map, whatever the
+// filters show: a filter must not hide the callers of a database.
 import { button, html, updateChildren } from "./html.js";
 import { displayName, formatAgo, formatCount, formatNumber, isUnnamedExternal, qualifiedName } from "./format.js";
 import { findChanges, findExposed, findStores, findUnreadable } from "./summary.js";
 
-const lineHeight = 20; // px
+const lineHeight = 20, titleHeight = 27; // px
 
 const minRows = 2, maxNames = 4;
 
@@ -12,7 +13,7 @@ export class Overview {
   #element;
   #on;
   #opened = new Set(); // the sections and kinds of stores that show everything
-  #rows = 0; // of each section
+  #rows = new Map(); // of sections, by their IDs
   #nameOf = displayName;
   #latest = null;
 
@@ -29,8 +30,12 @@ export class Overview {
     this.#latest = state;
     const found = find(state), { clientHeight } = this.#element;
     this.#nameOf = distinctNames(state.nodes);
-    this.#rows = Math.max(minRows, Math.floor(clientHeight / lineHeight / 4));
-    for (this.#draw(found); this.#rows > minRows && !this.#opened.size && this.#element.scrollHeight > clientHeight; this.#draw(found)) this.#rows--;
+    const wanted = { stores: new Set(found.stores.map((s) => s.product)).size, exposed: found.exposed.length, changes: found.changes.length, unreadable: found.bad.length + found.reasons.length };
+    for (let lines = Math.floor(clientHeight / lineHeight - (4 * titleHeight) / lineHeight); ; lines--) {
+      this.#rows = share(lines, wanted);
+      this.#draw(found);
+      if (this.#opened.size || this.#element.scrollHeight <= clientHeight || lines <= 4 * minRows) break;
+    }
   }
 
   #draw(found) {
@@ -56,7 +61,7 @@ export class Overview {
 
   /** #section returns a titled list. It has as many rows as fit until the user asks for all. */
   #section(id, title, things, row, none, note) {
-    const isOpen = this.#opened.has(id), isLong = things.length > this.#rows + 1, shown = isLong && !isOpen ? things.slice(0, this.#rows) : things;
+    const isOpen = this.#opened.has(id), rows = this.#rows.get(id), isLong = things.length > rows, shown = isLong && !isOpen ? things.slice(0, rows) : things;
     return html("section", { dataset: { id } },
       html("h2", {}, title),
       isLong && button(isOpen ? "Show less" : "Show all", () => this.#toggle(id), { className: "link all", "aria-expanded": String(isOpen), dataset: { id: `all-${id}` } }),
@@ -66,7 +71,7 @@ export class Overview {
 
   /** #stores lists the stores, or their kinds if they are many. */
   #stores({ stores }) {
-    const kinds = [...Map.groupBy(stores, (s) => s.product.name)], isFew = stores.length <= this.#rows + 1;
+    const kinds = [...Map.groupBy(stores, (s) => s.product.name)], isFew = stores.length <= this.#rows.get("stores");
     return this.#section("stores", `Databases, caches, queues (${formatNumber(stores.length)})`, isFew ? stores.map((s) => [s.product.name, [s]]) : kinds,
       ([name, of]) => (of.length > 1 ? this.#kindRow(name, of) : this.#storeRow(of[0])), "No container calls one of the known kinds.");
   }
@@ -101,8 +106,8 @@ export class Overview {
       ...bad.map((t) => ({ id: t.target, name: t.target, text: t.reason || t.state, panel: "targets" })),
       ...reasons.map(({ reason, nodes }) => ({ id: reason, name: nameAll(nodes, this.#nameOf, 2), text: reason, panel: "incomplete" })),
     ];
-    return this.#section("unreadable", "Not readable", rows, ({ id, name, text, panel }) => html("li", { dataset: { id } }, button(name, () => this.#on.showPanel(panel), { className: "link" }), `: ${text}`),
-      "Everything shown could be read.", byCommands > 0 && `${formatCount(byCommands, "container")} read by commands: short connections are missed.`);
+    return this.#section("unreadable", "Not or partly readable", rows, ({ id, name, text, panel }) => html("li", { dataset: { id } }, `${text}: `, button(name, () => this.#on.showPanel(panel), { className: "link" })),
+      "Everything about all containers could be read.", byCommands > 0 && `${formatCount(byCommands, "container")} read by commands: short connections are missed.`);
   }
 
   /** #storeRow writes a store and its callers. */
@@ -115,7 +120,7 @@ export class Overview {
   /** #exposedRow writes a port of one or several hosts. isOneHost: the map has no other. */
   #exposedRow({ port, inside, nodes, hosts, clients }, isOneHost) {
     const [first] = nodes, host = isOneHost ? "" : hosts > 1 ? `${formatCount(hosts, "host")} ` : first.host;
-    return html("li", { dataset: { id: `${port} ${inside} ${first.id}` } }, html("b", {}, `${host}:${port}`), " → ", this.#link(first, displayName(first)), nodes.length > hosts && ` and ${formatCount(nodes.length - 1, "other")}`,
+    return html("li", { dataset: { id: `${port} ${inside} ${first.id}` } }, html("b", {}, `${host}:${port}`), " → ", this.#link(first, displayName(first)), inside !== port && about(` :${inside}`), nodes.length > hosts && ` and ${formatCount(nodes.length - 1, "other")}`,
       clients.length > 0 && about(` ← ${clients.length > 1 ? `${formatNumber(clients.length)} external` : displayName(clients[0])}`));
   }
 
@@ -123,7 +128,7 @@ export class Overview {
   #changeRow(change, time) {
     const { what, node, links, client, clients, servers } = change, ago = about(`, ${formatAgo(new Date(change.time).toISOString(), time)}`), verb = html("b", {}, `${what} `);
     if (node) {
-      const from = what === "replaced" && node.predecessors[0].image !== node.image ? `, was ${node.predecessors[0].image}` : "";
+      const from = what === "replaced" ? imageChange(node.predecessors[0].image, node.image) : "";
       return html("li", { className: `change-${what}`, dataset: { id: node.id } }, verb, this.#link(node), from, links > 0 && `, ${formatCount(links, "link")}${what === "replaced" ? " changed" : ""}`, ago);
     }
     const [first] = servers;
@@ -149,6 +154,25 @@ const about = (text) => html("span", { className: "about" }, text);
 function distinctNames(nodes) {
   const all = Map.groupBy(nodes, displayName);
   return (node) => (all.get(displayName(node))?.length > 1 ? qualifiedName(node) : displayName(node));
+}
+
+/** imageChange writes how an image changed: only the versions if it is the same but for them. */
+function imageChange(before = "", after = "") {
+  const name = after.replace(/:[^/:]*$/, "");
+  if (before === after) return "";
+  return before.replace(/:[^/:]*$/, "") === name ? `, ${before.slice(name.length + 1) || "latest"} → ${after.slice(name.length + 1) || "latest"}` : `, ${before || "unknown"} → ${after || "unknown"}`;
+}
+
+/** share gives lines to sections that want some: each gets minRows first, and what one does not need goes to the others. */
+function share(lines, wanted) {
+  const rows = new Map(Object.keys(wanted).map((id) => [id, minRows]));
+  for (let free = lines - 4 * minRows; free > 0;) {
+    const needy = Object.keys(wanted).filter((id) => wanted[id] > rows.get(id)).slice(0, free);
+    if (!needy.length) break;
+    needy.forEach((id) => rows.set(id, rows.get(id) + 1));
+    free -= needy.length;
+  }
+  return rows;
 }
 
 /** nameAll names some nodes, and counts the others. Equal names are one. */
