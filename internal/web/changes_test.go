@@ -134,3 +134,18 @@ func TestLineOfALiveLinkIsNotGone(t *testing.T) {
 		t.Error("the line of a live link is drawn as gone")
 	}
 }
+
+// TestReplacedContainersAreMarked asks what changed after a redeploy.
+func TestReplacedContainersAreMarked(t *testing.T) {
+	t.Parallel()
+	_, address := serve(t, observed())
+	browser := webtest.Start(t)
+	for query, badge := range map[string]string{"?newSince=1h&group=container": "replaced", "?newSince=1h&group=project": "1 replaced"} {
+		p := browser.Open(address+query, 1400, 850)
+		p.Until(`document.querySelector(".node")`)
+		if badges := p.Texts(".new-badge"); !slices.Contains(badges, badge) {
+			t.Errorf("%s: %q", query, badges)
+		}
+		expect(t, "counts", counts(p), "1 container replaced since ")
+	}
+}

@@ -193,11 +193,13 @@ func TestPageAndServerShowTheSameView(t *testing.T) {
 	ended.Live, ended.LastSeen = false, time.Now().UTC().Add(-15*time.Minute-20*time.Second)
 	g = newMap(g.Nodes, append(g.Links, ended, closing(g.Nodes[3], g.Nodes[1], 7001, 9), failing(g.Nodes[3], g.Nodes[1], 7002)))
 	g.DataSince = time.Now().UTC().Add(-20 * time.Minute)
-	for i := range g.Nodes { // some are new, some gone
+	for i := range g.Nodes { // some are new, some gone, some replaced
 		if n := &g.Nodes[i]; n.Kind == graph.KindContainer {
 			n.FirstSeen = time.Now().UTC().Add(-time.Duration(i%4) * 7 * time.Minute)
 			if n.Past = i%5 == 0; n.Past {
 				n.LastSeen = time.Now().UTC().Add(-time.Duration(i%3) * 6 * time.Minute)
+			} else if i%7 == 0 {
+				n.Predecessors = []graph.Predecessor{{Container: "before" + n.Container, Name: n.Name, Image: "shop/" + n.Service + ":0", LastSeen: time.Now().UTC().Add(-4 * time.Minute)}}
 			}
 		}
 	}

@@ -13,13 +13,16 @@ export function atTime({ nodes, links }, at, period) {
   return { nodes: existed.map((n) => (n.past && Date.parse(n.lastSeen) >= at ? { ...n, past: undefined } : n)), links: then };
 }
 
-/** markChanges marks what is new or gone since a time in ms. Nothing of the first map, at dataSince, is new: it may be older. */
+/** isReplaced reports whether a container has replaced another one since a time in ms. */
+export const isReplaced = (node, since) => !node.past && Date.parse(node.predecessors?.[0]?.lastSeen) >= since;
+
+/** markChanges marks what is new, replaced or gone since a time in ms. Nothing of the first map, at dataSince, is new: it may be older. */
 export function markChanges({ nodes, links }, since, dataSince) {
   const isSince = (time) => Date.parse(time) >= since, isNew = (time) => isSince(time) && !(Date.parse(time) <= Date.parse(dataSince));
   return {
     nodes: nodes.map((n) => {
-      const marks = { ...(n.kind === "container" && isNew(n.firstSeen) && { new: true }), ...(n.past && isSince(n.lastSeen) && { gone: true }) };
-      return marks.new || marks.gone ? { ...n, ...marks } : n;
+      const marks = { ...(n.kind === "container" && isNew(n.firstSeen) && { new: true }), ...(n.past && isSince(n.lastSeen) && { gone: true }), ...(isReplaced(n, since) && { replaced: true }) };
+      return marks.new || marks.gone || marks.replaced ? { ...n, ...marks } : n;
     }),
     links: links.map((l) => {
       const marks = { ...(isNew(l.firstSeen) && { newLinks: 1 }), ...(!l.live && !l.closed && isSince(l.lastSeen) && { goneLinks: 1 }) };
@@ -51,6 +54,7 @@ export function describeChanges({ nodes, links }, since, start, now) {
     const added = sum("added"), gone = sum("gone");
     return [added && formatCount(added, `new ${noun}`), gone && `${added && isShort ? formatNumber(gone) : formatCount(gone, noun)} gone`];
   };
-  const changes = [...count(links, "link", true), ...count(nodes, "container", false)].filter(Boolean).join(", ") || "no changes";
+  const replaced = nodes.reduce((sum, n) => sum + (isGroup(n) ? n.replacedMembers : n.replaced ? 1 : 0), 0);
+  const changes = [...count(links, "link", true), ...count(nodes, "container", false), replaced && `${formatCount(replaced, "container")} replaced`].filter(Boolean).join(", ") || "no changes";
   return `${changes} since ${formatTime(Math.max(since, start), now).replace(/:\d\d$/, "")}${start > since ? ", when the data begins" : ""}`;
 }

@@ -20,8 +20,8 @@ export async function fetchExport(kind, base, view, shown) {
 
 /** exportJSON writes the shown graph in the format of /v1/graph. at is its time, empty for now. */
 export function exportJSON({ nodes, links }, graph, at) {
-  const pageOnly = ["members", "inside", "incomplete", "level", "past", "publishes", "newMembers", "goneMembers", "newInside", "goneInside"];
-  const clean = nodes.map((n) => (isGroup(n) ? Object.fromEntries(Object.entries(n).filter(([name]) => !pageOnly.includes(name))) : n));
+  const pageOnly = ["members", "inside", "incomplete", "level", "past", "publishes", "newMembers", "goneMembers", "replacedMembers", "newInside", "goneInside"];
+  const clean = nodes.map(({ replaced, ...n }) => (isGroup(n) ? Object.fromEntries(Object.entries(n).filter(([name]) => !pageOnly.includes(name))) : n));
   const counted = links.map(({ newLinks, goneLinks, countsUnknown, ...l }) => ({ ...l, ...(newLinks && { new: true }), ...(goneLinks && { gone: true }), ...(countsUnknown && { connections: undefined, closed: undefined }) }));
   return JSON.stringify({ ...graph, at: at || undefined, nodes: clean, links: counted }, null, 2) + "\n";
 }

@@ -136,12 +136,12 @@ function chooseSides({ nodes, links }) {
   return new Map(nodes.filter(atEdge).map((n) => [n.id, balance.get(n.id) > 0 ? "last" : "first"]));
 }
 
-/** changeTexts returns whether a node is new or gone, or how many members of a group and links inside are: pairs of the kind and the text. */
+/** changeTexts returns whether a node is new, replaced or gone, or how many members of a group and links inside are: pairs of the kind and the text. */
 function changeTexts(node) {
-  const { added, gone } = changeCounts(node), text = (n, word) => (isGroup(node) ? `${formatNumber(n)} ${word}` : word);
+  const { added, gone } = changeCounts(node), replaced = isGroup(node) ? node.replacedMembers : node.replaced, text = (n, word) => (isGroup(node) ? `${formatNumber(n)} ${word}` : word);
   return [
     added && ["new", text(added, "new")], node.newInside && ["new", formatCount(node.newInside, "new link")],
-    gone && ["gone", text(gone, "gone")], node.goneInside && ["gone", `${formatCount(node.goneInside, "link")} gone`],
+    replaced && ["new", text(replaced, "replaced")], gone && ["gone", text(gone, "gone")], node.goneInside && ["gone", `${formatCount(node.goneInside, "link")} gone`],
   ].filter(Boolean);
 }
 
@@ -190,7 +190,7 @@ function lineStyle({ links, from, to }, byID, width) {
     ...lineStates(links), counted.every((l) => l.evidence !== "both") && "one-sided", isStale && "stale",
     links.some((l) => l.newLinks) && "new", links.every(isGone) && "gone", links.some((l) => l.newLinks || l.goneLinks) && "changed",
   ].filter(Boolean);
-  const change = lineChange(links), labels = lineLabels(counted).map((l) => (change ? `${l} ${change}` : l));
+  const changed = links.filter((l) => l.live || l.newLinks || l.goneLinks), change = lineChange(links), labels = lineLabels(changed.length ? changed : links).map((l) => (change ? `${l} ${change}` : l));
   return { flags, labels, labelWidths: labels.map(labelWidth), width: lineWidth(counted, width), keys: links.map(linkKey) };
 }
 

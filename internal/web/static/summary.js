@@ -1,5 +1,5 @@
 // What the overview says about a map: who calls the stores, what is exposed, what changed, and what is not readable.
-import { markChanges } from "./changes.js";
+import { isReplaced, markChanges } from "./changes.js";
 import { compareNatural, isLoopback, isUnnamedExternal } from "./format.js";
 
 /** products are the stores that are known by their usual port, or by the name of their image. Databases come first. */
@@ -96,8 +96,7 @@ export function findChanges(graph, { since, until, dataSince }) {
 
 /** changeOf returns how a container changed since a time in ms, and when; null if it did not. */
 function changeOf(node, since) {
-  const time = Date.parse(node.predecessors?.[0]?.lastSeen);
-  if (time >= since && !node.past) return { what: "replaced", time };
+  if (isReplaced(node, since)) return { what: "replaced", time: Date.parse(node.predecessors[0].lastSeen) };
   if (node.gone) return { what: "gone", time: Date.parse(node.lastSeen) };
   return node.new ? { what: "new", time: Date.parse(node.firstSeen) } : null;
 }

@@ -251,13 +251,13 @@ function groupNodes(shown, view, last, atLeast) {
     const group = groupOf(n);
     groupByNode.set(n.id, group ? group.id : n.id);
     if (!group) nodes.push(n);
-    else groups.set(group.id, addMember(groups.get(group.id) || { ...group, members: 0, newMembers: 0, goneMembers: 0, publishes: new Set() }, n));
+    else groups.set(group.id, addMember(groups.get(group.id) || { ...group, members: 0, newMembers: 0, goneMembers: 0, replacedMembers: 0, publishes: new Set() }, n));
   }
   nodes.push(...groups.values());
   nodes.sort((a, b) => (a.id < b.id ? -1 : 1));
   const links = mergeLinks(shown.links.map((l) => ({ ...l, client: groupByNode.get(l.client), server: groupByNode.get(l.server) })));
-  for (const l of links) {
-    const group = l.client === l.server && groups.get(l.client);
+  for (const l of shown.links) {
+    const client = groupByNode.get(l.client), group = client === groupByNode.get(l.server) && groups.get(client);
     if (!group) continue;
     group.inside = (group.inside || 0) + 1;
     group.newInside = (group.newInside || 0) + (l.newLinks || 0);
@@ -283,6 +283,7 @@ function addMember(group, n) {
   group.members++;
   group.newMembers += n.new ? 1 : 0;
   group.goneMembers += n.gone ? 1 : 0;
+  group.replacedMembers += n.replaced ? 1 : 0;
   group.new = group.newMembers === group.members || undefined;
   group.gone = group.goneMembers === group.members || undefined;
   return group;
