@@ -22,8 +22,21 @@ func (v View) atTime(g Graph, now time.Time) Graph {
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
 		n.Past = n.Past && n.LastSeen.Before(v.At)
+		n.undoReplacements(v.At)
 	}
 	return g
+}
+
+// undoReplacements gives a container the image that ran in its place at an earlier time, and only the predecessors before that.
+func (n *Node) undoReplacements(at time.Time) {
+	later := slices.IndexFunc(n.Predecessors, func(p Predecessor) bool { return p.LastSeen.Before(at) })
+	if later < 0 {
+		later = len(n.Predecessors)
+	}
+	if later == 0 {
+		return
+	}
+	n.Image, n.Predecessors = n.Predecessors[later-1].Image, n.Predecessors[later:]
 }
 
 // markChanges marks what is new or gone since v.NewSince. Nothing of the first map is new: it may be older.

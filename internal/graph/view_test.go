@@ -506,6 +506,31 @@ func TestNoDataBeforeTheStart(t *testing.T) {
 	}
 }
 
+// TestPastHasNoLaterReplacement looks at a container that was replaced twice, before, between and after.
+func TestPastHasNoLaterReplacement(t *testing.T) {
+	g := shop()
+	g.Nodes = slices.Clone(g.Nodes)
+	replaced := func(minute int, image string) graph.Predecessor {
+		return graph.Predecessor{Image: image, LastSeen: noon.Add(time.Duration(minute) * time.Minute)}
+	}
+	all := []graph.Predecessor{replaced(20, "b"), replaced(10, "a")}
+	i := slices.IndexFunc(g.Nodes, func(n graph.Node) bool { return n.Kind == graph.KindContainer })
+	g.Nodes[i].Image, g.Nodes[i].Predecessors = "c", all
+	for minute, want := range map[int]struct {
+		image        string
+		predecessors []graph.Predecessor
+	}{5: {"a", nil}, 10: {"a", nil}, 15: {"b", all[1:]}, 25: {"c", all}} {
+		got := graph.View{At: noon.Add(time.Duration(minute) * time.Minute)}.Apply(g, noon.Add(time.Hour)).Nodes
+		n := got[slices.IndexFunc(got, func(n graph.Node) bool { return n.ID == g.Nodes[i].ID })]
+		if n.Image != want.image || !slices.Equal(n.Predecessors, want.predecessors) {
+			t.Errorf("after %d minutes: image %q, predecessors %v", minute, n.Image, n.Predecessors)
+		}
+	}
+	if !slices.Equal(g.Nodes[i].Predecessors, all) || g.Nodes[i].Image != "c" {
+		t.Error("the view changed the graph")
+	}
+}
+
 // A group's link is idle as long as all of its connections are.
 func TestGroupsMergeIdleTimes(t *testing.T) {
 	link := func(server string, connections int, measured *graph.Measured) graph.Link {

@@ -10,7 +10,13 @@ export function atTime({ nodes, links }, at, period) {
     ({ ...l, live: l.live || Date.parse(l.lastSeen) >= at || Date.parse(l.lastSeen) > at - period, connections: 0, closed: 0, attempts: undefined, measured: undefined, countsUnknown: true }));
   const linked = new Set(then.flatMap((l) => [l.client, l.server]));
   const existed = nodes.filter((n) => !(Date.parse(n.firstSeen) > at) || linked.has(n.id));
-  return { nodes: existed.map((n) => (n.past && Date.parse(n.lastSeen) >= at ? { ...n, past: undefined } : n)), links: then };
+  return { nodes: existed.map((n) => undoReplacements(n.past && Date.parse(n.lastSeen) >= at ? { ...n, past: undefined } : n, at)), links: then };
+}
+
+/** undoReplacements returns a container with the image that ran in its place at an earlier time in ms, and only the predecessors before that. */
+function undoReplacements(node, at) {
+  const later = (node.predecessors || []).filter((p) => Date.parse(p.lastSeen) >= at), before = node.predecessors?.slice(later.length);
+  return later.length ? { ...node, image: later.at(-1).image, predecessors: before.length ? before : undefined } : node;
 }
 
 /** isReplaced reports whether a container has replaced another one since a time in ms. */
