@@ -20,6 +20,19 @@ export function displayName(node) {
 /** qualifiedName returns the name of a node with its host. */
 export const qualifiedName = (node) => (node.host && node.kind !== "host" ? `${displayName(node)} on ${node.host}` : displayName(node));
 
+/** nameDistinctly returns a function that names some nodes, with their hosts where several of them have one name. */
+export function nameDistinctly(nodes) {
+  const counts = new Map();
+  for (const name of nodes.map(displayName)) counts.set(name, (counts.get(name) || 0) + 1);
+  return (node) => (counts.get(displayName(node)) > 1 ? qualifiedName(node) : displayName(node));
+}
+
+/** splitImage returns the parts of the name of an image: its path with the registry, and its tag and digest, which may be empty. */
+export function splitImage(image = "") {
+  const [, path, tag = "", digest = ""] = /^([^@]*?)(?::([^/:@]*))?(?:@([^]*))?$/.exec(image);
+  return { path, tag, digest };
+}
+
 /** isLoopback reports whether an endpoint has a loopback address. */
 export const isLoopback = ({ address }) => /^((::ffff:)?127\.|::1$)/.test(address);
 

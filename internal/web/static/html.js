@@ -21,19 +21,24 @@ export const button = (text, onclick, properties = {}) => html("button", { type:
 
 /**
  * updateChildren replaces the children of an element and keeps the elements that stay the same: text selections survive. The focus
- * stays on its element, found by ID or text, even if that moves.
+ * stays on its element, even if that moves.
  */
 export function updateChildren(element, ...children) {
   const focused = element.contains(document.activeElement) ? document.activeElement : null;
-  const key = focused && focusKey(focused);
+  const key = focused && focusKey(focused, element);
   patchChildren(element, html("div", {}, ...children));
-  if (!focused || focused === element || (document.activeElement === focused && focusKey(focused) === key)) return;
-  const again = [...element.querySelectorAll(focused.tagName)].find((e) => focusKey(e) === key);
+  if (!focused || focused === element || (document.activeElement === focused && focusKey(focused, element) === key)) return;
+  const again = [...element.querySelectorAll(focused.tagName)].find((e) => focusKey(e, element) === key);
   focused.blur(); // it may stand for something else now
   (again || element).focus({ preventScroll: true });
 }
 
-const focusKey = (element) => element.dataset.id || element.textContent;
+/** focusKey identifies an element by its ID or text, and by the IDs of the elements around it in a container. */
+function focusKey(element, container) {
+  const path = [element.dataset.id || element.textContent];
+  for (let e = element.parentElement; e && e !== container; e = e.parentElement) if (e.dataset.id) path.push(e.dataset.id);
+  return JSON.stringify(path);
+}
 
 /** patch gives an element the attributes, click handler and children of another one with the same name. */
 export function patch(element, like) {

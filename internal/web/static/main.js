@@ -16,7 +16,7 @@ import { Timeline } from "./timeline.js";
 import { parseQuery } from "./query.js";
 import { writeTerm } from "./completion.js";
 import { referSelection, resolveSelection } from "./reference.js";
-import { applyView, dataStart, filterGraph, filterNames, formatQuery, groupIDs, initial, isGroupOf, linkKey, parseSince, parseView } from "./view.js";
+import { applyView, dataStart, divides, filterGraph, filterNames, formatQuery, groupIDs, initial, isGroupOf, linkKey, parseSince, parseView } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("filters");
@@ -47,7 +47,7 @@ function onGraph(answer, at) {
   if (answer && !graph) updateChildren($("empty"), html("h2", {}, "Drawing the map…"));
   if (answer) graph = answer;
   outdated ||= !!answer || !!view.since || !!view.newSince;
-  drawing().viewport.whenStill(() => (outdated ? render(true) : renderFreshness()));
+  drawing().viewport.whenStill(() => (outdated ? render(true) : renderAges()));
 }
 
 function onError(reason, advice = "") {
@@ -186,6 +186,12 @@ async function arrangeMatrix() {
   return { shown: next, scene: buildScene(next, graph.targets, time, { ...view, insideGroups: true }) };
 }
 
+/** renderAges updates what shows ages. */
+function renderAges() {
+  renderFreshness();
+  updateOverview();
+}
+
 function renderFreshness() {
   if (graph) timeline.update(graph, time, view.at);
   updateChildren($("freshness"), freshness({ time, failure, paused: poller.paused }), failure === loginExpired && [" ", button("Sign in again", on.reload, { className: "warning" })]);
@@ -197,6 +203,7 @@ function renderFreshness() {
   $("banner").classList.toggle("trouble", isTrouble);
   $("map").parentElement.classList.toggle("then", !!view.at);
 }
+new ResizeObserver(updateOverview).observe($("overview"));
 
 /** highlight shows the selection on the map, in the table and in the panel, or in its place the overview. */
 function highlight(scroll) {
@@ -204,9 +211,14 @@ function highlight(scroll) {
   const { ids, group, keys } = sidePanel.update({ view, graph, shown, scene, time, id: selected() });
   drawing().select(ids, group);
   table.select(keys, { scroll, alone: scene.byID.has(selected()) || !!group });
-  if (!$("overview").offsetHeight) return; // hidden
-  const at = view.at ? Math.min(Date.parse(view.at), time) : time, { nodes, links } = at < time ? filterGraph(graph, { ...initial, at: view.at }, time) : graph;
-  overview.update({ nodes, links, targets: graph.targets, time: at, isPast: at < time, seconds: lastHour(), dataSince: graph.dataSince });
+  updateOverview();
+}
+
+/** updateOverview shows the overview of the whole map at the shown time, whatever the filters hide. */
+function updateOverview() {
+  if (!graph || $("overview").hidden) return;
+  const at = view.at ? Math.min(Date.parse(view.at), time) : time, then = at < time ? filterGraph(graph, { ...initial, at: view.at }, time) : graph;
+  overview.update({ graph, time, then, at, noDataBefore: then.noDataBefore || 0, seconds: lastHour(), start: dataStart(graph, time) });
 }
 
 function closeOverview() {
@@ -243,7 +255,11 @@ const withID = (list, id) => [...new Set([...list, id])];
 const without = (list, ...ids) => list.filter((id) => !ids.includes(id));
 
 async function openGroup(node) {
-  const id = node.id || node;
+  const id = node.id || node, group = scene.byID.get(id)?.node;
+  if (isTooLarge(group)) {
+    await select("node", id);
+    return announce(`${formatCount(group.members, "node")} have no room on the map. Show fewer with a filter, such as ${group.kind === "external" ? "address:203.0.113.0/24" : "name:*-1*"}.`, true);
+  }
   const onMap = $("map").contains(document.activeElement);
   await changeView({ open: withID(view.open, id), closed: without(view.closed, id), select: "" });
   if (onMap) $("map").focus();
@@ -302,13 +318,20 @@ function goToNode(id) {
   return scene.byID.has(id) ? select("node", id) : jumpTo(id);
 }
 
-/** jumpTo goes to a node. It clears filters and opens groups that hide the node. */
+/** maxOpened is the number of nodes of a group that divides no further above which it stays closed: a map with more of them is slow and not readable. */
+const maxOpened = 500;
+
+const isTooLarge = (group) => group && !divides(group) && group.members > maxOpened;
+
+/** jumpTo goes to a node. It clears filters and opens groups that hide the node; in a group that is too large it selects the node. */
 async function jumpTo(id) {
   const node = graph.nodes.find((n) => n.id === id);
   if (!node) return announce("This node no longer exists", true);
   if (!shown.groupByNode.has(id)) await resetFilters();
   for (let i = 0; i < 4 && !scene.byID.has(id); i++) {
-    await changeView({ open: withID(view.open, shown.groupByNode.get(id)), closed: without(view.closed, ...groupIDs(node)) });
+    const group = shown.groupByNode.get(id);
+    if (isTooLarge(scene.byID.get(group)?.node)) break;
+    await changeView({ open: withID(view.open, group), closed: without(view.closed, ...groupIDs(node)) });
   }
   await select("node", id);
   drawing().show(id, coveredHeight());

@@ -1,6 +1,6 @@
 // The scene: the nodes, boxes and lines to draw, with their texts and sizes, before the layout places them.
 import { countUse, formatLoad, lineStates } from "./activity.js";
-import { displayName, exposedPorts, formatCount, formatNumber, isGroup, nodeID, formatSubtitle, formatTime, stateOf, truncate } from "./format.js";
+import { displayName, exposedPorts, formatCount, formatNumber, isGroup, nodeID, formatSubtitle, formatTime, splitImage, stateOf, truncate } from "./format.js";
 import { changeCounts, isGone, lineChange } from "./changes.js";
 import { pitch, snapUp } from "./lattice.js";
 import { predecessorIDs } from "./succession.js";
@@ -69,8 +69,8 @@ function buildNode(node, side) {
 const maxVersionLength = 16;
 
 /** imageVersion returns the tag of the image of a container or service; empty for "latest". */
-function imageVersion({ kind, image = "" }) {
-  const tag = ["container", "service"].includes(kind) && /^[^@]*:([^/:@]+)(@|$)/.exec(image)?.[1];
+function imageVersion({ kind, image }) {
+  const tag = ["container", "service"].includes(kind) && splitImage(image).tag;
   return tag && tag !== "latest" ? truncate(tag, maxVersionLength) : "";
 }
 

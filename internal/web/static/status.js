@@ -2,6 +2,7 @@
 import { button, html } from "./html.js";
 import { parseQuery } from "./query.js";
 import { loginExpired } from "./request.js";
+import { findWithoutData } from "./summary.js";
 import { capitalize, formatCount, formatNumber, formatTime, isGroup } from "./format.js";
 
 const minute = 60_000; // ms
@@ -26,7 +27,7 @@ export function formatCounts(graph, shown, changes, { lines, labels }, time) {
 
 /** buildWarnings returns a button for each kind of problem. */
 export function buildWarnings(graph, on) {
-  const bad = graph.targets.filter((t) => t.state === "stale" || t.state === "failed"), notes = graph.targets.filter((t) => t.state === "duplicate" || (t.state === "ok" && t.reason));
+  const bad = findWithoutData(graph.targets), notes = graph.targets.filter((t) => t.state === "duplicate" || (t.state === "ok" && t.reason));
   const pending = graph.targets.filter((t) => t.state === "pending"), incomplete = graph.nodes.filter((n) => n.reason);
   return [
     bad.length && [`${formatNumber(bad.length)} of ${formatCount(graph.targets.length, "target")} without current data`, "targets"],

@@ -1,6 +1,7 @@
 // What the overview says about a map: who calls the stores, what is exposed, what changed, and what is not readable.
+import { isFailed } from "./activity.js";
 import { isReplaced, markChanges } from "./changes.js";
-import { compareNatural, isLoopback, isUnnamedExternal } from "./format.js";
+import { compareNatural, isLoopback, isUnnamedExternal, splitImage } from "./format.js";
 
 /** products are the stores that are known by their usual port, or by the name of their image. Databases come first. */
 const products = [
@@ -14,66 +15,91 @@ const products = [
 
 const byPort = new Map(products.flatMap((p) => p.ports.map((port) => [port, p])));
 
-/** imageName returns the last part of the name of an image, without registry and version. */
-const imageName = (image = "") => image.replace(/@.*/, "").replace(/:[^/]*$/, "").split("/").at(-1);
+const productOf = ({ image }) => image && products.find((p) => p.image.test(splitImage(image).path.split("/").at(-1)));
 
-const productOf = (node) => (node.image ? products.find((p) => p.image.test(imageName(node.image))) : undefined);
+/** useOf returns how a link uses its server: "live", "past", or "unanswered" if it never had a connection or has none any more. */
+const useOf = (link) => (isFailed(link) ? "unanswered" : link.live ? "live" : "past");
 
 /**
- * findStores returns the databases, caches and queues of a map, with the ports at which they are called, and their callers: first those
- * of live links. A container that is known by its image needs no caller.
+ * findStores returns the databases, caches and queues of a map, with the ports at which they are called, and their callers by use. A
+ * container that is known by its image needs no caller. An unanswered dial makes no store.
  */
 export function findStores({ nodes, links }) {
   const byID = new Map(nodes.map((n) => [n.id, n])), stores = new Map();
-  const storeOf = (node, product) => {
-    if (!stores.has(node.id)) stores.set(node.id, { node, product, ports: new Set(), callers: new Map() });
-    return stores.get(node.id);
+  const storeOf = (id, product) => {
+    if (!stores.has(id)) stores.set(id, { node: byID.get(id), product, ports: new Set(), uses: new Map() });
+    return stores.get(id);
   };
   const known = new Map(nodes.filter((n) => n.kind === "container").map((n) => [n.id, productOf(n)]));
-  for (const n of nodes) if (known.get(n.id) && !n.past) storeOf(n, known.get(n.id));
-  for (const { client, server, port, live } of links) {
-    const product = known.get(server) || byPort.get(port);
-    if (!product || client === server) continue;
-    const store = storeOf(byID.get(server), product);
-    store.ports.add(port);
-    store.callers.set(client, live || store.callers.get(client) || false);
+  for (const n of nodes) if (known.get(n.id) && !n.past) storeOf(n.id, known.get(n.id));
+  for (const use of ["live", "past", "unanswered"]) {
+    for (const { client, server, port } of links.filter((l) => l.client !== l.server && useOf(l) === use)) {
+      const product = known.get(server) || byPort.get(port), store = stores.get(server) || (product && use !== "unanswered" && storeOf(server, product));
+      if (!store || !product) continue;
+      store.ports.add(port);
+      if (!store.uses.has(client)) store.uses.set(client, use);
+    }
   }
-  const order = (a, b) => a.product.rank - b.product.rank || b.callers.length - a.callers.length || compareNatural(a.node.name, b.node.name);
-  return [...stores.values()].map((s) => ({
-    node: s.node, product: s.product, ports: [...s.ports].sort((a, b) => a - b),
-    callers: [...s.callers].sort(([, a], [, b]) => b - a).map(([id, isLive]) => ({ node: byID.get(id), isLive })),
-  })).sort(order);
+  const order = (a, b) => a.product.rank - b.product.rank || b.uses.size - a.uses.size || compareNatural(a.node.name, b.node.name);
+  return [...stores.values()].sort(order).map(({ node, product, ports, uses }) => {
+    const callers = (use) => [...uses].filter(([, of]) => of === use).map(([id]) => byID.get(id));
+    return { node, product, ports: [...ports].sort((a, b) => a - b), live: callers("live"), past: callers("past"), unanswered: callers("unanswered") };
+  });
 }
 
-/** endpointsOf returns the host ports at which a container is reached, and the port inside that each leads to. */
+const isOnLAN = ({ driver }) => driver === "macvlan" || driver === "ipvlan";
+
+/**
+ * endpointsOf returns how a container is reached from outside, as {port, inside, isLocal, address}: at a port of its host that leads to a
+ * port inside, or at its own address on the network of its host.
+ */
 function endpointsOf({ details }) {
-  return (details?.listening || []).flatMap((l) => [
-    ...l.published.map((p) => ({ port: p.port, inside: l.port, isLocal: isLoopback(p) })),
-    ...(details.hostNetwork ? [{ port: l.port, inside: l.port, isLocal: isLoopback(l) }] : []),
+  if (!details) return [];
+  const addresses = details.networks.filter(isOnLAN).flatMap((n) => n.addresses);
+  return details.listening.flatMap((l) => [
+    ...l.published.map((p) => ({ port: p.port, inside: l.port, isLocal: isLoopback(p), address: "" })),
+    ...(details.hostNetwork ? [{ port: l.port, inside: l.port, isLocal: isLoopback(l), address: "" }] : []),
+    ...(isLoopback(l) ? [] : addresses.map((address) => ({ port: l.port, inside: l.port, isLocal: false, address }))),
   ]);
 }
 
+const keyOf = (...parts) => JSON.stringify(parts);
+
+/** accessesOf returns the ports by which each port of a container is reached from outside. Ports on loopback alone are local. */
+function accessesOf(node) {
+  const ports = [...Map.groupBy(endpointsOf(node), (e) => keyOf(e.port, e.inside, e.address)).values()].map((same) => ({ ...same[0], isLocal: same.every((e) => e.isLocal) }));
+  return [...Map.groupBy(ports, (e) => keyOf(e.inside, e.address, e.isLocal)).values()].map((of) => ({ ...of[0], ports: of.map((e) => e.port).sort((a, b) => a - b) }));
+}
+
+/** fromOutside are the ways by which external clients reach the ports of accessesOf, by whether these have an address of their own. */
+const fromOutside = { false: ["published", "host"], true: ["direct"] };
+
 /**
- * findExposed returns the ports of hosts at which containers are reached from outside, with the external clients that were seen. Equal ports of one
- * service are one, and it has the number of their hosts. Ports on loopback alone are local.
+ * findExposed returns the ports at which containers are reached from outside, with the external clients that were seen there. Ports that
+ * lead to one port inside are together: its clients show only that. Equal ports of one service are one, and it has the number of their
+ * hosts.
  */
 export function findExposed({ nodes, links }) {
   const byID = new Map(nodes.map((n) => [n.id, n])), exposed = new Map();
-  const visitors = Map.groupBy(links.filter((l) => byID.get(l.client).kind === "external"), (l) => `${l.server} ${l.port}`);
+  const visits = Map.groupBy(links.filter((l) => byID.get(l.client).kind === "external" && !isFailed(l)), (l) => keyOf(l.server, l.port));
   for (const node of nodes.filter((n) => n.kind === "container" && !n.past)) {
-    for (const { port, inside, isLocal } of endpointsOf(node)) {
-      const key = [port, inside, isLocal, node.project, node.service || node.name].join(" ");
-      if (!exposed.has(key)) exposed.set(key, { port, inside, isLocal, nodes: new Set(), clients: new Set() });
-      exposed.get(key).nodes.add(node);
-      for (const { client } of visitors.get(`${node.id} ${inside}`) || []) exposed.get(key).clients.add(byID.get(client));
+    for (const { ports, inside, isLocal, address } of accessesOf(node)) {
+      const key = keyOf(ports, inside, isLocal, address, node.project, node.service || node.name);
+      if (!exposed.has(key)) exposed.set(key, { id: key, ports, inside, isLocal, address, nodes: [], clients: new Set() });
+      exposed.get(key).nodes.push(node);
+      if (isLocal) continue;
+      for (const { client, via } of visits.get(keyOf(node.id, inside)) || []) if (fromOutside[!!address].includes(via)) exposed.get(key).clients.add(byID.get(client));
     }
   }
-  const order = (a, b) => a.isLocal - b.isLocal || b.clients.length - a.clients.length || a.port - b.port || compareNatural(a.nodes[0].name, b.nodes[0].name);
-  return [...exposed.values()].map((e) => ({ ...e, nodes: [...e.nodes], hosts: new Set([...e.nodes].map((n) => n.host)).size, clients: [...e.clients] })).sort(order);
+  const order = (a, b) => b.clients.length - a.clients.length || a.ports[0] - b.ports[0] || compareNatural(a.nodes[0].name, b.nodes[0].name);
+  return [...exposed.values()].map((e) => ({ ...e, hosts: new Set(e.nodes.map((n) => n.host)).size, clients: [...e.clients] })).sort(order);
 }
 
+/** hasUnknownPorts reports whether nothing is known about the ports of a container. */
+export const hasUnknownPorts = (n) => n.kind === "container" && !n.past && (!n.details || n.details.status === "failed");
+
 /**
- * findChanges returns the changes of a map from since to until, both in ms, the latest first, as {what, time, ...}. A change of a container has its
+ * findChanges returns the changes of a map from since to until, both in ms, the latest first, as {id, what, time, ...}. A change of a container has its
  * node, and the number of its links that changed with it. The other links that changed are one change for each client, which has the
  * servers, or one for the external clients of each server.
  */
@@ -82,7 +108,7 @@ export function findChanges(graph, { since, until, dataSince }) {
   const ofNodes = new Map();
   for (const node of nodes) {
     const change = changeOf(node, since);
-    if (change) ofNodes.set(node.id, { ...change, node, links: 0 });
+    if (change && change.time <= until) ofNodes.set(node.id, { ...change, id: node.id, node, links: 0 });
   }
   const ofLinks = new Map();
   for (const l of links) {
@@ -91,7 +117,7 @@ export function findChanges(graph, { since, until, dataSince }) {
     causes.forEach((c) => c.links++);
     if (!causes.length) addLinkChange(ofLinks, l, byID);
   }
-  return [...ofNodes.values(), ...ofLinks.values()].filter((c) => c.time <= until).sort((a, b) => b.time - a.time);
+  return [...ofNodes.values(), ...[...ofLinks.values()].map((c) => ({ ...c, servers: [...c.servers.values()] }))].sort((a, b) => b.time - a.time);
 }
 
 /** changeOf returns how a container changed since a time in ms, and when; null if it did not. */
@@ -102,14 +128,14 @@ function changeOf(node, since) {
 }
 
 function addLinkChange(all, link, byID) {
-  const client = byID.get(link.client), server = { node: byID.get(link.server), port: link.port };
-  const what = link.goneLinks ? "gone" : "new", time = Date.parse(link.goneLinks ? link.lastSeen : link.firstSeen), isExternal = isUnnamedExternal(client);
-  const key = isExternal ? `${what} ${link.server} ${link.port}` : `${what} ${client.id}`;
-  const change = all.get(key) || { what, time: 0, client: isExternal ? null : client, clients: new Set(), servers: [] };
+  const client = byID.get(link.client), isExternal = isUnnamedExternal(client);
+  const what = link.goneLinks ? "gone" : "new", time = Date.parse(link.goneLinks ? link.lastSeen : link.firstSeen);
+  const id = isExternal ? keyOf(what, link.server, link.port) : keyOf(what, client.id);
+  const change = all.get(id) || { id, what, time: 0, client: isExternal ? null : client, clients: new Set(), servers: new Map() };
   change.time = Math.max(change.time, time);
   change.clients.add(client);
-  if (!change.servers.some((s) => s.node === server.node && s.port === server.port)) change.servers.push(server);
-  all.set(key, change);
+  change.servers.set(keyOf(link.server, link.port), { node: byID.get(link.server), port: link.port });
+  all.set(id, change);
 }
 
 /** findUnreadable returns the reasons for which containers are not or only partly readable, each with its containers; most containers first. */
@@ -117,3 +143,6 @@ export function findUnreadable(nodes) {
   const byReason = Map.groupBy(nodes.filter((n) => n.reason && !n.past), (n) => n.reason);
   return [...byReason].map(([reason, of]) => ({ reason, nodes: of })).sort((a, b) => b.nodes.length - a.nodes.length);
 }
+
+/** findWithoutData returns the targets without current data. */
+export const findWithoutData = (targets) => targets.filter((t) => t.state === "stale" || t.state === "failed");

@@ -2,7 +2,7 @@
 import { html, patch, setText } from "./html.js";
 import { countUse, formatUse, linkState } from "./activity.js";
 import { isGone } from "./changes.js";
-import { compareNatural, displayName, escapeFormula, formatAgo, formatBytes, formatCount, formatNumber, qualifiedName, truncate } from "./format.js";
+import { compareNatural, displayName, escapeFormula, formatAgo, formatBytes, formatCount, formatNumber, nameDistinctly, truncate } from "./format.js";
 import { linkKey } from "./view.js";
 
 const pageSize = 200; // rows
@@ -77,9 +77,8 @@ export class LinkTable {
     this.table.classList.toggle("all", which === "all");
     this.#columns = columns.filter((c) => !c.minor || which === "all");
     const byID = new Map(nodes.map((n) => [n.id, n]));
-    const byName = Map.groupBy(nodes, displayName);
-    const isAmbiguous = (n) => byName.get(displayName(n)).length > 1;
-    this.#rows = links.map((link) => buildRow(link, byID, isAmbiguous, now));
+    const nameOf = nameDistinctly(nodes);
+    this.#rows = links.map((link) => buildRow(link, byID, nameOf, now));
     this.filter = filter.toLowerCase().split(/\s+/).filter(Boolean);
     this.sort = sort;
   }
@@ -186,13 +185,12 @@ function cell(c, r) {
     shown === text ? text : [html("span", { "aria-hidden": "true" }, shown), html("span", { className: "visually-hidden" }, text)]);
 }
 
-function buildRow(link, byID, isAmbiguous, now) {
+function buildRow(link, byID, nameOf, now) {
   const client = byID.get(link.client), server = byID.get(link.server);
-  const name = (n) => (isAmbiguous(n) ? qualifiedName(n) : displayName(n));
-  const shown = (n) => truncate(displayName(n), maxNameLength) + (name(n) === displayName(n) ? "" : ` on ${truncate(n.host, maxNameLength)}`);
+  const shown = (n) => truncate(displayName(n), maxNameLength) + (nameOf(n) === displayName(n) ? "" : ` on ${truncate(n.host, maxNameLength)}`);
   const title = (n) => [displayName(n), n.image, n.host && `on ${n.host}`].filter(Boolean).join(", ");
   return {
-    link, key: linkKey(link), client: name(client), server: name(server), clientShown: shown(client), serverShown: shown(server), clientTitle: title(client), serverTitle: title(server),
+    link, key: linkKey(link), client: nameOf(client), server: nameOf(server), clientShown: shown(client), serverShown: shown(server), clientTitle: title(client), serverTitle: title(server),
     clientHost: client.host || "", serverHost: server.host || "",
     state: linkState(link), isNew: !!link.newLinks, isGone: isGone(link), first: formatAgo(link.firstSeen, now), last: formatAgo(link.lastSeen, now),
     searched: [title(client), client.project, title(server), server.project, link.port, link.via, link.evidence, link.live ? "live" : "past", linkState(link)].join(" ").toLowerCase(),

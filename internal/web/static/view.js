@@ -204,6 +204,9 @@ function groupsFor(n) {
 /** finer are the levels into which an opened group with more than maxNodes nodes divides. */
 const finer = { host: ["project", "service", "image"], project: ["service", "image"], service: [], image: [], external: [] };
 
+/** divides reports whether a group with more than maxNodes nodes divides into smaller ones when it opens. */
+export const divides = (group) => finer[group.kind].length > 0;
+
 /** groupings returns the grouping levels of nodes and of external addresses that the view allows, from the finest to the coarsest. */
 function groupings(nodes, view) {
   const hasSeveralHosts = new Set(nodes.map((n) => n.host).filter(Boolean)).size > 1;
