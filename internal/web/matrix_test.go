@@ -81,15 +81,21 @@ func TestMatrixOfAFleet(t *testing.T) {
 		const apart = (selector, start, end) => [...document.querySelectorAll(selector)].map((e) => e.getBoundingClientRect()).sort((a, b) => a[start] - b[start]).every((r, i, all) => !i || r[start] >= all[i - 1][end] - 1);
 		return !apart(".matrix-left .axis text", "top", "bottom") || !apart(".matrix-top .axis text", "left", "right");
 	})()`
-	if !webtest.Eval[bool](p, fits) {
-		t.Error("the whole matrix is not in view")
+	covered := `(() => {
+		const zoom = document.querySelector(".zoom").getBoundingClientRect();
+		return [...document.querySelectorAll(".cells-ground, .axis, .matrix-corner")].filter((e) => { const r = e.getBoundingClientRect(); return r.left < zoom.right && zoom.left < r.right && r.top < zoom.bottom && zoom.top < r.bottom; }).map((e) => e.textContent || e.getAttribute("class"));
+	})()`
+	for _, size := range [][2]int64{{2560, 1440}, {390, 844}, {1280, 720}} {
+		p.Resize(size[0], size[1])
+		p.Until(fits)
+		same(t, fmt.Sprintf("below the buttons at %d pixels", size[0]), webtest.Eval[[]string](p, covered))
 	}
 	if webtest.Eval[bool](p, crowded) {
 		t.Error("names overlap")
 	}
 	expect(t, "names of groups", strings.Join(p.Texts(".matrix-left .band"), " "), hostName(0), hostName(9))
 	p.Shot("matrix-fleet")
-	for range 14 {
+	for range 16 {
 		p.Press("+")
 	}
 	p.Until(`document.querySelector(".matrix-left .axis:not(.band)")`)

@@ -13,6 +13,7 @@ const stripWidth = 18; // px of the titles of hosts, or of projects
 const titleMargin = 4; // px
 const titleScale = 11 / 12; // of the letters of titles to those of labels
 const minTitle = 30; // px of a title that the edge of the frame shortens
+const minRoom = { left: 164, top: 100 }; // px: the corner has the buttons and its text
 const maxRoom = { left: 280, top: 240 }; // px for all names on the screen
 const legibleScale = 1; // of a cell that is shown to the user
 const minSide = 3; // px of a cell on the screen
@@ -88,7 +89,7 @@ export class MatrixDrawing {
   #makeRoom() {
     const { rows, columns } = this.#matrix;
     const left = Math.min(maxRoom.left, this.#roomFor(rows, 0)), top = Math.min(maxRoom.top, this.#roomFor(columns, 0));
-    this.frame.style.gridTemplate = `clamp(100px, 33%, ${top}px) minmax(0, 1fr) / clamp(110px, 40%, ${left}px) minmax(0, 1fr)`;
+    this.frame.style.gridTemplate = `clamp(${minRoom.top}px, 33%, ${top}px) minmax(0, 1fr) / clamp(${minRoom.left}px, 40%, ${left}px) minmax(0, 1fr)`;
   }
 
   /** #roomFor returns the px for the labels of a level of an axis at the least length of a node, and for the titles beside them. */

@@ -3,7 +3,7 @@
 import { fit, isInView, space } from "./fit.js";
 import { select, zoom, zoomIdentity } from "./vendor/d3-zoom-3.0.0.esm.js";
 
-const minScale = 0.04, maxScale = 3;
+const minScale = 0.01, maxScale = 3;
 const clickDistance = 4; // px: a shorter drag is a click
 const restDelay = 200; // ms without a move until the drawing counts as still
 const minVisible = 60; // px of the drawing that always stay in the frame
