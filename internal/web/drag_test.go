@@ -44,7 +44,7 @@ func TestDraggedNodeStays(t *testing.T) {
 	}
 	others("dragged", after)
 	got := webtest.Eval[drawing](p, faults)
-	if got.Behind+got.LabelsOnLabels+got.LabelsOnNodes+got.LabelsOnLines+got.NoLabel > 0 {
+	if got.Behind+got.LabelsOnLabels+got.LabelsOnTitles+got.LabelsOnNodes+got.LabelsOnLines+got.NoLabel > 0 {
 		t.Errorf("%+v", got)
 	}
 	if webtest.Eval[bool](p, `location.search.includes("select=")`) {
@@ -89,7 +89,7 @@ func TestDraggedNodeOutlivesLayouts(t *testing.T) {
 		if at := placesOf(p)[dragged]; math.Hypot(at.X-dropped.X, at.Y-dropped.Y) > 100 {
 			t.Errorf("%s: the node moved from %v to %v, and was at %v before the drag", what, dropped, at, original)
 		}
-		if got := webtest.Eval[drawing](p, faults); got.Behind+got.LabelsOnNodes+got.Outside+got.Covered > 0 {
+		if got := webtest.Eval[drawing](p, faults); got.Behind+got.LabelsOnTitles+got.LabelsOnNodes+got.Outside+got.Covered > 0 {
 			t.Errorf("%s: %+v", what, got)
 		}
 		if !webtest.Eval[bool](p, geometry+`nodes.every((a, i) => nodes.slice(i + 1).every((b) => apart(a, b)))})()`) {

@@ -140,7 +140,7 @@ func TestHoverAndSelection(t *testing.T) {
 	same(t, "the table has only its links", []string{fmt.Sprint(len(p.Texts("#table tbody tr"))), webtest.Eval[string](p, `document.querySelector("#table-count").textContent`)}, "3", "3 of 6 links")
 	p.Shot("node")
 	p.ClickText(".node .name", "sealed")
-	expect(t, "panel of what cannot be read", panelText(p), "the image has no cat", "Mount the host's /proc to see this image")
+	expect(t, "panel of what cannot be read", panelText(p), "the image has no cat", "Mount the host's /proc into Outpost: -v /proc:/host/proc:ro")
 
 	p.Press(kb.Escape)
 	p.Point("#table td", "batch-job")
@@ -593,7 +593,7 @@ func TestPhone(t *testing.T) {
 	_, address := serve(t, newCompany(30, 1))
 	p := webtest.Start(t).Open(address, 390, 844)
 	p.Until(`document.querySelector(".node")`)
-	if got := webtest.Eval[drawing](p, faults); got.Behind+got.LabelsOnLabels+got.LabelsOnNodes+got.LabelsOnLines+got.Cut+got.Small > 0 {
+	if got := webtest.Eval[drawing](p, faults); got.Behind+got.LabelsOnLabels+got.LabelsOnTitles+got.LabelsOnNodes+got.LabelsOnLines+got.Cut+got.Small > 0 {
 		t.Errorf("%+v", got)
 	}
 	visible := func(selector string) bool {

@@ -10,6 +10,12 @@ export const margin = 2 * pitch; // around the map
 export const pad = 2 * pitch; // between a box and its content
 export const title = 3 * pitch; // the height of a box's title
 
+/** titleMargin is the room at both sides of a box's title, in px. */
+export const titleMargin = 12;
+
+/** titleText returns the place of the title of a box. The width of the title contains its margins. */
+export const titleText = ({ x, y }, width) => ({ x: x + titleMargin, y: y + pitch / 2, w: width - 2 * titleMargin, h: 2 * pitch });
+
 export const snap = (n) => Math.round(n / pitch) * pitch;
 export const snapUp = (n) => Math.ceil(n / pitch) * pitch;
 

@@ -1,7 +1,7 @@
 // The map: an SVG drawing of a scene with its hover and selection states.
 import { Arranger } from "./arranger.js";
 import { isGroup } from "./format.js";
-import { extent, title } from "./lattice.js";
+import { extent, pitch, title, titleMargin } from "./lattice.js";
 import { Pins } from "./pins.js";
 import { describe, maxDrawn, maxLabelled, minScale } from "./scene.js";
 import { dragNodes } from "./drag.js";
@@ -358,7 +358,7 @@ export class MapDrawing {
       svg("rect", { x, y, width: w, height: h, rx: 10 }),
       svg("g", { class: "box-title", "data-id": b.id, "data-kind": "box" },
         svg("rect", { x, y, width: w, height: title, rx: 10 }),
-        svg("text", { x: x + 12, y: y + 16 }, b.label)));
+        svg("text", { x: x + titleMargin, y: y + 2 * pitch }, b.label)));
   }
 }
 

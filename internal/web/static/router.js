@@ -3,7 +3,7 @@
 //
 // Why no library: ELK lays out all boxes in common layers and routes the lines between them. A map of 15 containers then fits a frame
 // of 860×610 px at a scale of 0.58, and here at 0.85. It also cannot route lines between nodes that must stay in place.
-import { isBox, overlaps, pitch, title } from "./lattice.js";
+import { isBox, overlaps, pitch, title, titleText } from "./lattice.js";
 
 const inset = 5; // px between the corner of a node and the nearest line at its side
 const labelHeight = 16; // px
@@ -86,6 +86,7 @@ class Router {
     this.traced = new WeakMap(); // the vertices of routes
     this.index = new Map();
     this.nodes = [];
+    this.titles = []; // the places of their texts
     for (const [id, place] of places) {
       if (isBox(id)) this.#addBox(place, titles.get(id) || 0);
     }
@@ -99,6 +100,7 @@ class Router {
     for (const row of [top, bottom]) for (let c = left; c <= right; c++) this.horizontalWall[row * this.columns + c] = 1;
     for (const column of [left, right]) for (let r = top; r <= bottom; r++) this.verticalWall[r * this.columns + column] = 1;
     this.#fill({ x, y, w: Math.min(w, titleWidth), h: title }, -1);
+    this.titles.push(titleText({ x, y }, titleWidth));
   }
 
   #addNode(id, place) {
@@ -296,7 +298,7 @@ class Router {
 
   /** #isFree reports whether a label would be on the map, and beside all nodes and titles. */
   #isFree(place) {
-    if (place.x < 0 || place.y < 0) return false;
+    if (place.x < 0 || place.y < 0 || this.titles.some((t) => overlaps(t, place))) return false;
     for (const v of this.#covers(place)) {
       if (v < 0) return false;
       const obstacle = this.obstacle[v];

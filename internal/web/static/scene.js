@@ -2,7 +2,7 @@
 import { countUse, formatLoad, lineStates } from "./activity.js";
 import { displayName, exposedPorts, formatCount, formatNumber, isGroup, nodeID, formatSubtitle, formatTime, splitImage, stateOf, truncate } from "./format.js";
 import { changeCounts, isGone, lineChange } from "./changes.js";
-import { pitch, snapUp } from "./lattice.js";
+import { pitch, snapUp, titleMargin } from "./lattice.js";
 import { predecessorIDs } from "./succession.js";
 import { linkKey } from "./view.js";
 
@@ -122,7 +122,7 @@ function buildBox(id, depth, node) {
 function titleBox(box, targets, now) {
   const last = box.isStale && box.kind === "host" && targets.find((t) => t.host === box.name)?.lastAnswer;
   box.label = truncate(box.name, 40) + (box.isStale && box.kind === "host" ? ` · stopped responding${Date.parse(last) > 0 ? `, data from ${formatTime(last, now)}` : ""}` : "");
-  box.titleWidth = measure(box.label, "name") + 24;
+  box.titleWidth = measure(box.label, "name") + 2 * titleMargin;
 }
 
 /** chooseSides returns the edges of external addresses: "first" for clients, "last" for servers. */
