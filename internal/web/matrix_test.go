@@ -176,9 +176,33 @@ func TestSelectedMemberOfAGroup(t *testing.T) {
 	expect(t, "panel", panelText(p), "shop-db", "Called by (1)", "shop-api")
 	same(t, "marked", webtest.Eval[[]string](p, `[...document.querySelectorAll(".node.selected")].map((n) => n.dataset.id)`), "project/shop")
 	same(t, "lines of others", p.Texts(".line.near"))
-	same(t, "rows", p.Texts("#table tbody tr.selected td.long"), "shop", "shop")
+	same(t, "rows", p.Texts("#table tbody td.long"), "shop-api", "shop-db")
+	p.Click("#table tbody tr")
+	p.Until(`document.querySelector("#panel h2").textContent === "shop-api → shop-db"`)
+	same(t, "rows of the map", p.Texts("#table tbody tr.selected td.long"), "shop", "shop")
 
 	p, _ = open(t, shop(), "?group=project&select=container/one/shop/api")
 	p.Until(`document.querySelector("#panel:not([hidden]) h2")`)
 	same(t, "its line", webtest.Eval[[]string](p, `[...document.querySelectorAll(".line.near")].map((l) => l.dataset.id)`), "project/shop external/payments")
+	same(t, "rows with its links", p.Texts("#table tbody tr td:first-child"), "shop-api", "shop-api", "shop-api", "shop-web")
+	p.ClickText("#panel button", "Show on the map")
+	p.Until(`document.querySelector(".node.selected")?.dataset.id === "container/one/shop-api"`)
+}
+
+// TestLineOfAMemberHasItsLabel selects members of a group that has a line with links of several. Its label then has only those of the member.
+func TestLineOfAMemberHasItsLabel(t *testing.T) {
+	t.Parallel()
+	web, api, job, pay := container("one", "shop", "web"), container("one", "shop", "api"), container("one", "shop", "job"), external("192.0.2.9")
+	ended := link(job, pay, 9100, 0)
+	ended.Live = false
+	p, _ := open(t, newMap([]graph.Node{web, api, job, pay}, []graph.Link{link(web, pay, 443, 4), link(api, pay, 443, 2), link(api, pay, 587, 1), ended}), "?group=project")
+	label := `document.querySelector(".labels .label text").textContent`
+	for _, step := range []struct{ selected, want string }{{"", "443 ×6, 587"}, {"web", "443 ×4"}, {"api", "443 ×2, 587"}, {"job", "9100 past"}, {"", "443 ×6, 587"}} {
+		selection := "select=container/one/shop/" + step.selected
+		if step.selected == "" {
+			selection = ""
+		}
+		webtest.Eval[any](p, fmt.Sprintf(`history.pushState(null, "", "?group=project&%s"), dispatchEvent(new PopStateEvent("popstate"))`, selection))
+		p.Until(label + fmt.Sprintf(` === %q`, step.want))
+	}
 }

@@ -636,3 +636,16 @@ func TestPhone(t *testing.T) {
 		t.Errorf("the panel covers the node that was at %.0f px", low.Y)
 	}
 }
+
+// TestLinesInsideGroups filters by the port of a database. Its caller is in the same group, so that the line begins and ends there.
+func TestLinesInsideGroups(t *testing.T) {
+	t.Parallel()
+	_, address := serve(t, shop())
+	browser := webtest.Start(t)
+	for query, want := range map[string][]string{"": nil, "&port=5432": {"5432 ×4"}, "&q=port:5432": {"5432 ×4"}, "&state=past": {"6379"}, "&q=name:shop-db": nil} {
+		p := browser.Open(address+"?group=project&external=hide"+query, 1280, 720)
+		p.Until(`document.querySelector(".node")`)
+		inside := webtest.Eval[[]string](p, `[...document.querySelectorAll(".labels .label")].filter((l) => new Set(l.dataset.id.split(" ")).size === 1).map((l) => l.textContent)`)
+		same(t, "lines inside groups with "+query, inside, want...)
+	}
+}

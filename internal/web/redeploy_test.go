@@ -164,14 +164,15 @@ func TestAddressOfGoneNode(t *testing.T) {
 	g.Targets = g.Targets[:1]
 	_, address := serve(t, newMap(append(g.Nodes, container("two", "shop", "cache")), g.Links, g.Targets...))
 	for query, parts := range map[string][]string{
-		"?select=container/one/shop/cache":                                    {"cache is not in the map", "It is gone, or", "another host", "Show shop-cache on two"},
-		"?select=container/one/shop-api-7":                                    {"shop-api-7 is not in the map", "In its place runs", "Show shop-api on one"},
-		"?select=container/one/" + strings.Repeat("0123456789abcdef", 4):      {"0123456789ab is not in the map"},
-		"?node=container/one/shop/cache":                                      {"cache is not in the map", "Show shop-cache on two"},
-		"?select=project/none":                                                {"none is not in the map"},
-		"?select=external/192.0.2.77":                                         {"192.0.2.77 is not in the map"},
-		"?select=container/one/shop/api+container/one/shop/cache+6379+direct": {"cache is not in the map", "Show shop-cache on two"},
-		"?select=container/one/shop/api+container/two/shop/cache+6379+direct": {"This link is gone", "last 60 minutes", "Show shop-api on one", "Show shop-cache on two"},
+		"?select=container/one/shop/cache":                                            {"cache is not in the map", "It is gone, or", "another host", "Show shop-cache on two"},
+		"?select=container/one/shop-api-7":                                            {"shop-api-7 is not in the map", "In its place runs", "Show shop-api on one"},
+		"?select=container/one/" + strings.Repeat("0123456789abcdef", 4):              {"0123456789ab is not in the map"},
+		"?node=container/one/shop/cache":                                              {"cache is not in the map", "Show shop-cache on two"},
+		"?select=project/none":                                                        {"none is not in the map"},
+		"?select=external/192.0.2.77":                                                 {"192.0.2.77 is not in the map"},
+		"?select=container/one/shop/api+container/one/shop/cache+6379+direct":         {"cache is not in the map", "Show shop-cache on two"},
+		"?group=host&select=container/one/shop/api+container/one/shop/db+5432+direct": {"shop-api → shop-db", "Port 5432, direct", "4"},
+		"?select=container/one/shop/api+container/two/shop/cache+6379+direct":         {"This link is gone", "last 60 minutes", "Show shop-api on one", "Show shop-cache on two"},
 	} {
 		p := webtest.Start(t).Open(address+query, 1400, 850)
 		p.Until(`document.querySelector("#panel:not([hidden]) h2")`)
@@ -182,9 +183,9 @@ func TestAddressOfGoneNode(t *testing.T) {
 			p.Until(`new URLSearchParams(location.search).get("node") === "container/two/shop/cache"`)
 		}
 	}
-	// What a group or a filter hides is not gone, and a text that names nothing is ignored.
+	// What a filter hides is not gone, a text that names nothing is ignored, and a link inside a group has its panel.
 	for _, query := range []string{
-		"?group=host&select=container/one/shop/api+container/one/shop/db+5432+direct", "?select=nobody", "?project=batch&select=container/one/shop/db",
+		"?select=nobody", "?project=batch&select=container/one/shop/db",
 		"?select=project/shop", "?select=container/one/shop/web+project/shop+8080+direct",
 	} {
 		p := webtest.Start(t).Open(address+query, 1400, 850)

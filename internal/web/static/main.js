@@ -16,14 +16,14 @@ import { Timeline } from "./timeline.js";
 import { parseQuery } from "./query.js";
 import { writeTerm } from "./completion.js";
 import { referSelection, resolveSelection } from "./reference.js";
-import { applyView, dataStart, divides, filterGraph, filterNames, formatQuery, groupIDs, initial, isGroupOf, linkKey, parseSince, parseView } from "./view.js";
+import { applyView, dataStart, divides, drawnKey, filterGraph, filterNames, formatQuery, groupIDs, initial, isGroupOf, linkKey, parseSince, parseView, selectsLinks } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("filters");
 
 let view = parseView(location.search);
 let graph = null, time = 0, failure = "", remedy = "";
-let shown = { nodes: [], links: [], hidden: {}, groupByNode: new Map(), level: view.level };
+let shown = { nodes: [], links: [], hidden: {}, groupByNode: new Map(), level: view.level, ungrouped: { nodes: [], links: [] } };
 let scene = { nodes: [], lines: [], boxes: [], byID: new Map() };
 let version = ""; // of the server
 let drawnOnce = false, outdated = false, needsLayout = false;
@@ -33,7 +33,7 @@ const on = { select, changeView, announce, closeOverview, openGroup, closeGroup,
 const map = new MapDrawing($("map"), on);
 let matrix = null; // until it is shown
 const drawing = () => (view.as === "matrix" && matrix) || map;
-const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), point: (key) => drawing().light(key), sort: on.sort });
+const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), point: (key) => drawing().light(drawnKey(shown, key)), sort: on.sort });
 const sidePanel = new SidePanel($("panel"), on), overview = new Overview($("overview"), on);
 const base = location.origin + location.pathname; // without the credentials of the page's own address
 const poller = new Poller(new URL("../v1/graph", base), { onGraph, onError });
@@ -142,7 +142,6 @@ function redraw(next) {
   else map.draw(scene, next.arrangement, look);
   needsLayout = false;
   drawnOnce ||= scene.nodes.length > 0;
-  table.update(shown, { ...view, now: time });
   const changes = view.newSince && describeChanges(shown, parseSince(view.newSince, time), dataStart(graph, time), time);
   setText($("counts"), formatCounts(graph, shown, changes, drawing().hidden, time));
   for (const id of ["map", "counts"]) $(id).classList.toggle("changes", !!changes);
@@ -167,7 +166,7 @@ async function arrangeReadably() {
   if (needsLayout && !isChosen) grouping = null;
   for (;;) {
     const next = { shown: applyView(graph, view, time, last, grouping) };
-    next.scene = buildScene(next.shown, graph.targets, time, view);
+    next.scene = buildScene(next.shown, graph.targets, time, { ...view, insideGroups: selectsLinks(view) });
     next.arrangement = await map.arrange(next.scene, known, selected());
     if (!next.arrangement) return null;
     if (!next.arrangement.isNew || next.arrangement.scale >= minScale || !next.shown.coarser || isChosen) return next;
@@ -208,8 +207,9 @@ new ResizeObserver(updateOverview).observe($("overview"));
 /** highlight shows the selection on the map, in the table and in the panel, or in its place the overview. */
 function highlight(scroll) {
   if (!graph) return;
-  const { ids, group, keys } = sidePanel.update({ view, graph, shown, scene, time, id: selected() });
-  drawing().select(ids, group);
+  const { ids, group, own, keys, rows = shown } = sidePanel.update({ view, graph, shown, scene, time, id: selected() });
+  drawing().select(ids, group, own);
+  table.update(rows, { ...view, now: time });
   table.select(keys, { scroll, alone: scene.byID.has(selected()) || !!group });
   updateOverview();
 }
@@ -236,7 +236,7 @@ async function select(kind, id) {
   await changeView({ select: referTo(id), panel: "" }, kind !== "link");
   if (!id && inPanel) drawing().focus(before);
   if (kind === "node" && coveredHeight() > 0) drawing().show(id, coveredHeight());
-  if (kind === "link") drawing().show(scene.lines.find((l) => l.keys.includes(id))?.id, coveredHeight());
+  if (kind === "link") drawing().show(scene.lines.find((l) => l.keys.includes(drawnKey(shown, id)))?.id, coveredHeight());
   if (id) announce(scene.byID.has(id) ? describe(scene.byID.get(id)) : `Link selected: ${$("panel").querySelector("h2")?.textContent ?? ""}`);
 }
 

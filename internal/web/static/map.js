@@ -3,7 +3,7 @@ import { Arranger } from "./arranger.js";
 import { isGroup } from "./format.js";
 import { extent, pitch, title, titleMargin } from "./lattice.js";
 import { Pins } from "./pins.js";
-import { describe, maxDrawn, maxLabelled, minScale } from "./scene.js";
+import { describe, labelOf, maxDrawn, maxLabelled, minScale } from "./scene.js";
 import { dragNodes } from "./drag.js";
 import { Layer, svg } from "./svg.js";
 import { Viewport } from "./viewport.js";
@@ -26,6 +26,7 @@ export class MapDrawing {
   #previous = new Map(); // the items with a place, as they were drawn last
   #scene = { nodes: [], lines: [], boxes: [], byID: new Map() };
   #selected = new Set();
+  #own = new Map(); // the links of the selected member of a group, by the IDs of their lines
   #group = ""; // selected without its lines
   #pins = new Pins();
 
@@ -41,7 +42,7 @@ export class MapDrawing {
     frame.append(this.svg);
     this.boxes = new Layer(this.svg, "boxes", (b) => this.#box(b));
     this.lines = new Layer(this.svg, "lines", drawLine);
-    this.labels = new Layer(this.svg, "labels", label);
+    this.labels = new Layer(this.svg, "labels", (l) => label(l, this.#own.get(l.id)));
     this.nodes = new Layer(this.svg, "nodes", drawNode);
     this.viewport = new Viewport(frame, this.svg, minScale, () => this.#scaled(), () => on.moved(this.viewport.look));
     frame.addEventListener("click", (e) => this.#click(e));
@@ -155,7 +156,7 @@ export class MapDrawing {
 
   /** #drawLabels draws the labels and hover areas of lines if the scale makes them readable. */
   #drawLabels(wanted = this.viewport.scale >= minScale - rounding) {
-    this.labels.draw(wanted ? this.#drawn : [], (l) => [l.route.label, l.labels, l.flags, l.path]);
+    this.labels.draw(wanted ? this.#drawn : [], (l) => [l.route.label, l.labels, l.flags, l.path, this.#own.get(l.id)?.map((own) => [own.port, own.connections, own.closed, own.live])]);
     this.#labelsDrawn = wanted;
   }
 
@@ -178,10 +179,16 @@ export class MapDrawing {
     (this.nodes.element(id) || this.nodes.element(this.#reached) || this.svg.parentElement).focus({ preventScroll: true });
   }
 
-  /** select highlights nodes and lines by their IDs, and their neighbours. A group is marked without its lines. */
-  select(ids, group = "") {
+  /**
+   * select highlights nodes and lines by their IDs, and their neighbours. A group is marked without its lines. own has the links of a
+   * member of it by the IDs of their lines, which are labelled with those alone.
+   */
+  select(ids, group = "", own = new Map()) {
     this.#selected = new Set(group ? [...ids, group] : ids);
     this.#group = group;
+    const isLabelled = this.#own.size + own.size > 0;
+    this.#own = own;
+    if (isLabelled) this.#drawLabels();
     this.#highlight();
   }
 
@@ -454,10 +461,10 @@ export function drawLine(l) {
     svg("path", { class: "stroke", d: l.path, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#${head})`, ...(startOf(l.flags) && { "marker-start": `url(#start-${startOf(l.flags)})` }) }));
 }
 
-/** label is the text of a line, with a broad invisible line as hover and click area. */
-function label(l) {
-  const { x, y } = middleOf(l.route), form = l.route.label?.form ?? 0, width = l.labelWidths[form] ?? 0;
+/** label is the text of a line, or of some of its own links, with a broad invisible line as hover and click area. */
+function label(l, own) {
+  const { x, y } = middleOf(l.route), form = l.route.label?.form ?? 0, { text, width } = own ? labelOf(own, form) : { text: l.labels[form], width: l.labelWidths[form] ?? 0 };
   return svg("g", { class: ["label", l.route.label ? "" : "crowded", ...l.flags].filter(Boolean).join(" "), "data-kind": "line" },
     svg("path", { class: "reach", d: l.path }),
-    svg("rect", { class: "label-ground", x: x - width / 2, y: y - 8, width, height: 16, rx: 4 }), svg("text", { x, y: y + 4.5 }, l.labels[form]));
+    svg("rect", { class: "label-ground", x: x - width / 2, y: y - 8, width, height: 16, rx: 4 }), svg("text", { x, y: y + 4.5 }, text));
 }

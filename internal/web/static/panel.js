@@ -26,12 +26,13 @@ const facts = (pairs) => html("dl", {}, pairs.filter(([, value]) => value && val
 
 /**
  * nodePanel describes a node. shown is what the map shows; the panel of a node that is no group names the members of other groups. on has
- * goToNode, openGroup, closeGroup, hide and showNeighbours.
+ * goToNode, jumpTo, openGroup, closeGroup, hide and showNeighbours.
  */
 export function nodePanel(node, shown, graph, now, on) {
   const { links, nodes } = isGroup(node) ? shown : shown.ungrouped;
   const byID = new Map(nodes.map((n) => [n.id, n]));
   const inbound = links.filter((l) => l.server === node.id), outbound = links.filter((l) => l.client === node.id);
+  const isInGroup = (shown.groupByNode.get(node.id) ?? node.id) !== node.id;
   const details = node.details, toolLinks = containerLinks(node, graph, now);
   return [
     html("h2", {}, displayName(node)),
@@ -42,7 +43,8 @@ export function nodePanel(node, shown, graph, now, on) {
     html("p", { className: "actions" },
       button("Show only neighbours", () => on.showNeighbours(node.id)),
       button("Hide this", () => on.hide(node)),
-      isGroup(node) && button("Expand group", () => on.openGroup(node.id))),
+      isGroup(node) && button("Expand group", () => on.openGroup(node.id)),
+      isInGroup && button("Show on the map", () => on.jumpTo(node.id))),
     linkList("Called by", inbound, (l) => byID.get(l.client), now, on),
     linkList("Calls", outbound, (l) => byID.get(l.server), now, on),
     facts([

@@ -190,7 +190,7 @@ function lineStyle({ links, from, to }, byID, width) {
     ...lineStates(links), counted.every((l) => l.evidence !== "both") && "one-sided", isStale && "stale",
     links.some((l) => l.newLinks) && "new", links.every(isGone) && "gone", links.some((l) => l.newLinks || l.goneLinks) && "changed",
   ].filter(Boolean);
-  const changed = links.filter((l) => l.live || l.newLinks || l.goneLinks), change = lineChange(links), labels = lineLabels(changed.length ? changed : links).map((l) => (change ? `${l} ${change}` : l));
+  const labels = buildLabels(links);
   return { flags, labels, labelWidths: labels.map(labelWidth), width: lineWidth(counted, width), keys: links.map(linkKey) };
 }
 
@@ -201,6 +201,18 @@ function lineWidth(links, by) {
   const bytes = links.reduce((sum, l) => sum + (l.measured ? l.measured.bytesSent + l.measured.bytesReceived : 0), 0);
   const growth = by === "bytes" ? 0.2 * Math.log2(Math.max(1, bytes / 1000)) : 0.4 * Math.log2(Math.max(1, countUse(links)));
   return Math.min(maxWidth, minWidth + growth);
+}
+
+/** buildLabels returns the label of some links of a line, and shorter forms. Past links are in it only if nothing else is. */
+function buildLabels(links) {
+  const shown = links.filter((l) => l.live || l.newLinks || l.goneLinks), change = lineChange(links);
+  return lineLabels(shown.length ? shown : links).map((l) => (change ? `${l} ${change}` : l));
+}
+
+/** labelOf returns the text of some links of a line, in one of the forms of its label, and its width. */
+export function labelOf(links, form) {
+  const labels = buildLabels(links), text = (labels[form] ?? labels.at(-1)) + (links.some((l) => l.live) ? "" : " past");
+  return { text, width: labelWidth(text) };
 }
 
 const maxPorts = 3; // that a label names

@@ -2,7 +2,7 @@
 import { button, html, updateChildren } from "./html.js";
 import { findGone, gonePanel, goneTitle, LastKnown } from "./gone.js";
 import { incompletePanel, linePanel, nodePanel, targetsPanel } from "./panel.js";
-import { linkKey } from "./view.js";
+import { drawnKey, linkKey } from "./view.js";
 
 /** SidePanel shows the details of what is selected in an element. on has what panel.js and gone.js need, changeView, select and announce. */
 export class SidePanel {
@@ -19,17 +19,18 @@ export class SidePanel {
 
   /**
    * update shows the panel of a state: the page's view, graph, shown nodes, scene, time, and the selected ID. It returns the IDs to mark on
-   * the map, the group to mark without its lines, and the keys of the links to mark in the table.
+   * the map and the keys of the links to mark in the table. For a node inside a group it also returns that group, which is marked without its
+   * lines, the node's own links by the IDs of their lines, and the rows of the table: its links without groups.
    */
   update(state) {
     this.#state = state;
-    const { ids, group, keys, panel } = this.#selection(), { view, graph, time } = state;
+    const { panel, ...selection } = this.#selection(), { view, graph, time } = state;
     const gone = this.#gone();
     const content = panel || gone?.panel || (view.panel === "targets" && targetsPanel(graph, time)) || (view.panel === "incomplete" && incompletePanel(graph, this.#on));
     const close = () => (gone?.isNode ? this.#on.changeView({ node: "", select: "", panel: "" }) : this.#on.select("", ""));
     this.#element.hidden = !content;
     updateChildren(this.#element, content && [button("×", close, { className: "close", title: "Close (Esc)", "aria-label": "Close" }), content]);
-    return { ids, group, keys };
+    return selection;
   }
 
   /** #selection finds the selected node, line or link. Its panel is missing if the map lacks it. */
@@ -43,24 +44,23 @@ export class SidePanel {
     return this.#member() ?? this.#link();
   }
 
-  /** #member is #selection for a node inside a group: the group and the lines with its links are marked; undefined if no group has it. */
+  /** #member is #selection for a node inside a group; undefined if no group has it. */
   #member() {
     const { id, shown, scene, graph, time } = this.#state;
     const group = shown.groupByNode.get(id), member = graph.nodes.find((n) => n.id === id);
     if (!group || !member) return undefined;
-    const own = shown.ungrouped.links.filter((l) => l.client === id || l.server === id);
-    const keys = own.map((l) => linkKey({ ...l, client: shown.groupByNode.get(l.client), server: shown.groupByNode.get(l.server) })), has = new Set(keys);
-    const lines = scene.lines.filter((l) => l.keys.some((key) => has.has(key)));
-    return { ids: lines.map((l) => l.id), group, keys, panel: nodePanel(member, shown, graph, time, this.#on) };
+    const links = shown.ungrouped.links.filter((l) => l.client === id || l.server === id);
+    const own = Map.groupBy(links, (l) => `${shown.groupByNode.get(l.client)} ${shown.groupByNode.get(l.server)}`), ids = scene.lines.map((l) => l.id).filter((line) => own.has(line));
+    return { ids, group, own, keys: links.map(linkKey), rows: { links, nodes: shown.ungrouped.nodes }, panel: nodePanel(member, shown, graph, time, this.#on) };
   }
 
-  /** #link is #selection for the key of a link. A link inside a group has no line, so its client is marked. */
+  /** #link is #selection for the key of a link, of the map or between members of its groups. A link inside a group has no line, so its client is marked. */
   #link() {
     const { id, scene, shown, time } = this.#state;
-    const link = shown.links.find((l) => linkKey(l) === id);
+    const at = [shown, shown.ungrouped].find(({ links }) => links.some((l) => linkKey(l) === id)), link = at?.links.find((l) => linkKey(l) === id);
     if (!link) return { ids: [], keys: [] };
-    const line = scene.lines.find((l) => l.keys.includes(id)) ?? { id: link.client, from: link.client, to: link.server };
-    return { ids: [line.id], keys: [id], panel: linePanel({ ...line, links: [link] }, shown, time, this.#on) };
+    const key = drawnKey(shown, id), line = scene.lines.find((l) => l.keys.includes(key));
+    return { ids: [line?.id ?? shown.groupByNode.get(link.client) ?? link.client], keys: [key], panel: linePanel({ from: link.client, to: link.server, links: [link] }, at, time, this.#on) };
   }
 
   /** #gone returns the panel about what the address names and the map lacks. isNode: the filter by a node names it. */

@@ -104,6 +104,9 @@ export function dataStart({ dataSince, windowSeconds }, now) {
  */
 export const applyView = (graph, view, now, last = "", atLeast = null) => groupNodes(filterGraph(graph, view, now), view, last, atLeast);
 
+/** selectsLinks reports whether a view selects links by their properties. */
+export const selectsLinks = ({ port, state, q }) => !!port || !!state || compileQuery(q).links.selectsSome;
+
 /** filterGraph is applyView without groups. */
 export function filterGraph(graph, view, now) {
   const selecting = { ...view, node: view.node && resolve(graph.nodes, view.node) };
@@ -300,6 +303,12 @@ const byKey = (a, b) => compare(a.client, b.client) || compare(a.server, b.serve
 
 /** linkKey identifies a link. */
 export const linkKey = (l) => [l.client, l.server, l.port, l.via].join(" ");
+
+/** drawnKey returns the key of the shown link that contains the link with a key: groups have one for all links between their members. */
+export function drawnKey({ ungrouped, groupByNode }, key) {
+  const link = ungrouped.links.find((l) => linkKey(l) === key);
+  return link ? linkKey({ ...link, client: groupByNode.get(link.client), server: groupByNode.get(link.server) }) : key;
+}
 
 function mergeLinks(links) {
   links.sort(byKey);
