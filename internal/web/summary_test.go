@@ -82,6 +82,7 @@ func TestExposedPorts(t *testing.T) {
 	local := listening(container("one", "shop", "local"), listener("0.0.0.0:80", "127.0.0.1:8002", "[::1]:8002", "[::ffff:127.0.0.1]:8003"))
 	host := listening(container("one", "shop", "host"), listener("127.0.0.1:53"), listener("192.0.2.1:53"), listener("127.0.0.1:54"))
 	host.Details.HostNetwork = true
+	several := listening(container("one", "shop", "several"), listener("0.0.0.0:80", "192.0.2.1:8006", "[2001:db8::1]:8006"), listener("0.0.0.0:81", "[2001:db8::1]:8007"))
 	lan := listening(container("one", "shop", "lan"), listener("0.0.0.0:80"), listener("127.0.0.1:81"))
 	lan.Details.Networks = []snapshotv1.Network{{ID: "m", Name: "lan", Driver: "macvlan", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.50")}, Gateways: []netip.Addr{}}}
 	routed := listening(container("one", "shop", "routed"), listener("0.0.0.0:80", "0.0.0.0:8004"))
@@ -89,15 +90,18 @@ func TestExposedPorts(t *testing.T) {
 	unread.Details.Status = snapshotv1.StatusFailed
 	old := container("one", "shop", "old")
 	old.Details = nil
+	behind := graph.Node{ID: "unknown/one", Kind: graph.KindUnknown, Host: "one", Name: "behind one"}
 	blank, apart := listening(container("one", "a", "b c"), listener("0.0.0.0:80", "0.0.0.0:8005")), listening(container("one", "a b", "c"), listener("0.0.0.0:80", "0.0.0.0:8005"))
 
-	g := newMap([]graph.Node{client, both, two, local, host, lan, routed, unread, old, blank, apart}, []graph.Link{
-		visit(both, 8080, graph.ViaPublished), visit(two, 80, graph.ViaPublished), visit(host, 53, graph.ViaHost), visit(lan, 80, graph.ViaDirect), visit(routed, 80, graph.ViaDirect),
+	dial := link(behind, two, 80, 1)
+	dial.Via = graph.ViaPublished
+	g := newMap([]graph.Node{client, behind, both, two, local, host, lan, several, routed, unread, old, blank, apart}, []graph.Link{
+		visit(both, 8080, graph.ViaPublished), visit(two, 80, graph.ViaPublished), visit(host, 53, graph.ViaHost), visit(lan, 80, graph.ViaDirect), visit(routed, 80, graph.ViaDirect), dial,
 	})
 	p, _ := open(t, g, "")
-	same(t, "exposed ports", section(p, "exposed"), "Exposed ports (8)",
-		":53 → shop-host ← 203.0.113.5", "192.0.2.50:80 → shop-lan ← 203.0.113.5", ":8000 → shop-both :8080 ← 203.0.113.5", ":8001, :9001 → shop-two :80 ← 203.0.113.5",
-		":8004 → shop-routed :80", ":8005 → a b-c :80", ":8005 → a-b c :80", "3 ports on loopback only", "2 containers with unknown ports")
+	same(t, "exposed ports", section(p, "exposed"), "Exposed ports (10)",
+		":8001, :9001 → shop-two :80 ← 2 clients", "192.0.2.1:53 → shop-host ← 203.0.113.5", "192.0.2.50:80 → shop-lan ← 203.0.113.5", "192.0.2.1:8000 → shop-both :8080 ← 203.0.113.5",
+		":8004 → shop-routed :80", ":8005 → a b-c :80", ":8005 → a-b c :80", "192.0.2.1:8006 and 1 other address → shop-several :80", "[2001:db8::1]:8007 → shop-several :81", "3 ports on loopback only", "2 containers with unknown ports")
 }
 
 // TestFirstStoresOfAKind has three databases of one kind, and room for them: each shows its callers.

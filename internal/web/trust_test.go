@@ -410,7 +410,7 @@ func TestProblemsAndRemedies(t *testing.T) {
 	expect(t, "targets", panelText(p), "three:9057: failed", "nothing listens there", "can this host reach it?", "four:9057: stale", "no answer within 30s", "OUTPOST_STALE_AFTER", "one:9057 (one)")
 	p.Shot("targets")
 	p.ClickText(".warning", "1 container partly readable")
-	expect(t, "incomplete", panelText(p), "sealed", "the image has no cat", "Mount the host's /proc to see this image: -v /proc:/host/proc:ro")
+	expect(t, "incomplete", panelText(p), "sealed", "the image has no cat", "Mount the host's /proc into Outpost: -v /proc:/host/proc:ro")
 	same(t, "signs", webtest.Eval[[]string](p, `[...document.querySelectorAll(".node.incomplete .name, .node.stale .name")].map((n) => n.textContent).sort()`), "gone", "sealed")
 	p.ClickText("#panel button.link", "sealed")
 	p.Until(`document.querySelector(".node.selected .name")?.textContent === "sealed"`)

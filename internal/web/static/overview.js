@@ -1,12 +1,14 @@
 // The overview stands beside the map while nothing is selected. It answers what users ask first about the whole map, whatever the
 // filters show: a filter must not hide the callers of a database.
 import { button, html, updateChildren } from "./html.js";
-import { displayName, formatAgo, formatCount, formatNumber, formatTime, isUnnamedExternal, nameDistinctly, splitImage } from "./format.js";
-import { findChanges, findExposed, findStores, findUnreadable, findWithoutData, hasUnknownPorts } from "./summary.js";
+import { displayName, formatAgo, formatCount, formatEndpoint, formatNumber, formatTime, isUnnamedExternal, nameDistinctly, splitImage } from "./format.js";
+import { findChanges, findExposed, findReadByCommands, findStores, findUnreadable, findWithoutData, hasUnknownPorts } from "./summary.js";
 
 const lineHeight = 20, titleHeight = 27; // px
 
 const minRows = 2, maxNames = 4, maxPorts = 3;
+
+const maxStores = 12; // that are listed one by one
 
 /** Overview shows the overview in an element. on has goToNode, showPanel and closeOverview. */
 export class Overview {
@@ -74,19 +76,18 @@ export class Overview {
       notes.filter(Boolean).map((note) => html("p", { className: "about" }, note)));
   }
 
-  /** #stores lists the stores, or their kinds if the stores have no room. */
-  #stores({ stores, kinds }) {
-    const hasRoom = stores.length <= this.#rows.get("stores"), rows = hasRoom ? stores.map((s) => [s]) : kinds;
-    return this.#section("stores", `Databases, caches, queues (${formatNumber(stores.length)})`, rows,
-      (of) => (of.length > 1 || (!hasRoom && this.#opened.has(of[0].product.name)) ? this.#kindRow(of[0].product.name, of) : this.#storeRow(of[0])), "No container calls one of the known kinds.");
+  /** #stores lists the stores, or their kinds if they are many. */
+  #stores({ stores, storeRows }) {
+    return this.#section("stores", `Databases, caches, queues (${formatNumber(stores.length)})`, storeRows, (of) => (of.length > 1 ? this.#kindRow(of[0].product.name, of) : this.#storeRow(of[0])),
+      "No container calls one of the known kinds.");
   }
 
   /** #kindRow summarizes the stores of one kind, and lists them if the user asks for them. */
   #kindRow(name, stores) {
-    const callers = [...new Set(stores.flatMap((s) => s.live))], isOpen = this.#opened.has(name);
+    const isOpen = this.#opened.has(name), all = (use) => new Set(stores.flatMap((s) => s[use])), live = all("live"), past = all("past").difference(live), unanswered = all("unanswered").difference(live);
     return html("li", { dataset: { id: name } },
       button(`${name} ×${formatNumber(stores.length)}`, () => this.#toggle(name), { className: "link", "aria-expanded": String(isOpen), dataset: { id: `all-${name}` } }),
-      callers.length ? [arrow(" ← "), nameAll(callers, (n) => (isUnnamedExternal(n) ? "external addresses" : n.service || displayName(n)))] : ", no caller now",
+      callersOf({ live, past, unanswered }, (n) => (isUnnamedExternal(n) ? "external addresses" : n.service || displayName(n))),
       isOpen && html("ul", {}, stores.map((s) => this.#storeRow(s))));
   }
 
@@ -107,25 +108,26 @@ export class Overview {
       start > at - 1000 * seconds && `The data begins ${when(start)}.`);
   }
 
-  /** #unreadable lists what is not readable, and counts the containers that only commands read. */
-  #unreadable({ unreadable, byCommands, isPast }) {
+  /** #unreadable lists what is not readable, or not completely. */
+  #unreadable({ unreadable, isPast }) {
     return this.#section("unreadable", `Not or partly readable${isPast ? " now" : ""}`, unreadable,
       ({ id, name, nodes, text, panel }) => html("li", { dataset: { id } }, `${text}: `, button(name ?? nameAll(nodes, this.#nameOf, 2), () => this.#on.showPanel(panel), { className: "link" })),
-      "Everything about all containers could be read.", byCommands > 0 && `${formatCount(byCommands, "container")} read by commands: short connections are missed.`);
+      "Everything about all containers could be read.");
   }
 
   /** #storeRow writes a store and its callers. */
-  #storeRow({ node, product, ports, live, past, unanswered }) {
-    const by = [["", live], ["earlier ", past], ["no answer for ", unanswered]].filter(([, callers]) => callers.length).map(([word, callers]) => word + nameAll(callers, this.#shortName(node))).join("; ");
-    return html("li", { dataset: { id: node.id } }, this.#link(node), about(` ${[product.name, ...ports.map((p) => `:${p}`)].join(" ")}`), by ? [arrow(" ← "), by] : ", no caller seen");
+  #storeRow(store) {
+    const { node, product, ports } = store;
+    return html("li", { dataset: { id: node.id } }, this.#link(node), about(` ${[product.name, ...ports.map((p) => `:${p}`)].join(" ")}`), callersOf(store, this.#shortName(node)));
   }
 
   /** #exposedRow writes the ports by which a port of a container is reached. isOneHost: the map has no other host. */
-  #exposedRow({ id, ports, inside, address, nodes, hosts, clients }, isOneHost) {
-    const [first] = nodes, host = address || (isOneHost ? "" : hosts > 1 ? `${formatCount(hosts, "host")} ` : first.host), more = ports.length - maxPorts;
-    const at = ports.slice(0, maxPorts).map((port) => `:${port}`).join(", ") + (more > 0 ? ` and ${formatNumber(more)} more` : "");
-    return html("li", { dataset: { id } }, html("b", {}, host + at), " → ", this.#link(first, displayName(first)), (ports.length > 1 || inside !== ports[0]) && about(` :${inside}`),
-      nodes.length > hosts && ` and ${formatCount(nodes.length - 1, "other")}`, clients.length > 0 && about(` ← ${clients.length > 1 ? `${formatNumber(clients.length)} external` : displayName(clients[0])}`));
+  #exposedRow({ id, ports, inside, addresses, isOwn, nodes, hosts, clients }, isOneHost) {
+    const [first] = nodes, host = isOneHost || isOwn ? "" : hosts > 1 ? `${formatCount(hosts, "host")} ` : first.host, more = ports.length - maxPorts;
+    const at = ports.slice(0, maxPorts).map((port, i) => (i || !addresses.length ? `:${port}` : formatEndpoint({ address: addresses[0], port }))).join(", ") + (more > 0 ? ` and ${formatNumber(more)} more` : "");
+    const others = addresses.length > 1 ? ` and ${formatCount(addresses.length - 1, "other address", "other addresses")}` : "";
+    return html("li", { dataset: { id } }, html("b", {}, [host, at].join(host && addresses.length ? " " : "") + others), " → ", this.#link(first, displayName(first)), (ports.length > 1 || inside !== ports[0]) && about(` :${inside}`),
+      nodes.length > hosts && ` and ${formatCount(nodes.length - 1, "other")}`, clients.length > 0 && about(` ← ${clients.length === 1 ? displayName(clients[0]) : clients.every((n) => n.kind === "external") ? `${formatNumber(clients.length)} external` : `${formatNumber(clients.length)} clients`}`));
   }
 
   /** #changeRow writes one change. when writes its time. */
@@ -140,18 +142,24 @@ export class Overview {
 
 /** find returns what the overview shows of a state. Ports and reasons are known of the present alone. */
 function find({ graph, then, at, time, seconds, start }) {
-  const { nodes, targets, dataSince } = graph, isPast = at < time, stores = findStores(then), ports = findExposed(graph);
+  const { nodes, targets, dataSince } = graph, isPast = at < time, stores = findStores(then), ports = findExposed(graph), byCommands = findReadByCommands(nodes);
   return {
     at, isPast, seconds, start, isOneHost: new Set(nodes.map((n) => n.host).filter(Boolean)).size < 2,
-    stores, kinds: [...Map.groupBy(stores, (s) => s.product.name).values()],
+    stores, storeRows: stores.length > maxStores ? [...Map.groupBy(stores, (s) => s.product.name).values()] : stores.map((s) => [s]),
     exposed: ports.filter((e) => !e.isLocal), local: ports.filter((e) => e.isLocal), unknown: nodes.filter(hasUnknownPorts).length,
     changes: findChanges(then, { since: at - 1000 * seconds, until: isPast ? at : Infinity, dataSince }),
     unreadable: [
       ...findWithoutData(targets).map((t) => ({ id: `target ${t.target}`, name: t.target, text: t.reason || t.state, panel: "targets" })),
       ...findUnreadable(nodes).map(({ reason, nodes: of }) => ({ id: `reason ${reason}`, nodes: of, text: reason, panel: "incomplete" })),
+      ...(byCommands.length ? [{ id: "commands", name: formatCount(byCommands.length, "container"), text: "read by commands, which may miss short connections", panel: "incomplete" }] : []),
     ],
-    byCommands: nodes.filter((n) => n.details?.method === "exec" && !n.past).length,
   };
+}
+
+/** callersOf writes the callers of stores by use. */
+function callersOf({ live, past, unanswered }, nameOf) {
+  const parts = [["", live], ["earlier ", past], ["no answer for ", unanswered]].map(([word, callers]) => [word, [...callers]]).filter(([, callers]) => callers.length);
+  return parts.length ? [arrow(" ← "), parts.map(([word, callers]) => word + nameAll(callers, nameOf)).join("; ")] : ", no caller seen";
 }
 
 const arrow = (text) => html("b", {}, text);
@@ -165,15 +173,9 @@ function imageChange(before = "", after = "") {
   return old.tag === next.tag ? `, ${digest(old)} → ${digest(next)}` : `, ${old.tag || "latest"} → ${next.tag || "latest"}`;
 }
 
-/** share gives lines to the sections: each gets minRows first, and what one does not need goes to the others. Stores without room count by their kinds. */
-function share(lines, { stores, kinds, exposed, changes, unreadable }) {
-  const rows = divide(lines, { stores, exposed, changes, unreadable });
-  return rows.get("stores") < stores.length ? divide(lines, { stores: kinds, exposed, changes, unreadable }) : rows;
-}
-
-/** divide gives lines to sections by what they list. */
-function divide(lines, lists) {
-  const rows = new Map(Object.keys(lists).map((id) => [id, minRows]));
+/** share gives lines to the sections: each gets minRows first, and what one does not need goes to the others. */
+function share(lines, { storeRows, exposed, changes, unreadable }) {
+  const lists = { stores: storeRows, exposed, changes, unreadable }, rows = new Map(Object.keys(lists).map((id) => [id, minRows]));
   for (let free = lines - 4 * minRows; free > 0;) {
     const needy = Object.keys(lists).filter((id) => lists[id].length > rows.get(id)).slice(0, free);
     if (!needy.length) break;

@@ -3,6 +3,7 @@ import { button, html } from "./html.js";
 import { describeLink, formatIdle, formatUse, isFailed } from "./activity.js";
 import { displayName, exposedPorts, formatAgo, formatBytes, formatCount, formatEndpoint, formatNumber, isGroup, qualifiedName } from "./format.js";
 import { successorButtons } from "./gone.js";
+import { findReadByCommands } from "./summary.js";
 import { groupIDs, linkKey } from "./view.js";
 import { containerLinks } from "./containerlinks.js";
 
@@ -10,19 +11,33 @@ const evidence = { both: "Observed at both ends", client: "Observed at the clien
 const routes = { direct: "at the server's own address", published: "at a published port of its host", host: "at its host's address", loopback: "over loopback" };
 const methods = { sockdiag: "netlink in its network namespace", procfs: "the host's /proc", exec: "a command in the container", none: "not readable" };
 
+const mountProc = "Mount the host's /proc into Outpost: -v /proc:/host/proc:ro. If it is mounted, see Outpost's log: docker logs outpost";
+
 /** suggestFix returns what makes a container readable. With the host's /proc every running container outside a sandbox is readable. */
 function suggestFix({ name, reason, details }) {
   if (!reason) return "";
   if (/restarting/.test(reason)) return `See why it restarts: docker logs ${name}`;
   if (details?.method === "none" || details?.method === "exec") {
-    return `Mount the host's /proc to see this ${/image/.test(reason) ? "image" : "container"}: -v /proc:/host/proc:ro. If it is mounted, see Outpost's log: docker logs outpost`;
+    return mountProc;
   }
   if (/owner|other/.test(reason)) return "To show which container owns a socket: with cgroup v2, add --network host --cgroupns host. With cgroup v1, use access level 4 as root (--cap-add SYS_PTRACE --cap-add SYS_ADMIN), with DAC_READ_SEARCH for processes of other users";
   return "See Outpost's log on that host: docker logs outpost";
 }
 
+/** troubleWith writes why a container is incomplete, what that means for the map, and what to do. */
+const troubleWith = (node) => [
+  html("p", {}, `Partly readable: ${node.reason}.${node.details?.method === "none" ? " The map has only those of its links that other containers show." : ""}`),
+  html("p", {}, suggestFix(node) + "."),
+];
+
 const list = (items) => html("ul", {}, items.map((i) => html("li", {}, i)));
 const facts = (pairs) => html("dl", {}, pairs.filter(([, value]) => value && value.length !== 0).map(([name, value]) => [html("dt", {}, name), html("dd", {}, value)]));
+
+/** meanings explain the nodes that nothing identifies. */
+const meanings = {
+  unknown: "Whoever uses an address of this host: its processes or containers. Nothing shows which.",
+  ambiguous: "An address that several nodes have, or a socket that several of them may own.",
+};
 
 /**
  * nodePanel describes a node. shown is what the map shows; the panel of a node that is no group names the members of other groups. on has
@@ -36,10 +51,11 @@ export function nodePanel(node, shown, graph, now, on) {
   const details = node.details, toolLinks = containerLinks(node, graph, now);
   return [
     html("h2", {}, displayName(node)),
-    node.reason && html("div", { className: "trouble" }, html("p", {}, `${details?.method === "none" ? "Not readable" : "Partly readable"}: ${node.reason}.`), html("p", {}, suggestFix(node) + ".")),
+    node.reason && html("div", { className: "trouble" }, troubleWith(node)),
     node.stale && html("p", { className: "trouble" }, isGroup(node) ? "Some of its hosts have no current data." : "Its host has no current data. This is its last known state."),
     node.past && html("p", {}, isGroup(node) ? "None of its containers is in the current data." : "This container is not in the current data. It is gone, or the data of its host was dropped."),
     node.past && !isGroup(node) && successorButtons(node, graph.nodes, on.jumpTo),
+    meanings[node.kind] && html("p", {}, meanings[node.kind]),
     html("p", { className: "actions" },
       button("Show only neighbours", () => on.showNeighbours(node.id)),
       button("Hide this", () => on.hide(node)),
@@ -133,15 +149,20 @@ export function targetsPanel({ targets }, now) {
 
 const maxIncomplete = 200;
 
-/** incompletePanel lists the incomplete containers. */
+/** incompletePanel lists the incomplete containers, and those that only commands read. */
 export function incompletePanel({ nodes }, on) {
-  const incomplete = nodes.filter((n) => n.reason);
+  const incomplete = nodes.filter((n) => n.reason), byCommands = findReadByCommands(nodes);
   return [
     html("h2", {}, "Partly readable containers"),
-    !incomplete.length && html("p", {}, "Everything about all containers could be read."),
+    !incomplete.length && !byCommands.length && html("p", {}, "Everything about all containers could be read."),
     incomplete.slice(0, maxIncomplete).map((n) => html("section", { className: "trouble", dataset: { id: n.id } },
       html("h3", {}, nodeButton(n, () => on.jumpTo(n.id)), n.host ? ` on ${n.host}` : ""),
-      html("p", {}, `${n.image || ""}: ${n.reason}.`), html("p", {}, suggestFix(n) + "."))),
+      n.image && html("p", {}, n.image), troubleWith(n))),
     incomplete.length > maxIncomplete && html("p", {}, `and ${formatNumber(incomplete.length - maxIncomplete)} more, see Outpost's log`),
+    byCommands.length > 0 && html("section", { className: "trouble", dataset: { id: "commands" } },
+      html("h3", {}, `${formatCount(byCommands.length, "container")} read by commands`),
+      html("p", {}, `Commands run only at a poll, so that short connections may be missed. ${mountProc}.`),
+      list(byCommands.slice(0, maxIncomplete).map((n) => nodeButton(n, () => on.jumpTo(n.id)))),
+      byCommands.length > maxIncomplete && html("p", {}, `and ${formatNumber(byCommands.length - maxIncomplete)} more`)),
   ];
 }

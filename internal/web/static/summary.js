@@ -50,45 +50,52 @@ export function findStores({ nodes, links }) {
 const isOnLAN = ({ driver }) => driver === "macvlan" || driver === "ipvlan";
 
 /**
- * endpointsOf returns how a container is reached from outside, as {port, inside, isLocal, address}: at a port of its host that leads to a
+ * endpointsOf returns how a container is reached from outside, as {address, port, inside, isOwn}: at an endpoint of its host that leads to a
  * port inside, or at its own address on the network of its host.
  */
 function endpointsOf({ details }) {
   if (!details) return [];
-  const addresses = details.networks.filter(isOnLAN).flatMap((n) => n.addresses);
+  const own = details.networks.filter(isOnLAN).flatMap((n) => n.addresses);
   return details.listening.flatMap((l) => [
-    ...l.published.map((p) => ({ port: p.port, inside: l.port, isLocal: isLoopback(p), address: "" })),
-    ...(details.hostNetwork ? [{ port: l.port, inside: l.port, isLocal: isLoopback(l), address: "" }] : []),
-    ...(isLoopback(l) ? [] : addresses.map((address) => ({ port: l.port, inside: l.port, isLocal: false, address }))),
+    ...[...l.published, ...(details.hostNetwork ? [l] : [])].map(({ address, port }) => ({ address, port, inside: l.port, isOwn: false })),
+    ...(isLoopback(l) ? [] : own.map((address) => ({ address, port: l.port, inside: l.port, isOwn: true }))),
   ]);
 }
 
 const keyOf = (...parts) => JSON.stringify(parts);
 
-/** accessesOf returns the ports by which each port of a container is reached from outside. Ports on loopback alone are local. */
-function accessesOf(node) {
-  const ports = [...Map.groupBy(endpointsOf(node), (e) => keyOf(e.port, e.inside, e.address)).values()].map((same) => ({ ...same[0], isLocal: same.every((e) => e.isLocal) }));
-  return [...Map.groupBy(ports, (e) => keyOf(e.inside, e.address, e.isLocal)).values()].map((of) => ({ ...of[0], ports: of.map((e) => e.port).sort((a, b) => a - b) }));
+const isUnspecified = (address) => address === "0.0.0.0" || address === "::";
+
+/** accessOf returns how one port leads inside, at all addresses of its endpoints. Ports on loopback alone are local. Without addresses it is reached at all of its host. */
+function accessOf(endpoints) {
+  const isLocal = endpoints.every(isLoopback), isEverywhere = endpoints.some((e) => isUnspecified(e.address));
+  return { ...endpoints[0], isLocal, addresses: isEverywhere || isLocal ? [] : [...new Set(endpoints.filter((e) => !isLoopback(e)).map((e) => e.address))] };
 }
 
-/** fromOutside are the ways by which external clients reach the ports of accessesOf, by whether these have an address of their own. */
+/** accessesOf returns the ports by which each port of a container is reached from outside. */
+function accessesOf(node) {
+  const ports = [...Map.groupBy(endpointsOf(node), (e) => keyOf(e.port, e.inside, e.isOwn)).values()].map(accessOf);
+  return [...Map.groupBy(ports, (e) => keyOf(e.inside, e.addresses, e.isOwn, e.isLocal)).values()].map((of) => ({ ...of[0], ports: of.map((e) => e.port).sort((a, b) => a - b) }));
+}
+
+/** fromOutside are the ways by which clients reach the ports of accessesOf, by whether these are at an address of the container's own. */
 const fromOutside = { false: ["published", "host"], true: ["direct"] };
 
 /**
- * findExposed returns the ports at which containers are reached from outside, with the external clients that were seen there. Ports that
+ * findExposed returns the ports at which containers are reached from outside, with the clients that were seen there and are no containers. Ports that
  * lead to one port inside are together: its clients show only that. Equal ports of one service are one, and it has the number of their
  * hosts.
  */
 export function findExposed({ nodes, links }) {
   const byID = new Map(nodes.map((n) => [n.id, n])), exposed = new Map();
-  const visits = Map.groupBy(links.filter((l) => byID.get(l.client).kind === "external" && !isFailed(l)), (l) => keyOf(l.server, l.port));
+  const visits = Map.groupBy(links.filter((l) => byID.get(l.client).kind !== "container" && !isFailed(l)), (l) => keyOf(l.server, l.port));
   for (const node of nodes.filter((n) => n.kind === "container" && !n.past)) {
-    for (const { ports, inside, isLocal, address } of accessesOf(node)) {
-      const key = keyOf(ports, inside, isLocal, address, node.project, node.service || node.name);
-      if (!exposed.has(key)) exposed.set(key, { id: key, ports, inside, isLocal, address, nodes: [], clients: new Set() });
-      exposed.get(key).nodes.push(node);
+    for (const { ports, inside, isLocal, isOwn, addresses } of accessesOf(node)) {
+      const id = keyOf(ports, inside, isLocal, isOwn, addresses, node.project, node.service || node.name);
+      if (!exposed.has(id)) exposed.set(id, { id, ports, inside, isLocal, isOwn, addresses, nodes: [], clients: new Set() });
+      exposed.get(id).nodes.push(node);
       if (isLocal) continue;
-      for (const { client, via } of visits.get(keyOf(node.id, inside)) || []) if (fromOutside[!!address].includes(via)) exposed.get(key).clients.add(byID.get(client));
+      for (const { client, via } of visits.get(keyOf(node.id, inside)) || []) if (fromOutside[isOwn].includes(via)) exposed.get(id).clients.add(byID.get(client));
     }
   }
   const order = (a, b) => b.clients.length - a.clients.length || a.ports[0] - b.ports[0] || compareNatural(a.nodes[0].name, b.nodes[0].name);
@@ -143,6 +150,9 @@ export function findUnreadable(nodes) {
   const byReason = Map.groupBy(nodes.filter((n) => n.reason && !n.past), (n) => n.reason);
   return [...byReason].map(([reason, of]) => ({ reason, nodes: of })).sort((a, b) => b.nodes.length - a.nodes.length);
 }
+
+/** findReadByCommands returns the containers that only commands read. */
+export const findReadByCommands = (nodes) => nodes.filter((n) => n.details?.method === "exec" && !n.past);
 
 /** findWithoutData returns the targets without current data. */
 export const findWithoutData = (targets) => targets.filter((t) => t.state === "stale" || t.state === "failed");

@@ -114,7 +114,7 @@ export class Viewport {
     const { clientWidth: w, clientHeight: h } = this.frame;
     if (!this.isAtCorner) this.#place(fit(this.#content, this.area, clamp(w / 1100, 1.25, 2.2)));
     else {
-      const scale = Math.max(minScale, Math.min(2, w / this.#size.w, h / this.#size.h));
+      const scale = clamp(Math.min(w / this.#size.w, h / this.#size.h), minScale, maxScale);
       this.#center(w / 2 / scale, h / 2 / scale, scale);
     }
     this.#shows = "all";
