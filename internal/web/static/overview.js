@@ -132,7 +132,7 @@ export class Overview {
 
   /** #changeRow writes one change. when writes its time. */
   #changeRow({ id, what, time, node, links, client, clients, servers }, when) {
-    const ago = about(`, ${when(time)}`), verb = html("b", {}, `${what} `), row = (...content) => html("li", { className: `change-${what}`, dataset: { id } }, verb, content, ago);
+    const ago = [", ", html("span", { className: "about whole" }, when(time))], verb = html("b", {}, `${what} `), row = (...content) => html("li", { className: `change-${what}`, dataset: { id } }, verb, content, ago);
     if (node) return row(this.#link(node), what === "replaced" && imageChange(node.predecessors[0].image, node.image), links > 0 && `, ${formatCount(links, "link")}${what === "replaced" ? " changed" : ""}`);
     const [first] = servers;
     return row(client ? this.#link(client) : formatCount(clients.size, "external client"), arrow(" → "),
