@@ -61,5 +61,5 @@ func checkDemoPage(t *testing.T, l *testLab, port int, part func(string) string,
 	l.run("sealed", bare, "/peer", "listen:tcp4:0.0.0.0:80")
 	p.Until(`[...document.querySelectorAll(".warning")].some((w) => w.textContent === "1 container partly readable")`)
 	p.ClickText(".warning", "1 container partly readable")
-	p.Until(fmt.Sprintf(`[%q, "the image has no cat", "Mount the host's /proc to see this image"].every((words) => document.querySelector("#panel").innerText.includes(words))`, l.Name("sealed")))
+	p.Until(fmt.Sprintf(`[%q, "the image has no cat", "6 containers read by commands", "Mount the host's /proc into Outpost: -v /proc:/host/proc:ro"].every((words) => document.querySelector("#panel").innerText.includes(words))`, l.Name("sealed")))
 }
