@@ -42,7 +42,7 @@ export class MapDrawing {
     frame.append(this.svg);
     this.boxes = new Layer(this.svg, "boxes", (b) => this.#box(b));
     this.lines = new Layer(this.svg, "lines", drawLine);
-    this.labels = new Layer(this.svg, "labels", (l) => label(l, this.#own.get(l.id)));
+    this.labels = new Layer(this.svg, "labels", (l) => label(l, this.#labelOf(l)));
     this.nodes = new Layer(this.svg, "nodes", drawNode);
     this.viewport = new Viewport(frame, this.svg, minScale, () => this.#scaled(), () => on.moved(this.viewport.look));
     frame.addEventListener("click", (e) => this.#click(e));
@@ -156,8 +156,14 @@ export class MapDrawing {
 
   /** #drawLabels draws the labels and hover areas of lines if the scale makes them readable. */
   #drawLabels(wanted = this.viewport.scale >= minScale - rounding) {
-    this.labels.draw(wanted ? this.#drawn : [], (l) => [l.route.label, l.labels, l.flags, l.path, this.#own.get(l.id)?.map((own) => [own.port, own.connections, own.closed, own.live])]);
+    this.labels.draw(wanted ? this.#drawn : [], (l) => [l.route.label, this.#labelOf(l), l.flags, l.path]);
     this.#labelsDrawn = wanted;
+  }
+
+  /** #labelOf returns the text of a line's label and its width: that of the own links of a selected member, or of all. */
+  #labelOf({ id, route, labels, labelWidths }) {
+    const form = route.label?.form ?? 0, own = this.#own.get(id);
+    return own ? labelOf(own, form) : { text: labels[form], width: labelWidths[form] ?? 0 };
   }
 
   /** withLabels calls a function with the drawing, including the labels that the scale hides, and returns its result. */
@@ -461,9 +467,9 @@ export function drawLine(l) {
     svg("path", { class: "stroke", d: l.path, "stroke-width": Math.round(l.width * 10) / 10, "marker-end": `url(#${head})`, ...(startOf(l.flags) && { "marker-start": `url(#start-${startOf(l.flags)})` }) }));
 }
 
-/** label is the text of a line, or of some of its own links, with a broad invisible line as hover and click area. */
-function label(l, own) {
-  const { x, y } = middleOf(l.route), form = l.route.label?.form ?? 0, { text, width } = own ? labelOf(own, form) : { text: l.labels[form], width: l.labelWidths[form] ?? 0 };
+/** label is the text of a line, with a broad invisible line as hover and click area. */
+function label(l, { text, width }) {
+  const { x, y } = middleOf(l.route);
   return svg("g", { class: ["label", l.route.label ? "" : "crowded", ...l.flags].filter(Boolean).join(" "), "data-kind": "line" },
     svg("path", { class: "reach", d: l.path }),
     svg("rect", { class: "label-ground", x: x - width / 2, y: y - 8, width, height: 16, rx: 4 }), svg("text", { x, y: y + 4.5 }, text));
