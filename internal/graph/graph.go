@@ -215,6 +215,8 @@ type Link struct {
 	Unanswered bool `json:"unanswered,omitempty"`
 	// Measured is nil if no kernel reported figures of the connections.
 	Measured *Measured `json:"measured,omitempty"`
+	// Counters are nil if no daemon counts the connections of the link.
+	Counters *Counters `json:"counters,omitempty"`
 	// Live: the latest data has connections of the link, or some that ended within the last minute, or had them less than three
 	// intervals ago. Attempts count as connections.
 	Live bool `json:"live"`
@@ -238,6 +240,25 @@ type Measured struct {
 	BytesReceived   uint64 `json:"bytesReceived"`   // by the client
 	// IdleSeconds is how long no data has passed over any of the connections. It is 0 if it is unknown of one of them.
 	IdleSeconds int64 `json:"idleSeconds,omitempty"`
+}
+
+// Counters count all connections of a link, also the shortest, since its daemon began to count or the server took its address. A daemon
+// counts them by the events that the kernel sends as a socket ends.
+type Counters struct {
+	// Opened is the number of connections, the established ones included.
+	Opened uint64 `json:"opened"`
+	// Failed is the number of dials without a connection, and Refused how many of them the other side refused. The others got no answer.
+	Failed  uint64 `json:"failed"`
+	Refused uint64 `json:"refused"`
+	// BytesSent and BytesReceived are by the client, of connections that ended.
+	BytesSent     uint64 `json:"bytesSent"`
+	BytesReceived uint64 `json:"bytesReceived"`
+	// Retransmits is the number of segments that were sent again, by the end that was counted.
+	Retransmits uint64 `json:"retransmits"`
+	// RTTMicroseconds is the median of the smoothed round-trip times of the latest connections that ended, MinRTTMicroseconds the least of
+	// all. They are 0 if no connection ended.
+	RTTMicroseconds    int64 `json:"rttMicroseconds"`
+	MinRTTMicroseconds int64 `json:"minRttMicroseconds"`
 }
 
 // State is the state of a target.
