@@ -164,7 +164,8 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 		}, {ID: "ambiguous/10.0.0.1", Kind: graph.KindAmbiguous, Name: "10.0.0.1", Candidates: []string{"h"}}}
 		g.Links = []graph.Link{{
 			Client: "container/h/a", Server: "ambiguous/10.0.0.1", Port: 80, Via: graph.ViaHost, Evidence: graph.EvidenceClient, Connections: 2, Closed: 1, Attempts: 3, Unanswered: true,
-			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1, IdleSeconds: 61}, Live: true, New: true, Gone: true, CountsUnknown: true, DirectionUnknown: true,
+			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1, IdleSeconds: 61},
+			Counters: &graph.Counters{Opened: math.MaxUint64, Failed: 2, Refused: 1, RTTMicroseconds: 2, MinRTTMicroseconds: 1}, Live: true, New: true, Gone: true, CountsUnknown: true, DirectionUnknown: true,
 			FirstSeen: noon, LastSeen: time.Now().UTC(),
 		}}
 		g.ContainerLinks = []graph.ContainerLink{{Label: "Logs", URL: "https://logs.example/{name}"}, {Label: "Runbook", URL: "/runbooks/{service}"}}
@@ -577,7 +578,7 @@ func TestOtherPathsAndMethodsGetTheDescribedError(t *testing.T) {
 // optional has the optional fields.
 var optional = []string{
 	"bootId", "driver", "gateways", "overlays", "loadBalancer", "virtualAddress", "instanceId",
-	"project", "service", "namespace", "reason", "process", "measured", "host", "container", "image", "candidates", "stale", "past", "format",
+	"project", "service", "namespace", "reason", "process", "measured", "counters", "host", "container", "image", "candidates", "stale", "past", "format",
 	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
 	"incomplete", "ownerUnknown", "state", "health", "restarts", "hostNetwork", "engineSocket",
 	"containerLinks", "predecessors", "dataSince", "firstSeen", "lastSeen", "gone", "idleSeconds", "attempts", "unanswered",
