@@ -30,6 +30,8 @@ const noAnswer = "no answer"
 // stat returns the number of connections, or the rate of those that ended if there are none.
 func (l Link) stat() string {
 	switch {
+	case l.IsRefused():
+		return refused
 	case l.isFailed():
 		return noAnswer
 	case l.isOnlyClosing():
@@ -56,9 +58,10 @@ func (l Link) idleSeconds() int64 {
 	return l.Measured.IdleSeconds
 }
 
-// isFailed reports whether the client gets no answer: it dials and has no connection, or never had one.
+// isFailed reports whether the client gets no connection: it dials without an answer and has none, or never had one, or all dials are
+// refused.
 func (l Link) isFailed() bool {
-	return l.Live && (l.Unanswered || l.Attempts > 0 && l.Connections+l.Closed == 0)
+	return l.Live && (l.Unanswered || l.Connections+l.Closed == 0 && (l.Attempts > 0 || l.Counters.isRefused()))
 }
 
 // isIdle reports whether no data has passed over the connections for a minute. A connection that ended since may have had data.

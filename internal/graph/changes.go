@@ -15,7 +15,7 @@ func (v View) atTime(g Graph, now time.Time) Graph {
 	for i := range g.Links {
 		l := &g.Links[i]
 		l.Live = l.Live || !l.LastSeen.Before(v.At) || l.LastSeen.After(liveAfter)
-		l.Connections, l.Closed, l.Attempts, l.Measured, l.CountsUnknown = 0, 0, 0, nil, true
+		l.Connections, l.Closed, l.Attempts, l.Measured, l.Counters, l.CountsUnknown = 0, 0, 0, nil, nil, true
 		linked[l.Client], linked[l.Server] = true, true
 	}
 	g.Nodes = slices.DeleteFunc(slices.Clone(g.Nodes), func(n Node) bool { return n.FirstSeen.After(v.At) && !linked[n.ID] })

@@ -173,6 +173,7 @@ func (l Link) with(other Link) Link {
 		measured.IdleSeconds = idle
 		l.Measured = &measured
 	}
+	l.Counters = l.Counters.With(other.Counters)
 	l.Connections += other.Connections
 	l.Closed += other.Closed
 	l.Attempts += other.Attempts
