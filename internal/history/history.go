@@ -19,16 +19,17 @@ type History struct {
 
 	mu        sync.Mutex
 	interval  time.Duration
-	latest    graph.Graph              // with past links
-	began     time.Time                // when the first graph was stored that is part of the history
-	storedAt  time.Time                // when latest was stored
-	touchedAt time.Time                // when the live links of latest were last confirmed; zero if not since Update
-	gone      map[string]goneContainer // by node ID
+	latest    graph.Graph                 // with past links
+	began     time.Time                   // when the first graph was stored that is part of the history
+	storedAt  time.Time                   // when latest was stored
+	touchedAt time.Time                   // when the live links of latest were last confirmed; zero if not since Update
+	gone      map[string]goneContainer    // by node ID
+	carried   map[linkKey]*graph.Counters // of the links of replaced containers, by the links in their place
 }
 
 // New returns an empty history. Links stay in it for the duration of window after they were last seen.
 func New(window time.Duration) *History {
-	return &History{window: window, maxLinks: maxPastLinks, gone: make(map[string]goneContainer)}
+	return &History{window: window, maxLinks: maxPastLinks, gone: make(map[string]goneContainer), carried: make(map[linkKey]*graph.Counters)}
 }
 
 // LimitLinks bounds the past links further. Call it before the first Update.
@@ -55,6 +56,7 @@ func (h *History) Reset(current graph.Graph, now time.Time) {
 	h.began = now.UTC()
 	dateNodes(current.Nodes, nil, now.UTC(), now.UTC())
 	clear(h.gone)
+	clear(h.carried)
 	h.store(current, now)
 }
 
@@ -79,6 +81,7 @@ func (h *History) Update(current graph.Graph, now time.Time) graph.Graph {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	current = h.replace(current, now)
+	h.carry(current.Links)
 	previous, links := h.latest.Links, current.Links
 	var past []graph.Link
 	for i := range links { // both lists are sorted
@@ -97,6 +100,7 @@ func (h *History) Update(current graph.Graph, now time.Time) graph.Graph {
 	past, forgotten := h.dropOldest(past)
 	nodes, confirmedAt := h.latest.Nodes, h.confirmedAt(now)
 	current.Links = mergeLinks(links, past)
+	h.dropCarried(current.Links)
 	dateNodes(current.Nodes, nodes, confirmedAt, now.UTC())
 	current.Nodes = addPastNodes(current.Nodes, past, nodes, confirmedAt)
 	current.Forgotten = h.latest.Forgotten + forgotten
@@ -146,7 +150,7 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// appendPast appends a link that current lacks, unless it is older than the window or current supersedes it.
+// appendPast appends a link that current lacks, with its last counters, unless it is older than the window or current supersedes it.
 func (h *History) appendPast(past []graph.Link, link graph.Link, current graph.Graph, now time.Time) []graph.Link {
 	link.LastSeen = h.lastSeen(&link, now)
 	link.FirstSeen = earlier(link.FirstSeen, link.LastSeen)

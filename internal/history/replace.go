@@ -36,7 +36,7 @@ func (h *History) replace(current graph.Graph, now time.Time) graph.Graph {
 	}
 	h.limitGone()
 	if len(replaced) > 0 {
-		h.latest = h.latest.Fold(successorIDs(current.Nodes))
+		h.foldLatest(successorIDs(current.Nodes), current.Links)
 	}
 	if slices.ContainsFunc(current.Nodes, func(n graph.Node) bool { return n.Past }) {
 		successors := successorIDs(current.Nodes)
@@ -46,14 +46,15 @@ func (h *History) replace(current graph.Graph, now time.Time) graph.Graph {
 	return current
 }
 
-// disconnect takes the connections from the links of replaced containers: an end that still names one is connected to nothing.
+// disconnect takes the connections from the links of replaced containers: an end that still names one is connected to nothing. Their
+// counters are among those that the links of the successors carry.
 func disconnect(links []graph.Link, successors map[string]string) {
 	if len(successors) == 0 {
 		return
 	}
 	for i := range links {
 		if l := &links[i]; successors[l.Client] != "" || successors[l.Server] != "" {
-			l.Connections, l.Live, l.Measured = 0, false, nil
+			l.Connections, l.Live, l.Measured, l.Counters = 0, false, nil, nil
 		}
 	}
 }
