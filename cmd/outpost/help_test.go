@@ -37,7 +37,7 @@ func TestHelpOfEachCommand(t *testing.T) {
 	flags := map[string][]string{
 		"serve": nil, "map": nil, "diff": nil, "doctor": nil, "healthcheck": nil, "version": nil, "help": nil, "completion": nil,
 		"ls":    {"json", "from", "container", "project"},
-		"links": append([]string{"json", "dot", "mermaid", "csv", "from"}, graph.Options()...),
+		"links": append([]string{"json", "dot", "mermaid", "csv", "wide", "from"}, graph.Options()...),
 	}
 	for _, command := range newRootCommand().Commands() {
 		name := command.Name()
@@ -96,6 +96,9 @@ func TestCompletion(t *testing.T) {
 	// What the scripts call.
 	if status, stdout, _ := runWith(t, "__complete", "links", "--ex"); status != 0 || !strings.Contains(stdout, "--external") {
 		t.Errorf("flags of links: status %d, %s", status, stdout)
+	}
+	if status, stdout, _ := runWith(t, "__complete", "links", "--wi"); status != 0 || !strings.Contains(stdout, "--wide") {
+		t.Errorf("forms of links: status %d, %s", status, stdout)
 	}
 	if status, stdout, _ := runWith(t, "__complete", "h"); status != 0 || !strings.Contains(stdout, "healthcheck") {
 		t.Errorf("commands: status %d, %s", status, stdout)

@@ -42,6 +42,7 @@ var linkForms = []struct {
 	{"dot", "print a graph for Graphviz", graph.WriteDOT},
 	{"mermaid", "print a flowchart for Mermaid", graph.WriteMermaid},
 	{"csv", "print comma-separated values", graph.WriteCSV},
+	{"wide", "print a table with the connections opened, failed dials, bytes, retransmits and median round-trip time", printWideLinks},
 }
 
 // viewFlags describes the flags of links that are parameters of /v1/graph too.
@@ -142,15 +143,21 @@ func localMap(ctx context.Context, c config.Config) (graph.Graph, error) {
 
 // printLinks prints a table of links, and below it what is wrong with targets and nodes.
 func printLinks(stdout io.Writer, g graph.Graph) error {
+	return printLinkTable(stdout, g, nil, func(graph.Link) []string { return nil })
+}
+
+// printLinkTable prints the table of printLinks with more columns. cellsOf returns the cells of a link in them.
+func printLinkTable(stdout io.Writer, g graph.Graph, columns []string, cellsOf func(graph.Link) []string) error {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "CLIENT\tSERVER\tPORT\tVIA\tSEEN BY\tCONNECTIONS")
+	_, _ = fmt.Fprintln(w, strings.Join(append([]string{"CLIENT\tSERVER\tPORT\tVIA\tSEEN BY\tCONNECTIONS"}, columns...), "\t"))
 	names := nodeNames(g)
 	sorted := slices.SortedStableFunc(slices.Values(g.Links), func(a, b graph.Link) int {
 		return cmp.Or(strings.Compare(names[a.Client], names[b.Client]), strings.Compare(names[a.Server], names[b.Server]), cmp.Compare(a.Port, b.Port))
 	})
 	for _, l := range sorted {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, formatConnections(l))
+		row := fmt.Sprintf("%s\t%s\t%d\t%s\t%s\t%s", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, formatConnections(l))
+		_, _ = fmt.Fprintln(w, strings.Join(append([]string{row}, cellsOf(l)...), "\t"))
 	}
 	_ = w.Flush() // a strings.Builder cannot fail
 	if len(g.Links) == 0 {
@@ -198,6 +205,8 @@ func formatConnections(l graph.Link) string {
 	switch {
 	case l.CountsUnknown && l.Live:
 		return "live then"
+	case l.IsRefused():
+		return formatRefused(l)
 	case l.Connections+l.Closed == 0 && l.Attempts == 1:
 		return "no answer, 1 attempt"
 	case l.Connections+l.Closed == 0 && l.Attempts > 0:

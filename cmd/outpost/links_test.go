@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -64,9 +65,44 @@ b/e?[31mvil is incomplete: no? cat
 	}
 }
 
+// Links without counters have none in the wide table.
+func TestLinksPrintsCounters(t *testing.T) {
+	counters := `"counters":{"opened":12,"failed":3,"refused":2,"bytesSent":1234567,"bytesReceived":999,"retransmits":4,"rttMicroseconds":424,"minRttMicroseconds":50},"live"`
+	url, _ := serveGraph(t, strings.Replace(strings.Replace(graphJSON, `"live"`, counters, 1), `"closed":0,"attempts":1,"live"`,
+		`"closed":0,"counters":{"opened":0,"failed":1,"refused":1,"bytesSent":0,"bytesReceived":0,"retransmits":0,"rttMicroseconds":0,"minRttMicroseconds":0},"live"`, 1))
+	status, stdout, stderr := runWith(t, "links", "--wide", "--from", url)
+	want := `CLIENT              SERVER        PORT  VIA        SEEN BY  CONNECTIONS                OPENED  FAILED         SENT    RECEIVED  RETRANSMITS  RTT
+a/web               b/e?[31mvil  5432  published  both     2 and 1 closed             12      3 (2 refused)  1.2 MB  999 B     4            0.42 ms
+external 192.0.2.1  a/web         80    published  server   active, 3/min              -       -              -       -         -            -
+host a              a/web         80    direct     client   last 2026-01-02T03:04:05Z  -       -              -       -         -            -
+unknown behind a    a/web         80    published  server   1                          -       -              -       -         -            -
+unknown behind a    a/web         81    direct     client   no answer, 3 attempts      -       -              -       -         -            -
+unknown behind a    a/web         82    direct     client   refused, 1 failed dial     0       1 (1 refused)  0 B     0 B       0            -
+unknown behind a    a/web         83    direct     client   no answer                  -       -              -       -         -            -
+c:9057 (failed): nothing listens there
+b/e?[31mvil is incomplete: no? cat
+`
+	if status != 0 {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	if diff := cmp.Diff(strings.Fields(want), strings.Fields(stdout)); diff != "" {
+		t.Errorf("(-want +got):\n%s\n%s", diff, stdout)
+	}
+}
+
+func TestBytesHaveDecimalUnits(t *testing.T) {
+	for bytes, want := range map[uint64]string{
+		0: "0 B", 999: "999 B", 1000: "1.0 kB", 1250: "1.2 kB", 99_500: "100 kB", 5_000_000: "5.0 MB", 3e9: "3.0 GB", 20e12: "20 TB", math.MaxUint64: "18446744 TB",
+	} {
+		if got := formatBytes(bytes); got != want {
+			t.Errorf("%d: %s, want %s", bytes, got, want)
+		}
+	}
+}
+
 func TestLinksWritesEachForm(t *testing.T) {
 	for form, begins := range map[string]string{
-		"--json": `{"version":1,"nodes":[{"id":"container/a/1",`, "--dot": "digraph outpost {", "--mermaid": "flowchart LR\n", "--csv": "client_kind,",
+		"--json": `{"version":1,"nodes":[{"id":"container/a/1",`, "--dot": "digraph outpost {", "--mermaid": "flowchart LR\n", "--csv": "client_kind,", "--wide": "CLIENT ",
 	} {
 		url, _ := serveGraph(t, graphJSON)
 		if status, stdout, stderr := runWith(t, "links", form, "--from", url); status != 0 || !strings.HasPrefix(stdout, begins) {
@@ -83,6 +119,7 @@ func TestLinksWrongUse(t *testing.T) {
 		says   string
 	}{
 		{[]string{"--dot", "--csv"}, 2, "more than one output format"},
+		{[]string{"--wide", "--json"}, 2, "more than one output format"},
 		{[]string{"web"}, 2, `unexpected argument "web"`},
 		{[]string{"--group", "planet"}, 2, "want container, service, project, host or image"},
 		{[]string{"--depth", "0"}, 2, "want a whole number from 1 to 100"},
