@@ -11,12 +11,18 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 )
 
-// linkLabels identify a series of outpost_link_connections.
+// linkLabels identify a series of outpost_link_connections, and the counters of the same links.
 type linkLabels struct{ client, server, port, via string }
 
 func (l linkLabels) compare(other linkLabels) int {
 	return cmp.Or(strings.Compare(l.client, other.client), strings.Compare(l.server, other.server),
 		strings.Compare(l.port, other.port), strings.Compare(l.via, other.via))
+}
+
+// linkSeries is what the links of one series have together.
+type linkSeries struct {
+	connections int
+	counters    *graph.Counters // nil if none of them is counted
 }
 
 // mapCollector collects the metrics of a map.
@@ -26,6 +32,8 @@ type mapCollector struct {
 
 	connections, omitted, forgotten                   *prometheus.Desc
 	targetUp, targetAnswer, targetState, targetReason *prometheus.Desc
+
+	counters linkCounters
 }
 
 // newMapCollector returns a collector of the latest map, with at most maxSeries series of link connections.
@@ -34,7 +42,7 @@ func newMapCollector(latest func() graph.Graph, maxSeries int) *mapCollector {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &mapCollector{
-		latest: latest, maxSeries: maxSeries,
+		latest: latest, maxSeries: maxSeries, counters: newLinkCounters(),
 		connections:  desc("outpost_link_connections", "Established connections between services at the last collection.", "client", "server", "server_port", "via"),
 		omitted:      desc("outpost_link_series_omitted", "Series of outpost_link_connections that are omitted, because their number exceeds OUTPOST_METRICS_MAX_LINKS."),
 		forgotten:    desc("outpost_links_forgotten_total", "Past links that were dropped early to bound memory."),
@@ -47,7 +55,7 @@ func newMapCollector(latest func() graph.Graph, maxSeries int) *mapCollector {
 
 // Describe implements prometheus.Collector.
 func (c *mapCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{c.connections, c.omitted, c.forgotten, c.targetUp, c.targetState, c.targetReason, c.targetAnswer} {
+	for _, desc := range append(c.counters.all(), c.connections, c.omitted, c.forgotten, c.targetUp, c.targetState, c.targetReason, c.targetAnswer) {
 		descs <- desc
 	}
 }
@@ -58,15 +66,18 @@ func (c *mapCollector) Collect(metrics chan<- prometheus.Metric) {
 		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
 	latest := c.latest()
-	series := sumConnections(latest)
+	series := sumLinks(latest)
 	keys := make([]linkLabels, 0, len(series))
 	for key := range series {
 		keys = append(keys, key)
 	}
 	// Keep the busiest series; the order of labels makes the choice among equals deterministic.
-	slices.SortFunc(keys, func(a, b linkLabels) int { return cmp.Or(cmp.Compare(series[b], series[a]), a.compare(b)) })
+	slices.SortFunc(keys, func(a, b linkLabels) int {
+		return cmp.Or(cmp.Compare(series[b].connections, series[a].connections), a.compare(b))
+	})
 	for _, key := range keys[:min(c.maxSeries, len(keys))] {
-		gauge(c.connections, float64(series[key]), key.client, key.server, key.port, key.via)
+		gauge(c.connections, float64(series[key].connections), key.client, key.server, key.port, key.via)
+		c.counters.collect(metrics, key, series[key].counters)
 	}
 	gauge(c.omitted, float64(max(0, len(keys)-c.maxSeries)))
 	metrics <- prometheus.MustNewConstMetric(c.forgotten, prometheus.CounterValue, float64(latest.Forgotten))
@@ -92,19 +103,25 @@ func toFloat(b bool) float64 {
 	return 0
 }
 
-// sumConnections returns the number of connections of each series.
-func sumConnections(g graph.Graph) map[linkLabels]int {
+// sumLinks returns the connections and counters of each series.
+func sumLinks(g graph.Graph) map[linkLabels]linkSeries {
 	names := make(map[string]string, len(g.Nodes))
 	for _, n := range g.Nodes {
 		names[n.ID] = strings.ToValidUTF8(nodeLabel(n), "?")
 	}
-	series := make(map[linkLabels]int)
+	series := make(map[linkLabels]linkSeries)
 	for _, link := range g.Links {
 		if link.Unanswered {
 			continue
 		}
 		port := strconv.Itoa(int(link.Port))
-		series[linkLabels{names[link.Client], names[link.Server], port, link.Via.String()}] += link.Connections
+		key := linkLabels{names[link.Client], names[link.Server], port, link.Via.String()}
+		sum := series[key]
+		sum.connections += link.Connections
+		if link.Counters != nil {
+			sum.counters = sum.counters.With(link.Counters)
+		}
+		series[key] = sum
 	}
 	return series
 }

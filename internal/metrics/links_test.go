@@ -43,6 +43,10 @@ func sampleMap() graph.Graph {
 	link("h", "a", 22, graph.ViaHost, 0)
 	link("w1", "db", 9999, graph.ViaDirect, 0)
 	g.Links[len(g.Links)-1].Unanswered = true
+	g.Links[0].Counters = &graph.Counters{Opened: 20, Failed: 7, Refused: 4, BytesSent: 100, BytesReceived: 200, Retransmits: 2}
+	g.Links[1].Counters = &graph.Counters{Opened: 1, BytesSent: 10, BytesReceived: 20, Retransmits: 1}
+	g.Links[5].Counters = &graph.Counters{Opened: 3} // a past link
+	g.Links[6].Counters = &graph.Counters{Failed: 9, Refused: 9}
 	return g
 }
 
@@ -73,6 +77,36 @@ func TestMapMetrics(t *testing.T) {
 	for _, wrong := range []string{"192.0.2.1", "10.0.0.1", "shop-web-1", "9999", `reason="",`, `last_answer_timestamp_seconds{target="b`} {
 		if strings.Contains(body, wrong) {
 			t.Errorf("the metrics contain %s", wrong)
+		}
+	}
+}
+
+func TestLinkCounters(t *testing.T) {
+	body := scrape(t, 2000)
+	labels := func(more string) string {
+		return `{client="shop/web",` + more + `server="d?b",server_port="5432",via="published"}`
+	}
+	for _, line := range []string{
+		"# TYPE outpost_link_connections_total counter", "# TYPE outpost_link_failed_total counter", "# TYPE outpost_link_bytes_total counter",
+		"# TYPE outpost_link_retransmits_total counter",
+		"outpost_link_connections_total" + labels("") + " 21",
+		"outpost_link_failed_total" + labels(`reason="refused",`) + " 4",
+		"outpost_link_failed_total" + labels(`reason="unanswered",`) + " 3",
+		"outpost_link_bytes_total" + labels(`direction="sent",`) + " 110",
+		"outpost_link_bytes_total" + labels(`direction="received",`) + " 220",
+		"outpost_link_retransmits_total" + labels("") + " 3",
+		`outpost_link_connections_total{client="host h",server="ambiguous",server_port="22",via="host"} 3`,
+	} {
+		if !strings.Contains(body, line+"\n") {
+			t.Errorf("no %s in\n%s", line, body)
+		}
+	}
+	if n := strings.Count(body, "\noutpost_link_connections_total{"); n != 2 {
+		t.Errorf("%d series, want those of counted links alone", n)
+	}
+	for maxSeries, want := range map[int]int{0: 0, 1: 1} {
+		if n := strings.Count(scrape(t, maxSeries), "\noutpost_link_connections_total{"); n != want {
+			t.Errorf("%d series with a limit of %d", n, maxSeries)
 		}
 	}
 }
