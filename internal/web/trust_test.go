@@ -188,10 +188,14 @@ func TestPageAndServerShowTheSameView(t *testing.T) {
 			g.Links[i].Attempts = i % 2
 			g.Links[i].Measured = &graph.Measured{RTTMicroseconds: int64(i), BytesSent: 1, BytesReceived: 2, IdleSeconds: int64(i % 4 * 50)}
 		}
+		if i%3 > 0 {
+			n := uint64(i)
+			g.Links[i].Counters = &graph.Counters{Opened: n % 7, Failed: n % 5, Refused: n % 5 / 2, BytesSent: n, BytesReceived: 1, Retransmits: n, RTTMicroseconds: int64(i) % 4, MinRTTMicroseconds: int64(i) / 3 % 3}
+		}
 	}
 	ended := link(g.Nodes[3], g.Nodes[1], 7000, 0) // within three intervals before the time of "at"
 	ended.Live, ended.LastSeen = false, time.Now().UTC().Add(-15*time.Minute-20*time.Second)
-	g = newMap(g.Nodes, append(g.Links, ended, closing(g.Nodes[3], g.Nodes[1], 7001, 9), failing(g.Nodes[3], g.Nodes[1], 7002)))
+	g = newMap(g.Nodes, append(g.Links, ended, closing(g.Nodes[3], g.Nodes[1], 7001, 9), failing(g.Nodes[3], g.Nodes[1], 7002), refusedLink(g.Nodes[3], g.Nodes[1], 7003, 2)))
 	g.DataSince = time.Now().UTC().Add(-20 * time.Minute)
 	for i := range g.Nodes { // some are new, some gone, some replaced
 		if n := &g.Nodes[i]; n.Kind == graph.KindContainer {

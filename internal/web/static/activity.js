@@ -1,4 +1,5 @@
 // The activity of links: their states, and how texts and widths show their use.
+import { areAllRefused } from "./counters.js";
 import { formatAgo, formatCount, formatDuration, formatNumber } from "./format.js";
 
 const liveIntervals = 3; // as on the server
@@ -15,8 +16,14 @@ export function linkState(l) {
   return isIdle(l) ? "idle" : "active";
 }
 
-/** isFailed reports whether the client gets no answer: it dials and has no connection, or never had one. The server decides alike. */
-export const isFailed = (l) => l.unanswered || (l.attempts > 0 && !l.connections && !l.closed);
+/**
+ * isFailed reports whether the client gets no connection: it dials without an answer and has none, or never had one, or all dials are
+ * refused. The server decides alike.
+ */
+export const isFailed = (l) => l.live && (l.unanswered || (!l.connections && !l.closed && (l.attempts > 0 || areAllRefused(l))));
+
+/** isRefused reports whether a link has failed because the server refuses all dials. */
+export const isRefused = (l) => isFailed(l) && areAllRefused(l);
 
 /** isIdle reports whether no data has passed over the connections of a link for a minute. A connection that ended since may have had data. */
 const isIdle = (l) => l.connections > 0 && !l.closed && idleSeconds(l) >= minIdle;
@@ -36,10 +43,11 @@ export function lineStates(links) {
   return [!live.size && "past", live.size === 1 && live.has("idle") && "idle", live.has("failed") && "failed"].filter(Boolean);
 }
 
-const noAnswer = "no answer";
+const noAnswer = "no answer", refused = "refused";
 
-/** formatFailure writes that a link has no answer. */
-const formatFailure = (l) => [noAnswer, l.attempts && formatCount(l.attempts, "attempt")].filter(Boolean).join(", ");
+/** formatFailure writes that the server of a link refuses, or does not answer. */
+const formatFailure = (l) =>
+  isRefused(l) ? `${refused}, ${formatCount(l.counters.failed, "failed dial")}` : [noAnswer, l.attempts && formatCount(l.attempts, "attempt")].filter(Boolean).join(", ");
 
 /** countUse returns the use of links that determines the width of their line: their connections, and those that ended within a minute. */
 export const countUse = (links) => links.reduce((sum, l) => sum + l.connections + l.closed, 0);
@@ -49,11 +57,11 @@ export const formatRate = (closed) => `${formatNumber(closed)}/min`;
 
 /**
  * formatLoad writes the use of links in the label of a line: nothing for one connection, and a rate without an open connection. The label
- * of several links says that there is no answer if all of them have failed.
+ * of several links says that there is no answer if all of them have failed, or that the server refused if it refused on all.
  */
 export function formatLoad(links) {
   const live = links.filter((l) => l.live);
-  if (live.length && live.every(isFailed)) return ` · ${noAnswer}`;
+  if (live.length && live.every(isFailed)) return ` · ${live.every(isRefused) ? refused : noAnswer}`;
   const connections = links.reduce((sum, l) => sum + l.connections, 0), closed = links.reduce((sum, l) => sum + l.closed, 0);
   if (connections > 1) return ` ×${formatNumber(connections)}`;
   return !connections && closed ? ` · ${formatRate(closed)}` : "";

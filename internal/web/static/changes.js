@@ -7,7 +7,7 @@ import { formatCount, formatNumber, formatTime, isGroup } from "./format.js";
  */
 export function atTime({ nodes, links }, at, period) {
   const then = links.filter((l) => Date.parse(l.firstSeen) <= at).map((l) =>
-    ({ ...l, live: l.live || Date.parse(l.lastSeen) >= at || Date.parse(l.lastSeen) > at - period, connections: 0, closed: 0, attempts: undefined, measured: undefined, countsUnknown: true }));
+    ({ ...l, live: l.live || Date.parse(l.lastSeen) >= at || Date.parse(l.lastSeen) > at - period, connections: 0, closed: 0, attempts: undefined, measured: undefined, counters: undefined, countsUnknown: true }));
   const linked = new Set(then.flatMap((l) => [l.client, l.server]));
   const existed = nodes.filter((n) => !(Date.parse(n.firstSeen) > at) || linked.has(n.id));
   return { nodes: existed.map((n) => undoReplacements(n.past && Date.parse(n.lastSeen) >= at ? { ...n, past: undefined } : n, at)), links: then };

@@ -31,7 +31,7 @@ const lines = [
   [["past"], 1.3, "Past: not seen for three intervals. Also without current data from the host."],
   [["new"], 1.3, "New since the chosen time."],
   [["gone"], 1.3, "Gone since the chosen time."],
-  [["failed"], 1.3, "Failed: the client dials, and nothing answers."],
+  [["failed"], 1.3, "Failed: the client dials, and the server refuses or does not answer."],
 ];
 
 /** fillLegend adds the samples to a list. */

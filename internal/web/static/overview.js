@@ -84,10 +84,10 @@ export class Overview {
 
   /** #kindRow summarizes the stores of one kind, and lists them if the user asks for them. */
   #kindRow(name, stores) {
-    const isOpen = this.#opened.has(name), all = (use) => new Set(stores.flatMap((s) => s[use])), live = all("live"), past = all("past").difference(live), unanswered = all("unanswered").difference(live);
+    const isOpen = this.#opened.has(name), all = (use) => new Set(stores.flatMap((s) => s[use])), live = all("live"), past = all("past").difference(live), unanswered = all("unanswered").difference(live), refused = all("refused").difference(live);
     return html("li", { dataset: { id: name } },
       button(`${name} ×${formatNumber(stores.length)}`, () => this.#toggle(name), { className: "link", "aria-expanded": String(isOpen), dataset: { id: `all-${name}` } }),
-      callersOf({ live, past, unanswered }, (n) => (isUnnamedExternal(n) ? "external addresses" : n.service || displayName(n))),
+      callersOf({ live, past, unanswered, refused }, (n) => (isUnnamedExternal(n) ? "external addresses" : n.service || displayName(n))),
       isOpen && html("ul", {}, stores.map((s) => this.#storeRow(s))));
   }
 
@@ -157,8 +157,8 @@ function find({ graph, then, at, time, seconds, start }) {
 }
 
 /** callersOf writes the callers of stores by use. */
-function callersOf({ live, past, unanswered }, nameOf) {
-  const parts = [["", live], ["earlier ", past], ["no answer for ", unanswered]].map(([word, callers]) => [word, [...callers]]).filter(([, callers]) => callers.length);
+function callersOf({ live, past, unanswered, refused }, nameOf) {
+  const parts = [["", live], ["earlier ", past], ["no answer for ", unanswered], ["refused ", refused]].map(([word, callers]) => [word, [...callers]]).filter(([, callers]) => callers.length);
   return parts.length ? [arrow(" ← "), parts.map(([word, callers]) => word + nameAll(callers, nameOf)).join("; ")] : ", no caller seen";
 }
 

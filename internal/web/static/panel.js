@@ -1,7 +1,8 @@
 // The side panel: details of a node, of a line, of the targets or of the incomplete containers.
 import { button, html } from "./html.js";
 import { describeLink, formatIdle, formatUse, isFailed } from "./activity.js";
-import { displayName, exposedPorts, formatAgo, formatBytes, formatCount, formatEndpoint, formatNumber, isGroup, qualifiedName } from "./format.js";
+import { dialFacts, trafficFacts } from "./counters.js";
+import { displayName, exposedPorts, formatAgo, formatCount, formatEndpoint, formatNumber, isGroup, qualifiedName } from "./format.js";
 import { successorButtons } from "./gone.js";
 import { findReadByCommands } from "./summary.js";
 import { groupIDs, linkKey } from "./view.js";
@@ -111,12 +112,11 @@ export function linePanel(line, { nodes }, now, on) {
       html("h3", {}, `Port ${l.port}, ${l.via}`),
       facts([
         ["Connections", l.countsUnknown ? "unknown for that time" : l.connections || l.closed || isFailed(l) ? formatUse(l) : "none now"], ["Ended in the last minute", l.closed ? formatNumber(l.closed) : ""],
-        ["Attempts without an answer", l.attempts && formatNumber(l.attempts)], ["Idle", formatIdle(l)],
+        ...dialFacts(l), ["Attempts without an answer", l.attempts && formatNumber(l.attempts)], ["Idle", formatIdle(l)],
         ["Reached", routes[l.via]], ["Evidence", evidence[l.evidence]],
         ["Direction", l.directionUnknown && "Unknown of some connections: each end may have dialled"],
         ["First seen", formatAgo(l.firstSeen, now)], ["Last seen", formatAgo(l.lastSeen, now)],
-        ["Round trip", l.measured && `${(l.measured.rttMicroseconds / 1000).toFixed(2)} ms`],
-        ["Sent by the client", l.measured && formatBytes(l.measured.bytesSent)], ["Received by the client", l.measured && formatBytes(l.measured.bytesReceived)],
+        ...trafficFacts(l),
       ]))),
   ];
 }

@@ -2,6 +2,7 @@
 import { countUse, formatLoad, lineStates } from "./activity.js";
 import { displayName, exposedPorts, formatCount, formatNumber, isGroup, nodeID, formatSubtitle, formatTime, splitImage, stateOf, truncate } from "./format.js";
 import { changeCounts, isGone, lineChange } from "./changes.js";
+import { bytesOf } from "./counters.js";
 import { pitch, snapUp, titleMargin } from "./lattice.js";
 import { predecessorIDs } from "./succession.js";
 import { linkKey } from "./view.js";
@@ -198,7 +199,7 @@ const minWidth = 1.3, maxWidth = 4; // px
 
 /** lineWidth grows with the logarithm of the use: 0.4 px for twice the connections, or for four times the bytes beyond a kilobyte. */
 function lineWidth(links, by) {
-  const bytes = links.reduce((sum, l) => sum + (l.measured ? l.measured.bytesSent + l.measured.bytesReceived : 0), 0);
+  const bytes = links.reduce((sum, l) => sum + (bytesOf(l) ? bytesOf(l).bytesSent + bytesOf(l).bytesReceived : 0), 0);
   const growth = by === "bytes" ? 0.2 * Math.log2(Math.max(1, bytes / 1000)) : 0.4 * Math.log2(Math.max(1, countUse(links)));
   return Math.min(maxWidth, minWidth + growth);
 }

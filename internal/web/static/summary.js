@@ -1,5 +1,5 @@
 // What the overview says about a map: who calls the stores, what is exposed, what changed, and what is not readable.
-import { isFailed } from "./activity.js";
+import { isFailed, isRefused } from "./activity.js";
 import { isReplaced, markChanges } from "./changes.js";
 import { compareNatural, isLoopback, isUnnamedExternal, splitImage } from "./format.js";
 
@@ -17,12 +17,12 @@ const byPort = new Map(products.flatMap((p) => p.ports.map((port) => [port, p]))
 
 const productOf = ({ image }) => image && products.find((p) => p.image.test(splitImage(image).path.split("/").at(-1)));
 
-/** useOf returns how a link uses its server: "live", "past", or "unanswered" if it never had a connection or has none any more. */
-const useOf = (link) => (isFailed(link) ? "unanswered" : link.live ? "live" : "past");
+/** useOf returns how a link uses its server: "live", "past", or why its client has no connection: "unanswered" or "refused". */
+const useOf = (link) => (isRefused(link) ? "refused" : isFailed(link) ? "unanswered" : link.live ? "live" : "past");
 
 /**
  * findStores returns the databases, caches and queues of a map, with the ports at which they are called, and their callers by use. A
- * container that is known by its image needs no caller. An unanswered dial makes no store.
+ * container that is known by its image needs no caller. An unanswered or refused dial makes no store.
  */
 export function findStores({ nodes, links }) {
   const byID = new Map(nodes.map((n) => [n.id, n])), stores = new Map();
@@ -32,9 +32,9 @@ export function findStores({ nodes, links }) {
   };
   const known = new Map(nodes.filter((n) => n.kind === "container").map((n) => [n.id, productOf(n)]));
   for (const n of nodes) if (known.get(n.id) && !n.past) storeOf(n.id, known.get(n.id));
-  for (const use of ["live", "past", "unanswered"]) {
+  for (const use of ["live", "past", "unanswered", "refused"]) {
     for (const { client, server, port } of links.filter((l) => l.client !== l.server && useOf(l) === use)) {
-      const product = known.get(server) || byPort.get(port), store = stores.get(server) || (product && use !== "unanswered" && storeOf(server, product));
+      const product = known.get(server) || byPort.get(port), store = stores.get(server) || (product && (use === "live" || use === "past") && storeOf(server, product));
       if (!store || !product) continue;
       store.ports.add(port);
       if (!store.uses.has(client)) store.uses.set(client, use);
@@ -43,7 +43,7 @@ export function findStores({ nodes, links }) {
   const order = (a, b) => a.product.rank - b.product.rank || b.uses.size - a.uses.size || compareNatural(a.node.name, b.node.name);
   return [...stores.values()].sort(order).map(({ node, product, ports, uses }) => {
     const callers = (use) => [...uses].filter(([, of]) => of === use).map(([id]) => byID.get(id));
-    return { node, product, ports: [...ports].sort((a, b) => a - b), live: callers("live"), past: callers("past"), unanswered: callers("unanswered") };
+    return { node, product, ports: [...ports].sort((a, b) => a - b), live: callers("live"), past: callers("past"), unanswered: callers("unanswered"), refused: callers("refused") };
   });
 }
 

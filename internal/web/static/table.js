@@ -2,6 +2,7 @@
 import { html, patch, setText } from "./html.js";
 import { countUse, formatUse, linkState } from "./activity.js";
 import { isGone } from "./changes.js";
+import { bytesOf, formatFailed, formatRoundTrip, roundTripOf } from "./counters.js";
 import { compareNatural, displayName, escapeFormula, formatAgo, formatBytes, formatCount, formatNumber, nameDistinctly, truncate } from "./format.js";
 import { linkKey } from "./view.js";
 
@@ -11,6 +12,9 @@ const compare = (a, b) => (typeof a === "number" ? a - b : compareNatural(a, b))
 
 /** stateNames are the states of links in the order of the table. */
 const stateNames = { failed: "failed", active: "live", idle: "idle", past: "past" };
+
+const bytesHelp = "Over connections that ended if they are counted, and else over the open ones.";
+const hasRoundTrip = (r) => roundTripOf(r.link) !== undefined;
 
 /**
  * columns have the text of a cell, the shown text if that is too long, and the sort key if it is not the text. help explains a
@@ -28,13 +32,18 @@ const columns = [
   { name: "Seen by", className: "seen-by", text: (r) => r.link.evidence + (r.link.directionUnknown ? ", direction unknown" : ""), help: "Which ends of the connections were observed: both, only the client or only the server. Direction unknown: each end may have dialled some of the connections." },
   {
     name: "State", text: (r) => (r.isNew ? "new, " : "") + (r.isGone ? "gone" : stateNames[r.state]),
-    by: (r) => (r.isNew ? 0 : r.isGone ? 1 : 2 + Object.keys(stateNames).indexOf(r.state)), help: "Failed: the server does not answer. Idle: no data has passed for a minute. Past: not seen for three intervals.",
+    by: (r) => (r.isNew ? 0 : r.isGone ? 1 : 2 + Object.keys(stateNames).indexOf(r.state)), help: "Failed: the server refuses or does not answer. Idle: no data has passed for a minute. Past: not seen for three intervals.",
   },
   { name: "Client's host", minor: true, text: (r) => r.clientHost, shown: (r) => truncate(r.clientHost, maxNameLength) },
   { name: "Server's host", minor: true, text: (r) => r.serverHost, shown: (r) => truncate(r.serverHost, maxNameLength) },
-  { name: "Round trip", minor: true, text: (r) => (r.link.measured ? (r.link.measured.rttMicroseconds / 1000).toFixed(2) + " ms" : ""), by: (r) => r.link.measured?.rttMicroseconds ?? -1, numeric: true },
-  { name: "Sent", minor: true, text: (r) => (r.link.measured ? formatBytes(r.link.measured.bytesSent) : ""), by: (r) => r.link.measured?.bytesSent ?? -1, numeric: true },
-  { name: "Received", minor: true, text: (r) => (r.link.measured ? formatBytes(r.link.measured.bytesReceived) : ""), by: (r) => r.link.measured?.bytesReceived ?? -1, numeric: true },
+  { name: "Opened", minor: true, text: (r) => (r.link.counters ? formatNumber(r.link.counters.opened) : ""), by: (r) => r.link.counters?.opened ?? -1, numeric: true, help: "All connections opened, also the shortest." },
+  {
+    name: "Failed", minor: true, text: (r) => (r.link.counters ? formatNumber(r.link.counters.failed) : ""), title: (r) => (r.link.counters?.failed ? formatFailed(r.link.counters) : ""),
+    by: (r) => r.link.counters?.failed ?? -1, numeric: true, help: "Failed dials: refused, or without an answer.",
+  },
+  { name: "Round trip", minor: true, text: (r) => (hasRoundTrip(r) ? formatRoundTrip(roundTripOf(r.link)) : ""), by: (r) => roundTripOf(r.link) ?? -1, numeric: true },
+  { name: "Sent", minor: true, text: (r) => (bytesOf(r.link) ? formatBytes(bytesOf(r.link).bytesSent) : ""), by: (r) => bytesOf(r.link)?.bytesSent ?? -1, numeric: true, help: bytesHelp },
+  { name: "Received", minor: true, text: (r) => (bytesOf(r.link) ? formatBytes(bytesOf(r.link).bytesReceived) : ""), by: (r) => bytesOf(r.link)?.bytesReceived ?? -1, numeric: true, help: bytesHelp },
   { name: "First seen", minor: true, text: (r) => r.first, by: (r) => r.link.firstSeen },
   { name: "Last seen", minor: true, text: (r) => r.last, by: (r) => r.link.lastSeen },
 ];

@@ -1,6 +1,7 @@
 // The view: which nodes and links of a graph are shown, and how they are grouped. serverParameters have the names and the meaning
 // of the parameters of /v1/graph, so that the server can export the same view.
 import { livePeriod, mergeIdle } from "./activity.js";
+import { mergeCounters } from "./counters.js";
 import { exposedPorts, isUnnamedExternal, nodeID } from "./format.js";
 import { atTime, markChanges } from "./changes.js";
 import { compileQuery, parseQuery } from "./query.js";
@@ -329,7 +330,7 @@ function mergePair(a, b) {
     ...a,
     evidence: a.evidence === b.evidence ? a.evidence : "both",
     directionUnknown: a.directionUnknown || b.directionUnknown,
-    measured: mergeMeasured(a, b),
+    measured: mergeMeasured(a, b), counters: mergeCounters(a.counters, b.counters),
     newLinks: (a.newLinks || 0) + (b.newLinks || 0) || undefined,
     goneLinks: (a.goneLinks || 0) + (b.goneLinks || 0) || undefined,
     attempts: (a.attempts || 0) + (b.attempts || 0) || undefined, unanswered: (a.unanswered && b.unanswered) || undefined,
