@@ -48,18 +48,19 @@ func newRequest(states uint32, withTCPInfo bool) netlink.Message {
 
 // struct inet_diag_msg: offsets in bytes. Ports are in network byte order, all other numbers in the machine's.
 const (
-	messageFamily     = 0
-	messageState      = 1
-	messageRetransmit = 3 // how often the kernel has repeated the oldest segment without an answer
-	messageLocalPort  = 4
-	messageRemotePort = 6
-	messageLocal      = 8  // 16 bytes; IPv4 uses the first 4
-	messageRemote     = 24 // like messageLocal
-	messageCookie     = 44
-	messageExpires    = 52 // of the timer, in milliseconds
-	messageSendQueue  = 60 // bytes that are not sent or not acknowledged
-	messageInode      = 68
-	messageSize       = 72
+	messageFamily       = 0
+	messageState        = 1
+	messageRetransmit   = 3 // how often the kernel has repeated the oldest segment without an answer
+	messageLocalPort    = 4
+	messageRemotePort   = 6
+	messageLocal        = 8  // 16 bytes; IPv4 uses the first 4
+	messageRemote       = 24 // like messageLocal
+	messageCookie       = 44
+	messageExpires      = 52 // of the timer, in milliseconds
+	messageReceiveQueue = 56 // bytes that the process has not read
+	messageSendQueue    = 60 // bytes that are not sent or not acknowledged
+	messageInode        = 68
+	messageSize         = 72
 )
 
 var errShort = errors.New("shorter than struct inet_diag_msg")
@@ -67,6 +68,26 @@ var errShort = errors.New("shorter than struct inet_diag_msg")
 // decode decodes one socket: a struct inet_diag_msg and the attributes after it. The cookie is unique to the socket
 // (net/core/sock_diag.c).
 func decode(data []byte) (sock socket.Socket, cookie uint64, err error) {
+	if sock, cookie, err = decodeEnds(data); err != nil {
+		return socket.Socket{}, 0, err
+	}
+	sock.Inode = uint64(binary.NativeEndian.Uint32(data[messageInode:]))
+	sock.State = socket.State(data[messageState])
+	switch sock.State { //nolint:exhaustive // the others have no such field
+	case socket.TimeWait:
+		sock.Remaining = time.Duration(binary.NativeEndian.Uint32(data[messageExpires:])) * time.Millisecond
+	case socket.SynSent:
+		sock.Retransmits = data[messageRetransmit]
+	}
+	allAcknowledged := sock.State == socket.Established && binary.NativeEndian.Uint32(data[messageSendQueue:]) == 0
+	if err := decodeAttributes(data[messageSize:], &sock, allAcknowledged); err != nil {
+		return socket.Socket{}, 0, err
+	}
+	return sock, cookie, nil
+}
+
+// decodeEnds decodes the endpoints and the cookie of a struct inet_diag_msg.
+func decodeEnds(data []byte) (sock socket.Socket, cookie uint64, err error) {
 	if len(data) < messageSize {
 		return socket.Socket{}, 0, fmt.Errorf("message of %d bytes: %w", len(data), errShort)
 	}
@@ -78,22 +99,7 @@ func decode(data []byte) (sock socket.Socket, cookie uint64, err error) {
 	default:
 		return socket.Socket{}, 0, fmt.Errorf("message of unknown address family %d", family)
 	}
-	sock = socket.Socket{
-		Local:  toAddrPort(local, data[messageLocalPort:]),
-		Remote: toAddrPort(remote, data[messageRemotePort:]),
-		Inode:  uint64(binary.NativeEndian.Uint32(data[messageInode:])),
-		State:  socket.State(data[messageState]),
-	}
-	switch sock.State { //nolint:exhaustive // the others have no such field
-	case socket.TimeWait:
-		sock.Remaining = time.Duration(binary.NativeEndian.Uint32(data[messageExpires:])) * time.Millisecond
-	case socket.SynSent:
-		sock.Retransmits = data[messageRetransmit]
-	}
-	allAcknowledged := sock.State == socket.Established && binary.NativeEndian.Uint32(data[messageSendQueue:]) == 0
-	if err := decodeAttributes(data[messageSize:], &sock, allAcknowledged); err != nil {
-		return socket.Socket{}, 0, err
-	}
+	sock.Local, sock.Remote = toAddrPort(local, data[messageLocalPort:]), toAddrPort(remote, data[messageRemotePort:])
 	return sock, binary.NativeEndian.Uint64(data[messageCookie:]), nil
 }
 

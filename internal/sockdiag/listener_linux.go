@@ -1,0 +1,196 @@
+package sockdiag
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// Multicast groups of sock_diag (include/uapi/linux/sock_diag.h, enum sknetlink_groups). Sockets of IPv4 over a dual-stack listener
+// report themselves in the group of IPv6.
+const (
+	groupTCPDestroy  = 1 // SKNLGRP_INET_TCP_DESTROY
+	groupTCP6Destroy = 3 // SKNLGRP_INET6_TCP_DESTROY
+)
+
+const (
+	// wantedBuffer is the receive buffer that the listener asks for, in bytes. The kernel doubles it, and caps it at
+	// net.core.rmem_max without CAP_NET_ADMIN. An event takes about 1 KB of it.
+	wantedBuffer = 4 << 20
+	// maxEventSize is many times the size of an event.
+	maxEventSize = 4 << 10
+	// maxUnread bounds the events that Receive has not returned yet: some 9 MB.
+	maxUnread = 1 << 16
+
+	sockDiagByFamily = 20 // SOCK_DIAG_BY_FAMILY of include/uapi/linux/sock_diag.h
+	headerSize       = 16 // of struct nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port ID
+)
+
+// Listener receives an event of each TCP socket that ends. It is safe for concurrent use.
+type Listener struct {
+	descriptor int
+	wake       [2]int // a pipe that ends the reader
+	allNetNS   bool
+	more       chan struct{} // has one element if there are unread events
+	reader     sync.WaitGroup
+
+	mu     sync.Mutex
+	unread []socket.Ended
+	losses uint64
+}
+
+// Listen begins to listen in Outpost's own network namespace and, with CAP_NET_BROADCAST, in all namespaces that have an nsid there. Those
+// of containers have one, unless they have only a loopback interface. The caller must close the listener.
+func Listen() (*Listener, error) {
+	l := &Listener{more: make(chan struct{}, 1)}
+	var err error
+	if l.descriptor, l.allNetNS, err = openGroups(); err != nil {
+		return nil, fmt.Errorf("listen to destroy events: %w", err)
+	}
+	if err := unix.Pipe2(l.wake[:], unix.O_CLOEXEC); err != nil {
+		_ = unix.Close(l.descriptor)
+		return nil, fmt.Errorf("listen to destroy events: %w", os.NewSyscallError("pipe2", err))
+	}
+	l.reader.Go(l.read)
+	return l, nil
+}
+
+// openGroups opens a netlink socket that is a member of the groups.
+func openGroups() (descriptor int, allNetNS bool, err error) {
+	descriptor, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, netlinkInetDiag)
+	if err != nil {
+		return 0, false, os.NewSyscallError("socket", err)
+	}
+	if unix.SetsockoptInt(descriptor, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, wantedBuffer) != nil {
+		_ = unix.SetsockoptInt(descriptor, unix.SOL_SOCKET, unix.SO_RCVBUF, wantedBuffer) // the kernel caps it
+	}
+	allNetNS = unix.SetsockoptInt(descriptor, unix.SOL_NETLINK, unix.NETLINK_LISTEN_ALL_NSID, 1) == nil
+	if err = unix.Bind(descriptor, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		err = os.NewSyscallError("bind", err)
+	}
+	for _, group := range []int{groupTCPDestroy, groupTCP6Destroy} {
+		if err == nil {
+			err = os.NewSyscallError("setsockopt NETLINK_ADD_MEMBERSHIP", unix.SetsockoptInt(descriptor, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group))
+		}
+	}
+	if err != nil {
+		_ = unix.Close(descriptor)
+		return 0, false, err
+	}
+	return descriptor, allNetNS, nil
+}
+
+// HearsAllNetNS reports whether the listener hears other network namespaces than Outpost's own.
+func (l *Listener) HearsAllNetNS() bool { return l.allNetNS }
+
+// Close ends the listener.
+func (l *Listener) Close() error {
+	_ = unix.Close(l.wake[1])
+	l.reader.Wait()
+	return errors.Join(unix.Close(l.descriptor), unix.Close(l.wake[0]))
+}
+
+// More has an element once Receive returns something new.
+func (l *Listener) More() <-chan struct{} { return l.more }
+
+// Receive appends the events since the last call to events, and returns how often events were lost since then. The kernel reports a
+// loss, but not how many events it dropped.
+func (l *Listener) Receive(events []socket.Ended) (all []socket.Ended, losses uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all, losses = append(events, l.unread...), l.losses
+	l.unread, l.losses = l.unread[:0], 0
+	return all, losses
+}
+
+// read reads events on a thread of its own until Close. It does nothing else, so that the socket's buffer does not overflow.
+func (l *Listener) read() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	buffer, control := make([]byte, maxEventSize), make([]byte, unix.CmsgSpace(4)*4) //nolint:mnd // room for other control messages
+	polled := []unix.PollFd{{Fd: int32(l.descriptor), Events: unix.POLLIN}, {Fd: int32(l.wake[0]), Events: unix.POLLIN}}
+	for {
+		n, controlSize, flags, from, err := unix.Recvmsg(l.descriptor, buffer, control, unix.MSG_DONTWAIT)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			if _, err := unix.Poll(polled, -1); err != nil && !errors.Is(err, unix.EINTR) || polled[1].Revents != 0 {
+				return
+			}
+		case errors.Is(err, unix.EINTR):
+		case err != nil: // ENOBUFS: the buffer has overflowed
+			l.add(nil, true)
+		case isFromKernel(from):
+			events, lost := decodeEvents(buffer[:n], namespaceOf(control[:controlSize]), time.Now())
+			l.add(events, lost || flags&unix.MSG_TRUNC != 0)
+		}
+	}
+}
+
+// isFromKernel reports whether the kernel sent a message. Processes with CAP_NET_ADMIN may send to a group too.
+func isFromKernel(from unix.Sockaddr) bool {
+	address, ok := from.(*unix.SockaddrNetlink)
+	return ok && address.Pid == 0
+}
+
+func (l *Listener) add(events []socket.Ended, lost bool) {
+	l.mu.Lock()
+	room := min(len(events), maxUnread-len(l.unread))
+	l.unread = append(l.unread, events[:room]...)
+	if lost || room < len(events) {
+		l.losses++
+	}
+	l.mu.Unlock()
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+}
+
+// decodeEvents decodes the destroy events of a datagram. lost means that it is malformed.
+func decodeEvents(data []byte, namespace int32, now time.Time) (events []socket.Ended, lost bool) {
+	for len(data) > 0 {
+		if len(data) < headerSize {
+			return events, true
+		}
+		length, kind := int(binary.NativeEndian.Uint32(data)), binary.NativeEndian.Uint16(data[4:])
+		if length < headerSize || length > len(data) {
+			return events, true
+		}
+		if kind == sockDiagByFamily {
+			ended, err := decodeEnded(data[headerSize:length])
+			switch {
+			case err == nil:
+				ended.Namespace, ended.At = namespace, now
+				events = append(events, ended)
+			case !errors.Is(err, errNoConnection):
+				lost = true
+			}
+		}
+		data = data[min((length+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1), len(data)):]
+	}
+	return events, lost
+}
+
+// namespaceOf returns the nsid in the control messages of an event: struct cmsghdr with level SOL_NETLINK, type
+// NETLINK_LISTEN_ALL_NSID, and an int32. Without one the event is of the listener's own network namespace.
+func namespaceOf(control []byte) int32 {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return socket.OwnNamespace
+	}
+	for _, message := range messages {
+		const size = 4
+		if message.Header.Level == unix.SOL_NETLINK && message.Header.Type == unix.NETLINK_LISTEN_ALL_NSID && len(message.Data) >= size {
+			return int32(binary.NativeEndian.Uint32(message.Data)) //nolint:gosec // the kernel's int
+		}
+	}
+	return socket.OwnNamespace
+}

@@ -1,0 +1,27 @@
+//go:build !linux
+
+package sockdiag
+
+import (
+	"errors"
+
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// Listener receives nothing: only Linux has destroy events.
+type Listener struct{}
+
+// Listen returns errors.ErrUnsupported.
+func Listen() (*Listener, error) { return nil, errors.ErrUnsupported }
+
+// HearsAllNetNS reports false.
+func (*Listener) HearsAllNetNS() bool { return false }
+
+// Close does nothing.
+func (*Listener) Close() error { return nil }
+
+// More never has an element.
+func (*Listener) More() <-chan struct{} { return nil }
+
+// Receive returns events.
+func (*Listener) Receive(events []socket.Ended) (all []socket.Ended, losses uint64) { return events, 0 }
