@@ -21,6 +21,10 @@ func (s Snapshot) ToV1() snapshotv1.Snapshot {
 			Addresses: notNil(s.Host.Addresses), AllAddresses: s.Host.AllAddresses, Gateways: s.Host.Gateways,
 			Overlays: toOverlays(s.Networks),
 			Sockets:  toHostSockets(s.Host.Sockets),
+			Counting: toCounting(s.Host.Counting),
+			Flows: convertSome(s.Host.Flows, func(f HostFlow) snapshotv1.HostFlow {
+				return snapshotv1.HostFlow{Flow: toFlow(f.Flow), OwnerUnknown: f.OwnerUnknown}
+			}),
 		},
 		TakenAt:    s.TakenAt.UTC(),
 		DurationMs: float64(s.Duration.Microseconds()) / 1000,
@@ -66,6 +70,7 @@ func toContainer(c Container, drivers networkDrivers) snapshotv1.Container {
 		Attempts: convertSome(c.Attempts, func(a Attempt) snapshotv1.Attempt {
 			return snapshotv1.Attempt{LocalAddress: a.Local, Remote: toEndpoint(a.Remote), Count: a.Count}
 		}),
+		Flows: convertSome(c.Flows, toFlow),
 	}
 }
 
@@ -79,11 +84,8 @@ func toListener(l Listener) snapshotv1.Listener {
 
 func toConnection(c Connection) snapshotv1.Connection {
 	converted := snapshotv1.Connection{
-		Local: toEndpoint(c.Local), Remote: toEndpoint(c.Remote), Direction: "out", State: c.State.String(), Process: c.Process,
+		Local: toEndpoint(c.Local), Remote: toEndpoint(c.Remote), Direction: toDirection(c.Inbound), State: c.State.String(), Process: c.Process,
 		Dialled: toDialled(c.DialledBy), ClosedAt: toTime(c.ClosedAt),
-	}
-	if c.Inbound {
-		converted.Direction = "in"
 	}
 	if c.Info != nil {
 		converted.Measured = &snapshotv1.TCPInfo{
@@ -92,6 +94,30 @@ func toConnection(c Connection) snapshotv1.Connection {
 		}
 	}
 	return converted
+}
+
+func toDirection(inbound bool) string {
+	if inbound {
+		return "in"
+	}
+	return "out"
+}
+
+func toFlow(f Flow) snapshotv1.Flow {
+	return snapshotv1.Flow{
+		Direction: toDirection(f.Inbound), LocalAddress: f.Local, RemoteAddress: f.Remote, Port: f.Port,
+		Opened: f.Opened, Refused: f.Refused, Unanswered: f.Unanswered, Recent: f.Recent, RecentFailed: f.RecentFailed,
+		BytesSent: f.Sent, BytesReceived: f.Received, Retransmits: f.Retransmits,
+		RTTMicroseconds: f.RTT.Microseconds(), MinRTTMicroseconds: f.MinRTT.Microseconds(),
+	}
+}
+
+// toCounting returns nil if connections are not counted.
+func toCounting(c Counting) *snapshotv1.Counting {
+	if c.Scope == "" {
+		return nil
+	}
+	return &snapshotv1.Counting{Scope: c.Scope, Since: c.Since.UTC(), Losses: c.Losses, Unattributed: c.Unattributed}
 }
 
 func toHostSockets(s *HostSockets) *snapshotv1.HostSockets {

@@ -49,6 +49,9 @@ type Host struct {
 	// the engine's networks are unknown.
 	Gateways []netip.Addr
 	Sockets  *HostSockets // nil if the host's own network namespace was not read
+	Counting Counting
+	// Flows count the connections in the host's own network namespace that no container owns, and those with an unknown owner.
+	Flows []HostFlow
 }
 
 // HostSockets are the sockets of the host's own network namespace that no container owns, and those with an unknown owner.
@@ -71,6 +74,12 @@ type HostListener struct {
 // HostConnection is a connection of the host's network namespace.
 type HostConnection struct {
 	Connection
+	OwnerUnknown bool // it may belong to a container
+}
+
+// HostFlow is a flow of the host's network namespace.
+type HostFlow struct {
+	Flow
 	OwnerUnknown bool // it may belong to a container
 }
 
@@ -103,6 +112,8 @@ type Container struct {
 	Connections []Connection
 	// Attempts are the endpoints that it dials without an answer, ascending, up to MaxAttempts.
 	Attempts []Attempt
+	// Flows count its connections, ascending. They are empty if its connections are not counted.
+	Flows []Flow
 	// Listening are the endpoints at which clients outside reach the container, each once, ascending.
 	Listening []netip.AddrPort
 	// Established are the remote endpoints of its connections, one for each connection, ascending.

@@ -42,6 +42,62 @@ type Host struct {
 	Overlays []Overlay `json:"overlays,omitempty"`
 	// Sockets are nil if the sockets of the host's own network namespace were not read.
 	Sockets *HostSockets `json:"sockets,omitempty"`
+	// Counting is nil if the daemon does not count connections.
+	Counting *Counting `json:"counting,omitempty"`
+	// Flows count the connections of the host's network namespace that no container owns, and those with an unknown owner.
+	Flows []HostFlow `json:"flows,omitempty"`
+}
+
+// Counting is how the daemon counts connections, by the events that the kernel sends as sockets end.
+type Counting struct {
+	// Scope is CountAll, or CountHost if only the host's own network namespace reports its sockets.
+	Scope string    `json:"scope"`
+	Since time.Time `json:"since"`
+	// Losses is how often the kernel dropped events. Each time it dropped at least one, so all counts are lower bounds.
+	Losses uint64 `json:"losses"`
+	// Unattributed is the number of connection ends that are in no flow, because their owner is not known.
+	Unattributed uint64 `json:"unattributed"`
+}
+
+// The scopes of Counting.
+const (
+	CountHost = "host"
+	CountAll  = "all"
+)
+
+// Flow counts the connections between a container's address and another address at one port of the server, since Counting.Since or a later
+// start of the container with either address. Bytes are by this end.
+type Flow struct {
+	// Direction is "out" if this end dials, and "in" if it accepts.
+	Direction     string     `json:"direction"`
+	LocalAddress  netip.Addr `json:"localAddress"`
+	RemoteAddress netip.Addr `json:"remoteAddress"`
+	// Port is the server's: of RemoteAddress for "out", of LocalAddress for "in".
+	Port uint16 `json:"port"`
+	// Opened is the number of connections, the established ones included.
+	Opened uint64 `json:"opened"`
+	// Refused and Unanswered are the numbers of dials without a connection.
+	Refused    uint64 `json:"refused,omitempty"`
+	Unanswered uint64 `json:"unanswered,omitempty"`
+	// Recent is the number of connections that ended within the last minute, RecentFailed that of dials without a connection.
+	Recent       int `json:"recent,omitempty"`
+	RecentFailed int `json:"recentFailed,omitempty"`
+	// BytesSent and BytesReceived are of the connections that ended, without retransmissions.
+	BytesSent     uint64 `json:"bytesSent,omitempty"`
+	BytesReceived uint64 `json:"bytesReceived,omitempty"`
+	// Retransmits is the number of segments that were sent again.
+	Retransmits uint64 `json:"retransmits,omitempty"`
+	// RTTMicroseconds is the median of the smoothed round-trip times of the latest connections that ended, MinRTTMicroseconds the least
+	// of all.
+	RTTMicroseconds    int64 `json:"rttMicroseconds,omitempty"`
+	MinRTTMicroseconds int64 `json:"minRttMicroseconds,omitempty"`
+}
+
+// HostFlow is a flow of the host's network namespace.
+type HostFlow struct {
+	Flow
+	// OwnerUnknown reports whether it may also belong to a container on the host's network.
+	OwnerUnknown bool `json:"ownerUnknown,omitempty"`
 }
 
 // Overlay is an overlay network of Docker Swarm, with the load balancers that replace the addresses of clients and servers.
@@ -138,6 +194,8 @@ type Container struct {
 	Connections []Connection   `json:"connections"`
 	// Attempts are the endpoints that it has dialled for a second or more without an answer, up to MaxAttempts.
 	Attempts []Attempt `json:"attempts,omitempty"`
+	// Flows count its connections. They are empty if its connections are not counted.
+	Flows []Flow `json:"flows,omitempty"`
 }
 
 // MaxAttempts is the maximum number of Attempts of a container.

@@ -1,0 +1,59 @@
+package traffic
+
+import (
+	"time"
+
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// half is an end of a connection inside the host that waits for its other end to send an event too. What one end sent is exactly what the
+// other one received.
+type half struct {
+	flow     *flow // that lacks what its end received; nil if the end is in none
+	sent     uint64
+	received uint64 // about
+	at       time.Time
+}
+
+// maxHalves bounds the ends that wait for their other ends: some 3 MB.
+const maxHalves = 1 << 14
+
+// addReceived adds what an end received to its flow, once its other end reports what it sent, or after maxWait.
+func (t *Table) addReceived(netns string, f *flow, e *socket.Ended) {
+	if f != nil && !t.isHeard(e.Remote.Addr()) {
+		f.Received += e.Received
+		return
+	}
+	at := connID{local: e.Local, remote: e.Remote}
+	if e.Local.Addr().IsLoopback() {
+		at.netns = netns
+	}
+	other := connID{at.netns, at.remote, at.local}
+	h, ok := t.halves[other]
+	switch {
+	case ok:
+		delete(t.halves, other)
+		if f != nil {
+			f.Received += h.sent
+		}
+		if h.flow != nil {
+			h.flow.Received += e.Sent
+		}
+	case len(t.halves) < maxHalves:
+		t.halves[at] = half{f, e.Sent, e.Received, e.At}
+	case f != nil:
+		f.Received += e.Received
+	}
+}
+
+// expireHalves gives up the ends that have waited too long.
+func (t *Table) expireHalves(now time.Time) {
+	for at, h := range t.halves {
+		if now.Sub(h.at) > maxWait {
+			delete(t.halves, at)
+			if h.flow != nil {
+				h.flow.Received += h.received
+			}
+		}
+	}
+}
