@@ -50,8 +50,8 @@ func (c *localCorrelator) addAttempts(attempts []attempt) {
 // addAttempts adds the attempts that lead out of their hosts, or to processes of hosts. It must come after all other ends.
 func (c *crossHostCorrelator) addAttempts() {
 	c.knownNodes = len(c.nodes.nodes)
-	if slices.ContainsFunc(c.polled, func(p PolledHost) bool { return len(p.Host.unmatchedAttempts) > 0 }) {
-		c.links.indexAll() // an attempt may belong to a link of a local phase
+	if slices.ContainsFunc(c.polled, func(p PolledHost) bool { return len(p.Host.unmatchedAttempts)+len(p.Host.unmatchedFlows) > 0 }) {
+		c.links.indexAll() // an attempt or a flow may belong to a link of a local phase
 	}
 	for i, p := range c.polled {
 		for j := range p.Host.unmatchedAttempts {
@@ -61,21 +61,27 @@ func (c *crossHostCorrelator) addAttempts() {
 }
 
 func (c *crossHostCorrelator) addAttempt(host int32, a *attempt) {
-	c.outbound = append(c.outbound, outboundEnd{
-		connEnd: &a.connEnd, host: host, server: netnsRef{host: unknownHost}, port: a.remote.Port(), via: graph.ViaDirect,
-	})
-	i := toIndex(len(c.outbound) - 1)
-	c.resolveOutbound(i)
-	out := &c.outbound[i]
-	if out.matched { // it waits
-		return
-	}
-	server, ok := c.serverOf(out)
-	if !ok || c.isUncertain(server) {
+	out, server, ok := c.resolveAlone(host, &a.connEnd)
+	if !ok {
 		return
 	}
 	l := c.links.at(linkKey{c.nodes.ownerNode(host, out.owner), server, out.port, out.via})
 	c.seenBy(l, host).attempts += a.sockets
+}
+
+// resolveAlone finds the server of an outbound end that is in no pair. ok is false if the server is uncertain, or if the end waits.
+func (c *crossHostCorrelator) resolveAlone(host int32, end *connEnd) (out *outboundEnd, server int32, ok bool) {
+	c.outbound = append(c.outbound, outboundEnd{
+		connEnd: end, host: host, server: netnsRef{host: unknownHost}, port: end.remote.Port(), via: graph.ViaDirect,
+	})
+	i := toIndex(len(c.outbound) - 1)
+	c.resolveOutbound(i)
+	out = &c.outbound[i]
+	if out.matched { // it waits
+		return nil, 0, false
+	}
+	server, ok = c.serverOf(out)
+	return out, server, ok && !c.isUncertain(server)
 }
 
 // isUncertain reports whether a node stands for several possible ends.

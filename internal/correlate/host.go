@@ -49,6 +49,8 @@ type Host struct {
 	unmatchedOutbound []connEnd // without a known other half on this host
 	unmatchedInbound  []connEnd
 	unmatchedAttempts []attempt // to another host, as far as this one knows
+	unmatchedFlows    []flow    // to or from another host
+	countsAll         bool      // the flows of all its containers are known
 }
 
 // NewHost runs the local phase on a snapshot that was read at a time. previous is the result for the host's snapshot before
@@ -80,6 +82,7 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	for _, gateway := range document.Host.Gateways {
 		h.gateways[gateway.Unmap()], h.bridges[gateway.Unmap()] = true, true
 	}
+	h.countsAll = document.Host.Counting != nil && document.Host.Counting.Scope == snapshotv1.CountAll
 	h.swarm = newSwarm(document.Host.Overlays)
 	containers := h.dedupe(document.Containers)
 	namespaces := h.addContainers(containers)
@@ -93,7 +96,7 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	h.dropUDPPorts()
 	h.addHostSockets(document.Host.Sockets, containers)
 	ends := h.parseEnds(containers, namespaces)
-	h.correlateLocally(ends, h.parseAttempts(containers, namespaces))
+	h.correlateLocally(ends, h.parseAttempts(containers, namespaces), h.parseFlows(document.Host, containers, namespaces))
 	h.remember(ends)
 	return h
 }

@@ -29,7 +29,7 @@ type localCorrelator struct {
 }
 
 // correlateLocally matches the connection ends of one host. It keeps the links, and the ends for the cross-host phase.
-func (h *Host) correlateLocally(ends []connEnd, attempts []attempt) {
+func (h *Host) correlateLocally(ends []connEnd, attempts []attempt, flows []flow) {
 	c := &localCorrelator{
 		Host: h, ends: ends, bySource: newPending(), byPort: newPendingQueues(0), byClient: newPending(),
 		proxies: make(map[netnsPort]*proxyPieces),
@@ -51,6 +51,7 @@ func (h *Host) correlateLocally(ends []connEnd, attempts []attempt) {
 	c.flushProxies()
 	c.flushFromHost()
 	c.addAttempts(attempts)
+	c.addFlows(flows)
 	h.localLinks = c.links.links
 }
 

@@ -111,6 +111,7 @@ func latest(a, b time.Time) time.Time {
 func mergeSnapshots(group []PolledHost) snapshotv1.Snapshot {
 	merged := *group[0].Document
 	merged.Containers, merged.Host.Addresses, merged.Host.Overlays, merged.Host.Gateways = nil, nil, nil, nil
+	merged.Host.Flows = nil // each daemon knows only the containers of its engine, so it does not know the owners
 	gatewaysKnown := slices.ContainsFunc(group, func(p PolledHost) bool { return len(p.Document.Host.Gateways) > 0 })
 	for _, p := range group {
 		host := p.Document.Host

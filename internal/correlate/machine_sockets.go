@@ -42,8 +42,11 @@ const (
 	ofContainer             // a container: the answer of its engine has the socket
 )
 
-// directionIn is the direction of an accepted connection in a snapshot.
-const directionIn = "in"
+// Directions of connections and flows in a snapshot.
+const (
+	directionIn  = "in"
+	directionOut = "out"
+)
 
 // endpoints identify a socket. A listener has no remote one.
 type endpoints struct{ local, remote netip.AddrPort }

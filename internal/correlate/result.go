@@ -74,8 +74,14 @@ func (l *link) document(nodes []graph.Node) graph.Link {
 	seen := time.Unix(0, l.lastSeen).UTC()
 	document := graph.Link{
 		Client: nodes[l.client].ID, Server: nodes[l.server].ID, Port: l.port, Via: l.via, Evidence: l.evidence(),
-		Connections: l.established, Closed: l.closed, Attempts: int(l.attempts), Unanswered: l.established+l.closed == 0, Live: true, DirectionUnknown: l.directionUnknown, FirstSeen: seen, LastSeen: seen,
+		Connections: l.established, Closed: l.closed, Attempts: int(l.attempts), Live: true, DirectionUnknown: l.directionUnknown, FirstSeen: seen, LastSeen: seen,
 	}
+	if counted := l.counted(); counted != nil {
+		document.Counters = &counted.Counters
+		document.Closed = max(document.Closed, counted.recent)
+		document.Attempts += counted.recentFailed
+	}
+	document.Unanswered = document.Connections+document.Closed == 0
 	if l.measuredCount > 0 {
 		document.Measured = &graph.Measured{RTTMicroseconds: l.rttSum / l.measuredCount, BytesSent: l.bytesSent, BytesReceived: l.bytesReceived, IdleSeconds: l.idle.at(l.lastSeen)}
 	}

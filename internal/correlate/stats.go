@@ -26,6 +26,8 @@ type linkStats struct {
 	bytesSent, bytesReceived uint64 // by the client
 	rttSum, measuredCount    int64  // microseconds, and the number of connections in the sum
 	idle                     idleness
+	countedByClient          *counts // never changed: links of a local phase are copied
+	countedByServer          *counts
 }
 
 // addClientEnd adds a connection with the measurements of the client's kernel, if there are any.

@@ -94,6 +94,7 @@ func (t *Tracker) Build(polled []PolledHost, names *graph.Names) graph.Graph {
 	c.addInboundEnds()
 	c.flushUnmatched()
 	c.addAttempts()
+	c.addFlows()
 	t.update(c)
 	g := c.graph()
 	g.Targets = c.targets(polled)
