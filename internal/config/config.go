@@ -33,6 +33,7 @@ type Config struct {
 	RateLimit       int           `envconfig:"OUTPOST_RATE_LIMIT" default:"200" desc:"how many requests a second each client's address may make, from 1 to 1000000, or off"`
 	Timeout         time.Duration `envconfig:"OUTPOST_TIMEOUT" default:"5s" desc:"how long to wait for an answer about one container, from 10ms to 10m"`
 	SampleInterval  time.Duration `envconfig:"OUTPOST_SAMPLE_INTERVAL" shown:"5s, 15s or off" desc:"how often to sample connections between requests, from 1s to 1h, or off: by default 5s with sockdiag, 15s with procfs, and off with exec"`
+	Events          bool          `envconfig:"OUTPOST_EVENTS" default:"on" desc:"count all connections by the kernel's events, where Outpost may hear them: on or off"`
 	Window          time.Duration `envconfig:"OUTPOST_WINDOW" default:"1h" desc:"how long past links stay in the map, from 1m to 168h"`
 	Names           string        `envconfig:"OUTPOST_NAMES" shown:"none" desc:"file of names for external addresses: a network such as 192.0.2.0/24 and a name in each line"`
 	Links           string        `envconfig:"OUTPOST_LINKS" shown:"none" desc:"file of links from containers to other programs: a label and a URL such as https://logs.example/{name} in each line"`

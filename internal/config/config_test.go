@@ -37,7 +37,7 @@ func defaults() Config {
 		LogLevel:  "info",
 
 		RateLimit: 200, LogFormat: "json",
-		Window: time.Hour, MetricsMaxLinks: 2000, Interval: 10 * time.Second, StaleAfter: 5 * time.Minute,
+		Events: true, Window: time.Hour, MetricsMaxLinks: 2000, Interval: 10 * time.Second, StaleAfter: 5 * time.Minute,
 	}
 }
 
@@ -101,6 +101,7 @@ func TestValuesAreConverted(t *testing.T) {
 		{"DOCKER_HOST", "tcp://10.0.0.1:2375", "tcp://10.0.0.1:2375"},
 		{"DOCKER_API_VERSION", "1.41", "1.41"},
 		{"DOCKER_CERT_PATH", directory, directory},
+		{"OUTPOST_EVENTS", "off", "false"},
 		{"OUTPOST_ENGINE_PROXY", "on", "true"},
 		{"OUTPOST_ENGINE_PROXY", "off", "false"},
 	} {
@@ -196,6 +197,7 @@ func TestWrongValuesNameTheAcceptedForm(t *testing.T) {
 		{"OUTPOST_METRICS_MAX_LINKS", "-1", "a whole number from 0"},
 		{"OUTPOST_INTERVAL", "0", "from 1s to 1h"},
 		{"OUTPOST_STALE_AFTER", "1ms", "from 1s to 168h"},
+		{"OUTPOST_EVENTS", "some", "on or off"},
 		{"OUTPOST_ENGINE_PROXY", "http://proxy.example:3128", "on or off"},
 		{"WORKERS", "0", "a whole number from 1 to 1000"},
 		{"WORKERS", "many", "a whole number"},

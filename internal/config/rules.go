@@ -46,6 +46,7 @@ func (c *Config) rules() []rule {
 		{variable: "OUTPOST_RATE_LIMIT", set: into(&c.RateLimit, orOff(RateUnlimited, number(1, million))), form: "a whole number from 1 to 1000000, or off"},
 		{variable: "OUTPOST_TIMEOUT", set: into(&c.Timeout, duration(10*time.Millisecond, 10*time.Minute)), form: "a duration from 10ms to 10m, such as 5s"},
 		{variable: "OUTPOST_SAMPLE_INTERVAL", set: into(&c.SampleInterval, orOff(SampleNever, duration(time.Second, time.Hour))), form: "a duration from 1s to 1h, such as 5s, or off"},
+		{variable: "OUTPOST_EVENTS", set: into(&c.Events, parseSwitch), form: "on or off"},
 		{variable: "OUTPOST_WINDOW", set: into(&c.Window, duration(time.Minute, week)), form: "a duration from 1m to 168h, such as 1h"},
 		{variable: "OUTPOST_NAMES", set: into(&c.Names, parseFile), form: "a file with a network and a name in each line, such as 192.0.2.0/24 payments"},
 		{variable: "OUTPOST_LINKS", set: into(&c.Links, parseFile), form: "a file with a label and a URL in each line, such as Logs https://logs.example/{name}"},
