@@ -149,6 +149,7 @@ func (o *outpost) start(ctx context.Context, c config.Config, localMap *daemon.L
 			return
 		}
 		if interval := sampleInterval(c, result); interval > 0 {
+			running.Go(func() { o.count(ctx, c, localMap) })
 			localMap.Run(ctx, interval)
 		}
 	})

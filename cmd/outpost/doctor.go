@@ -86,6 +86,7 @@ func examine(ctx context.Context, here *outpost, c config.Config, row printRow) 
 		return errIncomplete
 	}
 	examineMethods(here.collector, result, document, row)
+	examineEvents(here, c, row)
 	row("addresses", "%s", describeAddresses(here.collector, document))
 	row("access", "%s", describeAccess(c))
 	err = examineContainers(document, row)

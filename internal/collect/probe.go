@@ -133,11 +133,17 @@ func (p *probe) cgroupProblem(ctx context.Context, methods []MethodStatus) strin
 }
 
 // isOnHostNetwork reports whether Outpost is in the network namespace of PID 1.
-func (p *probe) isOnHostNetwork() bool {
-	process, err := p.Proc.Init()
+func (c *Collector) isOnHostNetwork() bool {
+	init, err := c.Proc.Init()
 	if err != nil {
 		return false
 	}
-	defer func() { _ = process.Close() }()
-	return process.NetNSID() == p.ownNetNS()
+	defer func() { _ = init.Close() }()
+	return init.NetNSID() == c.readOwnNetNS()
 }
+
+// IsHostProcVerified reports whether the host's /proc has shown a process of one of the engine's containers.
+func (c *Collector) IsHostProcVerified() bool { return c.hostProcVerified.Load() }
+
+// IsInHostNetNS reports whether Outpost is known to be in the host's network namespace.
+func (c *Collector) IsInHostNetNS() bool { return c.IsHostProcVerified() && c.isOnHostNetwork() }

@@ -41,6 +41,12 @@ type Observer interface {
 	Coalesced()
 }
 
+// Counter counts connections. A traffic.Table is one.
+type Counter interface {
+	// Update adds to a snapshot what is counted, and learns from it where sockets belong.
+	Update(taken *snapshot.Snapshot, now time.Time)
+}
+
 // Kernel is the kernel that Outpost runs on.
 type Kernel struct {
 	BootID string // empty if it is unknown
@@ -67,6 +73,7 @@ type Daemon struct {
 	engineInfo lastKnown[container.Host]
 	networks   lastKnown[[]container.NetworkConfig]
 	conns      *connCache
+	counter    Counter // nil if connections are not counted
 }
 
 // collection is shared by all requests that arrive before it begins.
@@ -89,6 +96,22 @@ func New(collector, sampling Collector, engine Engine, interfaces []netip.Addr, 
 
 // SetMaxSockets bounds the connections that the daemon remembers. Call it before the first snapshot.
 func (d *Daemon) SetMaxSockets(maxSockets int) { d.conns = newConnCache(maxSockets) }
+
+// CountWith adds to all further snapshots what counter counts.
+func (d *Daemon) CountWith(counter Counter) {
+	d.collectSem <- struct{}{}
+	defer func() { <-d.collectSem }()
+	d.counter = counter
+}
+
+// complete adds to a snapshot what is remembered of earlier ones, and what is counted.
+func (d *Daemon) complete(taken *snapshot.Snapshot, sample bool) {
+	now := time.Now()
+	d.conns.update(taken, sample, now)
+	if d.counter != nil {
+		d.counter.Update(taken, now)
+	}
+}
 
 // Snapshot takes a snapshot; withTCPInfo adds what the kernel measures of connections. Concurrent requests share a collection,
 // which continues when one of them is cancelled.
@@ -143,7 +166,7 @@ func (d *Daemon) Sample(ctx context.Context) (snapshot.Snapshot, error) {
 		return snapshot.Snapshot{}, err
 	}
 	taken := d.newSnapshot(ctx, result, started)
-	d.conns.update(&taken, true, time.Now())
+	d.complete(&taken, true)
 	return taken, nil
 }
 
@@ -179,8 +202,8 @@ func (d *Daemon) collect(ctx context.Context, withTCPInfo bool) (snapshot.Snapsh
 	}
 	taken := d.newSnapshot(ctx, result, started)
 	d.changes.collected(taken, result.Exited)
+	d.complete(&taken, false)
 	d.observer.Collected(taken)
-	d.conns.update(&taken, false, time.Now())
 	return taken, nil
 }
 

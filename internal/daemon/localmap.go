@@ -25,6 +25,7 @@ type LocalMap struct {
 	snapshots Snapshotter
 	names     *graph.Names
 	history   *history.History
+	soon      chan struct{} // has an element if a sample is due before the interval ends
 
 	mu      sync.Mutex
 	tracker correlate.Tracker
@@ -34,7 +35,7 @@ type LocalMap struct {
 
 // NewLocalMap returns a map of the host that snapshots come from. names may be nil.
 func NewLocalMap(snapshots Snapshotter, names *graph.Names, past *history.History) *LocalMap {
-	return &LocalMap{snapshots: snapshots, names: names, history: past}
+	return &LocalMap{snapshots: snapshots, names: names, history: past, soon: make(chan struct{}, 1)}
 }
 
 // Graph takes a snapshot and returns its links and the past links of the window.
@@ -49,20 +50,40 @@ func (m *LocalMap) Graph(ctx context.Context) (graph.Graph, error) {
 // Latest returns the map of the latest snapshot or sample.
 func (m *LocalMap) Latest() graph.Graph { return m.history.Latest() }
 
+// minSamplePause is the least time between the end of a sample and the beginning of the next that SampleSoon asks for.
+const minSamplePause = time.Second
+
+// SampleSoon makes Run take a sample within a second.
+func (m *LocalMap) SampleSoon() {
+	select {
+	case m.soon <- struct{}{}:
+	default:
+	}
+}
+
 // Run takes a sample every interval until ctx ends.
 func (m *LocalMap) Run(ctx context.Context, interval time.Duration) {
 	m.history.SetInterval(interval)
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
+	pause := time.NewTimer(0) // after which SampleSoon may cause a sample
+	defer pause.Stop()
+	var soon chan struct{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-pause.C:
+			soon = m.soon
+			continue
 		case <-ticker.C:
+		case <-soon:
 		}
 		if taken, err := m.snapshots.Sample(ctx); err == nil { // otherwise the next request gets the error
 			m.update(taken)
 		}
+		soon = nil
+		pause.Reset(minSamplePause)
 	}
 }
 

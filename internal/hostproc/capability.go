@@ -10,9 +10,10 @@ import (
 // Capability is a capability of capabilities(7), numbered as in include/uapi/linux/capability.h.
 type Capability uint
 
-// The capabilities that reading /proc or entering a namespace may require.
+// The capabilities that reading /proc, entering a namespace or hearing other namespaces may require.
 const (
 	DACReadSearch Capability = 2
+	NetBroadcast  Capability = 11
 	SysPtrace     Capability = 19
 	SysAdmin      Capability = 21
 )
@@ -22,6 +23,8 @@ func (c Capability) String() string {
 	switch c {
 	case DACReadSearch:
 		return "CAP_DAC_READ_SEARCH"
+	case NetBroadcast:
+		return "CAP_NET_BROADCAST"
 	case SysPtrace:
 		return "CAP_SYS_PTRACE"
 	case SysAdmin:

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/PabloL007/outpost/internal/config"
+	"github.com/PabloL007/outpost/internal/daemon"
+	"github.com/PabloL007/outpost/internal/hostproc"
+	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/sockdiag"
+	"github.com/PabloL007/outpost/internal/traffic"
+)
+
+// count counts connections until ctx ends, if the kernel lets Outpost hear the ends of their sockets.
+func (o *outpost) count(ctx context.Context, c config.Config, localMap *daemon.LocalMap) {
+	listener, err := o.listenToEnds(c)
+	if err != nil {
+		o.log.Info().Str("reason", err.Error()).Msg("Connections are sampled, not counted")
+		return
+	}
+	defer func() { _ = listener.Close() }()
+	scope := countingScope(listener)
+	o.log.Info().Str("scope", scope).Msg("Counting connections by the kernel's events")
+	table := traffic.NewTable(scope, time.Now())
+	o.CountWith(table)
+	table.Follow(ctx, listener, localMap.SampleSoon)
+}
+
+var (
+	errEventsOff    = errors.New("OUTPOST_EVENTS=off")
+	errOtherNetNS   = errors.New("only the host's network namespace hears the ends of sockets: --network host")
+	errUnknownNetNS = errors.New("no process of a container is visible in the host's /proc: -v /proc:" + hostproc.DefaultMount + ":ro")
+)
+
+// listenToEnds begins to listen to the ends of sockets. The collector must have been probed.
+func (o *outpost) listenToEnds(c config.Config) (*sockdiag.Listener, error) {
+	switch {
+	case !c.Events:
+		return nil, errEventsOff
+	case !o.collector.IsHostProcVerified():
+		return nil, errUnknownNetNS
+	case !o.collector.IsInHostNetNS():
+		return nil, errOtherNetNS
+	}
+	return sockdiag.Listen()
+}
+
+func countingScope(listener *sockdiag.Listener) string {
+	if listener.HearsAllNetNS() {
+		return snapshotv1.CountAll
+	}
+	return snapshotv1.CountHost
+}
+
+// examineEvents prints whether connections are counted, and what is missing.
+func examineEvents(here *outpost, c config.Config, row printRow) {
+	listener, err := here.listenToEnds(c)
+	if errors.Is(err, errEventsOff) {
+		row("events", "connections are sampled, not counted: %v", err)
+		return
+	}
+	flags := here.collector.Proc.SelfCapabilities().FlagsFor(hostproc.NetBroadcast)
+	if err != nil {
+		row("events", "connections are sampled, not counted: %v", err)
+		row("", "they would be counted, however short, with bytes and failed dials: %s", strings.Join(append([]string{"--network host"}, flags...), " "))
+		return
+	}
+	defer func() { _ = listener.Close() }()
+	if listener.HearsAllNetNS() {
+		row("events", "all connections of the host and its containers are counted")
+		return
+	}
+	row("events", "all connections of the host are counted, those of containers are sampled")
+	row("", "those of containers would be counted too: %s", strings.Join(flags, " "))
+}
