@@ -14,6 +14,9 @@
 //	peer meet:0.0.0.0:4001:web:4001   listen, and dial from the same port
 //	peer hang-up:2:web:80          two connections, closed at once, so that they stay in TIME_WAIT
 //	peer visit:1000:web:80         1000 connections of 5 ms, one after the other
+//	peer reply:tcp4:0.0.0.0:80     listen, accept, read an order, send the goods, and close each connection after its client has
+//	peer order:1000:web:80         1000 connections, one after the other: send an order, read the goods, close
+//	peer knock:5:web:81            five dials that are refused
 //	peer churn:4:web:80            open and close connections without end, four at a time
 //	peer give:/run/it:tcp4:0.0.0.0:80   listen, and pass the listening socket to whoever connects to a path
 //	peer take:/run/it              receive that socket and hold it too
@@ -77,7 +80,7 @@ func execute(ctx context.Context, instruction string) (any, error) {
 			go accept(listener)
 		}
 		return listener, err
-	case "serve", "answer", "reset":
+	case "serve", "answer", "reset", "reply":
 		listener, err := listen(ctx, first, address, false)
 		if err == nil {
 			go serve(listener, verb)
@@ -108,6 +111,10 @@ func execute(ctx context.Context, instruction string) (any, error) {
 		return nil, err
 	case "visit":
 		return nil, visit(ctx, first, address)
+	case "order":
+		return nil, order(ctx, first, address)
+	case "knock":
+		return nil, knock(ctx, first, address)
 	case "churn":
 		return nil, churn(ctx, first, address)
 	case "give":
@@ -176,6 +183,10 @@ func serve(listener net.Listener, verb string) {
 				drain(conn)
 			case "reset":
 				_, _ = conn.Read(make([]byte, 1))
+			case "reply":
+				_, _ = io.ReadFull(conn, make([]byte, orderSize))
+				_, _ = conn.Write(make([]byte, goodsSize))
+				drain(conn)
 			}
 			_ = conn.Close()
 		}()
@@ -202,6 +213,43 @@ func meet(ctx context.Context, text string) (any, error) {
 	dialer := net.Dialer{LocalAddr: address, Control: reusePort}
 	conn, err := dialer.DialContext(ctx, "tcp4", remote)
 	return []any{listener, conn}, err
+}
+
+// orderSize and goodsSize are the bytes that order sends and receives over each connection.
+const orderSize, goodsSize = 100, 300
+
+// order opens connections one after the other, and has each answered.
+func order(ctx context.Context, count, address string) error {
+	n, err := strconv.Atoi(count)
+	for range n {
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		_, writeErr := conn.Write(make([]byte, orderSize))
+		_, readErr := io.ReadFull(conn, make([]byte, goodsSize))
+		if err := errors.Join(writeErr, readErr, conn.Close()); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// knock dials an address that must refuse.
+func knock(ctx context.Context, count, address string) error {
+	n, err := strconv.Atoi(count)
+	for range n {
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(ctx, "tcp4", address)
+		if err == nil {
+			return errors.Join(errors.New(address+" accepts"), conn.Close())
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return err
+		}
+	}
+	return err
 }
 
 // visit opens connections one after the other and closes each after 5 ms.

@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/PabloL007/outpost/internal/graph"
+)
+
+// counterLines describes what is counted of each link in a line, with shortened names.
+func counterLines(g graph.Graph, shorten *strings.Replacer) []string {
+	names := make(map[string]string)
+	for _, n := range g.Nodes {
+		names[n.ID] = shorten.Replace(n.Name)
+	}
+	var lines []string
+	for _, l := range g.Links {
+		if c := l.Counters; c != nil {
+			lines = append(lines, fmt.Sprintf("%s > %s:%d %s opened %d failed %d refused %d sent %d received %d",
+				names[l.Client], names[l.Server], l.Port, l.Via, c.Opened, c.Failed, c.Refused, c.BytesSent, c.BytesReceived))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// countingCommand starts a daemon that may hear the events of all network namespaces, and nothing else above level 3.
+const countingCommand = "--network host --cgroupns host --user 0 --cap-drop ALL --cap-add NET_BROADCAST --read-only --security-opt no-new-privileges -v /proc:/host/proc:ro"
+
+// Every connection of each kind of network is counted with its bytes, however short, and failed dials too.
+func TestCountedConnections(t *testing.T) {
+	l := newLab(t)
+	if err := l.Network(t.Context(), "net"); err != nil {
+		t.Fatal(err)
+	}
+	own := []string{"--network", l.Name("net")}
+	l.peer("server", []string{"-p", l.port(1) + ":80"}, "reply:tcp4:0.0.0.0:80")
+	l.peer("db", own, "reply:tcp:[::]:5432")
+	l.peer("sidecar", []string{"--network", "container:" + l.Name("db")}, "reply:tcp4:0.0.0.0:90")
+	t.Cleanup(func() { _, _ = l.Docker(context.WithoutCancel(t.Context()), "rm", "-f", l.Name("sidecar")) })
+	l.peer("agent", []string{"--network", "host"}, "reply:tcp4:0.0.0.0:"+l.port(2))
+	arguments := append(strings.Fields(countingCommand), "-e", "OUTPOST_LISTEN=127.0.0.1:"+l.port(0), "-e", "OUTPOST_SAMPLE_INTERVAL=1s",
+		"-v", engineSocket(t)+":/var/run/docker.sock", outpostImage(t))
+	l.run("outpost", arguments...)
+	o := l.answering("outpost", l.firstPort)
+	eventually(t, func() bool { return strings.Contains(l.logs("outpost"), "Counting connections") })
+
+	gateway := l.docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}", l.Name("server"))
+	l.peer("client", nil, "order:1000:"+l.address("server")+":80", "knock:3:"+l.address("server")+":81")
+	l.peer("caller", nil, "order:100:"+gateway+":"+l.port(1))
+	l.peer("web", own, "order:200:"+l.Name("db")+":5432", "knock:2:"+l.Name("db")+":81")
+	l.peer("self", nil, "reply:tcp4:127.0.0.1:90", "order:1:"+l.address("server")+":80", "order:50:127.0.0.1:90")
+	l.peer("near", nil, "order:70:"+gateway+":"+l.port(2))
+	shorten := strings.NewReplacer(l.Name(""), "")
+	o.expectLines(func() []string {
+		return slices.DeleteFunc(counterLines(o.graph(""), shorten), func(line string) bool { return strings.Contains(line, " > outpost:") }) // of the test itself
+	}, []string{
+		"client > server:80 direct opened 1000 failed 0 refused 0 sent 100000 received 300000",
+		"client > server:81 direct opened 0 failed 3 refused 3 sent 0 received 0",
+		"caller > server:80 published opened 100 failed 0 refused 0 sent 10000 received 30000",
+		"self > server:80 direct opened 1 failed 0 refused 0 sent 100 received 300",
+		"self > self:90 loopback opened 50 failed 0 refused 0 sent 5000 received 15000",
+		"web > db or sidecar:5432 direct opened 200 failed 0 refused 0 sent 20000 received 60000",
+		"web > db:81 direct opened 0 failed 2 refused 2 sent 0 received 0",
+		"near > agent:" + l.port(2) + " host opened 70 failed 0 refused 0 sent 7000 received 21000",
+	})
+}
