@@ -24,12 +24,14 @@ type hostSpec struct {
 	// sockets are the sockets of the host itself: "listen address:port", or a connection as of a container. "unknown" follows if a
 	// container may own it. nil if they were not read.
 	sockets  []string
+	counting string // the scope; empty if nothing is counted
 	overlays []snapshotv1.Overlay
 }
 
 // containerSpec describes a container. A network is "id address gateway driver"; a gateway "-" is none. A listener is
 // "address:port" and the host's bindings. A connection is "in|out local remote", followed by "TIME_WAIT" if it is closed,
 // "closed=" and the time before noon, and "dialled" or "accepted" if the kernel shows it. "dials local remote number" is an attempt.
+// "counts out|in local remote port" is a flow, followed by its figures such as "opened=3".
 type containerSpec struct {
 	name        string
 	namespace   string
@@ -55,12 +57,19 @@ func (h hostSpec) document() snapshotv1.Snapshot {
 	for _, c := range h.containers {
 		d.Containers = append(d.Containers, c.document(h.name))
 	}
+	if h.counting != "" {
+		d.Host.Counting = &snapshotv1.Counting{Scope: h.counting}
+	}
 	if h.sockets != nil {
 		d.Host.Sockets = &snapshotv1.HostSockets{}
 	}
 	for _, text := range h.sockets {
 		words := strings.Fields(text)
 		unknown := slices.Contains(words, "unknown")
+		if words[0] == "counts" {
+			d.Host.Flows = append(d.Host.Flows, snapshotv1.HostFlow{Flow: flowOf(words), OwnerUnknown: unknown})
+			continue
+		}
 		if words[0] == "listen" {
 			d.Host.Sockets.Listening = append(d.Host.Sockets.Listening, snapshotv1.HostListener{Endpoint: endpoint(words[1]), OwnerUnknown: unknown})
 			continue
@@ -138,9 +147,52 @@ func (c containerSpec) document(host string) snapshotv1.Container {
 			d.Attempts = append(d.Attempts, attemptOf(words))
 			continue
 		}
+		if words[0] == "counts" {
+			d.Flows = append(d.Flows, flowOf(words))
+			continue
+		}
 		d.Connections = append(d.Connections, connection(words))
 	}
 	return d
+}
+
+// flowOf parses the words of a flow.
+func flowOf(words []string) snapshotv1.Flow {
+	f := snapshotv1.Flow{Direction: words[1], LocalAddress: netip.MustParseAddr(words[2]), RemoteAddress: netip.MustParseAddr(words[3])}
+	number := func(text string) uint64 {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			panic(err)
+		}
+		return n
+	}
+	f.Port = uint16(number(words[4]))
+	for _, word := range words[5:] {
+		name, text, isFigure := strings.Cut(word, "=")
+		if !isFigure {
+			continue
+		}
+		n := number(text)
+		switch name {
+		case "opened":
+			f.Opened = n
+		case "refused":
+			f.Refused = n
+		case "unanswered":
+			f.Unanswered = n
+		case "recent":
+			f.Recent = int(n)
+		case "failing":
+			f.RecentFailed = int(n)
+		case "sent":
+			f.BytesSent = n
+		case "received":
+			f.BytesReceived = n
+		default:
+			panic(word)
+		}
+	}
+	return f
 }
 
 // attemptOf parses the words of an attempt.

@@ -92,7 +92,7 @@ func (c *localCorrelator) addFlows(flows []flow) {
 		switch {
 		case !ok:
 			c.unmatchedFlows = append(c.unmatchedFlows, *f)
-		case d.owner == unknownOwner: // of a container that is gone
+		case d.owner < 0: // of a container that is gone, or the DNS server of the engine
 		case d.via == graph.ViaDirect && c.mayBeHost(f.owner) && c.hasPublished[d.netnsPort]: // docker-proxy may dial for other clients
 		default:
 			c.links.count(linkKey{int32(f.owner), int32(d.owner), d.port, d.via}, f)

@@ -111,7 +111,7 @@ func sumLinks(g graph.Graph) map[linkLabels]linkSeries {
 	}
 	series := make(map[linkLabels]linkSeries)
 	for _, link := range g.Links {
-		if link.Unanswered {
+		if link.Unanswered && link.Counters == nil {
 			continue
 		}
 		port := strconv.Itoa(int(link.Port))

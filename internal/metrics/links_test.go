@@ -42,7 +42,8 @@ func sampleMap() graph.Graph {
 	link("w1", "pay", 443, graph.ViaDirect, 1)
 	link("h", "a", 22, graph.ViaHost, 0)
 	link("w1", "db", 9999, graph.ViaDirect, 0)
-	g.Links[len(g.Links)-1].Unanswered = true
+	link("w2", "db", 9998, graph.ViaDirect, 0)
+	g.Links[6].Unanswered, g.Links[7].Unanswered = true, true
 	g.Links[0].Counters = &graph.Counters{Opened: 20, Failed: 7, Refused: 4, BytesSent: 100, BytesReceived: 200, Retransmits: 2}
 	g.Links[1].Counters = &graph.Counters{Opened: 1, BytesSent: 10, BytesReceived: 20, Retransmits: 1}
 	g.Links[5].Counters = &graph.Counters{Opened: 3} // a past link
@@ -74,7 +75,7 @@ func TestMapMetrics(t *testing.T) {
 			t.Errorf("no %s in\n%s", line, body)
 		}
 	}
-	for _, wrong := range []string{"192.0.2.1", "10.0.0.1", "shop-web-1", "9999", `reason="",`, `last_answer_timestamp_seconds{target="b`} {
+	for _, wrong := range []string{"192.0.2.1", "10.0.0.1", "shop-web-1", "9998", `reason="",`, `last_answer_timestamp_seconds{target="b`} {
 		if strings.Contains(body, wrong) {
 			t.Errorf("the metrics contain %s", wrong)
 		}
@@ -96,12 +97,13 @@ func TestLinkCounters(t *testing.T) {
 		"outpost_link_bytes_total" + labels(`direction="received",`) + " 220",
 		"outpost_link_retransmits_total" + labels("") + " 3",
 		`outpost_link_connections_total{client="host h",server="ambiguous",server_port="22",via="host"} 3`,
+		`outpost_link_failed_total{client="shop/web",reason="refused",server="d?b",server_port="9999",via="direct"} 9`, // it never answered
 	} {
 		if !strings.Contains(body, line+"\n") {
 			t.Errorf("no %s in\n%s", line, body)
 		}
 	}
-	if n := strings.Count(body, "\noutpost_link_connections_total{"); n != 2 {
+	if n := strings.Count(body, "\noutpost_link_connections_total{"); n != 3 {
 		t.Errorf("%d series, want those of counted links alone", n)
 	}
 	for maxSeries, want := range map[int]int{0: 0, 1: 1} {
@@ -113,7 +115,7 @@ func TestLinkCounters(t *testing.T) {
 
 // Above the limit the busiest series are kept, and the number of omitted ones is reported.
 func TestLinkSeriesAreLimited(t *testing.T) {
-	for maxSeries, omitted := range map[int]int{0: 4, 2: 2, 4: 0} {
+	for maxSeries, omitted := range map[int]int{0: 5, 2: 3, 5: 0} {
 		body := scrape(t, maxSeries)
 		if got := strings.Count(body, "\noutpost_link_connections{"); got != maxSeries {
 			t.Errorf("%d series, want %d", got, maxSeries)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Ended is what the kernel reports of a TCP socket that ends: at the entry to TIME_WAIT, or as it is destroyed.
+// Ended is what the kernel reports of a TCP socket that ends: when it enters TIME_WAIT, or when it is destroyed.
 type Ended struct {
 	Local, Remote netip.AddrPort
 	// Namespace numbers the socket's network namespace, as the listener's namespace does (network_namespaces(7), nsid). It is

@@ -10,7 +10,7 @@ import (
 )
 
 // Lines returns the links of g in alphabetical order, one in a line:
-// client > server:port via evidence established+closed [direction unknown] [number unanswered]
+// client > server:port via evidence established+closed [direction unknown] [number unanswered] [counters]
 func Lines(g graph.Graph) string {
 	names := make(map[string]string)
 	for _, n := range g.Nodes {
@@ -34,6 +34,9 @@ func Lines(g graph.Graph) string {
 		}
 		if l.Attempts > 0 {
 			line += fmt.Sprintf(" %d unanswered", l.Attempts)
+		}
+		if c := l.Counters; c != nil {
+			line += fmt.Sprintf(" opened %d failed %d refused %d sent %d received %d", c.Opened, c.Failed, c.Refused, c.BytesSent, c.BytesReceived)
 		}
 		all = append(all, line+"\n")
 	}

@@ -15,8 +15,11 @@ const leastMeasured = (a, b) => (a && b ? Math.min(a, b) : a || b);
 /** areAllRefused reports whether no connection was opened, and the other side refused each failed dial. */
 export const areAllRefused = ({ counters: c }) => !!c && c.opened === 0 && c.refused > 0 && c.refused === c.failed;
 
-/** bytesOf returns the bytes of a link by the client: over connections that ended if they are counted, and else over the open ones. */
-export const bytesOf = ({ counters, measured }) => counters || measured;
+/** bytesOf returns the bytes of a link by the client: those counted of connections that ended, and those measured of open ones. */
+export function bytesOf({ counters, measured }) {
+  if (!counters || !measured) return counters || measured;
+  return { bytesSent: counters.bytesSent + measured.bytesSent, bytesReceived: counters.bytesReceived + measured.bytesReceived };
+}
 
 /** roundTripOf returns the median of counted round-trip times in microseconds, or else the mean of the open connections. */
 export const roundTripOf = ({ counters, measured }) => counters?.rttMicroseconds || measured?.rttMicroseconds;
@@ -36,7 +39,7 @@ export const dialFacts = ({ counters: c }) => (c ? [["Opened", formatCount(c.ope
 
 /** trafficFacts returns the names and texts of what is counted or measured of the traffic of a link. */
 export function trafficFacts(l) {
-  const { counters: c, measured } = l, bytes = bytesOf(l), over = c ? " over ended connections" : "";
+  const { counters: c, measured } = l, bytes = bytesOf(l), over = c && !measured && l.connections > 0 ? " over ended connections" : "";
   const time = c?.rttMicroseconds ? `median ${formatRoundTrip(c.rttMicroseconds)}, least ${formatRoundTrip(c.minRttMicroseconds)}` : measured && formatRoundTrip(measured.rttMicroseconds);
   return [
     ["Round trip", time], ["Sent by the client", bytes && formatBytes(bytes.bytesSent) + over], ["Received by the client", bytes && formatBytes(bytes.bytesReceived) + over],

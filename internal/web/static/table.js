@@ -13,7 +13,7 @@ const compare = (a, b) => (typeof a === "number" ? a - b : compareNatural(a, b))
 /** stateNames are the states of links in the order of the table. */
 const stateNames = { failed: "failed", active: "live", idle: "idle", past: "past" };
 
-const bytesHelp = "Over connections that ended if they are counted, and else over the open ones.";
+const bytesHelp = "Counted of connections that ended, and measured of open ones.";
 const hasRoundTrip = (r) => roundTripOf(r.link) !== undefined;
 
 /**
