@@ -489,3 +489,42 @@ func (e hostlessEngine) Host(context.Context) (container.Host, error) {
 	e.calls.Add(1)
 	return container.Host{}, container.ErrForbidden
 }
+
+// counterFunc is a counter.
+type counterFunc func(taken *snapshot.Snapshot)
+
+func (f counterFunc) Update(taken *snapshot.Snapshot, _ time.Time) { f(taken) }
+
+// Each snapshot and sample has the counts, and the counter sees what is remembered of earlier ones.
+func TestCountedSnapshots(t *testing.T) {
+	open := []socket.Socket{{Local: netip.MustParseAddrPort("172.17.0.2:1"), Remote: netip.MustParseAddrPort("192.0.2.1:443"), State: socket.Established}}
+	collector := collectorFunc(func(context.Context) (collect.Result, error) {
+		return collect.Result{Readings: []collect.Reading{{Container: container.Container{ID: "a"}, Method: collect.Procfs, NetNS: &collect.NetNS{ID: "a", Sockets: open}}}}, nil
+	})
+	observed := make(chan snapshot.Counting, 1)
+	d := New(collector, collector, engineFunc(ready), nil, Kernel{}, collectedFunc(func(s snapshot.Snapshot) { observed <- s.Host.Counting }), NewChangeLog(zerolog.Nop()))
+	seen := 0
+	d.CountWith(counterFunc(func(taken *snapshot.Snapshot) {
+		seen = len(taken.Containers[0].Connections)
+		taken.Host.Counting.Losses = 3
+	}))
+	taken, err := d.Snapshot(t.Context(), false)
+	if err != nil || taken.Host.Counting.Losses != 3 || (<-observed).Losses != 3 || seen != 1 {
+		t.Errorf("%v: %+v, %d connections", err, taken.Host.Counting, seen)
+	}
+	open = nil
+	taken, err = d.Sample(t.Context())
+	if err != nil || taken.Host.Counting.Losses != 3 || seen != 1 {
+		t.Errorf("%v: %+v, %d connections", err, taken.Host.Counting, seen)
+	}
+	if err := d.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// collectedFunc is an observer of collections.
+type collectedFunc func(snapshot.Snapshot)
+
+func (f collectedFunc) Collected(s snapshot.Snapshot) { f(s) }
+func (collectedFunc) Failed()                         {}
+func (collectedFunc) Coalesced()                      {}

@@ -148,3 +148,34 @@ func connectedTo(id string) snapshot.Snapshot {
 	db.Connections = []snapshot.Connection{{Local: at("172.18.0.3:5432"), Remote: at("172.18.0.2:40000"), State: socket.Established, Inbound: true}}
 	return snapshot.Snapshot{TakenAt: time.Now(), Containers: []snapshot.Container{client, db}}
 }
+
+// SampleSoon causes a sample at once, and another one a second later at the earliest.
+func TestSampleSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host := &fakeSnapshotter{}
+		local := NewLocalMap(host, nil, history.New(time.Hour))
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { local.Run(ctx, time.Minute) })
+		expect := func(want int, when string) {
+			synctest.Wait()
+			if host.mu.Lock(); host.samples != want {
+				t.Errorf("%d samples %s, want %d", host.samples, when, want)
+			}
+			host.mu.Unlock()
+		}
+		expect(0, "at the start")
+		local.SampleSoon()
+		expect(1, "at once")
+		for range 3 {
+			local.SampleSoon()
+		}
+		expect(1, "in the same second")
+		time.Sleep(minSamplePause)
+		expect(2, "a second later")
+		time.Sleep(10 * time.Second)
+		expect(2, "without a request")
+		cancel()
+		running.Wait()
+	})
+}

@@ -29,6 +29,7 @@ type Metrics struct {
 	sockets    *prometheus.GaugeVec
 	problems   *prometheus.CounterVec
 	calls      *prometheus.CounterVec
+	counting   snapshot.Counting // of the last collection; guarded by mu
 }
 
 // New returns the metrics of an Outpost with the given version. callKinds are all kinds that EngineCalled will receive.
@@ -58,7 +59,13 @@ func New(version string, callKinds []string) *Metrics {
 			Name: "outpost_engine_calls_total", Help: "Calls to the container engine, by kind.",
 		}, []string{"kind"}),
 	}
-	m.registry.MustRegister(m.duration, m.failed, m.coalesced, m.containers, m.sockets, m.problems, m.calls)
+	losses := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "outpost_event_losses_total", Help: "How often the kernel dropped events of ended sockets, because Outpost read them too slowly.",
+	}, func() float64 { return float64(m.counting.Losses) }) // a scrape holds mu
+	unattributed := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "outpost_unattributed_ends_total", Help: "Ended sockets that are in no count, because their owner is not known.",
+	}, func() float64 { return float64(m.counting.Unattributed) })
+	m.registry.MustRegister(m.duration, m.failed, m.coalesced, m.containers, m.sockets, m.problems, m.calls, losses, unattributed)
 	for _, kind := range callKinds {
 		m.calls.WithLabelValues(kind)
 	}
@@ -117,6 +124,7 @@ func (m *Metrics) Coalesced() { m.coalesced.Inc() }
 func (m *Metrics) Collected(s snapshot.Snapshot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.counting = s.Host.Counting
 	m.duration.Observe(s.Duration.Seconds())
 	states := map[socket.State]int{socket.Listen: 0, socket.Established: 0, socket.TimeWait: 0}
 	type key struct {

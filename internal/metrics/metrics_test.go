@@ -14,7 +14,7 @@ import (
 )
 
 func sampleSnapshot() snapshot.Snapshot {
-	return snapshot.Snapshot{Duration: 20 * time.Millisecond, Containers: []snapshot.Container{
+	return snapshot.Snapshot{Host: snapshot.Host{Counting: snapshot.Counting{Losses: 4, Unattributed: 5}}, Duration: 20 * time.Millisecond, Containers: []snapshot.Container{
 		{Method: collect.Sockdiag, Listeners: make([]snapshot.Listener, 2), Connections: []snapshot.Connection{{State: socket.Established}, {State: socket.TimeWait}}},
 		{Method: collect.Exec, Problems: []collect.Problem{{Reason: "paused", Detail: "1"}}},
 		{Method: collect.Exec, Problems: []collect.Problem{{Reason: "paused", Detail: "2"}}},
@@ -47,6 +47,7 @@ func TestCollectionMetrics(t *testing.T) {
 		`outpost_containers{method="exec",status="partial"} 2`, `outpost_containers{method="sockdiag",status="ok"} 1`,
 		`outpost_sockets{state="LISTEN"} 2`, `outpost_sockets{state="ESTABLISHED"} 1`, `outpost_sockets{state="TIME_WAIT"} 1`,
 		`outpost_read_failures_total{reason="paused"} 2`, `outpost_coalesced_requests_total 1`,
+		`outpost_event_losses_total 4`, `outpost_unattributed_ends_total 5`,
 		`outpost_engine_calls_total{kind="list"} 1`, `outpost_engine_calls_total{kind="inspect"} 0`,
 		"go_goroutines ", "process_resident_memory_bytes ",
 	} {
