@@ -23,9 +23,12 @@ func (o *outpost) count(ctx context.Context, c config.Config, localMap *daemon.L
 	}
 	defer func() { _ = listener.Close() }()
 	scope := countingScope(listener)
-	o.log.Info().Str("scope", scope).Msg("Counting connections by the kernel's events")
 	table := traffic.NewTable(scope, time.Now())
 	o.CountWith(table)
+	if _, err := o.Sample(ctx); err != nil { // events wait until a snapshot shows where they belong
+		localMap.SampleSoon()
+	}
+	o.log.Info().Str("scope", scope).Msg("Counting connections by the kernel's events")
 	table.Follow(ctx, listener, localMap.SampleSoon)
 }
 

@@ -65,6 +65,7 @@ type openConn struct {
 	inbound bool
 	flow    *flow // in which it is counted; nil if it is in none
 	seenAt  time.Time
+	isOld   bool // more than one snapshot has shown it
 }
 
 // NewTable returns an empty table for a scope. It counts from now on.
@@ -219,14 +220,15 @@ func (t *Table) counts(netns string) bool {
 	return t.scope == snapshotv1.CountAll || netns == hostNetNS
 }
 
-// addOpen counts the open connections of a snapshot that are not counted yet.
+// addOpen remembers the open connections of a snapshot, and counts those that an earlier snapshot had too. One that the last snapshot has for
+// the first time may have ended while that was taken, and be counted already.
 func (t *Table) addOpen(taken *snapshot.Snapshot, now time.Time) {
-	var added []connID
+	var old []connID
 	for i := range taken.Containers {
 		c := &taken.Containers[i]
 		if key := keyOf(c); t.counts(key) && t.places.netns[key] != nil && !isAlone(c) {
 			for j := range c.Connections {
-				added = t.addOpenConn(added, key, owner(c.ID), &c.Connections[j], now)
+				old = t.addOpenConn(old, key, owner(c.ID), &c.Connections[j], now)
 			}
 		}
 	}
@@ -236,10 +238,10 @@ func (t *Table) addOpen(taken *snapshot.Snapshot, now time.Time) {
 			if sockets.Connections[i].OwnerUnknown {
 				who = unknownOwner
 			}
-			added = t.addOpenConn(added, hostNetNS, who, &sockets.Connections[i].Connection, now)
+			old = t.addOpenConn(old, hostNetNS, who, &sockets.Connections[i].Connection, now)
 		}
 	}
-	for _, id := range added {
+	for _, id := range old {
 		t.countOpen(id, now)
 	}
 }
@@ -247,25 +249,30 @@ func (t *Table) addOpen(taken *snapshot.Snapshot, now time.Time) {
 // isAlone reports whether a container has only a loopback interface. Its network namespace has no nsid, so it sends no events.
 func isAlone(c *snapshot.Container) bool { return c.NetworkMode == "none" }
 
-// addOpenConn remembers an open connection, and appends it to added if it is new. Of several containers that list the same socket, any may be
-// the owner.
-func (t *Table) addOpenConn(added []connID, netns string, who owner, c *snapshot.Connection, now time.Time) []connID {
+// addOpenConn remembers an open connection, and appends it to old if this is the second snapshot with it. Of several containers that list the
+// same socket, any may be the owner.
+func (t *Table) addOpenConn(old []connID, netns string, who owner, c *snapshot.Connection, now time.Time) []connID {
 	if c.State != socket.Established {
-		return added
+		return old
 	}
 	id := connID{netns, c.Local, c.Remote}
-	if known, ok := t.open[id]; ok {
-		if known.owner != who && known.seenAt.Equal(now) {
+	known, ok := t.open[id]
+	switch {
+	case !ok && len(t.open) == maxOpen:
+	case !ok:
+		t.open[id] = &openConn{owner: who, inbound: c.Inbound && c.DialledBy != socket.LocalEnd || c.DialledBy == socket.RemoteEnd, seenAt: now}
+	case known.seenAt.Equal(now):
+		if known.owner != who {
 			known.owner = unknownOwner
 		}
+	default:
 		known.seenAt = now
-		return added
+		if !known.isOld {
+			known.isOld = true
+			return append(old, id)
+		}
 	}
-	if len(t.open) == maxOpen {
-		return added
-	}
-	t.open[id] = &openConn{owner: who, inbound: c.Inbound && c.DialledBy != socket.LocalEnd || c.DialledBy == socket.RemoteEnd, seenAt: now}
-	return append(added, id)
+	return old
 }
 
 // countOpen counts an open connection in its flow.
