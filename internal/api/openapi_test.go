@@ -68,9 +68,15 @@ func (d fakeDaemon) Ready(context.Context) error {
 func everything() fakeDaemon {
 	at, addr := netip.MustParseAddrPort, netip.MustParseAddr
 	id := func(digit string) string { return strings.Repeat(digit, 64) }
+	flow := snapshot.Flow{
+		FlowKey: snapshot.FlowKey{Local: addr("192.0.2.130"), Remote: addr("192.0.2.140"), Port: 5432}, Opened: math.MaxUint64, Refused: 1, Unanswered: 2, Recent: 3, RecentFailed: 4,
+		Sent: 5, Received: math.MaxUint64, Retransmits: 6, RTT: 7 * time.Microsecond, MinRTT: 8 * time.Microsecond,
+	}
 	return fakeDaemon{taken: snapshot.Snapshot{
 		Host: snapshot.Host{
-			BootID: "0b7c2b29-9c2f-4a86-8d3a-0d1d2f3c4b5a", InstanceID: "IT",
+			Counting: snapshot.Counting{Scope: snapshotv1.CountAll, Since: time.Date(2026, 1, 2, 3, 0, 0, 0, time.FixedZone("", 3600)), Losses: 1, Unattributed: math.MaxUint64},
+			Flows:    []snapshot.HostFlow{{Flow: flow}, {Flow: flow, OwnerUnknown: true}},
+			BootID:   "0b7c2b29-9c2f-4a86-8d3a-0d1d2f3c4b5a", InstanceID: "IT",
 			Host:      container.Host{ID: "5a1e0c9e-0000-0000-0000-000000000000", Name: "host", Version: "29.0.0", APIVersion: "1.52"},
 			Addresses: []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")}, AllAddresses: true,
 			Sockets: &snapshot.HostSockets{
@@ -124,6 +130,7 @@ func everything() fakeDaemon {
 				{Local: at("192.0.2.130:40001"), Remote: at("192.0.2.140:5432"), State: socket.Established, Info: &socket.TCPInfo{}},
 			},
 			Attempts:    []snapshot.Attempt{{Local: addr("192.0.2.130"), Remote: at("192.0.2.150:5432"), Count: 3}, {Local: addr("2001:db8:1::2"), Remote: at("[2001:db8::5]:80"), Count: 1}},
+			Flows:       []snapshot.Flow{flow, {FlowKey: snapshot.FlowKey{Inbound: true, Local: addr("2001:db8:1::2"), Remote: addr("2001:db8::9"), Port: 1}}},
 			Listening:   []netip.AddrPort{at("192.0.2.1:65535"), at("[2001:db8::1]:1")},
 			Established: []netip.AddrPort{at("192.0.2.131:40000"), at("192.0.2.140:5432")},
 		}, {
@@ -582,6 +589,7 @@ var optional = []string{
 	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
 	"incomplete", "ownerUnknown", "state", "health", "restarts", "hostNetwork", "engineSocket",
 	"containerLinks", "predecessors", "dataSince", "firstSeen", "lastSeen", "gone", "idleSeconds", "attempts", "unanswered",
+	"counting", "flows", "refused", "recent", "recentFailed", "bytesSent", "bytesReceived", "retransmits", "rttMicroseconds", "minRttMicroseconds",
 }
 
 // required has the required fields with the name of an optional one.
@@ -590,6 +598,12 @@ var required = []string{
 	"/v1/snapshot.containers[].networks[].gateways", "/v1/graph.nodes[].details.networks[].addresses", "/v1/graph.nodes[].details.networks[].gateways",
 	"/v1/snapshot.containers[].connections[].state", "/v1/snapshot.host.sockets.connections[].state", "/v1/graph.targets[].state",
 	"/v1/graph.links[].firstSeen", "/v1/graph.links[].lastSeen",
+	"/v1/snapshot.containers[].connections[].measured.rttMicroseconds", "/v1/snapshot.containers[].connections[].measured.bytesSent",
+	"/v1/snapshot.containers[].connections[].measured.bytesReceived", "/v1/snapshot.host.sockets.connections[].measured.rttMicroseconds",
+	"/v1/snapshot.host.sockets.connections[].measured.bytesSent", "/v1/snapshot.host.sockets.connections[].measured.bytesReceived",
+	"/v1/graph.links[].measured.rttMicroseconds", "/v1/graph.links[].measured.bytesSent", "/v1/graph.links[].measured.bytesReceived",
+	"/v1/graph.links[].counters.refused", "/v1/graph.links[].counters.bytesSent", "/v1/graph.links[].counters.bytesReceived",
+	"/v1/graph.links[].counters.retransmits", "/v1/graph.links[].counters.rttMicroseconds", "/v1/graph.links[].counters.minRttMicroseconds",
 }
 
 var invalidAddresses = []any{"", "localhost", "192.0.2.300", "192.0.2", "::ffff:192.0.2.1", "2001:DB8::1", "2001:db8::1::", "fe80::1%eth0"}
@@ -638,6 +652,15 @@ var invalidValues = map[string][]any{
 	"format":          {"", "html"},
 	"bytesSent":       {-1, 0.5},
 	"bytesReceived":   {-1, 0.5},
+	"since":           {"", "yesterday", "2026-01-02T03:04:05+01:00"},
+	"scope":           {"", "some"},
+	"losses":          {-1, 0.5},
+	"opened":          {-1, 0.5},
+	"refused":         {-1, 0.5},
+	"recent":          {-1, 0, 0.5},
+	"recentFailed":    {-1, 0, 0.5},
+	"retransmits":     {-1, 0.5},
+	"remoteAddress":   {"", "localhost", "192.0.2"},
 	"reason":          {""},
 	"namespace":       {""},
 	"process":         {""},
