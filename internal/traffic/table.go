@@ -220,8 +220,8 @@ func (t *Table) counts(netns string) bool {
 	return t.scope == snapshotv1.CountAll || netns == hostNetNS
 }
 
-// addOpen remembers the open connections of a snapshot, and counts those that an earlier snapshot had too. One that the last snapshot has for
-// the first time may have ended while that was taken, and be counted already.
+// addOpen remembers the open connections of a snapshot, and counts those that an earlier snapshot had too. A new one may have ended while the
+// snapshot was taken, and be counted already.
 func (t *Table) addOpen(taken *snapshot.Snapshot, now time.Time) {
 	var old []connID
 	for i := range taken.Containers {
