@@ -261,7 +261,7 @@ func TestNewContainer(t *testing.T) {
 	s.expect(1, "web 172.17.0.3 to 192.0.2.9 443: 1 sent 10 received 20")
 }
 
-// A container whose address another one takes loses its flows, also those of others to it. Events from before count for nobody.
+// Flows of an address end when another container takes it, also those of others to it. Events from before count for nobody.
 func TestAddressMoves(t *testing.T) {
 	s := newScene(t, snapshotv1.CountAll)
 	s.sample()
