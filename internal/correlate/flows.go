@@ -21,12 +21,12 @@ type counts struct {
 	recent, recentFailed int // within the last minute
 }
 
-// with returns the sum of two figures. c may be nil.
-func (c *counts) with(other *counts) *counts {
+// plus returns the sum of two figures. c may be nil.
+func (c *counts) plus(other *counts) *counts {
 	if c == nil {
 		return other
 	}
-	return &counts{*c.Counters.With(&other.Counters), c.recent + other.recent, c.recentFailed + other.recentFailed}
+	return &counts{*c.With(&other.Counters), c.recent + other.recent, c.recentFailed + other.recentFailed}
 }
 
 // isRecent reports whether a connection ended, or a dial failed, within the last minute.
@@ -121,10 +121,10 @@ func (t *linkTable) count(key linkKey, f *flow) *link {
 	l := t.at(key)
 	if f.inbound {
 		l.serverSeen = true
-		l.countedByServer = l.countedByServer.with(&f.counts)
+		l.countedByServer = l.countedByServer.plus(&f.counts)
 	} else {
 		l.clientSeen = true
-		l.countedByClient = l.countedByClient.with(&f.counts)
+		l.countedByClient = l.countedByClient.plus(&f.counts)
 	}
 	return l
 }

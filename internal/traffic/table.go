@@ -372,9 +372,13 @@ func (t *Table) join(now time.Time) {
 
 // dropOld drops the events that have waited too long for the first snapshot.
 func (t *Table) dropOld(now time.Time) {
-	before := len(t.pending)
-	t.pending = slices.DeleteFunc(t.pending, func(e socket.Ended) bool { return now.Sub(e.At) > maxWait })
-	t.unattributed += uint64(before - len(t.pending))
+	t.pending = slices.DeleteFunc(t.pending, func(e socket.Ended) bool {
+		isOld := now.Sub(e.At) > maxWait
+		if isOld {
+			t.unattributed++
+		}
+		return isOld
+	})
 }
 
 // tuple is the endpoints of a connection end.
