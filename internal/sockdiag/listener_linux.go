@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,7 +38,8 @@ const (
 // Listener receives an event of each TCP socket that ends. It is safe for concurrent use.
 type Listener struct {
 	descriptor int
-	wake       [2]int // a pipe that ends the reader
+	wake       [2]int // a pipe that wakes the reader to end
+	closing    atomic.Bool
 	allNetNS   bool
 	more       chan struct{} // has one element if there are unread events
 	reader     sync.WaitGroup
@@ -93,6 +95,7 @@ func (l *Listener) HearsAllNetNS() bool { return l.allNetNS }
 
 // Close ends the listener.
 func (l *Listener) Close() error {
+	l.closing.Store(true)
 	_ = unix.Close(l.wake[1])
 	l.reader.Wait()
 	return errors.Join(unix.Close(l.descriptor), unix.Close(l.wake[0]))
@@ -117,7 +120,7 @@ func (l *Listener) read() {
 	defer runtime.UnlockOSThread()
 	buffer, control := make([]byte, maxEventSize), make([]byte, unix.CmsgSpace(4)*4) //nolint:mnd // room for other control messages
 	polled := []unix.PollFd{{Fd: int32(l.descriptor), Events: unix.POLLIN}, {Fd: int32(l.wake[0]), Events: unix.POLLIN}}
-	for {
+	for !l.closing.Load() {
 		n, controlSize, flags, from, err := unix.Recvmsg(l.descriptor, buffer, control, unix.MSG_DONTWAIT)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
