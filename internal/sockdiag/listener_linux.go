@@ -119,6 +119,7 @@ func (l *Listener) read() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	buffer, control := make([]byte, maxEventSize), make([]byte, unix.CmsgSpace(4)*4) //nolint:mnd // room for other control messages
+	//nolint:gosec // descriptors are small
 	polled := []unix.PollFd{{Fd: int32(l.descriptor), Events: unix.POLLIN}, {Fd: int32(l.wake[0]), Events: unix.POLLIN}}
 	for !l.closing.Load() {
 		n, controlSize, flags, from, err := unix.Recvmsg(l.descriptor, buffer, control, unix.MSG_DONTWAIT)
@@ -128,8 +129,11 @@ func (l *Listener) read() {
 				return
 			}
 		case errors.Is(err, unix.EINTR):
-		case err != nil: // ENOBUFS: the buffer has overflowed
+		case errors.Is(err, unix.ENOBUFS): // the socket's buffer has overflowed
 			l.add(nil, true)
+		case err != nil: // no other error ends by itself
+			l.add(nil, true)
+			return
 		case isFromKernel(from):
 			events, lost := decodeEvents(buffer[:n], namespaceOf(control[:controlSize]), time.Now())
 			l.add(events, lost || flags&unix.MSG_TRUNC != 0)
