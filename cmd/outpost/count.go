@@ -33,9 +33,10 @@ func (o *outpost) count(ctx context.Context, c config.Config, localMap *daemon.L
 }
 
 var (
-	errEventsOff    = errors.New("OUTPOST_EVENTS=off")
-	errOtherNetNS   = errors.New("only the host's network namespace hears the ends of sockets: --network host")
-	errUnknownNetNS = errors.New("no process of a container is visible in the host's /proc: -v /proc:" + hostproc.DefaultMount + ":ro")
+	errEventsOff  = errors.New("OUTPOST_EVENTS=off")
+	errNoHostProc = errors.New("the host's /proc is not visible")
+	errUnverified = errors.New("no other container has shown yet that the host's /proc is the host's")
+	errOtherNetNS = errors.New("only the host's network namespace hears the ends of sockets")
 )
 
 // listenToEnds begins to listen to the ends of sockets. The collector must have been probed.
@@ -43,8 +44,10 @@ func (o *outpost) listenToEnds(c config.Config) (*sockdiag.Listener, error) {
 	switch {
 	case !c.Events:
 		return nil, errEventsOff
+	case !o.collector.HasMountedProc():
+		return nil, errNoHostProc
 	case !o.collector.IsHostProcVerified():
-		return nil, errUnknownNetNS
+		return nil, errUnverified
 	case !o.collector.IsInHostNetNS():
 		return nil, errOtherNetNS
 	}
@@ -65,10 +68,12 @@ func examineEvents(here *outpost, c config.Config, row printRow) {
 		row("events", "connections are sampled, not counted: %v", err)
 		return
 	}
-	flags := here.collector.Proc.SelfCapabilities().FlagsFor(hostproc.NetBroadcast)
+	flags := flagsForEvents(here, err)
 	if err != nil {
 		row("events", "connections are sampled, not counted: %v", err)
-		row("", "they would be counted, however short, with bytes and failed dials: %s", strings.Join(append([]string{"--network host"}, flags...), " "))
+		if len(flags) > 0 {
+			row("", "they would be counted, however short, with bytes and failed dials: %s", strings.Join(flags, " "))
+		}
 		return
 	}
 	defer func() { _ = listener.Close() }()
@@ -77,5 +82,18 @@ func examineEvents(here *outpost, c config.Config, row printRow) {
 		return
 	}
 	row("events", "all connections of the host are counted, those of containers are sampled")
-	row("", "those of containers would be counted too: %s", strings.Join(flags, " "))
+	if len(flags) > 0 { // else the kernel denies it despite the capability
+		row("", "those of containers would be counted too: %s", strings.Join(flags, " "))
+	}
+}
+
+// flagsForEvents returns the flags that Outpost lacks to hear the ends of all sockets. err is why it hears none.
+func flagsForEvents(here *outpost, err error) (flags []string) {
+	if errors.Is(err, errNoHostProc) {
+		flags = append(flags, "-v /proc:"+hostproc.DefaultMount+":ro")
+	}
+	if errors.Is(err, errNoHostProc) || errors.Is(err, errOtherNetNS) {
+		flags = append(flags, "--network host")
+	}
+	return append(flags, here.collector.Proc.SelfCapabilities().FlagsFor(hostproc.NetBroadcast)...)
 }

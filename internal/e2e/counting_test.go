@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -47,6 +48,10 @@ func TestCountedConnections(t *testing.T) {
 	l.run("outpost", arguments...)
 	o := l.answering("outpost", l.firstPort)
 	eventually(t, func() bool { return strings.Contains(l.logs("outpost"), "Counting connections") })
+	report, _ := exec.CommandContext(t.Context(), "docker", "exec", l.Name("outpost"), "/outpost", "doctor").Output() // 1: owners are unknown
+	if !strings.Contains(string(report), "all connections of the host and its containers are counted") {
+		t.Errorf("%s", report)
+	}
 
 	gateway := l.docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}", l.Name("server"))
 	l.peer("client", nil, "order:1000:"+l.address("server")+":80", "knock:3:"+l.address("server")+":81")

@@ -95,6 +95,8 @@ func (l *testLab) checkDoctor(level int, byCgroup bool) {
 		"engine ": {0, 1, 2, 3}, "API 1.": {0, 1, 2, 3}, "running containers: 6": {0, 1, 2, 3}, "set OUTPOST_TOKEN_FILE or OUTPOST_WEB_CONFIG": {0, 1, 2, 3},
 		"-v /proc:/host/proc:ro or --pid host": {0}, "-v /proc": {0}, "--user 0": {1, 2}, "the image has no cat": {0}, "the container is paused": {0},
 		"procfs      works": {1, 2, 3}, "exec        not needed": {1, 2, 3},
+		"the host's /proc is not visible": {0}, "only the host's network namespace hears": {1}, "all connections of the host are counted": {2, 3},
+		"--cap-add NET_BROADCAST":                  {0, 1, 2, 3},
 		"it would add netlink for every container": {0, 1, 2}, "--cap-add SYS_PTRACE --cap-add SYS_ADMIN": {0, 1, 2}, "SYS_ADMIN are missing": {1, 2},
 		"sockdiag    works\n": {3}, "CAP_DAC_READ_SEARCH": withoutOwners,
 	} {
