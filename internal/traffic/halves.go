@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/PabloL007/outpost/internal/socket"
@@ -12,23 +13,31 @@ type half struct {
 	flow     *flow // that lacks what its end received; nil if the end is in none
 	sent     uint64
 	received uint64 // about
+	inbound  bool   // the end was accepted
 	at       time.Time
 }
 
 // maxHalves bounds the ends that wait for their other ends: some 3 MB.
 const maxHalves = 1 << 14
 
+// thisEnd identifies an end of a connection inside the host. Only loopback addresses may be in several network namespaces.
+func thisEnd(netns string, local, remote netip.AddrPort) connID {
+	if !local.Addr().IsLoopback() {
+		netns = ""
+	}
+	return connID{netns, local, remote}
+}
+
+// otherEnd identifies the other end of an event's connection.
+func otherEnd(netns string, e *socket.Ended) connID { return thisEnd(netns, e.Remote, e.Local) }
+
 // addReceived adds what an end received to its flow, once its other end reports what it sent, or after maxWait.
-func (t *Table) addReceived(netns string, f *flow, e *socket.Ended) {
+func (t *Table) addReceived(netns string, f *flow, e *socket.Ended, inbound bool) {
 	if f != nil && !t.isHeard(e.Remote.Addr()) {
 		f.Received += e.Received
 		return
 	}
-	at := connID{local: e.Local, remote: e.Remote}
-	if e.Local.Addr().IsLoopback() {
-		at.netns = netns
-	}
-	other := connID{at.netns, at.remote, at.local}
+	at, other := thisEnd(netns, e.Local, e.Remote), otherEnd(netns, e)
 	h, ok := t.halves[other]
 	switch {
 	case ok:
@@ -40,7 +49,7 @@ func (t *Table) addReceived(netns string, f *flow, e *socket.Ended) {
 			h.flow.Received += e.Sent
 		}
 	case len(t.halves) < maxHalves:
-		t.halves[at] = half{f, e.Sent, e.Received, e.At}
+		t.halves[at] = half{f, e.Sent, e.Received, inbound, e.At}
 	case f != nil:
 		f.Received += e.Received
 	}

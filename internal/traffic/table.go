@@ -381,8 +381,18 @@ func (t *Table) dropOld(now time.Time) {
 	})
 }
 
-// tuple is the endpoints of a connection end.
-type tuple struct{ local, remote netip.AddrPort }
+// tuple is the endpoints of a connection end. Loopback endpoints mean something only with the number of their network namespace.
+type tuple struct {
+	namespace     int32 // 0 unless local is a loopback address
+	local, remote netip.AddrPort
+}
+
+func newTuple(namespace int32, local, remote netip.AddrPort) tuple {
+	if !local.Addr().IsLoopback() {
+		namespace = 0
+	}
+	return tuple{namespace, local, remote}
+}
 
 // pendingByTuple returns which end dialled, by the endpoints of the pending events that say so.
 func (t *Table) pendingByTuple() map[tuple]socket.End {
@@ -397,8 +407,8 @@ func (t *Table) pendingByTuple() map[tuple]socket.End {
 		return nil
 	}
 	for i := range t.pending {
-		if e := &t.pending[i]; e.DialledBy != socket.UnknownEnd && !e.Local.Addr().IsLoopback() {
-			peers[tuple{e.Local, e.Remote}] = e.DialledBy
+		if e := &t.pending[i]; e.DialledBy != socket.UnknownEnd {
+			peers[newTuple(e.Namespace, e.Local, e.Remote)] = e.DialledBy
 		}
 	}
 	return peers
@@ -427,7 +437,7 @@ func (t *Table) count(e *socket.Ended, peers map[tuple]socket.End) result {
 	if open == nil && !n.startedAt.IsZero() && n.startedAt.After(e.At) { // a removed container had the address
 		return unattributable
 	}
-	inbound, ok := t.isInbound(e, n, open, peers)
+	inbound, ok := t.isInbound(key, e, n, open, peers)
 	if !ok {
 		return waits
 	}
@@ -440,7 +450,7 @@ func (t *Table) count(e *socket.Ended, peers map[tuple]socket.End) result {
 		f.add(e, open != nil && open.flow == f)
 	}
 	if e.Outcome == socket.Connected {
-		t.addReceived(key, f, e)
+		t.addReceived(key, f, e, inbound)
 	}
 	return counted
 }
@@ -480,19 +490,22 @@ func (t *Table) netnsOf(e *socket.Ended) (key string, ok bool) {
 }
 
 // isInbound reports whether the end was accepted. ok is false if nothing shows it yet.
-func (t *Table) isInbound(e *socket.Ended, n *netns, open *openConn, peers map[tuple]socket.End) (inbound, ok bool) {
+func (t *Table) isInbound(key string, e *socket.Ended, n *netns, open *openConn, peers map[tuple]socket.End) (inbound, ok bool) {
 	if e.DialledBy != socket.UnknownEnd {
 		return e.DialledBy == socket.RemoteEnd, true
 	}
 	if open != nil {
 		return open.inbound, true
 	}
-	switch peers[tuple{e.Remote, e.Local}] {
+	switch peers[newTuple(e.Namespace, e.Remote, e.Local)] {
 	case socket.LocalEnd:
 		return true, true
 	case socket.RemoteEnd:
 		return false, true
 	case socket.UnknownEnd:
+	}
+	if other, ok := t.halves[otherEnd(key, e)]; ok {
+		return !other.inbound, true
 	}
 	_, listens := n.listenerAt(e.Local)
 	if listens {
