@@ -83,7 +83,9 @@ func (p *places) addContainer(c *snapshot.Container) {
 		return
 	}
 	for _, binding := range c.Bindings {
-		p.published[binding.Host.Port()] = true
+		if !binding.Direct {
+			p.published[binding.Host.Port()] = true
+		}
 	}
 	key := keyOf(c)
 	n, ok := p.netns[key]
