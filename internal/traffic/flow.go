@@ -90,11 +90,13 @@ const (
 	slotLength  = time.Minute / windowSlots
 )
 
-func slotOf(t time.Time) int64 { return t.UnixNano() / int64(slotLength) }
+// slotOf returns the slot of a time. Times before 1970 are in the first one.
+func slotOf(t time.Time) int64 { return max(0, t.UnixNano()/int64(slotLength)) }
 
-// move makes slot the latest one. A slot before the latest one, as after a clock was set back, changes nothing.
+// move makes slot the latest one. A slot shortly before the latest one changes nothing. After a clock was set back by more than the window,
+// the window begins again.
 func (w *window) move(slot int64) {
-	if slot-w.last >= windowSlots {
+	if slot-w.last >= windowSlots || w.last-slot >= windowSlots {
 		w.counts = [windowSlots]uint32{}
 		w.last = slot
 	}
