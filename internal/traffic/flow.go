@@ -24,7 +24,8 @@ type flow struct {
 // published is what the last snapshot has of a flow.
 type published struct {
 	snapshot.Flow
-	events uint64
+	events        uint64
+	ended, failed window
 }
 
 // events returns the number of counted connections and dials.
@@ -69,7 +70,7 @@ func (f *flow) addRTT(rtt time.Duration) {
 
 // publish returns the flow with its figures at a time, and remembers them.
 func (f *flow) publish(now time.Time) snapshot.Flow {
-	f.published = published{f.Flow, f.events()}
+	f.published = published{f.Flow, f.events(), f.ended, f.failed}
 	counted := f.Flow
 	counted.Recent, counted.RecentFailed = f.ended.sum(now), f.failed.sum(now)
 	if latest := slices.Clone(f.rtts[:min(f.measured, latestRTTs)]); len(latest) > 0 {

@@ -177,7 +177,7 @@ func (t *Table) revertShared(before *places) {
 			delete(t.flows, id)
 			continue
 		}
-		f.Flow = f.published.Flow
+		f.Flow, f.ended, f.failed = f.published.Flow, f.published.ended, f.published.failed
 	}
 }
 
