@@ -479,9 +479,13 @@ func (t *Table) netnsOf(e *socket.Ended) (key string, ok bool) {
 		return "", false
 	}
 	if addr := e.Local.Addr(); !addr.IsLoopback() {
-		if key = t.places.netnsOf[addr]; key != "" {
+		key, ok = t.places.netnsOf[addr]
+		switch {
+		case key != "":
 			t.netnsByNSID[e.Namespace] = key
 			delete(t.askedFor, e.Namespace)
+		case !ok: // a new container may have the number
+			delete(t.netnsByNSID, e.Namespace)
 		}
 		return key, key != ""
 	}
