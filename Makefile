@@ -75,7 +75,7 @@ bench: engine ## measure the figures of internal/e2e/BENCHMARKS.md
 	go test -C internal/procnet/procfsbench -run '^$$' -bench . -count 6 . | tee .build/bench-decoder.txt
 	$(BENCHSTAT) -col /decoder .build/bench-decoder.txt
 	.ci/engine exec go test -run '^$$' -bench Connections -benchtime 5x -count 3 -timeout 60m ./internal/e2e | tee .build/bench-connections.txt
-	.ci/engine exec go test -run '^$$' -bench AtRest -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-connections.txt
+	.ci/engine exec go test -run '^$$' -bench 'AtRest|Counting' -benchtime 1x -timeout 60m ./internal/e2e | tee -a .build/bench-connections.txt
 	$(BENCHSTAT) .build/bench-connections.txt
 	.ci/engine exec go test -run '^$$' -bench 'Methods|Connected|Sockets|Owners' -benchtime 20x -timeout 60m ./internal/e2e | tee .build/bench-methods.txt
 	$(BENCHSTAT) .build/bench-methods.txt

@@ -21,8 +21,8 @@ type Ended struct {
 	DialledBy End
 	// Sent is in bytes, without retransmissions.
 	Sent uint64
-	// Received is in bytes. It may be one byte too high: the kernel counts the FIN of the other end too, if it has arrived. The Sent of
-	// the other end is exact.
+	// Received is in bytes. It may be off by one byte: the kernel counts the FIN of the other end too, if it has arrived. The Sent of the
+	// other end is exact.
 	Received uint64
 	// Retransmits is the number of segments that were sent again.
 	Retransmits uint32

@@ -160,6 +160,8 @@ func TestFlows(t *testing.T) {
 		"the host's loopback to a published port": {[]string{"-1 127.0.0.1:40000 127.0.0.1:15432 dialled 10 21", "-1 127.0.0.1:15432 127.0.0.1:40000 either 20 10"}, []string{"host 127.0.0.1 to 127.0.0.1 15432: 1 sent 10 received 20"}},
 		"dialled and reset":                       {[]string{"1 172.17.0.3:40000 172.17.0.2:5432 either 10 20", "2 172.17.0.2:5432 172.17.0.3:40000 accepted 20 10"}, []string{"web 172.17.0.3 to 172.17.0.2 5432: 1 sent 10 received 20"}},
 		"dialled and reset by another machine":    {[]string{"1 172.17.0.3:40000 192.0.2.9:443 either 10 20"}, []string{"web 172.17.0.3 to 192.0.2.9 443: 1 sent 10 received 20"}},
+		"loopback, dialled and reset": {[]string{"1 172.17.0.3:40000 192.0.2.9:443 dialled 0 0", "1 127.0.0.1:40000 127.0.0.1:90 dialled 10 21", "1 127.0.0.1:90 127.0.0.1:40000 either 20 10"},
+			[]string{"web 127.0.0.1 to 127.0.0.1 90: 1 sent 10 received 20", "web 172.17.0.3 to 192.0.2.9 443: 1"}},
 		"loopback after another connection": {[]string{"1 172.17.0.3:40000 192.0.2.9:443 dialled 0 0", "1 127.0.0.1:40000 127.0.0.1:90 dialled 10 21", "1 127.0.0.1:90 127.0.0.1:40000 accepted 20 10"},
 			[]string{"web 127.0.0.1 to 127.0.0.1 90: 1 sent 10 received 20", "web 172.17.0.3 to 192.0.2.9 443: 1"}},
 	} {
@@ -312,6 +314,25 @@ func TestNumberIsUsedAgain(t *testing.T) {
 	s.expect(1, "job 127.0.0.1 to 127.0.0.1 90: 1 sent 10 received 20", "job 172.17.0.4 to 192.0.2.9 443: 1")
 }
 
+// A number that moves to a container that no snapshot shows yet is not that of the old container any more.
+func TestNumberMovesBeforeASnapshot(t *testing.T) {
+	s := newScene(t, snapshotv1.CountAll)
+	s.sample()
+	s.end("1 172.17.0.3:40000 192.0.2.9:443 dialled 0 0")
+	s.end("1 172.17.0.4:40000 192.0.2.9:443 dialled 0 0", "1 127.0.0.1:40000 127.0.0.1:90 dialled 10 20")
+	s.now = s.now.Add(maxWait)
+	s.expect(2, "web 172.17.0.3 to 192.0.2.9 443: 1")
+}
+
+// A binding at the container's own address is no port of the host.
+func TestDirectBinding(t *testing.T) {
+	s := newScene(t, snapshotv1.CountAll)
+	s.container("db").Bindings[0].Direct = true
+	s.sample()
+	s.end("-1 10.0.0.1:15432 192.0.2.9:40000 either 20 10")
+	s.expect(0)
+}
+
 // A flood of events takes bounded memory, and each of them is counted or reported.
 func TestFlood(t *testing.T) {
 	s := newScene(t, snapshotv1.CountAll)
@@ -405,7 +426,7 @@ func TestFigures(t *testing.T) {
 		f.add(&socket.Ended{At: noon.Add(time.Duration(i) * 20 * time.Second), RTT: time.Duration(ms) * time.Millisecond}, false)
 	}
 	f.add(&socket.Ended{At: noon.Add(61 * time.Second), Outcome: socket.Refused, RTT: time.Hour}, false)
-	f.add(&socket.Ended{At: noon.Add(-time.Hour)}, true) // the clock was set back
+	f.add(&socket.Ended{At: noon.Add(45 * time.Second)}, true) // the clock was set back a little
 	if f.RTT != 0 || f.MinRTT != time.Millisecond || f.Opened != 4 || f.Refused != 1 {
 		t.Errorf("%+v", f.Flow)
 	}
@@ -414,6 +435,17 @@ func TestFigures(t *testing.T) {
 		if got := copied.publish(noon.Add(after)); got.Recent != want[0] || got.RecentFailed != want[1] || got.RTT != 5*time.Millisecond {
 			t.Errorf("after %s: %+v, want %v", after, got, want)
 		}
+	}
+}
+
+// After the clock was set back by more than the window, the last minute begins again.
+func TestWindowAfterTheClockWasSetBack(t *testing.T) {
+	var w window
+	for _, at := range []time.Time{noon, noon.Add(-time.Hour), noon.Add(-time.Hour), time.Unix(-1e9, 0), time.Unix(-1e9, 0), time.Unix(-1e9, 0)} {
+		w.add(at)
+	}
+	if n := w.sum(time.Unix(-1e9, 0)); n != 3 {
+		t.Errorf("%d, want those after the last change of the clock", n)
 	}
 }
 
