@@ -220,20 +220,11 @@ const orderSize, goodsSize = 100, 300
 
 // order opens connections one after the other, and has each answered.
 func order(ctx context.Context, count, address string) error {
-	n, err := strconv.Atoi(count)
-	for range n {
-		var dialer net.Dialer
-		conn, err := dialer.DialContext(ctx, "tcp", address)
-		if err != nil {
-			return err
-		}
+	return eachConn(ctx, count, address, func(conn net.Conn) error {
 		_, writeErr := conn.Write(make([]byte, orderSize))
 		_, readErr := io.ReadFull(conn, make([]byte, goodsSize))
-		if err := errors.Join(writeErr, readErr, conn.Close()); err != nil {
-			return err
-		}
-	}
-	return err
+		return errors.Join(writeErr, readErr)
+	})
 }
 
 // knock dials an address that must refuse.
@@ -254,6 +245,14 @@ func knock(ctx context.Context, count, address string) error {
 
 // visit opens connections one after the other and closes each after 5 ms.
 func visit(ctx context.Context, count, address string) error {
+	return eachConn(ctx, count, address, func(net.Conn) error {
+		time.Sleep(5 * time.Millisecond)
+		return nil
+	})
+}
+
+// eachConn opens connections one after the other, uses each, and closes it.
+func eachConn(ctx context.Context, count, address string, use func(net.Conn) error) error {
 	n, err := strconv.Atoi(count)
 	for range n {
 		var dialer net.Dialer
@@ -261,8 +260,7 @@ func visit(ctx context.Context, count, address string) error {
 		if err != nil {
 			return err
 		}
-		time.Sleep(5 * time.Millisecond)
-		if err := conn.Close(); err != nil {
+		if err := errors.Join(use(conn), conn.Close()); err != nil {
 			return err
 		}
 	}
