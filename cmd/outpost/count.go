@@ -23,7 +23,11 @@ func (o *outpost) count(ctx context.Context, c config.Config, localMap *daemon.L
 	}
 	defer func() { _ = listener.Close() }()
 	scope := countingScope(listener)
-	table := traffic.NewTable(scope, time.Now())
+	if limit := o.memory.maxSockets; limit > 0 {
+		const part = 4 // an event takes a tenth of the memory of a socket
+		listener.LimitUnread(limit / part)
+	}
+	table := traffic.NewTable(scope, o.memory.maxSockets, time.Now())
 	o.CountWith(table)
 	if _, err := o.Sample(ctx); err != nil { // events wait until a snapshot shows where they belong
 		localMap.SampleSoon()

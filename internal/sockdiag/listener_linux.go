@@ -44,15 +44,16 @@ type Listener struct {
 	more       chan struct{} // has one element if there are unread events
 	reader     sync.WaitGroup
 
-	mu     sync.Mutex
-	unread []socket.Ended
-	losses uint64
+	mu        sync.Mutex
+	unread    []socket.Ended
+	maxUnread int
+	losses    uint64
 }
 
 // Listen begins to listen in Outpost's own network namespace and, with CAP_NET_BROADCAST, in all namespaces that have an nsid there. Those
 // of containers have one, unless they have only a loopback interface. The caller must close the listener.
 func Listen() (*Listener, error) {
-	l := &Listener{more: make(chan struct{}, 1)}
+	l := &Listener{more: make(chan struct{}, 1), maxUnread: maxUnread}
 	var err error
 	if l.descriptor, l.allNetNS, err = openGroups(); err != nil {
 		return nil, fmt.Errorf("listen to destroy events: %w", err)
@@ -92,6 +93,13 @@ func openGroups() (descriptor int, allNetNS bool, err error) {
 
 // HearsAllNetNS reports whether the listener hears other network namespaces than Outpost's own.
 func (l *Listener) HearsAllNetNS() bool { return l.allNetNS }
+
+// LimitUnread bounds the events that Receive has not returned yet further.
+func (l *Listener) LimitUnread(events int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.maxUnread = min(l.maxUnread, events)
+}
 
 // Close ends the listener.
 func (l *Listener) Close() error {
@@ -149,7 +157,7 @@ func isFromKernel(from unix.Sockaddr) bool {
 
 func (l *Listener) add(events []socket.Ended, lost bool) {
 	l.mu.Lock()
-	room := min(len(events), maxUnread-len(l.unread))
+	room := max(0, min(len(events), l.maxUnread-len(l.unread)))
 	l.unread = append(l.unread, events[:room]...)
 	if lost || room < len(events) {
 		l.losses++

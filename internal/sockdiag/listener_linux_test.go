@@ -238,7 +238,7 @@ func TestListenerReportsOverflow(t *testing.T) {
 }
 
 func TestListenerBoundsUnread(t *testing.T) {
-	l := &Listener{more: make(chan struct{}, 1)}
+	l := &Listener{maxUnread: maxUnread, more: make(chan struct{}, 1)}
 	l.add(make([]socket.Ended, maxUnread-1), false)
 	l.add(make([]socket.Ended, 1), false)
 	if len(l.unread) != maxUnread || l.losses != 0 {

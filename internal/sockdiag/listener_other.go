@@ -17,6 +17,9 @@ func Listen() (*Listener, error) { return nil, errors.ErrUnsupported }
 // HearsAllNetNS reports false.
 func (*Listener) HearsAllNetNS() bool { return false }
 
+// LimitUnread does nothing.
+func (*Listener) LimitUnread(int) {}
+
 // Close does nothing.
 func (*Listener) Close() error { return nil }
 

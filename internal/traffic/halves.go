@@ -48,7 +48,7 @@ func (t *Table) addReceived(netns string, f *flow, e *socket.Ended, inbound bool
 		if h.flow != nil {
 			h.flow.Received += e.Sent
 		}
-	case len(t.halves) < maxHalves:
+	case len(t.halves) < t.max.halves:
 		t.halves[at] = half{f, e.Sent, e.Received, inbound, e.At}
 	case f != nil:
 		f.Received += e.Received

@@ -54,7 +54,7 @@ func (t *Table) addOpenConn(old []connID, netns string, who owner, c *snapshot.C
 	id := connID{netns, c.Local, c.Remote}
 	known, ok := t.open[id]
 	switch {
-	case !ok && len(t.open) == maxOpen:
+	case !ok && len(t.open) >= t.max.open:
 	case !ok:
 		t.open[id] = &openConn{owner: who, inbound: c.Inbound && c.DialledBy != socket.LocalEnd || c.DialledBy == socket.RemoteEnd, seenAt: now}
 	case known.seenAt.Equal(now):

@@ -15,7 +15,7 @@ func (t *Table) retire(now time.Time) {
 			owners[member] = true
 		}
 	}
-	isCrowded := len(t.flows) > maxFlows/2
+	isCrowded := len(t.flows) > t.max.flows/2
 	for id, f := range t.flows {
 		isIdle := isCrowded && now.Sub(f.lastAt) > idleTime
 		if !owners[id.owner] || isIdle || !t.keepsHolder(id, f, now) || !t.isListed(f.netns, id.FlowKey) {
@@ -81,7 +81,7 @@ func (t *Table) keepsHolder(id flowID, f *flow, now time.Time) bool {
 func (t *Table) flowAt(netns string, id flowID, at time.Time) *flow {
 	f, ok := t.flows[id]
 	if !ok {
-		if len(t.flows) == maxFlows {
+		if len(t.flows) >= t.max.flows {
 			return nil
 		}
 		f = &flow{netns: netns, Flow: snapshot.Flow{FlowKey: id.FlowKey}, holder: t.places.holderOf[id.Remote], firstAt: at}

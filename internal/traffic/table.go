@@ -29,10 +29,26 @@ const (
 	goneTime = 90 * time.Second
 )
 
+// bounds are how many of each kind a table remembers.
+type bounds struct{ pending, flows, open, halves int }
+
+// newBounds returns the bounds of a daemon that holds at most maxSockets sockets; 0 means any number. One of each takes less memory than a
+// quarter of a socket.
+func newBounds(maxSockets int) bounds {
+	all := bounds{maxPending, maxFlows, maxOpen, maxHalves}
+	if maxSockets > 0 {
+		const part = 16
+		n := max(1, maxSockets/part)
+		all = bounds{min(maxPending, n), min(maxFlows, n), min(maxOpen, n), min(maxHalves, n)}
+	}
+	return all
+}
+
 // Table counts connections. It is safe for concurrent use.
 type Table struct {
 	scope string
 	since time.Time
+	max   bounds
 
 	mu           sync.Mutex
 	places       *places        // nil before the first snapshot
@@ -58,10 +74,10 @@ type connID struct {
 	local, remote netip.AddrPort
 }
 
-// NewTable returns an empty table for a scope. It counts from now on.
-func NewTable(scope string, now time.Time) *Table {
+// NewTable returns an empty table for a scope, of a daemon that holds at most maxSockets sockets; 0 means any number. It counts from now on.
+func NewTable(scope string, maxSockets int, now time.Time) *Table {
 	return &Table{
-		scope: scope, since: now, askedFor: make(map[int32]bool), netnsByNSID: make(map[int32]string), flows: make(map[flowID]*flow), open: make(map[connID]*openConn), halves: make(map[connID]half),
+		scope: scope, since: now, max: newBounds(maxSockets), askedFor: make(map[int32]bool), netnsByNSID: make(map[int32]string), flows: make(map[flowID]*flow), open: make(map[connID]*openConn), halves: make(map[connID]half),
 	}
 }
 
@@ -72,8 +88,8 @@ func (t *Table) Add(events []socket.Ended, losses uint64, now time.Time) (wantsS
 	defer t.mu.Unlock()
 	t.losses += losses
 	for len(events) > 0 {
-		n := min(len(events), maxPending)
-		t.dropOldest(len(t.pending) + n - maxPending)
+		n := min(len(events), t.max.pending)
+		t.dropOldest(len(t.pending) + n - t.max.pending)
 		t.pending = append(t.pending, events[:n]...)
 		events = events[n:]
 		t.join(now)

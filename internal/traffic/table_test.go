@@ -29,7 +29,7 @@ type scene struct {
 
 // newScene returns a host with db at 172.17.0.2 and web at 172.17.0.3 on a bridge. db listens at 5432, published as 15432.
 func newScene(t *testing.T, scope string) *scene {
-	s := &scene{t: t, table: NewTable(scope, noon), now: noon}
+	s := &scene{t: t, table: NewTable(scope, 0, noon), now: noon}
 	s.taken.Host.Addresses = []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("172.17.0.1")}
 	s.taken.Host.Sockets = &snapshot.HostSockets{Listeners: []snapshot.HostListener{{Local: netip.MustParseAddrPort("0.0.0.0:15432")}}}
 	s.add("db", "172.17.0.2", "0.0.0.0:5432").Bindings = []container.Binding{{ContainerPort: 5432, Host: netip.MustParseAddrPort("0.0.0.0:15432")}}
@@ -335,8 +335,21 @@ func TestDirectBinding(t *testing.T) {
 
 // A flood of events takes bounded memory, and each of them is counted or reported.
 func TestFlood(t *testing.T) {
+	for _, maxSockets := range []int{0, 31_205} {
+		t.Run(fmt.Sprint("at most ", maxSockets, " sockets"), func(t *testing.T) { testFlood(t, maxSockets) })
+	}
+}
+
+func testFlood(t *testing.T, maxSockets int) {
 	s := newScene(t, snapshotv1.CountAll)
+	s.table = NewTable(snapshotv1.CountAll, maxSockets, noon)
+	var open []string
+	for i := range 3000 {
+		open = append(open, fmt.Sprintf("172.17.0.3:%d 192.0.2.9:443", 1000+i))
+	}
+	s.open("web", open...)
 	s.sample()
+	s.open("web")
 	const number = 100_000
 	random := rand.New(rand.NewPCG(1, 2))
 	var events []socket.Ended
@@ -361,8 +374,8 @@ func TestFlood(t *testing.T) {
 	if total := counted + s.taken.Host.Counting.Unattributed; total != number || s.taken.Host.Counting.Losses != 1 {
 		t.Errorf("%d counted, %d unattributed of %d, %d losses", counted, s.taken.Host.Counting.Unattributed, number, s.taken.Host.Counting.Losses)
 	}
-	if len(s.table.flows) > maxFlows || len(s.table.pending) > maxPending || len(s.table.halves) > maxHalves {
-		t.Errorf("%d flows, %d pending, %d halves", len(s.table.flows), len(s.table.pending), len(s.table.halves))
+	if most := newBounds(maxSockets); len(s.table.flows) > most.flows || cap(s.table.pending) > 2*most.pending || len(s.table.halves) > most.halves || len(s.table.open) > most.open {
+		t.Errorf("%d flows, %d pending, %d halves, %d open", len(s.table.flows), cap(s.table.pending), len(s.table.halves), len(s.table.open))
 	}
 	s.now = s.now.Add(idleTime + time.Second)
 	s.sample()
