@@ -88,7 +88,7 @@ func (c *Container) addListener(local netip.AddrPort, process string, inHost boo
 		for _, b := range bindings {
 			if !b.Direct {
 				listener.Published = append(listener.Published, b.Host)
-			} else if accepts(local.Addr(), b.Host.Addr()) {
+			} else if Accepts(local.Addr(), b.Host.Addr()) {
 				c.Listening = append(c.Listening, b.Host)
 			}
 		}
@@ -99,9 +99,9 @@ func (c *Container) addListener(local netip.AddrPort, process string, inHost boo
 	c.Listeners = append(c.Listeners, listener)
 }
 
-// accepts reports whether a listener that is bound to an address accepts connections to another one. A listener on :: counts
+// Accepts reports whether a listener that is bound to an address accepts connections to another one. A listener on :: counts
 // as one for IPv4 too.
-func accepts(bound, addr netip.Addr) bool {
+func Accepts(bound, addr netip.Addr) bool {
 	return bound == addr || bound.IsUnspecified() && (bound.Is6() || addr.Is4())
 }
 

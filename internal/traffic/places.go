@@ -135,8 +135,7 @@ func (n *netns) addListener(at netip.AddrPort, who owner) {
 // listenerAt returns the owner of the listener that accepts connections at an endpoint. Of several owners none is known.
 func (n *netns) listenerAt(at netip.AddrPort) (who owner, ok bool) {
 	for _, l := range n.listeners[at.Port()] {
-		accepts := l.addr == at.Addr() || l.addr.IsUnspecified() && (l.addr.Is6() || at.Addr().Is4())
-		if !accepts {
+		if !snapshot.Accepts(l.addr, at.Addr()) {
 			continue
 		}
 		if ok && who != l.owner {
