@@ -68,10 +68,6 @@ func countingScope(listener *sockdiag.Listener) string {
 // examineEvents prints whether connections are counted, and what is missing.
 func examineEvents(here *outpost, c config.Config, row printRow) {
 	listener, err := here.listenToEnds(c)
-	if errors.Is(err, errEventsOff) {
-		row("events", "connections are sampled, not counted: %v", err)
-		return
-	}
 	flags := flagsForEvents(here, err)
 	if err != nil {
 		row("events", "connections are sampled, not counted: %v", err)
@@ -93,6 +89,9 @@ func examineEvents(here *outpost, c config.Config, row printRow) {
 
 // flagsForEvents returns the flags that Outpost lacks to hear the ends of all sockets. err is why it hears none.
 func flagsForEvents(here *outpost, err error) (flags []string) {
+	if errors.Is(err, errEventsOff) {
+		return nil
+	}
 	if errors.Is(err, errNoHostProc) {
 		flags = append(flags, "-v /proc:"+hostproc.DefaultMount+":ro")
 	}

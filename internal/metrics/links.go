@@ -118,9 +118,7 @@ func sumLinks(g graph.Graph) map[linkLabels]linkSeries {
 		key := linkLabels{names[link.Client], names[link.Server], port, link.Via.String()}
 		sum := series[key]
 		sum.connections += link.Connections
-		if link.Counters != nil {
-			sum.counters = sum.counters.With(link.Counters)
-		}
+		sum.counters = sum.counters.With(link.Counters)
 		series[key] = sum
 	}
 	return series
