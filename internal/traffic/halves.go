@@ -17,7 +17,7 @@ type half struct {
 	at       time.Time
 }
 
-// maxHalves bounds the ends that wait for their other ends: some 3 MB.
+// maxHalves bounds the ends that wait for their other ends: some 5 MB.
 const maxHalves = 1 << 14
 
 // thisEnd identifies an end of a connection inside the host. Only loopback addresses may be in several network namespaces.

@@ -17,7 +17,7 @@ const (
 	maxWait = 5 * time.Second
 	// maxPending bounds the events that wait. They take some 2 MB.
 	maxPending = 1 << 14
-	// maxFlows bounds the flows. They take some 5 MB. From half of it on, flows that were idle for idleTime are dropped.
+	// maxFlows bounds the flows. They take some 14 MB. From half of it on, flows that were idle for idleTime are dropped.
 	maxFlows = 1 << 14
 	idleTime = 10 * time.Minute
 	// maxOpen bounds the open connections that are remembered. They take some 8 MB.
@@ -32,8 +32,8 @@ const (
 // bounds are how many of each kind a table remembers.
 type bounds struct{ pending, flows, open, halves int }
 
-// newBounds returns the bounds of a daemon that holds at most maxSockets sockets; 0 means any number. One of each takes less memory than a
-// quarter of a socket.
+// newBounds returns the bounds of a daemon that holds at most maxSockets sockets; 0 means any number. One of each takes about as much
+// memory as a socket.
 func newBounds(maxSockets int) bounds {
 	all := bounds{maxPending, maxFlows, maxOpen, maxHalves}
 	if maxSockets > 0 {
