@@ -45,7 +45,7 @@ func FuzzAnswer(f *testing.F) {
 
 // A target, which may come from a file of somebody else, is an error or an address without a password in its name.
 func FuzzTarget(f *testing.F) {
-	for _, text := range []string{"host", "host:80", "[::1]:80", "http://user:secret@host/path/", "https://host", "dns:name:80", "dns:https://user:secret@name:80/path", "::1", "http://%", "a@b"} {
+	for _, text := range []string{"host", "host:80", "[::1]:80", "http://user:secret@host/path/", "https://host", "dns:name:80", "dns:https://user:secret@name:80/path", "::1", "http://%", "a@b", "http://host?", "http://host#"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

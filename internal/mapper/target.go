@@ -90,7 +90,7 @@ func parseAddress(text string) (address, error) {
 	invalid := fmt.Errorf("target %q: want a host, host:port, http://… or https://…, dns:NAME:PORT or file:PATH", RedactUserinfo(text))
 	if strings.Contains(text, "://") {
 		u, err := url.Parse(text)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Contains(u.Path, "@") || u.RawQuery != "" || u.Fragment != "" {
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() != "" && !isPort(u.Port()) || strings.Contains(u.Path, "@") || strings.ContainsAny(text, "?#") {
 			return address{}, invalid
 		}
 		return address{name: u.Redacted(), url: strings.TrimRight(text, "/")}, nil

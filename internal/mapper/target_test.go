@@ -156,7 +156,7 @@ func TestParseTargets(t *testing.T) {
 			t.Errorf("%s: %s, %v; want %s", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "host:", "host:0", "host:http", "a b", "ftp://host", "http://", "http://host?q=1", "dns:name", "dns:https://name", "dns:ftp://name:80", "dns:file:80:80", "dns::80", "dns:name:0", "file:", "host/path"} {
+	for _, text := range []string{"", "host:", "host:0", "host:http", "a b", "ftp://host", "http://", "http://host?q=1", "http://host?", "http://host#", "http://host/?", "http://host:0", "http://host:65536", "dns:name", "dns:https://name", "dns:ftp://name:80", "dns:file:80:80", "dns::80", "dns:name:0", "file:", "host/path"} {
 		if targets, err := ParseTargets([]string{text}); err == nil {
 			t.Errorf("%q is accepted: %+v", text, targets)
 		}
