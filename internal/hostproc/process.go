@@ -60,14 +60,21 @@ func (p *Process) findThread() error {
 }
 
 func (p *Process) useThread(thread string) error {
-	var stat unix.Stat_t
-	name := filepath.Join(thread, "net", "tcp")
-	if err := unix.Fstatat(int(p.directory.Fd()), name, &stat, 0); err != nil {
-		return &fs.PathError{Op: "stat", Path: filepath.Join(p.directory.Name(), name), Err: err}
+	id, err := p.statNetNS(filepath.Join(thread, "net", "tcp"))
+	if err != nil {
+		return err
 	}
-	p.thread = thread
-	p.netnsID = NetNSID{uint64(stat.Dev), stat.Ino}
+	p.thread, p.netnsID = thread, id
 	return nil
+}
+
+// statNetNS returns the network namespace of a thread, from its file net/tcp.
+func (p *Process) statNetNS(name string) (NetNSID, error) {
+	var stat unix.Stat_t
+	if err := unix.Fstatat(int(p.directory.Fd()), name, &stat, 0); err != nil {
+		return NetNSID{}, &fs.PathError{Op: "stat", Path: filepath.Join(p.directory.Name(), name), Err: err}
+	}
+	return NetNSID{uint64(stat.Dev), stat.Ino}, nil
 }
 
 // OpenNetNS opens the network namespace for setns(2). It requires CAP_SYS_PTRACE if the process belongs to another

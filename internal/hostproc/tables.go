@@ -46,7 +46,7 @@ func (p *Process) RecountSockets() (sockets int, known bool) {
 		return 0, false
 	}
 	v6, err := p.sockstat("sockstat6")
-	return v4.TCP + v6.TCP6, err == nil && v6.IPv6
+	return addCounts(v4, v6, err)
 }
 
 // hasNoTCP6 reports whether net/tcp6 has no rows, apart from timewait minisockets.
