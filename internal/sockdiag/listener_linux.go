@@ -32,7 +32,6 @@ const (
 	maxUnread = 1 << 16
 
 	sockDiagByFamily = 20 // SOCK_DIAG_BY_FAMILY of include/uapi/linux/sock_diag.h
-	headerSize       = 16 // of struct nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port ID
 )
 
 // Listener receives an event of each TCP socket that ends. It is safe for concurrent use.

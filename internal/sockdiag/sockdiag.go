@@ -78,8 +78,11 @@ func (c *Conn) Listeners() ([]socket.Socket, error) {
 // included. Together with ErrTooMany or ErrQuota it returns the sockets up to the limit. The kernel sends
 // listeners first.
 func (c *Conn) All(withTCPInfo bool) ([]socket.Socket, error) {
-	return c.dumpWithRetries(1<<socket.Listen|1<<socket.Established|1<<socket.TimeWait|1<<socket.SynSent, withTCPInfo)
+	return c.dumpWithRetries(allStates, withTCPInfo)
 }
+
+// allStates are the states of All, one bit for each.
+const allStates = 1<<socket.Listen | 1<<socket.Established | 1<<socket.TimeWait | 1<<socket.SynSent
 
 // wrapError wraps an error. It hides the errno behind ErrUnsupported. ENOENT here means that the kernel has no handler for
 // the protocol (net/ipv4/inet_diag.c, inet_diag_lock_handler). Callers would read it as a missing file.

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package sockdiag
+
+import (
+	"errors"
+	"os"
+)
+
+func dialWire(*os.File) (wire, error) { return nil, errors.ErrUnsupported }
