@@ -22,8 +22,10 @@ func (i *Inventory) Run(ctx context.Context, ended func(error)) {
 		began := wallClock()
 		err := i.engine.Follow(ctx, began, func() {
 			i.startFollowing(began)
+			i.observer.following(true)
 			ended(nil)
 		}, i.applyEvent)
+		i.observer.following(false)
 		i.stopFollowing()
 		if ctx.Err() != nil {
 			return

@@ -19,6 +19,7 @@ func (i *Inventory) clear() {
 
 // applyEvent removes everything from the cache that an event may have changed. The list has no health.
 func (i *Inventory) applyEvent(event container.Event) {
+	i.observer.changed(event)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.invalidate(event)

@@ -33,7 +33,8 @@ const (
 // Inventory answers like the engine. While it does not follow the engine's events, it passes on every call. It is safe
 // for concurrent use.
 type Inventory struct {
-	engine Engine
+	engine   Engine
+	observer Observer
 
 	mu        sync.Mutex
 	following bool
@@ -57,6 +58,29 @@ type cacheEntry[T any] struct {
 	value    T
 	err      error // container.ErrNotFound, which is an answer too
 	answered bool
+}
+
+// Observer receives what may have changed. Its functions must not call the inventory.
+type Observer struct {
+	// Following is called with true once each later change is reported, and with false if changes may be missed.
+	Following func(bool)
+	// Changed is called with the ID of a container that may have started, ended or changed otherwise, its health excepted.
+	Changed func(id string)
+}
+
+// Observe sets the observer. Call it before Run.
+func (i *Inventory) Observe(observer Observer) { i.observer = observer }
+
+func (o Observer) following(following bool) {
+	if o.Following != nil {
+		o.Following(following)
+	}
+}
+
+func (o Observer) changed(event container.Event) {
+	if o.Changed != nil && event.ID != "" && !event.Health {
+		o.Changed(event.ID)
+	}
 }
 
 // New returns an inventory that does not follow events yet.
