@@ -56,6 +56,7 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 	}
 	containers := inventory.New(docker)
 	collector := collect.New(life, containers, docker, options)
+	containers.Observe(inventory.Observer{Following: collector.Following, Changed: collector.Changed})
 	sampling := collector
 	if c.SampleInterval <= 0 && !c.IsMethodForced() { // samples run no commands in containers unless the user asks for them
 		sampling = collector.WithMethods(collect.Sockdiag, collect.Procfs)

@@ -75,6 +75,7 @@ type Collector struct {
 	cgroups          *cgroupCache
 	decoders         *decoderPool
 	addresses        *addressCache
+	kept             *keptProcesses
 	hostProcVerified atomic.Bool // Proc showed a container's process, so the engine's PIDs are valid in it
 }
 
@@ -95,6 +96,7 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 		cgroups:   &cgroupCache{isV2: hostproc.IsCgroupV2(options.CgroupFS), unlisted: make(map[string]unlistedState)},
 		decoders:  decoders,
 		addresses: &addressCache{entries: make(map[addressKey]netnsAddresses)},
+		kept:      newKeptProcesses(),
 	}
 	return c.setSources(sources)
 }
@@ -104,7 +106,7 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 func (c *Collector) WithMethods(methods ...Method) *Collector {
 	restricted := &Collector{
 		Options: c.Options, inventory: c.inventory, pool: c.pool, runner: c.runner, scan: c.scan, cgroups: c.cgroups, decoders: c.decoders,
-		addresses: c.addresses,
+		addresses: c.addresses, kept: c.kept,
 	}
 	return restricted.setSources(sourcesFor(methods))
 }
@@ -119,8 +121,19 @@ func (c *Collector) setSources(sources []source) *Collector {
 	return c
 }
 
-// Close cancels the calls in flight and waits for them until ctx ends.
-func (c *Collector) Close(ctx context.Context) error { return c.pool.Close(ctx) }
+// Close cancels the calls in flight and waits for them until ctx ends. It closes what is kept open of containers.
+func (c *Collector) Close(ctx context.Context) error {
+	err := c.pool.Close(ctx)
+	c.kept.close()
+	return err
+}
+
+// Following sets whether the caller reports each container that ends to Changed. Only while it does, the collector keeps
+// files and sockets open that keep network namespaces alive.
+func (c *Collector) Following(following bool) { c.kept.setFollowing(following) }
+
+// Changed reports that the container with an ID may have ended or restarted. The collector closes what it keeps of it.
+func (c *Collector) Changed(id string) { c.kept.drop(id) }
 
 // Collect reads all running containers. With withTCPInfo, sockets have their tcp_info if the method reports it. An
 // error means that the engine did not list the containers. The failure of one container is a Problem of its Reading.
@@ -148,7 +161,7 @@ func (c *Collector) collectOnce(ctx context.Context, withTCPInfo, last bool) (re
 	c.addresses.expire()
 	p := newPass(c, listed, withTCPInfo)
 	targets := p.inspectAll(ctx, listed)
-	defer closeProcesses(targets)
+	defer p.closeProcesses(targets)
 	host := p.readAll(ctx, groupByNetNS(targets))
 	p.reportOtherNetNS(ctx, targets)
 	outdated = p.recheckFailures(ctx, targets, last) || !last && p.hasNewMember(ctx, listed, events)
@@ -186,5 +199,6 @@ func (c *Collector) list(ctx context.Context) ([]container.Summary, error) {
 		ids[summary.ID] = true
 	}
 	c.pool.Failures.Retain(ids)
+	c.kept.retain(ids)
 	return listed, nil
 }

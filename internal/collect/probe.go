@@ -23,7 +23,7 @@ func (c *Collector) Probe(ctx context.Context) (ProbeResult, error) {
 	}
 	p := &probe{pass: newPass(c, listed, false), unread: make(map[*target]bool)}
 	targets := p.inspectAll(ctx, listed[:min(len(listed), maxProbed)])
-	defer closeProcesses(targets)
+	defer p.closeProcesses(targets)
 	for _, t := range targets {
 		if p.isSubject(t) {
 			p.subjects = append(p.subjects, t)

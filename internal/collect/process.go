@@ -35,6 +35,12 @@ func (p *pass) openProcess(ctx context.Context, c container.Container) procHandl
 	if !p.usesProcesses() && !p.isSelf(c) {
 		return procHandle{err: errNotUsed}
 	}
+	if !p.isSelf(c) {
+		if process := p.kept.take(c); process != nil {
+			p.hostProcVerified.Store(true)
+			return procHandle{process: process}
+		}
+	}
 	release, err := p.pool.Acquire(ctx)
 	if err != nil {
 		return procHandle{err: err}
@@ -43,6 +49,9 @@ func (p *pass) openProcess(ctx context.Context, c container.Container) procHandl
 	process, self, err := p.findProcess(c)
 	if err != nil {
 		return procHandle{self: self, err: fmt.Errorf("opening its process: %w", err)}
+	}
+	if !self {
+		p.kept.add(c, process)
 	}
 	return procHandle{process: process, self: self}
 }
@@ -99,10 +108,11 @@ func (p *pass) resolveInvisible(t *target) {
 	t.process.err = p.explain(t.process.err)
 }
 
-func closeProcesses(targets []*target) {
+// closeProcesses gives back the processes that are kept, and closes all others.
+func (p *pass) closeProcesses(targets []*target) {
 	for _, t := range targets {
 		if t.process.visible() {
-			_ = t.process.process.Close()
+			_ = p.kept.giveBack(t.process.process)
 		}
 	}
 }

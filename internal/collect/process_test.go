@@ -77,7 +77,7 @@ func id(text string) string { return (fmt.Sprintf("%x", text) + strings.Repeat("
 
 // startProcess starts the first process of a container, listening on addresses. It joins the network namespace of process
 // join, or gets a new one if join is 0.
-func startProcess(t *testing.T, name string, join int, addresses string) (pid int) {
+func startProcess(t testing.TB, name string, join int, addresses string) (pid int) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("requires root to create cgroups")
@@ -87,7 +87,7 @@ func startProcess(t *testing.T, name string, join int, addresses string) (pid in
 }
 
 // startAnother starts another process of a container that startProcess started.
-func startAnother(t *testing.T, name string, join int, addresses string) (pid int) {
+func startAnother(t testing.TB, name string, join int, addresses string) (pid int) {
 	t.Helper()
 	variables, flags := []string{fmt.Sprint(joinVariable, "=", join)}, uintptr(0)
 	if join == 0 {
@@ -117,7 +117,7 @@ func startProcessWithoutCgroup(t *testing.T, name, addresses string) (pid int) {
 }
 
 // startChild starts a process that ends with the test. ready waits until it listens.
-func startChild(t *testing.T, addresses string, flags uintptr, variables ...string) (pid int, ready func()) {
+func startChild(t testing.TB, addresses string, flags uintptr, variables ...string) (pid int, ready func()) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(append(os.Environ(), listenVariable+"="+addresses), variables...)
@@ -155,7 +155,7 @@ func cgroupPath(name string) string {
 }
 
 // newCgroup makes a cgroup, returns its path, and removes it after the test.
-func newCgroup(t *testing.T, name string) (path string) {
+func newCgroup(t testing.TB, name string) (path string) {
 	t.Helper()
 	path = cgroupPath(name)
 	if err := os.MkdirAll(path, 0o755); err != nil {

@@ -27,6 +27,9 @@ func (s sockdiagSource) Read(ctx context.Context, p *pass, targets []*target) (t
 func (sockdiagSource) ReadProcess(ctx context.Context, p *pass, process *hostproc.Process, quota *socket.Quota) (tables, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
+	if sockets, err, ok := p.queryKept(ctx, process, quota); ok {
+		return toTables(sockets, quota, err)
+	}
 	var netns *os.File
 	if process.NetNSID() != p.ownNetNS() {
 		var err error
@@ -41,14 +44,21 @@ func (sockdiagSource) ReadProcess(ctx context.Context, p *pass, process *hostpro
 	}
 	sockets, err := p.querySockets(ctx, process, netns, quota)
 	switch {
-	case errors.Is(err, sockdiag.ErrQuota):
-		return tables{sockets: sockets, quota: quota}, nil // the pass reports it
-	case errors.Is(err, sockdiag.ErrTooMany):
-		return tables{sockets: sockets, quota: quota, problems: []Problem{{Reason: "the network namespace has " + sockdiag.ErrTooMany.Error()}}}, nil
 	case errors.Is(err, unix.EPERM):
 		return tables{}, p.missingCapability("to enter its network namespace", err, hostproc.SysAdmin)
 	case errors.Is(err, sockdiag.ErrUnsupported):
 		return tables{}, &reasonError{hostWide: true, Problem: Problem{Reason: sockdiag.ErrUnsupported.Error(), Detail: err.Error()}}
+	}
+	return toTables(sockets, quota, err)
+}
+
+// toTables returns the tables that a dump filled up to a limit, or the dump's error.
+func toTables(sockets []socket.Socket, quota *socket.Quota, err error) (tables, error) {
+	switch {
+	case errors.Is(err, sockdiag.ErrQuota):
+		return tables{sockets: sockets, quota: quota}, nil // the pass reports it
+	case errors.Is(err, sockdiag.ErrTooMany):
+		return tables{sockets: sockets, quota: quota, problems: []Problem{{Reason: "the network namespace has " + sockdiag.ErrTooMany.Error()}}}, nil
 	}
 	return tables{sockets: sockets, quota: quota}, err
 }

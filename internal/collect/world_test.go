@@ -110,7 +110,7 @@ func running(name string, pid int, network container.NetworkMode) container.Cont
 	return container.Container{ID: id(name), Name: "/" + name, PID: pid, NetworkMode: network, State: container.Running, StartedAt: time.Unix(1000, 0)}
 }
 
-func (w *world) collector(t *testing.T, methods ...Method) *Collector {
+func (w *world) collector(t testing.TB, methods ...Method) *Collector {
 	t.Helper()
 	proc, err := hostproc.OpenAt("/proc")
 	if err != nil {
