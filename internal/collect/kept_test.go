@@ -127,6 +127,16 @@ func TestRestartedContainerIsReadAnew(t *testing.T) {
 	expectRead(t, w.read(t, c), map[string]string{"kept": "sockdiag 82; "})
 }
 
+// The earlier process still lives, so only its PID shows that it is not the container's first process.
+func TestProcessWithAnotherPIDIsReadAnew(t *testing.T) {
+	w, c := newKeepingWorld(t, Sockdiag)
+	expectRead(t, w.read(t, c), wantKept)
+	w.containers[0].PID = startAnother(t, "kept", 0, "0.0.0.0:82")
+	if got := w.read(t, c)["kept"]; !strings.HasPrefix(got, "sockdiag 82;") {
+		t.Errorf("%q, want the listener of the new process", got)
+	}
+}
+
 // The same PID with another start is another process. The kept process must not answer.
 func TestReusedPIDIsVerifiedAnew(t *testing.T) {
 	w, c := newKeepingWorld(t, Sockdiag)
