@@ -24,6 +24,8 @@ type Kept struct {
 	wire     wire
 	sequence uint32
 	timeout  time.Duration // of each receive
+	nsid     int32
+	hasNSID  bool
 }
 
 // wire is a netlink socket. A test has one without a kernel.
@@ -42,8 +44,13 @@ func Keep(netns *os.File) (*Kept, error) {
 	if err != nil {
 		return nil, wrapError(err)
 	}
-	return &Kept{wire: w}, nil
+	nsid, err := nsidOf(netns)
+	return &Kept{wire: w, nsid: nsid, hasNSID: err == nil}, nil
 }
+
+// NSID returns the Namespace of the socket's ends that a Listener in Outpost's own network namespace receives. ok is false if it receives
+// none: the namespace has no number there.
+func (k *Kept) NSID() (nsid int32, ok bool) { return k.nsid, k.hasNSID }
 
 // Close closes the socket.
 func (k *Kept) Close() error { return k.wire.close() }

@@ -8,3 +8,5 @@ import (
 )
 
 func dialWire(*os.File) (wire, error) { return nil, errors.ErrUnsupported }
+
+func nsidOf(*os.File) (int32, error) { return 0, errors.ErrUnsupported }

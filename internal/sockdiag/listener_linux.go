@@ -47,12 +47,15 @@ type Listener struct {
 	unread    []socket.Ended
 	maxUnread int
 	losses    uint64
+	ended     map[int32]uint64 // events by nsid, connections or not
+	overruns  uint64           // each may have been of any nsid
+	isDone    bool             // the reader has ended
 }
 
 // Listen begins to listen in Outpost's own network namespace and, with CAP_NET_BROADCAST, in all namespaces that have an nsid there. Those
 // of containers have one, unless they have only a loopback interface. The caller must close the listener.
 func Listen() (*Listener, error) {
-	l := &Listener{more: make(chan struct{}, 1), maxUnread: maxUnread}
+	l := &Listener{more: make(chan struct{}, 1), maxUnread: maxUnread, ended: make(map[int32]uint64)}
 	var err error
 	if l.descriptor, l.allNetNS, err = openGroups(); err != nil {
 		return nil, fmt.Errorf("listen to destroy events: %w", err)
@@ -121,10 +124,19 @@ func (l *Listener) Receive(events []socket.Ended) (all []socket.Ended, losses ui
 	return all, losses
 }
 
+// EndsIn returns a number that is another one after each end of a TCP socket in a network namespace, and after each loss of events. ok is
+// false if the listener does not hear that namespace.
+func (l *Listener) EndsIn(nsid int32) (ends uint64, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended[nsid] + l.overruns, !l.isDone && (l.allNetNS || nsid == socket.OwnNamespace)
+}
+
 // read reads events on a thread of its own until Close. It does nothing else, so that the socket's buffer does not overflow.
 func (l *Listener) read() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	defer l.done()
 	buffer, control := make([]byte, maxEventSize), make([]byte, unix.CmsgSpace(4)*4) //nolint:mnd // room for other control messages
 	//nolint:gosec // descriptors are small
 	polled := []unix.PollFd{{Fd: int32(l.descriptor), Events: unix.POLLIN}, {Fd: int32(l.wake[0]), Events: unix.POLLIN}}
@@ -137,13 +149,14 @@ func (l *Listener) read() {
 			}
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.ENOBUFS): // the socket's buffer has overflowed
-			l.add(nil, true)
+			l.addOverrun()
 		case err != nil: // no other error ends by itself
-			l.add(nil, true)
+			l.addOverrun()
 			return
 		case isFromKernel(from):
-			events, lost := decodeEvents(buffer[:n], namespaceOf(control[:controlSize]), time.Now())
-			l.add(events, lost || flags&unix.MSG_TRUNC != 0)
+			namespace := namespaceOf(control[:controlSize])
+			events, lost := decodeEvents(buffer[:n], namespace, time.Now())
+			l.add(namespace, events, lost || flags&unix.MSG_TRUNC != 0)
 		}
 	}
 }
@@ -154,14 +167,35 @@ func isFromKernel(from unix.Sockaddr) bool {
 	return ok && address.Pid == 0
 }
 
-func (l *Listener) add(events []socket.Ended, lost bool) {
+func (l *Listener) done() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.isDone = true
+}
+
+// addOverrun counts a loss of events of unknown namespaces.
+func (l *Listener) addOverrun() {
+	l.mu.Lock()
+	l.losses++
+	l.overruns++
+	l.mu.Unlock()
+	l.signal()
+}
+
+// add adds the events of a datagram, which are of one network namespace. lost means that some could not be decoded.
+func (l *Listener) add(namespace int32, events []socket.Ended, lost bool) {
+	l.mu.Lock()
+	l.ended[namespace]++
 	room := max(0, min(len(events), l.maxUnread-len(l.unread)))
 	l.unread = append(l.unread, events[:room]...)
 	if lost || room < len(events) {
 		l.losses++
 	}
 	l.mu.Unlock()
+	l.signal()
+}
+
+func (l *Listener) signal() {
 	select {
 	case l.more <- struct{}{}:
 	default:

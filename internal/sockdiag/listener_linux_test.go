@@ -238,14 +238,14 @@ func TestListenerReportsOverflow(t *testing.T) {
 }
 
 func TestListenerBoundsUnread(t *testing.T) {
-	l := &Listener{maxUnread: maxUnread, more: make(chan struct{}, 1)}
-	l.add(make([]socket.Ended, maxUnread-1), false)
-	l.add(make([]socket.Ended, 1), false)
+	l := &Listener{maxUnread: maxUnread, more: make(chan struct{}, 1), ended: make(map[int32]uint64)}
+	l.add(7, make([]socket.Ended, maxUnread-1), false)
+	l.add(7, make([]socket.Ended, 1), false)
 	if len(l.unread) != maxUnread || l.losses != 0 {
 		t.Fatalf("%d unread, %d losses", len(l.unread), l.losses)
 	}
-	l.add(make([]socket.Ended, 3), false)
-	l.add(nil, true)
+	l.add(7, make([]socket.Ended, 3), false)
+	l.add(7, nil, true)
 	if all, losses := l.Receive(nil); len(all) != maxUnread || losses != 2 {
 		t.Errorf("%d events, %d losses", len(all), losses)
 	}

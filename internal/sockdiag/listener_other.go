@@ -28,3 +28,6 @@ func (*Listener) More() <-chan struct{} { return nil }
 
 // Receive returns events.
 func (*Listener) Receive(events []socket.Ended) (all []socket.Ended, losses uint64) { return events, 0 }
+
+// EndsIn hears no namespace.
+func (*Listener) EndsIn(int32) (ends uint64, ok bool) { return 0, false }
