@@ -113,13 +113,26 @@ func (i *Inventory) Events() uint64 {
 
 // Inspect returns one container by ID or name.
 func (i *Inventory) Inspect(ctx context.Context, id string) (container.Container, error) {
-	i.mu.Lock()
-	if entry, ok := i.inspected[id]; ok && entry.answered {
-		i.mu.Unlock()
-		return entry.value, entry.err
+	if c, err, ok := i.cachedContainer(id); ok {
+		return c, err
 	}
-	i.mu.Unlock()
 	return i.Refresh(ctx, id)
+}
+
+// Cached is Inspect without a call. It returns false if only the engine knows the container.
+func (i *Inventory) Cached(id string) (container.Container, bool) {
+	c, err, ok := i.cachedContainer(id)
+	return c, ok && err == nil
+}
+
+func (i *Inventory) cachedContainer(id string) (c container.Container, err error, ok bool) { //nolint:revive // ok qualifies err
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	entry, ok := i.inspected[id]
+	if !ok || !entry.answered {
+		return container.Container{}, nil, false
+	}
+	return entry.value, entry.err, true
 }
 
 // Refresh is Inspect without the cache: it always calls the engine.
