@@ -46,7 +46,7 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 	}
 	limits := limitMemory()
 	options, err := collectOptions(c)
-	options.MaxSockets, options.MemoryLimit = limits.maxSockets, limits.limit
+	options.MaxSockets, options.MemoryLimit, options.Differed = limits.maxSockets, limits.limit, measures.Differed
 	if err != nil {
 		return nil, errors.Join(err, docker.Close())
 	}

@@ -29,6 +29,8 @@ func (o *outpost) count(ctx context.Context, c config.Config, localMap *daemon.L
 	}
 	table := traffic.NewTable(scope, o.memory.maxSockets, time.Now())
 	o.CountWith(table)
+	o.collector.HearEnds(listener.EndsIn)
+	defer o.collector.HearEnds(nil)
 	if _, err := o.Sample(ctx); err != nil { // events wait until a snapshot shows where they belong
 		localMap.SampleSoon()
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +25,8 @@ type Inventory interface {
 	Events() uint64
 	// Inspect returns a container, by ID or name, or container.ErrNotFound. The answer may be cached.
 	Inspect(ctx context.Context, id string) (container.Container, error)
+	// Cached is Inspect without a call. It returns false if only the engine knows the container.
+	Cached(id string) (container.Container, bool)
 	// Refresh is Inspect without a cached answer.
 	Refresh(ctx context.Context, id string) (container.Container, error)
 }
@@ -51,6 +55,8 @@ type Options struct {
 	// MaxSockets is how many sockets a pass may hold at once. MemoryLimit is why, in bytes. Zero: no bound.
 	MaxSockets  int
 	MemoryLimit int64
+	// Differed, if not nil, is called if sockets have changed without a sign in the kernel's counters and events. It must not block.
+	Differed func()
 }
 
 const (
@@ -81,6 +87,9 @@ type Collector struct {
 
 // New returns a collector. Calls that outlast a request are cancelled when lifetime ends. The caller must call Close.
 func New(lifetime context.Context, inventory Inventory, engine Engine, options Options) *Collector {
+	if options.Differed == nil {
+		options.Differed = func() {}
+	}
 	decoders := newDecoderPool(options.MaxSockets)
 	pool := callpool.New(lifetime, options.Workers)
 	sources := allSources
@@ -96,7 +105,7 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 		cgroups:   &cgroupCache{isV2: hostproc.IsCgroupV2(options.CgroupFS), unlisted: make(map[string]unlistedState)},
 		decoders:  decoders,
 		addresses: &addressCache{entries: make(map[addressKey]netnsAddresses)},
-		kept:      newKeptProcesses(),
+		kept:      newKeptProcesses(options.MaxSockets),
 	}
 	return c.setSources(sources)
 }
@@ -134,6 +143,16 @@ func (c *Collector) Following(following bool) { c.kept.setFollowing(following) }
 
 // Changed reports that the container with an ID may have ended or restarted. The collector closes what it keeps of it.
 func (c *Collector) Changed(id string) { c.kept.drop(id) }
+
+// HearEnds sets what hears the ends of sockets, or nil. As long as it hears none of a container, and the kernel counts as many sockets, the
+// collector does not dump them again.
+func (c *Collector) HearEnds(endsIn EndsIn) {
+	if endsIn == nil {
+		c.kept.endsIn.Store(nil)
+		return
+	}
+	c.kept.endsIn.Store(&endsIn)
+}
 
 // Collect reads all running containers. With withTCPInfo, sockets have their tcp_info if the method reports it. An
 // error means that the engine did not list the containers. The failure of one container is a Problem of its Reading.
@@ -184,6 +203,25 @@ func inParallel[T any](items []T, do func(T)) {
 		group.Go(func() { do(item) })
 	}
 	group.Wait()
+}
+
+// skipDone calls do for all items, and returns those for which it returns false. do must not block: unlike inParallel this starts no
+// goroutine for each item.
+func skipDone[T any](items []T, do func(T) bool) (rest []T) {
+	rests := make([][]T, runtime.GOMAXPROCS(0))
+	share := (len(items) + len(rests) - 1) / len(rests)
+	var group sync.WaitGroup
+	for i := range rests {
+		group.Go(func() {
+			for _, item := range items[min(i*share, len(items)):min((i+1)*share, len(items))] {
+				if !do(item) {
+					rests[i] = append(rests[i], item)
+				}
+			}
+		})
+	}
+	group.Wait()
+	return slices.Concat(rests...)
 }
 
 // list lists the running containers, and forgets failures of all others.

@@ -12,5 +12,5 @@ func maxOpenFiles() int {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 0
 	}
-	return int(min(limit.Cur, math.MaxInt32)) //nolint:gosec // bounded
+	return int(min(limit.Cur, math.MaxInt32))
 }

@@ -30,7 +30,7 @@ func (p *pass) readAll(ctx context.Context, namespaces []*netnsRead) *HostNetNS 
 	if i < 0 {
 		group.Go(func() { host = p.readHost(ctx) })
 	}
-	inParallel(namespaces, func(n *netnsRead) { p.read(ctx, n) })
+	inParallel(p.skipCheap(ctx, namespaces), func(n *netnsRead) { p.read(ctx, n) })
 	group.Wait()
 	if i < 0 {
 		return host
@@ -42,6 +42,13 @@ func (p *pass) readAll(ctx context.Context, namespaces []*netnsRead) *HostNetNS 
 		host.Apart = true
 	}
 	return host
+}
+
+// skipCheap reads the network namespaces that take microseconds, and returns the others.
+func (p *pass) skipCheap(ctx context.Context, namespaces []*netnsRead) (rest []*netnsRead) {
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
+	defer cancel()
+	return skipDone(namespaces, func(n *netnsRead) bool { return p.readCheaply(ctx, n) })
 }
 
 // isHost reports whether n is the host's own network namespace and not that of a sandbox.

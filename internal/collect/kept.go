@@ -19,8 +19,11 @@ const filesPerKept = 1 + hostproc.FilesPerCounters + 1
 type keptProcesses struct {
 	// following means that the caller reports when a container ends. Without that nothing is kept that keeps a network namespace
 	// alive.
-	following atomic.Bool
-	opened    atomic.Int64 // counters and sockets, for tests
+	following  atomic.Bool
+	opened     atomic.Int64 // counters and sockets, for tests
+	endsIn     atomic.Pointer[EndsIn]
+	settled    atomic.Int64 // sockets in memory
+	maxSettled int64
 
 	mu     sync.Mutex
 	limit  int // of processes
@@ -31,6 +34,7 @@ type keptProcesses struct {
 
 // keptProcess is the first process of a container.
 type keptProcess struct {
+	store     *keptProcesses
 	id        string
 	pid       int
 	startedAt time.Time
@@ -40,13 +44,21 @@ type keptProcess struct {
 	mu       sync.Mutex // of what follows
 	counters *hostproc.Counters
 	conn     *sockdiag.Kept
-	failed   bool // counters or conn cannot be opened
+	failed   bool     // counters or conn cannot be opened
+	settled  *settled // nil if the next reading must dump the sockets
 }
 
-func newKeptProcesses() *keptProcesses {
+// newKeptProcesses returns an empty store of a collector that may hold maxSockets sockets; 0 means any number.
+func newKeptProcesses(maxSockets int) *keptProcesses {
+	most := maxAllSettled
+	if maxSockets > 0 {
+		const part = 16
+		most = min(most, maxSockets/part)
+	}
 	return &keptProcesses{
-		limit: maxOpenFiles() / 2 / filesPerKept, // half is for everything else
-		byID:  make(map[string]*keptProcess), inUse: make(map[*hostproc.Process]*keptProcess),
+		maxSettled: int64(most),
+		limit:      maxOpenFiles() / 2 / filesPerKept, // half is for everything else
+		byID:       make(map[string]*keptProcess), inUse: make(map[*hostproc.Process]*keptProcess),
 	}
 }
 
@@ -75,7 +87,7 @@ func (k *keptProcesses) add(c container.Container, process *hostproc.Process) {
 	if k.closed || k.byID[c.ID] != nil || len(k.byID) >= k.limit {
 		return
 	}
-	kept := &keptProcess{id: c.ID, pid: c.PID, startedAt: c.StartedAt, process: process}
+	kept := &keptProcess{store: k, id: c.ID, pid: c.PID, startedAt: c.StartedAt, process: process}
 	k.byID[c.ID], k.inUse[process] = kept, kept
 }
 
@@ -155,7 +167,7 @@ func (k *keptProcesses) withKept(process *hostproc.Process, read func(*keptProce
 		return false
 	}
 	kept.mu.Lock()
-	ok := !kept.ended.Load() && kept.openCounters(k) && read(kept)
+	ok := !kept.ended.Load() && kept.openCounters() && read(kept)
 	kept.mu.Unlock()
 	if kept.ended.Load() {
 		kept.release()
@@ -175,27 +187,28 @@ func (p *keptProcess) release() {
 		p.counters = nil
 	}
 	p.closeConn()
+	p.settle(nil)
 }
 
 // openCounters reports whether the counters are open. The caller holds p.mu.
-func (p *keptProcess) openCounters(k *keptProcesses) bool {
+func (p *keptProcess) openCounters() bool {
 	if p.counters == nil && !p.failed {
 		var err error
 		p.counters, err = p.process.OpenCounters()
 		p.failed = err != nil
-		k.opened.Add(1)
+		p.store.opened.Add(1)
 	}
 	return p.counters != nil
 }
 
 // openConn reports whether the netlink socket is open. own means that the process is in Outpost's own network namespace. The caller
 // holds p.mu.
-func (p *keptProcess) openConn(k *keptProcesses, own bool) bool {
+func (p *keptProcess) openConn(own bool) bool {
 	if p.conn == nil && !p.failed {
 		var err error
 		p.conn, err = keepConn(p.process, own)
 		p.failed = err != nil
-		k.opened.Add(1)
+		p.store.opened.Add(1)
 	}
 	return p.conn != nil
 }
@@ -218,4 +231,23 @@ func (p *keptProcess) closeConn() {
 		_ = p.conn.Close()
 		p.conn = nil
 	}
+}
+
+// settle keeps a dump instead of the one before. It keeps none if it is nil or takes too much memory. The caller holds p.mu.
+func (p *keptProcess) settle(dump *settled) {
+	if p.settled != nil {
+		p.store.settled.Add(-int64(len(p.settled.sockets)))
+	} else if dump != nil {
+		dump.reuses = p.pid % maxReuses // else the dumps of all containers would be proven at once
+	}
+	p.settled = nil
+	if dump == nil || len(dump.sockets) > maxSettled {
+		return
+	}
+	n := int64(len(dump.sockets))
+	if p.store.settled.Add(n) > p.store.maxSettled {
+		p.store.settled.Add(-n)
+		return
+	}
+	p.settled = dump
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/PabloL007/outpost/internal/sockdiag"
+	"github.com/PabloL007/outpost/internal/sockdiag/sockdiagtest"
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
@@ -15,7 +16,7 @@ const benchmarkedContainers = 100
 // BenchmarkIdle compares polls of idle containers, each with one listener in a namespace of its own, with bare dumps of their listeners
 // through sockets that stay open.
 func BenchmarkIdle(b *testing.B) {
-	w := &world{}
+	w := &world{caches: true}
 	for i := range benchmarkedContainers {
 		name := fmt.Sprint("idle", i)
 		w.containers = append(w.containers, running(name, startProcess(b, name, 0, "0.0.0.0:80"), "bridge"))
@@ -34,8 +35,34 @@ func BenchmarkIdle(b *testing.B) {
 	})
 	for _, method := range []Method{Sockdiag, Procfs} {
 		for _, keeps := range []bool{true, false} {
-			b.Run(fmt.Sprintf("%s/kept=%v", method, keeps), func(b *testing.B) { benchmarkIdle(b, w, method, keeps) })
+			b.Run(fmt.Sprintf("%s/kept=%v", method, keeps), func(b *testing.B) { benchmarkIdle(b, w, method, keeps, nil) })
 		}
+	}
+	assignNSIDs(b, w)
+	b.Run("sockdiag/events", func(b *testing.B) { benchmarkIdle(b, w, Sockdiag, true, startHearing(b)) })
+}
+
+// BenchmarkIdleConnections compares polls of containers with 20 idle connections each, with and without events.
+func BenchmarkIdleConnections(b *testing.B) {
+	const containers, pairs = 300, 10
+	w := &world{caches: true}
+	for i := range containers {
+		name := fmt.Sprint("idle", i)
+		w.containers = append(w.containers, running(name, startProcess(b, name, 0, "0.0.0.0:80"), "bridge"))
+		netns := sockdiagtest.OpenNetNS(b, w.containers[i].PID)
+		at := listenIn(b, netns, "127.0.0.1:82")
+		for range pairs {
+			connectIn(b, netns, at)
+		}
+	}
+	assignNSIDs(b, w)
+	b.Run("dumped", func(b *testing.B) { benchmarkIdle(b, w, Sockdiag, true, nil) })
+	b.Run("events", func(b *testing.B) { benchmarkIdle(b, w, Sockdiag, true, startHearing(b)) })
+}
+
+func assignNSIDs(b *testing.B, w *world) {
+	for _, c := range w.containers {
+		sockdiagtest.AssignNSID(b, sockdiagtest.OpenNetNS(b, c.PID))
 	}
 }
 
@@ -64,14 +91,15 @@ func benchmarkFloor(b *testing.B, w *world, open func(netns *os.File) (dump, err
 	}
 }
 
-func benchmarkIdle(b *testing.B, w *world, method Method, keeps bool) {
+func benchmarkIdle(b *testing.B, w *world, method Method, keeps bool, endsIn EndsIn) {
 	c := w.collector(b, method)
+	c.HearEnds(endsIn)
 	if c.Following(keeps); !keeps {
 		c.kept.limit = 0
 	}
 	poll := func() {
 		result, err := c.Collect(b.Context(), false)
-		if err != nil || len(result.Readings) != benchmarkedContainers || len(result.Readings[0].Problems) > 0 {
+		if err != nil || len(result.Readings) != len(w.containers) || len(result.Readings[0].Problems) > 0 {
 			b.Fatalf("%d readings, %v", len(result.Readings), err)
 		}
 	}

@@ -9,17 +9,49 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// queryKept is querySockets with the counters and the netlink socket that are kept of a process. It returns false if it has no
-// answer: querySockets then opens others, and explains what fails.
+// queryCheaply returns the sockets of a process if that needs no full dump: nothing has changed since the last dump, or there are only
+// listeners. It uses the counters and the netlink socket that are kept. It returns false otherwise.
+func (p *pass) queryCheaply(ctx context.Context, process *hostproc.Process, quota *socket.Quota) (sockets []socket.Socket, ok bool) {
+	ok = p.kept.withKept(process, func(k *keptProcess) bool {
+		seen := p.lookAt(k)
+		if seen.unchanged && (!p.withTCPInfo || !k.settled.hasConnections) {
+			if sockets, ok = k.settled.reuse(quota); ok {
+				return true
+			}
+		}
+		if seen.unchanged && k.settled.hasConnections {
+			return false
+		}
+		if sockets, ok = p.dumpListeners(ctx, k, quota); ok {
+			p.settle(k, seen, sockets, len(sockets))
+		}
+		return ok && process.Revalidate() == nil // what is open shows the sockets of a namespace without processes too
+	})
+	if !ok {
+		quota.Release()
+		return nil, false
+	}
+	return sockets, true
+}
+
+// queryKept returns all sockets of a process through what is kept of it. It returns false if it has no answer: querySockets then opens
+// other files, and explains what fails.
 func (p *pass) queryKept(ctx context.Context, process *hostproc.Process, quota *socket.Quota) (sockets []socket.Socket, err error, ok bool) { //nolint:revive // ok qualifies err
 	ok = p.kept.withKept(process, func(k *keptProcess) bool {
-		sockets, err = p.queryKeptLocked(ctx, k, quota)
+		seen := p.lookAt(k)
+		count, known := k.counters.CountSockets()
+		if !p.openConn(k) {
+			return false
+		}
+		if sockets, err = k.conn.All(ctx, p.withTCPInfo, quota); err != nil || !known {
+			count = unknownCount
+		}
+		p.settle(k, seen, sockets, count)
 		if err != nil {
 			k.closeConn()
 		}
-		isAnswer := err == nil || errors.Is(err, sockdiag.ErrQuota) || errors.Is(err, sockdiag.ErrTooMany)
-		// What is open shows the sockets of a namespace without processes too.
-		return isAnswer && process.Revalidate() == nil
+		hasSockets := err == nil || errors.Is(err, sockdiag.ErrQuota) || errors.Is(err, sockdiag.ErrTooMany)
+		return hasSockets && process.Revalidate() == nil
 	})
 	if !ok {
 		quota.Release()
@@ -28,24 +60,59 @@ func (p *pass) queryKept(ctx context.Context, process *hostproc.Process, quota *
 	return sockets, err, true
 }
 
-var errNotKept = errors.New("no netlink socket is kept")
-
-func (p *pass) queryKeptLocked(ctx context.Context, k *keptProcess, quota *socket.Quota) ([]socket.Socket, error) {
+// dumpListeners returns the listeners. It returns false unless the kernel's counters prove that there are no other sockets.
+func (p *pass) dumpListeners(ctx context.Context, k *keptProcess, quota *socket.Quota) (listeners []socket.Socket, ok bool) {
 	count, known := k.counters.CountSockets()
-	if known && count == 0 {
-		return nil, nil
+	if !known || count == 0 {
+		return nil, known
 	}
-	if !k.openConn(p.kept, k.process.NetNSID() == p.ownNetNS()) {
-		return nil, errNotKept
+	if !p.openConn(k) {
+		return nil, false
 	}
-	if known {
-		listeners, err := k.conn.Listeners(ctx, quota)
-		if err != nil {
-			return listeners, err
-		}
-		if again, known := k.counters.RecountSockets(); known && len(listeners) == count && again == count {
-			return listeners, nil
-		}
+	listeners, err := k.conn.Listeners(ctx, quota)
+	if err != nil {
+		k.closeConn()
+		return nil, false
 	}
-	return k.conn.All(ctx, p.withTCPInfo, quota)
+	again, known := k.counters.RecountSockets()
+	return listeners, known && len(listeners) == count && again == count
+}
+
+func (p *pass) openConn(k *keptProcess) bool { return k.openConn(k.process.NetNSID() == p.ownNetNS()) }
+
+// sight is what shows changes in a network namespace before its sockets are dumped.
+type sight struct {
+	ends      uint64 // of EndsIn
+	heard     bool
+	unchanged bool // since the last dump
+}
+
+// lookAt asks for the ends first: a socket that ends later is not in the number.
+func (p *pass) lookAt(k *keptProcess) (seen sight) {
+	endsIn := p.kept.endsIn.Load()
+	if endsIn == nil || !p.openConn(k) {
+		return sight{}
+	}
+	nsid, ok := k.conn.NSID()
+	if !ok {
+		return sight{}
+	}
+	seen.ends, seen.heard = (*endsIn)(nsid)
+	seen.unchanged = seen.heard && k.settled.isCurrent(seen.ends, k.counters)
+	return seen
+}
+
+// unknownCount is no number of sockets.
+const unknownCount = -1
+
+// settle keeps a dump for the next readings, as far as it stays true. count is how many sockets the kernel counted before the dump.
+func (p *pass) settle(k *keptProcess, seen sight, sockets []socket.Socket, count int) {
+	if !seen.heard || count == unknownCount {
+		k.settle(nil)
+		return
+	}
+	if seen.unchanged && !k.settled.equals(sockets) {
+		p.Differed()
+	}
+	k.settle(newSettled(sockets, count, seen.ends, k.counters))
 }

@@ -45,7 +45,7 @@ func openFiles(t testing.TB) int {
 // newKeepingWorld returns a collector that follows events, beside one container that listens on port 81.
 func newKeepingWorld(t *testing.T, methods ...Method) (*world, *Collector) {
 	t.Helper()
-	w := &world{containers: []container.Container{running("kept", startProcess(t, "kept", 0, "0.0.0.0:81"), "bridge")}}
+	w := &world{caches: true, containers: []container.Container{running("kept", startProcess(t, "kept", 0, "0.0.0.0:81"), "bridge")}}
 	c := w.collector(t, methods...)
 	c.Following(true)
 	return w, c

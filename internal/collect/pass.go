@@ -88,7 +88,7 @@ func (p *pass) inspectAll(ctx context.Context, listed []container.Summary) []*ta
 			ID: summary.ID, Name: summary.Name, Image: summary.Image, NetworkMode: summary.NetworkMode,
 		}}}
 	}
-	inParallel(targets, func(t *target) { p.inspectTarget(ctx, t) })
+	inParallel(skipDone(targets, func(t *target) bool { return p.inspectKept(ctx, t) }), func(t *target) { p.inspectTarget(ctx, t) })
 	for _, t := range targets {
 		p.resolveInvisible(t)
 	}
@@ -105,18 +105,40 @@ func (p *pass) inspectTarget(ctx context.Context, t *target) {
 		t.addProblem(toProblem(err))
 		return
 	}
-	t.Container = c
-	if len(c.Invalid) > 0 {
-		t.addProblem(Problem{Reason: "parts of the engine's answer are invalid", Detail: strings.Join(c.Invalid, "; ")})
-	}
-	if t.network, err = p.resolveNetwork(ctx, c); err != nil {
-		t.addProblem(Problem{Reason: "the container that created its network namespace cannot be inspected", Detail: err.Error()})
-	}
+	p.describe(ctx, t, c)
 	if c.State == container.Restarting {
 		t.setRestarting()
 		return
 	}
 	t.process = p.openProcess(ctx, c)
+}
+
+// inspectKept is inspectTarget for a running container with a kept process that the inventory has. It calls nothing and does not block. It
+// returns false for any other container.
+func (p *pass) inspectKept(ctx context.Context, t *target) bool {
+	c, ok := p.inventory.Cached(t.Container.ID)
+	if _, joins := c.NetworkMode.JoinedContainer(); !ok || joins || c.State != container.Running {
+		return false
+	}
+	process := p.takeKept(c)
+	if process == nil {
+		return false
+	}
+	p.describe(ctx, t, c)
+	t.process = procHandle{process: process}
+	return true
+}
+
+// describe sets what the engine says of the target.
+func (p *pass) describe(ctx context.Context, t *target, c container.Container) {
+	t.Container = c
+	if len(c.Invalid) > 0 {
+		t.addProblem(Problem{Reason: "parts of the engine's answer are invalid", Detail: strings.Join(c.Invalid, "; ")})
+	}
+	var err error
+	if t.network, err = p.resolveNetwork(ctx, c); err != nil {
+		t.addProblem(Problem{Reason: "the container that created its network namespace cannot be inspected", Detail: err.Error()})
+	}
 }
 
 // setRestarting ends the reading of a container without a process: it has no sockets.

@@ -35,11 +35,8 @@ func (p *pass) openProcess(ctx context.Context, c container.Container) procHandl
 	if !p.usesProcesses() && !p.isSelf(c) {
 		return procHandle{err: errNotUsed}
 	}
-	if !p.isSelf(c) {
-		if process := p.kept.take(c); process != nil {
-			p.hostProcVerified.Store(true)
-			return procHandle{process: process}
-		}
+	if process := p.takeKept(c); process != nil {
+		return procHandle{process: process}
 	}
 	release, err := p.pool.Acquire(ctx)
 	if err != nil {
@@ -54,6 +51,18 @@ func (p *pass) openProcess(ctx context.Context, c container.Container) procHandl
 		p.kept.add(c, process)
 	}
 	return procHandle{process: process, self: self}
+}
+
+// takeKept returns the process of c that is kept, or nil.
+func (p *pass) takeKept(c container.Container) *hostproc.Process {
+	if !p.usesProcesses() || p.isSelf(c) {
+		return nil
+	}
+	process := p.kept.take(c)
+	if process != nil {
+		p.hostProcVerified.Store(true)
+	}
+	return process
 }
 
 // findProcess opens the container's process. In Outpost's own container, Outpost may see neither its PID nor its cgroup.

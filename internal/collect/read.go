@@ -16,6 +16,21 @@ func (p *pass) read(ctx context.Context, n *netnsRead) {
 	}
 }
 
+// readCheaply is read for a network namespace of one container, if that needs no full dump. It returns false otherwise.
+func (p *pass) readCheaply(ctx context.Context, n *netnsRead) bool {
+	if n.Shared || len(n.targets) != 1 || !n.targets[0].process.visible() || p.sourcesOf(n)[0].Method() != Sockdiag {
+		return false
+	}
+	quota := p.newQuota(n.targets)
+	sockets, ok := p.queryCheaply(ctx, n.targets[0].process.process, quota)
+	if !ok {
+		return false
+	}
+	n.keepBest(Sockdiag, tables{sockets: sockets, quota: quota}, nil)
+	p.readAddresses(ctx, n)
+	return true
+}
+
 // readTables reads the tables by the best method that works through any target.
 func (p *pass) readTables(ctx context.Context, n *netnsRead) {
 	n.err = errNoProcess

@@ -21,6 +21,7 @@ type world struct {
 	containers []container.Container                          // as Inspect returns them
 	fresh      map[string]func() (container.Container, error) // by ID: the answers of Refresh
 	exec       func(context.Context, string, io.Writer) error // runs a command in the container with this ID
+	caches     bool                                           // Cached answers
 	refreshed  int
 	events     uint64
 	commands   []string // IDs of the containers in which they ran
@@ -54,6 +55,16 @@ func (w *world) Inspect(_ context.Context, id string) (container.Container, erro
 		}
 	}
 	return container.Container{}, container.ErrNotFound
+}
+
+func (w *world) Cached(id string) (container.Container, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.IndexFunc(w.containers, func(c container.Container) bool { return c.ID == id })
+	if !w.caches || i < 0 {
+		return container.Container{}, false
+	}
+	return w.containers[i], true
 }
 
 func (w *world) Refresh(ctx context.Context, id string) (container.Container, error) {

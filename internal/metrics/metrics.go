@@ -29,6 +29,7 @@ type Metrics struct {
 	sockets    *prometheus.GaugeVec
 	problems   *prometheus.CounterVec
 	calls      *prometheus.CounterVec
+	differed   prometheus.Counter
 	counting   snapshot.Counting // of the last collection; guarded by mu
 }
 
@@ -58,6 +59,9 @@ func New(version string, callKinds []string) *Metrics {
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "outpost_engine_calls_total", Help: "Calls to the container engine, by kind.",
 		}, []string{"kind"}),
+		differed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "outpost_unnoticed_changes_total", Help: "How often sockets of a container had changed without a sign in the kernel's counters and events.",
+		}),
 	}
 	losses := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "outpost_event_losses_total", Help: "How often the kernel dropped events of ended sockets, because Outpost read them too slowly.",
@@ -65,7 +69,7 @@ func New(version string, callKinds []string) *Metrics {
 	unattributed := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "outpost_unattributed_ends_total", Help: "Ended sockets that are in no count, because their owner is not known.",
 	}, func() float64 { return float64(m.counting.Unattributed) })
-	m.registry.MustRegister(m.duration, m.failed, m.coalesced, m.containers, m.sockets, m.problems, m.calls, losses, unattributed)
+	m.registry.MustRegister(m.duration, m.failed, m.coalesced, m.containers, m.sockets, m.problems, m.calls, m.differed, losses, unattributed)
 	for _, kind := range callKinds {
 		m.calls.WithLabelValues(kind)
 	}
@@ -113,6 +117,9 @@ func newHandler(gatherer prometheus.Gatherer) http.Handler {
 
 // EngineCalled counts a call to the engine.
 func (m *Metrics) EngineCalled(kind string) { m.calls.WithLabelValues(kind).Inc() }
+
+// Differed counts sockets that have changed without a sign in the kernel's counters and events.
+func (m *Metrics) Differed() { m.differed.Inc() }
 
 // Failed counts a collection that failed because the engine could not be queried.
 func (m *Metrics) Failed() { m.failed.Inc() }

@@ -38,6 +38,7 @@ func TestCollectionMetrics(t *testing.T) {
 	m.Collected(sampleSnapshot()) // replaces the gauges of the previous collection
 	m.EngineCalled("list")
 	m.Coalesced()
+	m.Differed()
 	recorder := httptest.NewRecorder()
 	m.Handler().ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
 	body := recorder.Body.String()
@@ -47,7 +48,7 @@ func TestCollectionMetrics(t *testing.T) {
 		`outpost_containers{method="exec",status="partial"} 2`, `outpost_containers{method="sockdiag",status="ok"} 1`,
 		`outpost_sockets{state="LISTEN"} 2`, `outpost_sockets{state="ESTABLISHED"} 1`, `outpost_sockets{state="TIME_WAIT"} 1`,
 		`outpost_read_failures_total{reason="paused"} 2`, `outpost_coalesced_requests_total 1`,
-		`outpost_event_losses_total 4`, `outpost_unattributed_ends_total 5`,
+		`outpost_event_losses_total 4`, `outpost_unattributed_ends_total 5`, `outpost_unnoticed_changes_total 1`,
 		`outpost_engine_calls_total{kind="list"} 1`, `outpost_engine_calls_total{kind="inspect"} 0`,
 		"go_goroutines ", "process_resident_memory_bytes ",
 	} {

@@ -1,0 +1,101 @@
+package collect
+
+import (
+	"slices"
+
+	"github.com/PabloL007/outpost/internal/hostproc"
+	"github.com/PabloL007/outpost/internal/socket"
+)
+
+// EndsIn returns a number that is another one after each end of a TCP socket in a network namespace. nsid is the number of that namespace in
+// Outpost's own (network_namespaces(7)). ok is false if its ends are not heard.
+type EndsIn func(nsid int32) (ends uint64, ok bool)
+
+const (
+	// maxReuses is how often a dump is answered again before the sockets are dumped to prove it. The kernel's counters and events do not
+	// show that the other side of a connection has closed it.
+	maxReuses = 19
+	// maxSettled bounds the sockets of one dump that stay in memory, and maxAllSettled those of all: some 7 MB.
+	maxSettled    = 1 << 10
+	maxAllSettled = 1 << 16
+)
+
+// settled is a dump in which no socket changes by itself: each one listens, or is a connection that was accepted. It stays true while no
+// socket ends and the kernel counts as many. Nil is no dump.
+type settled struct {
+	sockets        []socket.Socket
+	hasConnections bool
+	ends           uint64 // from before the dump
+	reuses         int
+}
+
+// isCurrent reports whether nothing is known to have changed since the dump. ends is from before the sockets are counted.
+func (s *settled) isCurrent(ends uint64, counters *hostproc.Counters) bool {
+	if s == nil || s.ends != ends {
+		return false
+	}
+	count, known := counters.RecountSockets()
+	return known && count == len(s.sockets)
+}
+
+// reuse returns the sockets again. It returns false if they are too many for quota, or if the dump must be proven.
+func (s *settled) reuse(quota *socket.Quota) (sockets []socket.Socket, ok bool) {
+	if s.reuses == maxReuses {
+		return nil, false
+	}
+	for i := range s.sockets {
+		if !quota.Take(s.sockets[i].State) {
+			quota.Release()
+			return nil, false
+		}
+	}
+	s.reuses++
+	return slices.Clone(s.sockets), true
+}
+
+// equals reports whether another dump has the same sockets, in any order.
+func (s *settled) equals(sockets []socket.Socket) bool {
+	if len(s.sockets) != len(sockets) {
+		return false
+	}
+	counts := make(map[socket.Socket]int, len(sockets))
+	for i := range s.sockets {
+		counts[s.sockets[i]]++
+		counts[withoutTCPInfo(sockets[i])]--
+	}
+	for _, n := range counts {
+		if n != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// newSettled returns what stays true of a dump, or nil if it has not all sockets or one of them changes by itself. count is how many the kernel
+// counted before the dump.
+func newSettled(sockets []socket.Socket, count int, ends uint64, counters *hostproc.Counters) *settled {
+	if again, known := counters.RecountSockets(); !known || again != count || len(sockets) != count {
+		return nil
+	}
+	if !isStable(sockets) {
+		return nil
+	}
+	s := &settled{sockets: make([]socket.Socket, 0, len(sockets)), ends: ends}
+	for i := range sockets {
+		s.hasConnections = s.hasConnections || sockets[i].State != socket.Listen
+		s.sockets = append(s.sockets, withoutTCPInfo(sockets[i]))
+	}
+	return s
+}
+
+// isStable reports whether no socket changes by itself.
+func isStable(sockets []socket.Socket) bool {
+	return !slices.ContainsFunc(sockets, func(s socket.Socket) bool {
+		return s.State != socket.Listen && (s.State != socket.Established || s.Unaccepted())
+	})
+}
+
+func withoutTCPInfo(s socket.Socket) socket.Socket {
+	s.TCPInfo = nil
+	return s
+}
