@@ -33,6 +33,10 @@ func BenchmarkMethods(b *testing.B) {
 		}
 		b.Run(fmt.Sprint("sockdiag/", n), func(b *testing.B) {
 			floor := openDiagSockets(b, pids)
+			benchAgainstFloor(b, "sockdiag", n, func() { dumpSockets(b, floor) }, func() {}, "OUTPOST_EVENTS=off")
+		})
+		b.Run(fmt.Sprint("events/", n), func(b *testing.B) {
+			floor := openDiagSockets(b, pids)
 			benchAgainstFloor(b, "sockdiag", n, func() { dumpSockets(b, floor) }, func() {})
 		})
 		b.Run(fmt.Sprint("procfs/", n), func(b *testing.B) {
@@ -64,9 +68,9 @@ func BenchmarkConnected(b *testing.B) {
 
 // benchAgainstFloor alternates polls with the floor, and reports their times and ratio. floor runs on one core; the daemon and
 // parallel use all cores.
-func benchAgainstFloor(b *testing.B, method string, containers int, floor, parallel func()) {
+func benchAgainstFloor(b *testing.B, method string, containers int, floor, parallel func(), variables ...string) {
 	b.Helper()
-	o := start(b, "OUTPOST_COLLECTOR="+method)
+	o := start(b, append(variables, "OUTPOST_COLLECTOR="+method)...)
 	for range 3 {
 		if n := len(o.connections().containers); n < containers {
 			b.Fatalf("%d containers", n)
