@@ -89,17 +89,22 @@ type sight struct {
 
 // lookAt asks for the ends first: a socket that ends later is not in the number.
 func (p *pass) lookAt(k *keptProcess) (seen sight) {
+	seen.ends, seen.heard = p.endsIn(k)
+	seen.unchanged = seen.heard && k.settled.isCurrent(seen.ends, k.counters)
+	return seen
+}
+
+// endsIn returns the EndsIn of the process's network namespace.
+func (p *pass) endsIn(k *keptProcess) (ends uint64, heard bool) {
 	endsIn := p.kept.endsIn.Load()
 	if endsIn == nil || !p.openConn(k) {
-		return sight{}
+		return 0, false
 	}
 	nsid, ok := k.conn.NSID()
 	if !ok {
-		return sight{}
+		return 0, false
 	}
-	seen.ends, seen.heard = (*endsIn)(nsid)
-	seen.unchanged = seen.heard && k.settled.isCurrent(seen.ends, k.counters)
-	return seen
+	return (*endsIn)(nsid)
 }
 
 // unknownCount is no number of sockets.
@@ -112,7 +117,9 @@ func (p *pass) settle(k *keptProcess, seen sight, sockets []socket.Socket, count
 		return
 	}
 	if seen.unchanged && !k.settled.equals(sockets) {
-		p.Differed()
+		if ends, _ := p.endsIn(k); ends == seen.ends { // else the event came after the change
+			p.Differed()
+		}
 	}
 	k.settle(newSettled(sockets, count, seen.ends, k.counters))
 }

@@ -76,4 +76,9 @@ func (w *kernelWire) setTimeout(timeout time.Duration) error {
 	return unix.SetsockoptTimeval(w.descriptor, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit)
 }
 
-func (w *kernelWire) close() error { return unix.Close(w.descriptor) }
+// close forgets the descriptor: another file may get the same number.
+func (w *kernelWire) close() error {
+	descriptor := w.descriptor
+	w.descriptor = -1
+	return unix.Close(descriptor)
+}
