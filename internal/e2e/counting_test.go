@@ -58,6 +58,7 @@ func TestCountedConnections(t *testing.T) {
 	l.peer("caller", nil, "order:100:"+gateway+":"+l.port(1))
 	l.peer("web", own, "order:200:"+l.Name("db")+":5432", "knock:2:"+l.Name("db")+":81")
 	l.peer("self", nil, "reply:tcp4:127.0.0.1:90", "order:1:"+l.address("server")+":80", "order:50:127.0.0.1:90")
+	l.peer("hasty", nil, "abort:40:"+l.address("server")+":80")
 	l.peer("near", nil, "order:70:"+gateway+":"+l.port(2))
 	shorten := strings.NewReplacer(l.Name(""), "")
 	o.expectLines(func() []string {
@@ -65,6 +66,7 @@ func TestCountedConnections(t *testing.T) {
 	}, []string{
 		"client > server:80 direct opened 1000 failed 0 refused 0 sent 100000 received 300000",
 		"client > server:81 direct opened 0 failed 3 refused 3 sent 0 received 0",
+		"hasty > server:80 direct opened 40 failed 0 refused 0 sent 4000 received 12000",
 		"caller > server:80 published opened 100 failed 0 refused 0 sent 10000 received 30000",
 		"self > server:80 direct opened 1 failed 0 refused 0 sent 100 received 300",
 		"self > self:90 loopback opened 50 failed 0 refused 0 sent 5000 received 15000",

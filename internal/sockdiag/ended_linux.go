@@ -21,8 +21,7 @@ const (
 // attributeProtocol is INET_DIAG_PROTOCOL of include/uapi/linux/inet_diag.h, one byte.
 const attributeProtocol = 10
 
-// errNoConnection marks the end of a socket that was no connection: a listener or an unused socket. An aborted connection looks equal on the
-// end that aborted it. Its other end reports it.
+// errNoConnection marks the end of a socket that was no connection: a listener or an unused socket.
 var errNoConnection = errors.New("the socket was no connection")
 
 // decodeEnded decodes a destroy event: a struct inet_diag_msg and its attributes (net/core/sock_diag.c,
@@ -38,8 +37,11 @@ func decodeEnded(data []byte) (ended socket.Ended, err error) {
 	}
 	ended = socket.Ended{Local: sock.Local, Remote: sock.Remote, Cookie: cookie}
 	unread := binary.NativeEndian.Uint32(data[messageReceiveQueue:])
-	if ended.Remote.Port() == 0 || ended.Local.Port() == 0 || ended.Local.Addr().IsUnspecified() || ended.Remote.Addr().IsUnspecified() {
+	if ended.Local.Port() == 0 || ended.Remote.Addr().IsUnspecified() {
 		return socket.Ended{}, errNoConnection
+	}
+	if ended.Remote.Port() == 0 || ended.Local.Addr().IsUnspecified() {
+		ended.Outcome = socket.Aborted
 	}
 	protocol, info := byte(0), []byte(nil)
 	err = eachAttribute(data[messageSize:], func(kind uint16, value []byte) {
@@ -55,6 +57,8 @@ func decodeEnded(data []byte) (ended socket.Ended, err error) {
 		return socket.Ended{}, err
 	case protocol != unix.IPPROTO_TCP:
 		return socket.Ended{}, errNoConnection
+	case ended.Outcome == socket.Aborted:
+		return ended, nil
 	case len(info) < minInfoSize:
 		return socket.Ended{}, fmt.Errorf("tcp_info of %d bytes: %w", len(info), errShort)
 	}

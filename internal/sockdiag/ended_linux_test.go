@@ -83,6 +83,19 @@ func TestDecodeEnded(t *testing.T) {
 	}
 }
 
+func TestDecodeAborted(t *testing.T) {
+	for name, at := range map[string][2]string{
+		"port and address alone": {"0.0.0.0:4000", "10.0.0.2:0"},
+		"bound":                  {"10.0.0.1:4000", "10.0.0.2:0"},
+		"no local address":       {"0.0.0.0:4000", "10.0.0.2:80"},
+	} {
+		got, err := decodeEnded(event(t, ends(at[0], at[1]), familyIPv4, unix.IPPROTO_TCP, counters{}))
+		if err != nil || got.Outcome != socket.Aborted || got.Local.Port() != 4000 || got.Remote.Addr() != netip.MustParseAddr("10.0.0.2") {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
 func TestDecodeEndedWithoutConnection(t *testing.T) {
 	tcp := func(local, remote string) []byte {
 		return event(t, ends(local, remote), familyIPv4, unix.IPPROTO_TCP, counters{})
@@ -90,8 +103,6 @@ func TestDecodeEndedWithoutConnection(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"listener":                 tcp("0.0.0.0:80", "0.0.0.0:0"),
 		"unused":                   tcp("10.0.0.1:0", "10.0.0.2:80"),
-		"aborted":                  tcp("10.0.0.1:4000", "10.0.0.2:0"),
-		"no local address":         tcp("0.0.0.0:4000", "10.0.0.2:80"),
 		"no remote address":        tcp("10.0.0.1:4000", "0.0.0.0:80"),
 		"UDP":                      event(t, ends("10.0.0.1:4000", "10.0.0.2:80"), familyIPv4, unix.IPPROTO_UDP, counters{}),
 		"no protocol":              message(t, ends("10.0.0.1:4000", "10.0.0.2:80"), familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: make([]byte, 232)}),

@@ -237,6 +237,46 @@ func TestListenerReportsOverflow(t *testing.T) {
 	}
 }
 
+// The end that aborts its connection loses its other figures. The other end has them.
+func TestListenerHearsAborts(t *testing.T) {
+	at, l := server(t, "127.0.0.1:0"), listen(t)
+	t.Cleanup(func() { _ = l.Close() })
+	dialled, err := new(net.Dialer).DialContext(t.Context(), "tcp", at.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := at.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := netip.MustParseAddrPort(dialled.LocalAddr().String())
+	_, err1 := dialled.Write(make([]byte, 10))
+	_, err2 := io.ReadFull(accepted, make([]byte, 10))
+	err3 := dialled.(*net.TCPConn).SetLinger(0) //nolint:errcheck,forcetypeassert // dialled as TCP
+	if err := errors.Join(err1, err2, err3, dialled.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := accepted.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+		t.Fatal(err)
+	}
+	_ = accepted.Close()
+	var aborted, other *socket.Ended
+	await(t, l, func(all []socket.Ended, _ uint64) bool {
+		for i, e := range all {
+			switch {
+			case e.Outcome == socket.Aborted && e.Local.Port() == client.Port() && e.Remote.Addr() == client.Addr():
+				aborted = &all[i]
+			case e.Remote == client:
+				other = &all[i]
+			}
+		}
+		return aborted != nil && other != nil
+	})
+	if other.Outcome != socket.Connected || other.DialledBy != socket.RemoteEnd || other.Received != 10 {
+		t.Errorf("the other end: %+v", other)
+	}
+}
+
 func TestListenerBoundsUnread(t *testing.T) {
 	l := &Listener{maxUnread: maxUnread, more: make(chan struct{}, 1), ended: make(map[int32]uint64)}
 	l.add(7, make([]socket.Ended, maxUnread-1), false)

@@ -41,4 +41,7 @@ const (
 	Connected  Outcome = iota
 	Refused            // the other side answered the SYN with a reset
 	Unanswered         // no answer to the SYN
+	// Aborted means that this end reset the connection (SO_LINGER of 0). The kernel then reports only the port of Local, the address of
+	// Remote and no figures. Sockets that no process accepted look equal.
+	Aborted
 )

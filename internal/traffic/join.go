@@ -15,18 +15,20 @@ func (t *Table) join(now time.Time) {
 		return
 	}
 	t.expireHalves(now)
-	peers := t.pendingByTuple()
+	peers, aborted := t.pendingByTuple(), t.newAbortable()
 	kept := t.pending[:0]
 	for i := range t.pending {
 		e := &t.pending[i]
-		switch t.count(e, peers) {
+		switch t.count(e, peers, aborted) {
 		case counted:
 		case waits:
 			if now.Sub(e.At) <= maxWait {
 				kept = append(kept, *e)
 				continue
 			}
-			t.unattributed++
+			if e.Outcome != socket.Aborted { // which may have been no connection
+				t.unattributed++
+			}
 		case unattributable:
 			t.unattributed++
 		}
@@ -88,14 +90,24 @@ const (
 )
 
 // count counts an event.
-func (t *Table) count(e *socket.Ended, peers map[tuple]socket.End) result {
+func (t *Table) count(e *socket.Ended, peers map[tuple]socket.End, aborted abortable) result {
 	key, ok := t.netnsOf(e)
+	if e.Outcome == socket.Aborted {
+		if key, e, ok = t.completeAborted(key, e, aborted); !ok {
+			return waits
+		}
+	}
 	if !ok {
 		return waits
 	}
 	if !t.counts(key) {
 		return counted
 	}
+	return t.countIn(key, e, peers)
+}
+
+// countIn counts an event of a network namespace.
+func (t *Table) countIn(key string, e *socket.Ended, peers map[tuple]socket.End) result {
 	n, id := t.places.netns[key], connID{key, e.Local, e.Remote}
 	open := t.open[id]
 	if open == nil && !n.startedAt.IsZero() && n.startedAt.After(e.At) { // a removed container had the address
@@ -142,7 +154,7 @@ func (t *Table) netnsOf(e *socket.Ended) (key string, ok bool) {
 	case t.places == nil:
 		return "", false
 	}
-	if addr := e.Local.Addr(); !addr.IsLoopback() {
+	if addr := e.Local.Addr(); !addr.IsLoopback() && e.Outcome != socket.Aborted {
 		key, ok = t.places.netnsOf[addr]
 		switch {
 		case key != "":

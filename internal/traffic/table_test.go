@@ -70,7 +70,7 @@ func (s *scene) open(id string, texts ...string) {
 	s.container(id).Connections = connections
 }
 
-// end sends the events of sockets: "namespace local remote dialled|accepted|either|refused|unanswered sent received".
+// end sends the events of sockets: "namespace local remote dialled|accepted|either|refused|unanswered|aborted sent received".
 func (s *scene) end(texts ...string) (wantsSnapshot bool) {
 	var events []socket.Ended
 	for _, text := range texts {
@@ -89,6 +89,8 @@ func (s *scene) end(texts ...string) (wantsSnapshot bool) {
 			e.DialledBy, e.Outcome = socket.LocalEnd, socket.Refused
 		case "unanswered":
 			e.DialledBy, e.Outcome = socket.LocalEnd, socket.Unanswered
+		case "aborted":
+			e.Outcome = socket.Aborted
 		}
 		events = append(events, e)
 	}
@@ -312,6 +314,69 @@ func TestNumberIsUsedAgain(t *testing.T) {
 	s.expect(1)
 	s.end("1 172.17.0.4:40000 192.0.2.9:443 dialled 0 0", "1 127.0.0.1:40000 127.0.0.1:90 dialled 10 20", "1 127.0.0.1:90 127.0.0.1:40000 accepted 20 10")
 	s.expect(1, "job 127.0.0.1 to 127.0.0.1 90: 1 sent 10 received 20", "job 172.17.0.4 to 192.0.2.9 443: 1")
+}
+
+// An end that aborts its connection keeps its port and the address of the other end. That other end has the rest.
+func TestAbortedConnections(t *testing.T) {
+	for name, test := range map[string]struct {
+		events       []string
+		unattributed uint64
+		want         []string
+	}{
+		"by the client": {
+			[]string{"2 0.0.0.0:40000 172.17.0.2:0 aborted 0 0", "1 172.17.0.2:5432 172.17.0.3:40000 accepted 20 10"}, 0,
+			[]string{"web 172.17.0.3 to 172.17.0.2 5432: 1 sent 10 received 20"},
+		},
+		"events in the other order": {
+			[]string{"1 172.17.0.2:5432 172.17.0.3:40000 accepted 20 10", "2 0.0.0.0:40000 172.17.0.2:0 aborted 0 0"}, 0,
+			[]string{"web 172.17.0.3 to 172.17.0.2 5432: 1 sent 10 received 20"},
+		},
+		"the number is known": {
+			[]string{"2 172.17.0.3:40001 192.0.2.9:443 dialled 0 0", "1 172.17.0.2:5432 172.17.0.3:40000 accepted 20 10", "2 0.0.0.0:40000 172.17.0.2:0 aborted 0 0"}, 0,
+			[]string{"web 172.17.0.3 to 172.17.0.2 5432: 1 sent 10 received 20", "web 172.17.0.3 to 192.0.2.9 443: 1"},
+		},
+		"by a client on the host": {
+			[]string{"1 172.17.0.2:5432 172.17.0.1:40000 accepted 20 10", "-1 0.0.0.0:40000 172.17.0.2:0 aborted 0 0"}, 0,
+			[]string{"host 172.17.0.1 to 172.17.0.2 5432: 1 sent 10 received 20"},
+		},
+		"on loopback": {
+			[]string{"1 172.17.0.2:40001 192.0.2.9:443 dialled 0 0", "1 127.0.0.1:90 127.0.0.1:40000 accepted 20 10", "1 0.0.0.0:40000 127.0.0.1:0 aborted 0 0"}, 0,
+			[]string{"db 127.0.0.1 to 127.0.0.1 90: 1 sent 10 received 20", "db 172.17.0.2 to 192.0.2.9 443: 1"},
+		},
+		// The server's own end was aborted, so the client has the bytes.
+		"by the server": {
+			[]string{"1 0.0.0.0:5432 172.17.0.3:0 aborted 0 0", "2 172.17.0.3:40000 172.17.0.2:5432 dialled 10 20"}, 0,
+			[]string{"web 172.17.0.3 to 172.17.0.2 5432: 1 sent 10 received 20"},
+		},
+		// The same port of two clients, and the number of neither.
+		"either of two": {
+			[]string{"1 172.17.0.2:5432 172.17.0.3:40000 accepted 20 10", "1 172.17.0.2:5432 172.17.0.9:40000 accepted 20 10", "2 0.0.0.0:40000 172.17.0.2:0 aborted 0 0"}, 0, nil,
+		},
+		"one of two by its number": {
+			[]string{"3 172.17.0.9:40001 192.0.2.9:443 dialled 0 0", "1 172.17.0.2:5432 172.17.0.3:40000 accepted 20 10", "1 172.17.0.2:5432 172.17.0.9:40000 accepted 7 8", "3 0.0.0.0:40000 172.17.0.2:0 aborted 0 0"}, 0,
+			[]string{"job 172.17.0.9 to 172.17.0.2 5432: 1 sent 8 received 7", "job 172.17.0.9 to 192.0.2.9 443: 1"},
+		},
+		"both ends counted": {
+			[]string{"1 172.17.0.2:5432 172.17.0.3:40000 accepted 20 10", "2 172.17.0.3:40000 172.17.0.2:5432 dialled 10 20", "2 0.0.0.0:40000 172.17.0.2:0 aborted 0 0"}, 0,
+			[]string{"web 172.17.0.3 to 172.17.0.2 5432: 1 sent 10 received 20"},
+		},
+		"to another machine": {[]string{"2 0.0.0.0:40000 192.0.2.9:0 aborted 0 0"}, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, snapshotv1.CountAll)
+			s.add("job", "172.17.0.9")
+			s.sample()
+			for _, event := range test.events {
+				s.end(event)
+			}
+			s.sample()
+			s.now = s.now.Add(maxWait)
+			s.expect(test.unattributed, test.want...)
+			if len(s.table.pending) > 0 {
+				t.Errorf("%d events wait", len(s.table.pending))
+			}
+		})
+	}
 }
 
 // A number that moves to a container that no snapshot shows yet is not that of the old container any more.

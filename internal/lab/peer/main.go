@@ -16,6 +16,7 @@
 //	peer visit:1000:web:80         1000 connections of 5 ms, one after the other
 //	peer reply:tcp4:0.0.0.0:80     listen, accept, read an order, send the goods, and close each connection after its client has
 //	peer order:1000:web:80         1000 connections, one after the other: send an order, read the goods, close
+//	peer abort:5:web:80            like order, but resets each connection
 //	peer knock:5:web:81            five dials that are refused
 //	peer churn:4:web:80            open and close connections without end, four at a time
 //	peer give:/run/it:tcp4:0.0.0.0:80   listen, and pass the listening socket to whoever connects to a path
@@ -113,6 +114,8 @@ func execute(ctx context.Context, instruction string) (any, error) {
 		return nil, visit(ctx, first, address)
 	case "order":
 		return nil, order(ctx, first, address)
+	case "abort":
+		return nil, abort(ctx, first, address)
 	case "knock":
 		return nil, knock(ctx, first, address)
 	case "churn":
@@ -224,6 +227,19 @@ func order(ctx context.Context, count, address string) error {
 		_, writeErr := conn.Write(make([]byte, orderSize))
 		_, readErr := io.ReadFull(conn, make([]byte, goodsSize))
 		return errors.Join(writeErr, readErr)
+	})
+}
+
+// abort is order with clients that reset each connection.
+func abort(ctx context.Context, count, address string) error {
+	return eachConn(ctx, count, address, func(conn net.Conn) error {
+		_, writeErr := conn.Write(make([]byte, orderSize))
+		_, readErr := io.ReadFull(conn, make([]byte, goodsSize))
+		tcp, ok := conn.(*net.TCPConn)
+		if !ok {
+			return errors.New("not TCP")
+		}
+		return errors.Join(writeErr, readErr, tcp.SetLinger(0))
 	})
 }
 
