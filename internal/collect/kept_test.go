@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/hostproc"
+	"github.com/PabloL007/outpost/internal/sockdiag/sockdiagtest"
 )
 
 // pinningFiles returns how many descriptors of this process keep a network namespace alive.
@@ -210,29 +210,29 @@ func (w *world) keep(t *testing.T, c *Collector) *hostproc.Process {
 
 // The other end of a veth disappears with the namespace of an ended container, at once after the event.
 func TestNamespaceOfAnEndedContainerDisappears(t *testing.T) {
-	ip, err := exec.LookPath("ip")
-	if err != nil {
-		t.Skip(err)
-	}
 	w, c := newKeepingWorld(t, Sockdiag)
-	runtime.LockOSThread() // for ever: the thread ends with the test, and so does its namespace
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
+	outside := sockdiagtest.OpenNetNS(t, startProcess(t, "outside", 0, "0.0.0.0:80"))
 	pid := w.containers[0].PID
-	if out, err := exec.CommandContext(t.Context(), ip, "link", "add", "outer", "type", "veth", "peer", "name", "inner", "netns", fmt.Sprint(pid)).CombinedOutput(); err != nil {
-		t.Skipf("%v: %s", err, out)
+	sockdiagtest.In(t, outside, func() {
+		command := exec.CommandContext(t.Context(), "ip", "link", "add", "outer", "type", "veth", "peer", "name", "inner", "netns", fmt.Sprint(pid))
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	exists := func() (exists bool) {
+		sockdiagtest.In(t, outside, func() { _, err := net.InterfaceByName("outer"); exists = err == nil })
+		return exists
 	}
 	expectRead(t, w.read(t, c), wantKept)
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, "the end of the process", func() bool { return c.kept.byID[id("kept")].process.Revalidate() != nil })
-	if _, err := net.InterfaceByName("outer"); err != nil {
-		t.Fatalf("%v: the namespace is not kept, so the test shows nothing", err)
+	if !exists() {
+		t.Fatal("the namespace is not kept, so the test shows nothing")
 	}
 	c.Changed(id("kept"))
-	waitFor(t, "the end of the namespace", func() bool { _, err := net.InterfaceByName("outer"); return err != nil })
+	waitFor(t, "the end of the namespace", func() bool { return !exists() })
 }
 
 // waitFor polls, because the kernel ends processes and namespaces in the background.
