@@ -27,7 +27,7 @@ func (t *Table) newAbortable() abortable {
 		return nil
 	}
 	for at, h := range t.halves {
-		if h.inbound && h.flow == nil { // else the connection is counted already
+		if h.inbound && (h.flow == nil || h.flow.dropped) { // else the connection is counted already
 			key := remains{at.local.Addr(), at.remote.Port()}
 			byRemains[key] = append(byRemains[key], at)
 		}

@@ -112,7 +112,7 @@ const maxAskedFor = 1 << 10
 func (t *Table) askForNamespaces() (asks bool) {
 	for i := range t.pending {
 		e := &t.pending[i]
-		if _, known := t.netnsOf(e); known || e.Local.Addr().IsLoopback() || e.Outcome == socket.Aborted || t.askedFor[e.Namespace] {
+		if _, known := t.netnsOf(e); known || e.Local.Addr().IsLoopback() || t.askedFor[e.Namespace] {
 			continue
 		}
 		if len(t.askedFor) == maxAskedFor {

@@ -379,6 +379,17 @@ func TestAbortedConnections(t *testing.T) {
 	}
 }
 
+// Before a snapshot shows the client, it may be another machine.
+func TestAbortedConnectionOfANewContainer(t *testing.T) {
+	s := newScene(t, snapshotv1.CountAll)
+	s.sample()
+	if !s.end("1 172.17.0.2:5432 172.17.0.9:40000 accepted 20 10", "3 0.0.0.0:40000 172.17.0.2:0 aborted 0 0") {
+		t.Error("no snapshot is wanted")
+	}
+	s.add("job", "172.17.0.9")
+	s.expect(0, "job 172.17.0.9 to 172.17.0.2 5432: 1 sent 10 received 20")
+}
+
 // A number that moves to a container that no snapshot shows yet is not that of the old container any more.
 func TestNumberMovesBeforeASnapshot(t *testing.T) {
 	s := newScene(t, snapshotv1.CountAll)
