@@ -384,7 +384,7 @@ func TestAbortedConnectionOfANewContainer(t *testing.T) {
 	s := newScene(t, snapshotv1.CountAll)
 	s.sample()
 	if !s.end("1 172.17.0.2:5432 172.17.0.9:40000 accepted 20 10", "3 0.0.0.0:40000 172.17.0.2:0 aborted 0 0") {
-		t.Error("no snapshot is wanted")
+		t.Error("Add asks for no snapshot")
 	}
 	s.add("job", "172.17.0.9")
 	s.expect(0, "job 172.17.0.9 to 172.17.0.2 5432: 1 sent 10 received 20")
