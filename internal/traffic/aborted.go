@@ -2,12 +2,18 @@ package traffic
 
 import (
 	"net/netip"
+	"slices"
+	"time"
 
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// abortable are the halves that the other end may have aborted, by what is left of that end. It is nil if no such end waits.
-type abortable map[remains][]connID
+const (
+	// maxFits bounds the halves that fit one aborted end. Beyond it, the end is in no count.
+	maxFits = 8
+	// strangeTime is how long the event of another client would come later than that of its server.
+	strangeTime = 2 * batchTime
+)
 
 // remains is what the event of an aborted end says.
 type remains struct {
@@ -15,42 +21,58 @@ type remains struct {
 	port   uint16 // the local one
 }
 
-func (t *Table) newAbortable() abortable {
-	var byRemains abortable
-	for i := range t.pending {
-		if t.pending[i].Outcome == socket.Aborted {
-			byRemains = make(abortable)
-			break
+// joinAborted counts the aborted ends with a half that fits. The others may have been no connection, so they are not reported.
+func (t *Table) joinAborted(now time.Time) {
+	if len(t.aborted) == 0 {
+		return
+	}
+	fitting := t.halvesByRemains()
+	t.aborted = slices.DeleteFunc(t.aborted, func(e socket.Ended) bool {
+		key, whole, ok := t.complete(&e, fitting, now)
+		switch {
+		case !ok:
+			return now.Sub(e.At) > maxWait || !t.isHeard(e.Remote.Addr()) && !e.Remote.Addr().IsPrivate()
+		case t.counts(key) && t.countIn(key, whole, nil) == unattributable:
+			t.unattributed++
 		}
-	}
-	if byRemains == nil {
-		return nil
-	}
-	for at, h := range t.halves {
-		if h.inbound && (h.flow == nil || h.flow.dropped) { // else the connection is counted already
-			key := remains{at.local.Addr(), at.remote.Port()}
-			byRemains[key] = append(byRemains[key], at)
-		}
-	}
-	return byRemains
+		return true
+	})
 }
 
-// completeAborted returns the event of an aborted end with what its other end reported, and its network namespace. key is that namespace
-// if the event's number shows it. Without a number, it must be the only possible one. ok is false if no other end fits.
-func (t *Table) completeAborted(key string, e *socket.Ended, byRemains abortable) (netns string, whole *socket.Ended, ok bool) {
+// halvesByRemains returns the halves that the other end may have aborted.
+func (t *Table) halvesByRemains() map[remains][]connID {
+	fitting := make(map[remains][]connID)
+	for at, h := range t.halves {
+		isCounted := !h.inbound || h.flow != nil && !h.flow.dropped
+		if of := (remains{at.local.Addr(), at.remote.Port()}); !isCounted && len(fitting[of]) <= maxFits {
+			fitting[of] = append(fitting[of], at)
+		}
+	}
+	return fitting
+}
+
+// complete returns the event of an aborted end with what its other end reported, and its network namespace. If the event's number does not
+// show the namespace, only one half may fit, and the client's own event would have come by now. ok is false if no half fits.
+func (t *Table) complete(e *socket.Ended, fitting map[remains][]connID, now time.Time) (netns string, whole *socket.Ended, ok bool) {
+	key, known := t.netnsOf(e)
+	halves := fitting[remains{e.Remote.Addr(), e.Local.Port()}]
+	if len(halves) > maxFits {
+		return "", nil, false
+	}
 	var other connID
-	for _, at := range byRemains[remains{e.Remote.Addr(), e.Local.Port()}] {
+	for _, at := range halves {
+		h, waits := t.halves[at]
 		client := t.clientOf(at)
-		if _, waits := t.halves[at]; !waits || client == "" || key != "" && client != key {
+		if !waits || client == "" || known && client != key || !known && now.Sub(h.at) < strangeTime {
 			continue
 		}
 		if ok {
-			return "", e, false // either of them
+			return "", nil, false // either of them
 		}
 		netns, other, ok = client, at, true
 	}
 	if !ok {
-		return "", e, false
+		return "", nil, false
 	}
 	completed := *e
 	completed.Local, completed.Remote, completed.DialledBy, completed.Outcome = other.remote, other.local, socket.LocalEnd, socket.Connected
@@ -58,12 +80,14 @@ func (t *Table) completeAborted(key string, e *socket.Ended, byRemains abortable
 	return netns, &completed, true
 }
 
-// clientOf returns the network namespace of the end that dialled; empty if several may be.
+// clientOf returns the network namespace of the end that dialled; empty if several may be, or if it is gone.
 func (t *Table) clientOf(server connID) string {
 	addr := server.remote.Addr()
 	switch {
-	case addr.IsLoopback():
+	case addr.IsLoopback() && t.places.netns[server.netns] != nil:
 		return server.netns
+	case addr.IsLoopback():
+		return ""
 	case t.places.local[addr]:
 		return hostNetNS
 	}

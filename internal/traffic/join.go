@@ -15,25 +15,24 @@ func (t *Table) join(now time.Time) {
 		return
 	}
 	t.expireHalves(now)
-	peers, aborted := t.pendingByTuple(), t.newAbortable()
+	peers := t.pendingByTuple()
 	kept := t.pending[:0]
 	for i := range t.pending {
 		e := &t.pending[i]
-		switch t.count(e, peers, aborted) {
+		switch t.count(e, peers) {
 		case counted:
 		case waits:
 			if now.Sub(e.At) <= maxWait {
 				kept = append(kept, *e)
 				continue
 			}
-			if e.Outcome != socket.Aborted { // which may have been no connection
-				t.unattributed++
-			}
+			t.unattributed++
 		case unattributable:
 			t.unattributed++
 		}
 	}
 	t.pending = kept
+	t.joinAborted(now)
 }
 
 // dropOld drops the events that have waited too long for the first snapshot.
@@ -90,13 +89,8 @@ const (
 )
 
 // count counts an event.
-func (t *Table) count(e *socket.Ended, peers map[tuple]socket.End, aborted abortable) result {
+func (t *Table) count(e *socket.Ended, peers map[tuple]socket.End) result {
 	key, ok := t.netnsOf(e)
-	if e.Outcome == socket.Aborted {
-		if key, e, ok = t.completeAborted(key, e, aborted); !ok {
-			return waits
-		}
-	}
 	if !ok {
 		return waits
 	}

@@ -57,6 +57,7 @@ type Table struct {
 	flows        map[flowID]*flow
 	open         map[connID]*openConn
 	pending      []socket.Ended
+	aborted      []socket.Ended // like pending
 	halves       map[connID]half
 	losses       uint64
 	unattributed uint64
@@ -89,19 +90,28 @@ func (t *Table) Add(events []socket.Ended, losses uint64, now time.Time) (wantsS
 	t.losses += losses
 	for len(events) > 0 {
 		n := min(len(events), t.max.pending)
-		t.dropOldest(len(t.pending) + n - t.max.pending)
-		t.pending = append(t.pending, events[:n]...)
+		t.wait(events[:n])
 		events = events[n:]
 		t.join(now)
 	}
 	return t.askForNamespaces()
 }
 
-// dropOldest drops the first pending events. They have waited the longest.
-func (t *Table) dropOldest(n int) {
-	if n > 0 {
+// wait adds events to those that wait. Beyond the bound it drops the first ones, which have waited the longest.
+func (t *Table) wait(events []socket.Ended) {
+	for i := range events {
+		if events[i].Outcome == socket.Aborted {
+			t.aborted = append(t.aborted, events[i])
+		} else {
+			t.pending = append(t.pending, events[i])
+		}
+	}
+	if n := len(t.pending) - t.max.pending; n > 0 {
 		t.pending = t.pending[:copy(t.pending, t.pending[n:])]
 		t.unattributed += uint64(n)
+	}
+	if n := len(t.aborted) - t.max.pending; n > 0 {
+		t.aborted = t.aborted[:copy(t.aborted, t.aborted[n:])]
 	}
 }
 
@@ -110,16 +120,18 @@ const maxAskedFor = 1 << 10
 
 // askForNamespaces reports whether an event waits in a network namespace for which no snapshot was asked for.
 func (t *Table) askForNamespaces() (asks bool) {
-	for i := range t.pending {
-		e := &t.pending[i]
-		if _, known := t.netnsOf(e); known || e.Local.Addr().IsLoopback() || t.askedFor[e.Namespace] {
-			continue
+	for _, waiting := range [][]socket.Ended{t.pending, t.aborted} {
+		for i := range waiting {
+			e := &waiting[i]
+			if _, known := t.netnsOf(e); known || e.Local.Addr().IsLoopback() || t.askedFor[e.Namespace] {
+				continue
+			}
+			if len(t.askedFor) == maxAskedFor {
+				clear(t.askedFor)
+			}
+			t.askedFor[e.Namespace] = true
+			asks = true
 		}
-		if len(t.askedFor) == maxAskedFor {
-			clear(t.askedFor)
-		}
-		t.askedFor[e.Namespace] = true
-		asks = true
 	}
 	return asks
 }

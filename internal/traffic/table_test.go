@@ -360,6 +360,11 @@ func TestAbortedConnections(t *testing.T) {
 			[]string{"1 172.17.0.2:5432 172.17.0.3:40000 accepted 20 10", "2 172.17.0.3:40000 172.17.0.2:5432 dialled 10 20", "2 0.0.0.0:40000 172.17.0.2:0 aborted 0 0"}, 0,
 			[]string{"web 172.17.0.3 to 172.17.0.2 5432: 1 sent 10 received 20"},
 		},
+		// The number is unknown, and another client has the same port.
+		"by another client": {
+			[]string{"1 172.17.0.2:5432 172.17.0.3:40000 accepted 20 10", "7 0.0.0.0:40000 172.17.0.2:0 aborted 0 0", "2 172.17.0.3:40000 172.17.0.2:5432 dialled 10 20"}, 0,
+			[]string{"web 172.17.0.3 to 172.17.0.2 5432: 1 sent 10 received 20"},
+		},
 		"to another machine": {[]string{"2 0.0.0.0:40000 192.0.2.9:0 aborted 0 0"}, 0, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -376,6 +381,39 @@ func TestAbortedConnections(t *testing.T) {
 				t.Errorf("%d events wait", len(s.table.pending))
 			}
 		})
+	}
+}
+
+func TestAbortedConnectionOfAnEndedContainer(t *testing.T) {
+	s := newScene(t, snapshotv1.CountAll)
+	s.sample()
+	s.end("1 172.17.0.2:40001 192.0.2.9:443 dialled 0 0")
+	s.end("1 127.0.0.1:90 127.0.0.1:40000 accepted 20 10")
+	s.remove("db")
+	s.sample()
+	s.end("1 0.0.0.0:40000 127.0.0.1:0 aborted 0 0")
+	s.expect(0)
+}
+
+// Aborted ends that fit nothing, or too much, take no room of other events.
+func TestFloodOfAbortedEnds(t *testing.T) {
+	for _, remote := range []string{"192.0.2.9:0", "172.17.0.2:0", "127.0.0.1:0"} {
+		s := newScene(t, snapshotv1.CountAll)
+		s.sample()
+		s.end("2 172.17.0.3:40001 192.0.2.9:443 dialled 0 0", "1 172.17.0.2:40001 192.0.2.9:443 dialled 0 0")
+		s.end("3 172.17.0.9:40000 192.0.2.9:443 dialled 1 2") // of a container that no snapshot shows yet
+		var events []socket.Ended
+		for i := range 2 * maxPending {
+			server := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(1+i%1000))
+			events = append(events, socket.Ended{Namespace: 1, Local: netip.MustParseAddrPort("0.0.0.0:999"), Remote: netip.MustParseAddrPort(remote), Outcome: socket.Aborted, At: s.now},
+				socket.Ended{Namespace: 2, Local: server, Remote: netip.MustParseAddrPort("127.0.0.1:999"), DialledBy: socket.RemoteEnd, At: s.now})
+		}
+		s.table.Add(events, 0, s.now)
+		if n := cap(s.table.aborted); len(s.table.aborted) > maxPending || n > 4*maxPending {
+			t.Errorf("%s: %d aborted ends wait, in room for %d", remote, len(s.table.aborted), n)
+		}
+		s.add("job", "172.17.0.9")
+		s.expect(0, "db 172.17.0.2 to 192.0.2.9 443: 1", "web 172.17.0.3 to 192.0.2.9 443: 1", "job 172.17.0.9 to 192.0.2.9 443: 1 sent 1 received 2")
 	}
 }
 
