@@ -70,8 +70,8 @@ func TestEndedContainerPinsNoNamespace(t *testing.T) {
 	w, c := newKeepingWorld(t, Sockdiag)
 	before := pinningFiles(t)
 	expectRead(t, w.read(t, c), wantKept)
-	if pinningFiles(t) != before+3 {
-		t.Fatalf("%d files, want 3 more than %d", pinningFiles(t), before)
+	if pinningFiles(t) != before+hostproc.FilesPerCounters {
+		t.Fatalf("%d files, want %d more than %d", pinningFiles(t), hostproc.FilesPerCounters, before)
 	}
 	c.Changed(id("kept"))
 	if n := pinningFiles(t); n != before {

@@ -13,16 +13,16 @@ import (
 )
 
 // FilesPerCounters is how many descriptors Counters keep open.
-const FilesPerCounters = 3
+const FilesPerCounters = 4
 
 // Counters are the kernel's counters of the TCP sockets in a network namespace, in files that stay open. They keep that
 // namespace alive, even after its last process has exited. Counters must not be used concurrently.
-type Counters struct{ sockstat, sockstat6, protocols *file }
+type Counters struct{ sockstat, sockstat6, protocols, snmp *file }
 
 // OpenCounters opens the counters of the process's network namespace. It fails if the kernel lacks one of the files. The caller must
 // close them.
 func (p *Process) OpenCounters() (*Counters, error) {
-	files, err := p.openNet("sockstat", "sockstat6", "protocols")
+	files, err := p.openNet("sockstat", "sockstat6", "protocols", "snmp")
 	if err == nil {
 		for _, opened := range files {
 			if opened == nil {
@@ -34,11 +34,11 @@ func (p *Process) OpenCounters() (*Counters, error) {
 		files.close()
 		return nil, err
 	}
-	return &Counters{files[0], files[1], files[2]}, nil
+	return &Counters{files[0], files[1], files[2], files[3]}, nil
 }
 
 // Close closes the files.
-func (c *Counters) Close() { netFiles{c.sockstat, c.sockstat6, c.protocols}.close() }
+func (c *Counters) Close() { netFiles{c.sockstat, c.sockstat6, c.protocols, c.snmp}.close() }
 
 // CountSockets is like that of Process.
 func (c *Counters) CountSockets() (sockets int, known bool) {
@@ -58,6 +58,9 @@ func (c *Counters) RecountSockets() (sockets int, known bool) {
 	v6, err := decodeAgain(c.sockstat6, procnet.DecodeSockstat)
 	return addCounts(v4, v6, err)
 }
+
+// Opens returns the counters of connections.
+func (c *Counters) Opens() (procnet.Opens, error) { return decodeAgain(c.snmp, procnet.DecodeOpens) }
 
 // addCounts returns the sockets of both tables. err is that of v6.
 func addCounts(v4, v6 procnet.Sockstat, err error) (sockets int, known bool) {
