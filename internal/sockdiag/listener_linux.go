@@ -49,7 +49,7 @@ type Listener struct {
 	losses    uint64
 	ended     map[int32]uint64 // events by nsid, connections or not
 	overruns  uint64           // each may have been of any nsid
-	isDone    bool             // the reader has ended
+	isDeaf    bool             // after an overrun until the buffer is empty, and once the reader has ended
 }
 
 // Listen begins to listen in Outpost's own network namespace and, with CAP_NET_BROADCAST, in all namespaces that have an nsid there. Those
@@ -129,14 +129,14 @@ func (l *Listener) Receive(events []socket.Ended) (all []socket.Ended, losses ui
 func (l *Listener) EndsIn(nsid int32) (ends uint64, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.ended[nsid] + l.overruns, !l.isDone && (l.allNetNS || nsid == socket.OwnNamespace)
+	return l.ended[nsid] + l.overruns, !l.isDeaf && (l.allNetNS || nsid == socket.OwnNamespace)
 }
 
 // read reads events on a thread of its own until Close. It does nothing else, so that the socket's buffer does not overflow.
 func (l *Listener) read() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer l.done()
+	defer l.setDeaf(true)
 	buffer, control := make([]byte, maxEventSize), make([]byte, unix.CmsgSpace(4)*4) //nolint:mnd // room for other control messages
 	//nolint:gosec // descriptors are small
 	polled := []unix.PollFd{{Fd: int32(l.descriptor), Events: unix.POLLIN}, {Fd: int32(l.wake[0]), Events: unix.POLLIN}}
@@ -144,6 +144,7 @@ func (l *Listener) read() {
 		n, controlSize, flags, from, err := unix.Recvmsg(l.descriptor, buffer, control, unix.MSG_DONTWAIT)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
+			l.setDeaf(false)
 			if _, err := unix.Poll(polled, -1); err != nil && !errors.Is(err, unix.EINTR) || polled[1].Revents != 0 {
 				return
 			}
@@ -167,10 +168,14 @@ func isFromKernel(from unix.Sockaddr) bool {
 	return ok && address.Pid == 0
 }
 
-func (l *Listener) done() {
+// setDeaf sets isDeaf. The events after an overrun up to the empty buffer are lost too, and the kernel reports no second overrun.
+func (l *Listener) setDeaf(isDeaf bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.isDone = true
+	if l.isDeaf && !isDeaf {
+		l.overruns++
+	}
+	l.isDeaf = isDeaf
 }
 
 // addOverrun counts a loss of events of unknown namespaces.
@@ -178,6 +183,7 @@ func (l *Listener) addOverrun() {
 	l.mu.Lock()
 	l.losses++
 	l.overruns++
+	l.isDeaf = true
 	l.mu.Unlock()
 	l.signal()
 }

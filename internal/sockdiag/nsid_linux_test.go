@@ -104,6 +104,10 @@ func TestEndsInOneNamespace(t *testing.T) {
 		t.Error("an end is counted in another namespace")
 	}
 	l.addOverrun()
+	if _, ok := l.EndsIn(socket.OwnNamespace); ok {
+		t.Error("a namespace is heard before the lost events are over")
+	}
+	l.setDeaf(false)
 	if ends(other) == outside || ends(nil) == own {
 		t.Error("a loss is not counted in all namespaces")
 	}
