@@ -30,16 +30,29 @@ func (p *pass) readAddresses(ctx context.Context, n *netnsRead) {
 		return
 	}
 	t := n.targets[i]
-	key := addressKey{t.process.process.NetNSID(), t.Container.ID, t.Container.StartedAt.UnixNano()}
-	if known, ok := p.addresses.get(key); ok && known.explains(n.Sockets) {
-		n.Addresses = known.addresses
+	if p.knowsAddresses(n, t) {
 		return
 	}
-	_ = p.withProcess(ctx, t, func(process *hostproc.Process) (err error) {
+	if err := p.withProcess(ctx, t, func(process *hostproc.Process) (err error) {
 		n.Addresses, err = process.LocalAddresses()
 		return err
-	})
-	p.addresses.put(key, newNetNSAddresses(n.Addresses, n.Sockets))
+	}); err == nil {
+		p.addresses.put(t.addressKey(), newNetNSAddresses(n.Addresses, n.Sockets))
+	}
+}
+
+// knowsAddresses sets the addresses of a network namespace if they are known.
+func (p *pass) knowsAddresses(n *netnsRead, t *target) bool {
+	known, ok := p.addresses.get(t.addressKey())
+	if !ok || !known.explains(n.Sockets) {
+		return false
+	}
+	n.Addresses = known.addresses
+	return true
+}
+
+func (t *target) addressKey() addressKey {
+	return addressKey{t.process.process.NetNSID(), t.Container.ID, t.Container.StartedAt.UnixNano()}
 }
 
 // addressCache keeps the addresses of network namespaces between collections. It is safe for concurrent use.

@@ -190,6 +190,16 @@ func (p *keptProcess) release() {
 	p.settle(nil)
 }
 
+// isOfProcess reports whether the open files are of the process's network namespace: they show the sockets of a namespace without processes
+// too. If not, none of them stays open.
+func (p *keptProcess) isOfProcess() bool {
+	if p.process.Revalidate() != nil {
+		p.ended.Store(true) // withKept releases it
+		return false
+	}
+	return true
+}
+
 // openCounters reports whether the counters are open. The caller holds p.mu.
 func (p *keptProcess) openCounters() bool {
 	if p.counters == nil && !p.failed {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/PabloL007/outpost/internal/hostproc"
+	"github.com/PabloL007/outpost/internal/procnet"
 	"github.com/PabloL007/outpost/internal/sockdiag"
 	"github.com/PabloL007/outpost/internal/socket"
 )
@@ -25,7 +26,7 @@ func (p *pass) queryCheaply(ctx context.Context, process *hostproc.Process, quot
 		if sockets, ok = p.dumpListeners(ctx, k, quota); ok {
 			p.settle(k, seen, sockets, len(sockets))
 		}
-		return ok && process.Revalidate() == nil // what is open shows the sockets of a namespace without processes too
+		return ok && k.isOfProcess()
 	})
 	if !ok {
 		quota.Release()
@@ -51,7 +52,7 @@ func (p *pass) queryKept(ctx context.Context, process *hostproc.Process, quota *
 			k.closeConn()
 		}
 		hasSockets := err == nil || errors.Is(err, sockdiag.ErrQuota) || errors.Is(err, sockdiag.ErrTooMany)
-		return hasSockets && process.Revalidate() == nil
+		return hasSockets && k.isOfProcess()
 	})
 	if !ok {
 		quota.Release()
@@ -62,12 +63,12 @@ func (p *pass) queryKept(ctx context.Context, process *hostproc.Process, quota *
 
 // dumpListeners returns the listeners. It returns false unless the kernel's counters prove that there are no other sockets.
 func (p *pass) dumpListeners(ctx context.Context, k *keptProcess, quota *socket.Quota) (listeners []socket.Socket, ok bool) {
+	if !p.openConn(k) {
+		return nil, false
+	}
 	count, known := k.counters.CountSockets()
 	if !known || count == 0 {
 		return nil, known
-	}
-	if !p.openConn(k) {
-		return nil, false
 	}
 	listeners, err := k.conn.Listeners(ctx, quota)
 	if err != nil {
@@ -84,13 +85,22 @@ func (p *pass) openConn(k *keptProcess) bool { return k.openConn(k.process.NetNS
 type sight struct {
 	ends      uint64 // of EndsIn
 	heard     bool
+	opens     procnet.Opens
 	unchanged bool // since the last dump
 }
 
 // lookAt asks for the ends first: a socket that ends later is not in the number.
 func (p *pass) lookAt(k *keptProcess) (seen sight) {
-	seen.ends, seen.heard = p.endsIn(k)
-	seen.unchanged = seen.heard && k.settled.isCurrent(seen.ends, k.counters)
+	if seen.ends, seen.heard = p.endsIn(k); !seen.heard {
+		return seen
+	}
+	if k.settled == nil || k.settled.hasConnections {
+		var err error
+		if seen.opens, err = k.counters.Opens(); err != nil {
+			return sight{}
+		}
+	}
+	seen.unchanged = k.settled.isCurrent(seen, k.counters)
 	return seen
 }
 
@@ -121,5 +131,5 @@ func (p *pass) settle(k *keptProcess, seen sight, sockets []socket.Socket, count
 			p.Differed()
 		}
 	}
-	k.settle(newSettled(sockets, count, seen.ends, k.counters))
+	k.settle(newSettled(sockets, count, seen, k.counters))
 }

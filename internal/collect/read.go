@@ -9,14 +9,17 @@ import (
 // read reads a network namespace and, if it is shared, the owners of its sockets. The tables come first: a socket in
 // them without an owner was closed meanwhile. In the other order, a new connection would seem to have no owner.
 func (p *pass) read(ctx context.Context, n *netnsRead) {
-	p.readTables(ctx, n)
+	if n.method == None { // else readCheaply has read them
+		p.readTables(ctx, n)
+	}
 	p.readAddresses(ctx, n)
 	if n.Shared {
 		inParallel(n.targets, func(t *target) { p.readOwners(ctx, t) })
 	}
 }
 
-// readCheaply is read for a network namespace of one container, if that needs no full dump. It returns false otherwise.
+// readCheaply reads the tables of a network namespace of one container, if that needs no full dump. It reports whether nothing else is left
+// to read.
 func (p *pass) readCheaply(ctx context.Context, n *netnsRead) bool {
 	if n.Shared || len(n.targets) != 1 || !n.targets[0].process.visible() || p.sourcesOf(n)[0].Method() != Sockdiag {
 		return false
@@ -27,8 +30,7 @@ func (p *pass) readCheaply(ctx context.Context, n *netnsRead) bool {
 		return false
 	}
 	n.keepBest(Sockdiag, tables{sockets: sockets, quota: quota}, nil)
-	p.readAddresses(ctx, n)
-	return true
+	return p.knowsAddresses(n, n.targets[0])
 }
 
 // readTables reads the tables by the best method that works through any target.

@@ -14,27 +14,35 @@ type EndsIn func(nsid int32) (ends uint64, ok bool)
 const (
 	// maxReuses is how often a dump is answered again before the sockets are dumped to prove it. The kernel's counters and events do not
 	// show that the other side of a connection has closed it.
-	maxReuses = 19
+	maxReuses = 29
 	// maxSettled bounds the sockets of one dump that stay in memory, and maxAllSettled those of all: some 7 MB.
 	maxSettled    = 1 << 10
 	maxAllSettled = 1 << 16
 )
 
-// settled is a dump in which no socket changes by itself: each one listens, or is a connection that was accepted. It stays true while no
-// socket ends and the kernel counts as many. Nil is no dump.
+// settled is a dump in which no socket changes by itself: each one listens, or is an established connection that a process holds. It stays
+// true while no socket ends and the kernel counts as many. Nil is no dump.
 type settled struct {
 	sockets        []socket.Socket
 	hasConnections bool
-	ends           uint64 // from before the dump
+	seen           sight // from before the dump
 	reuses         int
 }
 
-// isCurrent reports whether nothing is known to have changed since the dump. ends is from before the sockets are counted.
-func (s *settled) isCurrent(ends uint64, counters *hostproc.Counters) bool {
-	if s == nil || s.ends != ends {
+// recheckMPTCP is how many reuses trust the counters without another check for MPTCP sockets over IPv6.
+const recheckMPTCP = 10
+
+// isCurrent reports whether nothing is known to have changed since the dump. now is from before the sockets are counted. The peer of a
+// connection may have reset it without an end, so the counters of connections must be equal too.
+func (s *settled) isCurrent(now sight, counters *hostproc.Counters) bool {
+	if s == nil || s.seen.ends != now.ends || s.hasConnections && s.seen.opens != now.opens {
 		return false
 	}
-	count, known := counters.RecountSockets()
+	recount := counters.RecountSockets
+	if s.reuses%recheckMPTCP == recheckMPTCP-1 {
+		recount = counters.CountSockets
+	}
+	count, known := recount()
 	return known && count == len(s.sockets)
 }
 
@@ -73,14 +81,14 @@ func (s *settled) equals(sockets []socket.Socket) bool {
 
 // newSettled returns what stays true of a dump, or nil if it has not all sockets or one of them changes by itself. count is how many the kernel
 // counted before the dump.
-func newSettled(sockets []socket.Socket, count int, ends uint64, counters *hostproc.Counters) *settled {
+func newSettled(sockets []socket.Socket, count int, seen sight, counters *hostproc.Counters) *settled {
 	if again, known := counters.RecountSockets(); !known || again != count || len(sockets) != count {
 		return nil
 	}
 	if !isStable(sockets) {
 		return nil
 	}
-	s := &settled{sockets: make([]socket.Socket, 0, len(sockets)), ends: ends}
+	s := &settled{sockets: make([]socket.Socket, 0, len(sockets)), seen: seen}
 	for i := range sockets {
 		s.hasConnections = s.hasConnections || sockets[i].State != socket.Listen
 		s.sockets = append(s.sockets, withoutTCPInfo(sockets[i]))
