@@ -1,10 +1,13 @@
 package collect
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/hostproc"
@@ -44,7 +47,7 @@ type keptProcess struct {
 	mu       sync.Mutex // of what follows
 	counters *hostproc.Counters
 	conn     *sockdiag.Kept
-	failed   bool     // counters or conn cannot be opened
+	failed   bool     // counters or conn can never be opened
 	settled  *settled // nil if the next reading must dump the sockets
 }
 
@@ -200,12 +203,17 @@ func (p *keptProcess) isOfProcess() bool {
 	return true
 }
 
+// isLasting reports whether opening a file again would fail as well. Without descriptors it fails for a while.
+func isLasting(err error) bool {
+	return err != nil && !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE)
+}
+
 // openCounters reports whether the counters are open. The caller holds p.mu.
 func (p *keptProcess) openCounters() bool {
 	if p.counters == nil && !p.failed {
 		var err error
 		p.counters, err = p.process.OpenCounters()
-		p.failed = err != nil
+		p.failed = isLasting(err)
 		p.store.opened.Add(1)
 	}
 	return p.counters != nil
@@ -217,7 +225,7 @@ func (p *keptProcess) openConn(own bool) bool {
 	if p.conn == nil && !p.failed {
 		var err error
 		p.conn, err = keepConn(p.process, own)
-		p.failed = err != nil
+		p.failed = isLasting(err)
 		p.store.opened.Add(1)
 	}
 	return p.conn != nil

@@ -171,6 +171,35 @@ func TestLimitOfDescriptors(t *testing.T) {
 	}
 }
 
+// Without descriptors nothing can be kept. That passes.
+func TestKeepsAgainAfterAShortageOfDescriptors(t *testing.T) {
+	w, c := newKeepingWorld(t, Sockdiag)
+	expectRead(t, w.read(t, c), wantKept)
+	kept := c.kept.byID[id("kept")]
+	kept.counters.Close()
+	kept.counters = nil
+	kept.closeConn()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := unix.Rlimit{Cur: 0, Max: limit.Max}
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &none, nil); err != nil {
+		t.Fatal(err)
+	}
+	opened := kept.openCounters() || kept.openConn(false)
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+		t.Fatal(err)
+	}
+	if opened {
+		t.Fatal("something was opened, so the test shows nothing")
+	}
+	expectRead(t, w.read(t, c), wantKept)
+	if kept.counters == nil || kept.conn == nil {
+		t.Error("nothing is kept after the shortage")
+	}
+}
+
 func TestFailedSocketIsReplaced(t *testing.T) {
 	w, c := newKeepingWorld(t, Sockdiag)
 	expectRead(t, w.read(t, c), wantKept)
