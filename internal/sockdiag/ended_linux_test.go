@@ -197,6 +197,7 @@ func FuzzDecodeEvents(f *testing.F) {
 	good := event(f, ends("10.0.0.1:4000", "10.0.0.2:80"), familyIPv4, unix.IPPROTO_TCP, counters{acked: 2, rtt: 1})
 	f.Add(datagram(sockDiagByFamily, good, good))
 	f.Add(datagram(sockDiagByFamily, event(f, ends("[2001:db8::1]:80", "[2001:db8::2]:4000"), familyIPv6, unix.IPPROTO_TCP, counters{acked: 1, unread: 1})))
+	f.Add(datagram(sockDiagByFamily, event(f, ends("0.0.0.0:4000", "10.0.0.2:0"), familyIPv4, unix.IPPROTO_TCP, counters{})))
 	for _, data := range malformedEvents(f) {
 		f.Add(datagram(sockDiagByFamily, data))
 	}
@@ -206,7 +207,8 @@ func FuzzDecodeEvents(f *testing.F) {
 			t.Errorf("%d events in %d bytes", len(events), len(data))
 		}
 		for _, e := range events {
-			if !e.Local.IsValid() || e.Local.Addr().Is4In6() || e.Local.Addr().IsUnspecified() || e.Remote.Port() == 0 || e.Namespace != 7 || e.RTT < 0 {
+			isWhole := !e.Local.Addr().IsUnspecified() && e.Remote.Port() != 0
+			if !e.Local.IsValid() || e.Local.Addr().Is4In6() || e.Local.Port() == 0 || e.Remote.Addr().IsUnspecified() || isWhole == (e.Outcome == socket.Aborted) || e.Namespace != 7 || e.RTT < 0 {
 				t.Errorf("%+v", e)
 			}
 		}
