@@ -150,20 +150,33 @@ type dumpAnswer struct {
 // add adds the messages of a datagram.
 func (a *dumpAnswer) add(datagram []byte) error {
 	for len(datagram) > 0 && !a.done {
-		if len(datagram) < headerSize {
-			return errTruncated
-		}
-		length := int(binary.NativeEndian.Uint32(datagram[headerLength:]))
-		if length < headerSize || length > len(datagram) {
-			return errTruncated
-		}
-		if err := a.addMessage(datagram[:length]); err != nil {
+		message, rest, err := cutMessage(datagram)
+		if err != nil {
 			return err
 		}
-		const alignment = 4
-		datagram = datagram[min(len(datagram), (length+alignment-1)&^(alignment-1)):]
+		if err := a.addMessage(message); err != nil {
+			return err
+		}
+		datagram = rest
 	}
 	return nil
+}
+
+// cutMessage returns the first message of a datagram, with its header, and the others. Messages begin at multiples of 4 bytes.
+func cutMessage(datagram []byte) (message, rest []byte, err error) {
+	if len(datagram) < headerSize {
+		return nil, nil, errTruncated
+	}
+	length := int(binary.NativeEndian.Uint32(datagram[headerLength:]))
+	if length < headerSize || length > len(datagram) {
+		return nil, nil, errTruncated
+	}
+	const alignment = 4
+	return datagram[:length], datagram[min(len(datagram), (length+alignment-1)&^(alignment-1)):], nil
+}
+
+func typeOf(message []byte) netlink.HeaderType {
+	return netlink.HeaderType(binary.NativeEndian.Uint16(message[headerType:]))
 }
 
 func (a *dumpAnswer) addMessage(message []byte) error {
@@ -174,7 +187,7 @@ func (a *dumpAnswer) addMessage(message []byte) error {
 	case netlink.HeaderFlags(binary.NativeEndian.Uint16(message[headerFlags:]))&netlink.DumpInterrupted != 0:
 		return errDumpInterrupted
 	}
-	switch netlink.HeaderType(binary.NativeEndian.Uint16(message[headerType:])) {
+	switch typeOf(message) {
 	case netlink.Noop:
 		return nil
 	case netlink.Error, netlink.Done:

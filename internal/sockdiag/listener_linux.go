@@ -211,15 +211,12 @@ func (l *Listener) signal() {
 // decodeEvents decodes the destroy events of a datagram. lost means that it is malformed.
 func decodeEvents(data []byte, namespace int32, now time.Time) (events []socket.Ended, lost bool) {
 	for len(data) > 0 {
-		if len(data) < headerSize {
+		message, rest, err := cutMessage(data)
+		if err != nil {
 			return events, true
 		}
-		length, kind := int(binary.NativeEndian.Uint32(data)), binary.NativeEndian.Uint16(data[4:])
-		if length < headerSize || length > len(data) {
-			return events, true
-		}
-		if kind == sockDiagByFamily {
-			ended, err := decodeEnded(data[headerSize:length])
+		if typeOf(message) == sockDiagByFamily {
+			ended, err := decodeEnded(message[headerSize:])
 			switch {
 			case err == nil:
 				ended.Namespace, ended.At = namespace, now
@@ -228,7 +225,7 @@ func decodeEvents(data []byte, namespace int32, now time.Time) (events []socket.
 				lost = true
 			}
 		}
-		data = data[min((length+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1), len(data)):]
+		data = rest
 	}
 	return events, lost
 }
