@@ -15,23 +15,24 @@ const orderSize, goodsSize = 100, 300
 
 // order opens connections one after the other, and has each answered.
 func order(ctx context.Context, count, address string) error {
-	return eachConn(ctx, count, address, func(conn net.Conn) error {
-		_, writeErr := conn.Write(make([]byte, orderSize))
-		_, readErr := io.ReadFull(conn, make([]byte, goodsSize))
-		return errors.Join(writeErr, readErr)
-	})
+	return eachConn(ctx, count, address, trade)
+}
+
+// trade sends an order and reads the goods.
+func trade(conn net.Conn) error {
+	_, writeErr := conn.Write(make([]byte, orderSize))
+	_, readErr := io.ReadFull(conn, make([]byte, goodsSize))
+	return errors.Join(writeErr, readErr)
 }
 
 // abort is order with clients that reset each connection.
 func abort(ctx context.Context, count, address string) error {
 	return eachConn(ctx, count, address, func(conn net.Conn) error {
-		_, writeErr := conn.Write(make([]byte, orderSize))
-		_, readErr := io.ReadFull(conn, make([]byte, goodsSize))
 		tcp, ok := conn.(*net.TCPConn)
 		if !ok {
 			return errors.New("not TCP")
 		}
-		return errors.Join(writeErr, readErr, tcp.SetLinger(0))
+		return errors.Join(trade(conn), tcp.SetLinger(0))
 	})
 }
 
