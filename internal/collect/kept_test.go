@@ -117,7 +117,7 @@ func TestNothingPinsANamespaceWithoutEvents(t *testing.T) {
 	}
 }
 
-func TestRestartedContainerIsReadAnew(t *testing.T) {
+func TestRestartedContainerIsReadAgain(t *testing.T) {
 	w, c := newKeepingWorld(t, Sockdiag)
 	expectRead(t, w.read(t, c), wantKept)
 	if err := unix.Kill(w.containers[0].PID, unix.SIGKILL); err != nil {
@@ -128,7 +128,7 @@ func TestRestartedContainerIsReadAnew(t *testing.T) {
 }
 
 // The earlier process still lives, so only its PID shows that it is not the container's first process.
-func TestProcessWithAnotherPIDIsReadAnew(t *testing.T) {
+func TestProcessWithAnotherPIDIsReadAgain(t *testing.T) {
 	w, c := newKeepingWorld(t, Sockdiag)
 	expectRead(t, w.read(t, c), wantKept)
 	w.containers[0].PID = startAnother(t, "kept", 0, "0.0.0.0:82")
@@ -138,7 +138,7 @@ func TestProcessWithAnotherPIDIsReadAnew(t *testing.T) {
 }
 
 // The same PID with another start is another process. The kept process must not answer.
-func TestReusedPIDIsVerifiedAnew(t *testing.T) {
+func TestReusedPIDIsVerifiedAgain(t *testing.T) {
 	w, c := newKeepingWorld(t, Sockdiag)
 	expectRead(t, w.read(t, c), wantKept)
 	kept := c.kept.byID[id("kept")]

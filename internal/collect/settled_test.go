@@ -123,12 +123,13 @@ func listenIn(t testing.TB, netns *os.File, address string) net.Listener {
 // connection is both ends of a connection inside the container.
 type connection struct{ client, server *net.TCPConn }
 
-// connect opens a connection in the container's network namespace. Both ends abort it when they close: TIME_WAIT would last a minute.
+// connect opens a connection in the container's network namespace.
 func (w *hearingWorld) connect(t testing.TB, to net.Listener) connection {
 	t.Helper()
 	return connectIn(t, w.netns, to)
 }
 
+// connectIn opens a connection from a network namespace. Both ends abort it when they close: TIME_WAIT would last a minute.
 func connectIn(t testing.TB, netns *os.File, to net.Listener) connection {
 	t.Helper()
 	var client net.Conn
@@ -226,30 +227,13 @@ func TestConnectionAfterAReset(t *testing.T) {
 	w := newHearingWorld(t)
 	outside := w.connectOutside(t)
 	at := w.listen(t, "10.213.7.2:82")
-	dial := func() connection {
-		var client net.Conn
-		sockdiagtest.In(t, outside, func() {
-			var err error
-			if client, err = new(net.Dialer).DialContext(t.Context(), "tcp4", at.Addr().String()); err != nil {
-				t.Error(err)
-			}
-		})
-		server, err := at.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := connection{client.(*net.TCPConn), server.(*net.TCPConn)} //nolint:errcheck // both are of TCP
-		_ = c.client.SetLinger(0)
-		t.Cleanup(c.close)
-		return c
-	}
-	one := dial()
+	one := connectIn(t, outside, at)
 	w.settle(t)
 	_ = one.client.Close()
 	if _, err := one.server.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
 		t.Fatal(err)
 	}
-	other := dial()
+	other := connectIn(t, outside, at)
 	if got, want := w.sockets(t, w.collector), lines([]net.Listener{at})+"\n"+other.lines()[1]; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -102,17 +102,24 @@ func server(t testing.TB, address string) net.Listener {
 	return listener
 }
 
+// pair returns both ends of a new connection.
+func pair(t testing.TB, at net.Listener) (dialled, accepted *net.TCPConn) {
+	t.Helper()
+	client, err := new(net.Dialer).DialContext(t.Context(), "tcp", at.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := at.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client.(*net.TCPConn), server.(*net.TCPConn) //nolint:errcheck,forcetypeassert // both are of TCP
+}
+
 // exchange makes a connection that carries bytes both ways. Either end closes first. It returns the client's endpoint.
 func exchange(t testing.TB, at net.Listener, request, response int, serverFirst bool) netip.AddrPort {
 	t.Helper()
-	dialled, err := new(net.Dialer).DialContext(t.Context(), "tcp", at.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := at.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	dialled, accepted := pair(t, at)
 	first, second := dialled, accepted
 	if serverFirst {
 		first, second = accepted, dialled
@@ -241,19 +248,11 @@ func TestListenerReportsOverflow(t *testing.T) {
 func TestListenerHearsAborts(t *testing.T) {
 	at, l := server(t, "127.0.0.1:0"), listen(t)
 	t.Cleanup(func() { _ = l.Close() })
-	dialled, err := new(net.Dialer).DialContext(t.Context(), "tcp", at.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := at.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	dialled, accepted := pair(t, at)
 	client := netip.MustParseAddrPort(dialled.LocalAddr().String())
 	_, err1 := dialled.Write(make([]byte, 10))
 	_, err2 := io.ReadFull(accepted, make([]byte, 10))
-	err3 := dialled.(*net.TCPConn).SetLinger(0) //nolint:errcheck,forcetypeassert // dialled as TCP
-	if err := errors.Join(err1, err2, err3, dialled.Close()); err != nil {
+	if err := errors.Join(err1, err2, dialled.SetLinger(0), dialled.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := accepted.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
@@ -349,16 +348,8 @@ func processCPU(b *testing.B) time.Duration {
 func connect(b *testing.B, at net.Listener, n int) {
 	b.Helper()
 	for range n {
-		dialled, err := new(net.Dialer).DialContext(b.Context(), "tcp", at.Addr().String())
-		if err != nil {
-			b.Fatal(err)
-		}
-		accepted, err := at.Accept()
-		if err != nil {
-			b.Fatal(err)
-		}
-		err = dialled.(*net.TCPConn).SetLinger(0) //nolint:errcheck,forcetypeassert // dialled as TCP
-		if err := errors.Join(err, dialled.Close(), accepted.Close()); err != nil {
+		dialled, accepted := pair(b, at)
+		if err := errors.Join(dialled.SetLinger(0), dialled.Close(), accepted.Close()); err != nil {
 			b.Fatal(err)
 		}
 	}
