@@ -1,4 +1,4 @@
-// Package socket defines the result of every socket table decoder: one TCP socket of one network namespace, and its state.
+// Package socket defines the result of every socket table decoder: one TCP or UDP socket of one network namespace, and its state.
 package socket
 
 import (
@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Socket is one row of a kernel's TCP table. IPv4-mapped IPv6 addresses are converted to IPv4, because the other end
+// Socket is one row of a kernel's TCP or UDP table. IPv4-mapped IPv6 addresses are converted to IPv4, because the other end
 // of the connection sees them so.
 type Socket struct {
 	Local  netip.AddrPort
-	Remote netip.AddrPort // port 0 for a listener
+	Remote netip.AddrPort // port 0 for a listener, and for a UDP socket without a peer
 	// Inode is the socket's inode in sockfs, as /proc/<pid>/fd shows it. It is zero if no file descriptor refers to
 	// the socket: TIME_WAIT, SYN_RECV, a closed orphan, or an established connection that no process has accepted yet.
 	Inode uint64
@@ -21,8 +21,10 @@ type Socket struct {
 	// Remaining is how long the kernel keeps a socket in TIME_WAIT. It is 0 in other states, and if it is unknown.
 	Remaining time.Duration
 	// TCPInfo is nil unless it was requested and the source of the table reports it.
-	TCPInfo *TCPInfo
-	State   State
+	TCPInfo  *TCPInfo
+	Protocol Protocol
+	// State of a UDP socket is Established if it is connected to a peer, and Close otherwise.
+	State State
 	// Retransmits is how often the kernel has repeated the SYN of a socket in SYN_SENT, at most 255. It is 0 in other states.
 	Retransmits uint8
 }
