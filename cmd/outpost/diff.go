@@ -58,7 +58,7 @@ func diff(before, after string, stdout io.Writer) error {
 }
 
 func printEdge(w io.Writer, what string, e graph.Edge, details string) {
-	_, _ = fmt.Fprintf(w, "%-8s %s -> %s:%d%s\n", what, printable(e.Client), printable(e.Server), e.Port, details)
+	_, _ = fmt.Fprintf(w, "%-8s %s -> %s:%s%s\n", what, printable(e.Client), printable(e.Server), e.Port, details)
 }
 
 // readMap reads a map that outpost links --json has written.

@@ -53,6 +53,8 @@ var viewFlags = map[string]string{
 	"q":         "only what a `QUERY` selects: terms such as project:shop -is:monitoring port:8000-8099",
 	"depth":     "with --container, --project, --host, --image, --node or --q: how many links away to go, `N` from 1 to 100; by default 1",
 	"port":      "only the links to port `N`",
+	"protocol":  "only the links of `tcp|udp`",
+	"dns":       "`show|hide` links to the engine's own DNS resolver; hidden by default",
 	"state":     "only `live|past` links",
 	"unlinked":  "`show|hide` containers without links",
 	"at":        "the links of an earlier `TIME`, such as 2026-01-02T15:04:05Z",
@@ -153,10 +155,10 @@ func printLinkTable(stdout io.Writer, g graph.Graph, columns []string, cellsOf f
 	_, _ = fmt.Fprintln(w, strings.Join(append([]string{"CLIENT\tSERVER\tPORT\tVIA\tSEEN BY\tCONNECTIONS"}, columns...), "\t"))
 	names := nodeNames(g)
 	sorted := slices.SortedStableFunc(slices.Values(g.Links), func(a, b graph.Link) int {
-		return cmp.Or(strings.Compare(names[a.Client], names[b.Client]), strings.Compare(names[a.Server], names[b.Server]), cmp.Compare(a.Port, b.Port))
+		return cmp.Or(strings.Compare(names[a.Client], names[b.Client]), strings.Compare(names[a.Server], names[b.Server]), a.ServerPort().Compare(b.ServerPort()))
 	})
 	for _, l := range sorted {
-		row := fmt.Sprintf("%s\t%s\t%d\t%s\t%s\t%s", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, formatConnections(l))
+		row := fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", names[l.Client], names[l.Server], l.ServerPort(), l.Via, l.Evidence, formatConnections(l))
 		_, _ = fmt.Fprintln(w, strings.Join(append([]string{row}, cellsOf(l)...), "\t"))
 	}
 	_ = w.Flush() // a strings.Builder cannot fail

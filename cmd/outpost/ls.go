@@ -145,9 +145,9 @@ func formatListeners(listening []snapshotv1.Listener) []string {
 	for _, l := range listening {
 		published := make([]string, len(l.Published))
 		for i, p := range l.Published {
-			published[i] = p.String()
+			published[i] = p.String() + l.Protocol.Suffix()
 		}
-		line := l.String() + "\t" + strings.Join(published, " ")
+		line := l.String() + l.Protocol.Suffix() + "\t" + strings.Join(published, " ")
 		if len(lines) == 0 || lines[len(lines)-1] != line {
 			lines = append(lines, line)
 		}

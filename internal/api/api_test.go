@@ -90,7 +90,9 @@ type response struct {
 
 func oneContainer() *fakeDaemon {
 	return &fakeDaemon{containers: []snapshot.Container{{
-		Name: "/web", Image: "shop/web:1", Listening: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:80")},
+		Name: "/web", Image: "shop/web:1", Listening: []snapshot.Endpoint{
+			{AddrPort: netip.MustParseAddrPort("10.0.0.1:53"), Protocol: socket.UDP}, {AddrPort: netip.MustParseAddrPort("10.0.0.1:80")},
+		},
 	}}}
 }
 
@@ -106,6 +108,10 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/connections", 200, oneContainerBody},
 		{"GET", "/", 200, oneContainerBody},
 		{"GET", "/index", 200, oneContainerBody},
+		{"GET", "/connections?protocol=tcp", 200, oneContainerBody},
+		{"GET", "/connections?protocol=udp", 200, `[{"name":"/web","artefact":"shop/web:1","listening":[{"address":"10.0.0.1","port":53,"protocol":"udp"}],"established":[]}]` + "\n"},
+		{"GET", "/index?protocol=all", 200, `[{"name":"/web","artefact":"shop/web:1","listening":[{"address":"10.0.0.1","port":53,"protocol":"udp"},{"address":"10.0.0.1","port":80}],"established":[]}]` + "\n"},
+		{"GET", "/connections?protocol=sctp", 400, `{"error":"protocol=\"sctp\": want tcp, udp or all"}` + "\n"},
 		{"HEAD", "/connections", 200, ""},
 		{"HEAD", "/", 200, ""},
 		{"GET", "/healthz", 200, `{"status":"ok"}` + "\n"},

@@ -72,17 +72,19 @@ func everything() fakeDaemon {
 		FlowKey: snapshot.FlowKey{Local: addr("192.0.2.130"), Remote: addr("192.0.2.140"), Port: 5432}, Opened: math.MaxUint64, Refused: 1, Unanswered: 2, Recent: 3, RecentFailed: 4,
 		Sent: 5, Received: math.MaxUint64, Retransmits: 6, RTT: 7 * time.Microsecond, MinRTT: 8 * time.Microsecond,
 	}
+	udpFlow := snapshot.Flow{FlowKey: snapshot.FlowKey{Inbound: true, Local: addr("2001:db8:1::2"), Remote: addr("2001:db8::9"), Port: socket.NewPort(1, socket.UDP)}}
 	return fakeDaemon{taken: snapshot.Snapshot{
 		Host: snapshot.Host{
 			Counting: snapshot.Counting{Scope: snapshotv1.CountAll, Since: time.Date(2026, 1, 2, 3, 0, 0, 0, time.FixedZone("", 3600)), Losses: 1, Unattributed: math.MaxUint64},
-			Flows:    []snapshot.HostFlow{{Flow: flow}, {Flow: flow, OwnerUnknown: true}},
+			Flows:    []snapshot.HostFlow{{Flow: flow}, {Flow: flow, OwnerUnknown: true}, {Flow: udpFlow}},
 			BootID:   "0b7c2b29-9c2f-4a86-8d3a-0d1d2f3c4b5a", InstanceID: "IT",
 			Host:      container.Host{ID: "5a1e0c9e-0000-0000-0000-000000000000", Name: "host", Version: "29.0.0", APIVersion: "1.52"},
 			Addresses: []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")}, AllAddresses: true,
 			Sockets: &snapshot.HostSockets{
 				Method: collect.Procfs, Incomplete: true,
-				Listeners: []snapshot.HostListener{{Local: at("0.0.0.0:22")}, {Local: at("[::]:9100"), OwnerUnknown: true}},
+				Listeners: []snapshot.HostListener{{Local: at("0.0.0.0:22")}, {Local: at("[::]:9100"), OwnerUnknown: true}, {Local: at("0.0.0.0:53"), Protocol: socket.UDP}},
 				Connections: []snapshot.HostConnection{
+					{Connection: snapshot.Connection{Local: at("192.0.2.129:40000"), Remote: at("192.0.2.140:53"), Protocol: socket.UDP, State: socket.Established}},
 					{Connection: snapshot.Connection{
 						Local: at("192.0.2.129:40000"), Remote: at("192.0.2.130:80"), State: socket.Established, Process: "docker-proxy",
 						Info: &socket.TCPInfo{Idle: time.Minute}, DialledBy: socket.LocalEnd,
@@ -108,8 +110,8 @@ func everything() fakeDaemon {
 		Containers: []snapshot.Container{{
 			ID: id("a"), Name: "/web", Image: "shop/web:1", Project: "shop", Service: "web", NetworkMode: "shop_default", Namespace: id("a"),
 			State: container.Running, Health: container.Healthy, Restarts: 2, HostNetwork: true, EngineSocket: true,
-			StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)), Exposed: []uint16{80, 65535},
-			Bindings:  []container.Binding{{ContainerPort: 80, Host: at("0.0.0.0:8080")}},
+			StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)), Exposed: []socket.Port{80, 65535, socket.NewPort(53, socket.UDP)},
+			Bindings:  []container.Binding{{ContainerPort: 80, Host: at("0.0.0.0:8080")}, {ContainerPort: socket.NewPort(53, socket.UDP), Host: at("0.0.0.0:53")}},
 			Addresses: []netip.Addr{addr("192.0.2.130"), addr("2001:db8:1::2"), addr("fe80::1")},
 			Networks: []container.Network{{
 				ID: id("1"), Name: "shop_default",
@@ -119,6 +121,7 @@ func everything() fakeDaemon {
 			Method: collect.Sockdiag,
 			Listeners: []snapshot.Listener{
 				{Local: at("127.0.0.1:6060"), Process: "web"},
+				{Local: at("0.0.0.0:53"), Protocol: socket.UDP, Published: []netip.AddrPort{at("0.0.0.0:53")}},
 				{Local: at("[::]:80"), Published: []netip.AddrPort{at("0.0.0.0:65535"), at("[::]:1")}, Process: "web"},
 			},
 			Connections: []snapshot.Connection{
@@ -128,17 +131,18 @@ func everything() fakeDaemon {
 				},
 				{Local: at("[2001:db8:1::2]:80"), Remote: at("[2001:db8::9]:40000"), Inbound: true, State: socket.TimeWait, ClosedAt: time.Date(2026, 1, 2, 4, 4, 0, 0, time.FixedZone("", 3600))},
 				{Local: at("192.0.2.130:40001"), Remote: at("192.0.2.140:5432"), State: socket.Established, Info: &socket.TCPInfo{}},
+				{Local: at("192.0.2.130:40001"), Remote: at("192.0.2.140:53"), Protocol: socket.UDP, State: socket.Established},
 			},
 			Attempts:    []snapshot.Attempt{{Local: addr("192.0.2.130"), Remote: at("192.0.2.150:5432"), Count: 3}, {Local: addr("2001:db8:1::2"), Remote: at("[2001:db8::5]:80"), Count: 1}},
-			Flows:       []snapshot.Flow{flow, {FlowKey: snapshot.FlowKey{Inbound: true, Local: addr("2001:db8:1::2"), Remote: addr("2001:db8::9"), Port: 1}}},
-			Listening:   []netip.AddrPort{at("192.0.2.1:65535"), at("[2001:db8::1]:1")},
-			Established: []netip.AddrPort{at("192.0.2.131:40000"), at("192.0.2.140:5432")},
+			Flows:       []snapshot.Flow{flow, udpFlow},
+			Listening:   []snapshot.Endpoint{{AddrPort: at("192.0.2.1:65535")}, {AddrPort: at("[2001:db8::1]:1")}, {AddrPort: at("[2001:db8::1]:1"), Protocol: socket.UDP}},
+			Established: []snapshot.Endpoint{{AddrPort: at("192.0.2.131:40000")}, {AddrPort: at("192.0.2.140:53"), Protocol: socket.UDP}, {AddrPort: at("192.0.2.140:5432")}},
 		}, {
 			ID: id("b"), Name: "/agent", Image: "agent", NetworkMode: "host", Namespace: "host", Method: collect.Procfs,
 			Unused:    []collect.UnusedMethod{{Method: collect.Sockdiag, Problem: collect.Problem{Reason: "CAP_SYS_ADMIN is missing", Detail: "EPERM"}}},
 			Problems:  []collect.Problem{{Reason: "rows cannot be decoded", Detail: "1 of 2"}, {Reason: "denied"}},
 			Listeners: []snapshot.Listener{{Local: at("0.0.0.0:9100")}},
-			Listening: []netip.AddrPort{at("0.0.0.0:9100")},
+			Listening: []snapshot.Endpoint{{AddrPort: at("0.0.0.0:9100")}},
 		}, {
 			ID: id("c"), Name: "/db", Image: "db", NetworkMode: "none", Namespace: id("c"), Method: collect.Exec,
 			Unused: []collect.UnusedMethod{
@@ -166,11 +170,11 @@ func (d fakeDaemon) Graph(ctx context.Context) (graph.Graph, error) {
 				Method: collect.Exec, Status: snapshotv1.StatusPartial,
 				Unused:    []snapshotv1.UnusedMethod{{Method: collect.Procfs, Reason: "its process cannot be seen"}},
 				Networks:  []snapshotv1.Network{{ID: "n", Name: "net", Driver: "bridge", Addresses: []netip.Addr{addr("10.0.0.2")}, Gateways: []netip.Addr{addr("10.0.0.1")}}},
-				Listening: []snapshotv1.Listener{{Endpoint: anywhere, Published: []snapshotv1.Endpoint{anywhere}, Process: "nginx"}},
+				Listening: []snapshotv1.Listener{{Endpoint: anywhere, Protocol: socket.UDP, Published: []snapshotv1.Endpoint{anywhere}, Process: "nginx"}},
 			},
 		}, {ID: "ambiguous/10.0.0.1", Kind: graph.KindAmbiguous, Name: "10.0.0.1", Candidates: []string{"h"}}}
 		g.Links = []graph.Link{{
-			Client: "container/h/a", Server: "ambiguous/10.0.0.1", Port: 80, Via: graph.ViaHost, Evidence: graph.EvidenceClient, Connections: 2, Closed: 1, Attempts: 3, Unanswered: true,
+			Client: "container/h/a", Server: "ambiguous/10.0.0.1", Port: 80, Protocol: socket.UDP, Via: graph.ViaHost, Evidence: graph.EvidenceClient, Connections: 2, Closed: 1, Attempts: 3, Unanswered: true,
 			Measured: &graph.Measured{RTTMicroseconds: 1, BytesSent: math.MaxUint64, BytesReceived: 1, IdleSeconds: 61},
 			Counters: &graph.Counters{Opened: math.MaxUint64, Failed: 2, Refused: 1, RTTMicroseconds: 2, MinRTTMicroseconds: 1}, Live: true, New: true, Gone: true, CountsUnknown: true, DirectionUnknown: true,
 			FirstSeen: noon, LastSeen: time.Now().UTC(),
@@ -440,10 +444,11 @@ func TestResponsesMatchTheDescription(t *testing.T) {
 		{name: "views", fakeDaemon: everything(), status: 200, paths: []string{
 			"/v1/graph?group=service&external=group&since=1h", "/v1/graph?container=web&depth=2&host=a&project=b", "/v1/graph.csv?external=hide",
 			"/v1/graph?image=web:1&node=container/h/a&port=80&state=live&since=1h&newSince=2026-01-02T15:04:05Z&unlinked=hide",
-			"/v1/graph?q=project:shop+-is:monitoring+port:80-443",
+			"/v1/graph?q=project:shop+-is:monitoring+port:80-443", "/v1/graph?protocol=udp&dns=show",
 			"/v1/graph.dot?at=2026-01-02T15:04:05Z&open=host/h&open=host/i&closed=project/shop&group=host&newSince=1h",
 		}},
 		{name: "filters", fakeDaemon: everything(), status: 200, paths: []string{
+			"/connections?protocol=tcp", "/connections?protocol=udp", "/index?protocol=all", "/?protocol=all",
 			"/v1/snapshot?container=web", "/v1/snapshot?container=bbb&project=", "/v1/snapshot?project=shop", "/v1/snapshot?container=none&project=none",
 		}},
 	} {
@@ -586,7 +591,7 @@ func TestOtherPathsAndMethodsGetTheDescribedError(t *testing.T) {
 var optional = []string{
 	"bootId", "driver", "gateways", "overlays", "loadBalancer", "virtualAddress", "instanceId",
 	"project", "service", "namespace", "reason", "process", "measured", "counters", "host", "container", "image", "candidates", "stale", "past", "format",
-	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets",
+	"lastAnswer", "displayName", "details", "new", "countsUnknown", "directionUnknown", "bindings", "startedAt", "exposed", "addresses", "dialled", "closedAt", "sockets", "protocol", "exposedUdp",
 	"incomplete", "ownerUnknown", "state", "health", "restarts", "hostNetwork", "engineSocket",
 	"containerLinks", "predecessors", "dataSince", "firstSeen", "lastSeen", "gone", "idleSeconds", "attempts", "unanswered",
 	"counting", "flows", "refused", "recent", "recentFailed", "bytesSent", "bytesReceived", "retransmits", "rttMicroseconds", "minRttMicroseconds",
@@ -626,6 +631,8 @@ var invalidValues = map[string][]any{
 	"label":           {""},
 	"url":             {"", "javascript:alert(1)", "logs"},
 	"exposed":         {70000, 0, -1, 80.5},
+	"exposedUdp":      {70000, 0, -1, 80.5},
+	"protocol":        {"", "tcp", "sctp"},
 	"ownerUnknown":    {false},
 	"incomplete":      {false},
 	"method":          {"", "netlink"},
@@ -711,7 +718,7 @@ func TestInvalidResponsesAreRejected(t *testing.T) {
 		path       string
 		fakeDaemon fakeDaemon
 	}{
-		{"/connections", everything()},
+		{"/connections?protocol=all", everything()},
 		{"/v1/snapshot", everything()},
 		{"/v1/graph", everything()},
 		{"/api/graph/data", everything()},
@@ -772,19 +779,19 @@ func TestInvalidHeadersAreRejected(t *testing.T) {
 func TestFieldsAreDescribed(t *testing.T) {
 	schemas := describe(t).components["schemas"]
 	for _, test := range []struct {
-		path, schema string
-		document     reflect.Type
+		path, query, schema string
+		document            reflect.Type
 	}{
-		{"/connections", "Connections", reflect.TypeFor[snapshotv1.ContainerConnections]()},
-		{"/v1/snapshot", "Snapshot", reflect.TypeFor[snapshotv1.Snapshot]()},
-		{"/v1/graph", "Graph", reflect.TypeFor[graph.Graph]()},
-		{"/api/graph/data", "Grafana", reflect.TypeFor[graph.Grafana]()},
-		{"/api/graph/fields", "GrafanaFields", reflect.TypeFor[graph.GrafanaFields]()},
+		{"/connections", "?protocol=all", "Connections", reflect.TypeFor[snapshotv1.ContainerConnections]()},
+		{"/v1/snapshot", "", "Snapshot", reflect.TypeFor[snapshotv1.Snapshot]()},
+		{"/v1/graph", "", "Graph", reflect.TypeFor[graph.Graph]()},
+		{"/api/graph/data", "", "Grafana", reflect.TypeFor[graph.Grafana]()},
+		{"/api/graph/fields", "", "GrafanaFields", reflect.TypeFor[graph.GrafanaFields]()},
 	} {
 		described, declared, returned := fields{}, fields{}, fields{}
 		described.addSchema("", schemas[test.schema], schemas)
 		declared.addType("", test.document)
-		document := decode(t, exchange(t, newHandler(everything()), "GET", test.path).body)
+		document := decode(t, exchange(t, newHandler(everything()), "GET", test.path+test.query).body)
 		if list, ok := document.([]any); ok {
 			document = list[0]
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/snapshot"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 const (
@@ -20,14 +21,32 @@ const (
 
 // connections serves GET /connections.
 func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
+	protocols, err := parseProtocols(r.URL.Query().Get("protocol"))
+	if err != nil {
+		h.writeError(w, err)
+		return
+	}
 	taken, ok := h.snapshotFor(w, r, false)
 	if !ok {
 		return
 	}
-	if body, ok := h.encode(w, taken.ToConnections()); ok {
+	if body, ok := h.encode(w, taken.ToConnections(protocols...)); ok {
 		incomplete := setIncomplete(w, taken.Containers)
 		h.writeConditional(w, r, typeJSON, body, newETag(body, incomplete))
 	}
+}
+
+// parseProtocols returns the protocols that a parameter of /connections selects. Old clients send none and expect TCP.
+func parseProtocols(text string) ([]socket.Protocol, error) {
+	switch text {
+	case "", "tcp":
+		return []socket.Protocol{socket.TCP}, nil
+	case "udp":
+		return []socket.Protocol{socket.UDP}, nil
+	case "all":
+		return []socket.Protocol{socket.TCP, socket.UDP}, nil
+	}
+	return nil, badRequestError{fmt.Errorf("protocol=%q: want tcp, udp or all", text)}
 }
 
 // snapshot serves GET /v1/snapshot. The ETag ignores the time, the duration and the TCP measurements, but not which connections are

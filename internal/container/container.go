@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // Errors of the engine on which callers branch.
@@ -76,14 +78,14 @@ type Container struct {
 	// Sandboxed means that the runtime has a network stack of its own, which contains the sockets in every network
 	// mode.
 	Sandboxed bool
-	// Published are the TCP ports that the engine has published, one entry for each binding. It is empty if the container has
+	// Published are the ports that the engine has published, one entry for each binding. It is empty if the container has
 	// no network of its own.
 	Published []Binding
-	// ExposedPorts are the exposed TCP ports of the configuration, ascending.
-	ExposedPorts []uint16
-	// ConfiguredPorts are the TCP ports in the configuration, ascending: exposed ports, and ports of requested
+	// ExposedPorts are the exposed ports of the configuration, ascending.
+	ExposedPorts []socket.Port
+	// ConfiguredPorts are the ports in the configuration, ascending: exposed ports, and ports of requested
 	// bindings.
-	ConfiguredPorts []uint16
+	ConfiguredPorts []socket.Port
 	// Invalid lists parts of the engine's answer that are invalid and were skipped.
 	Invalid []string
 }
@@ -120,7 +122,7 @@ type Host struct {
 
 // Binding publishes a container's port at an address and port of the host.
 type Binding struct {
-	ContainerPort uint16
+	ContainerPort socket.Port
 	// Host may have the unspecified address, which means all of the host's addresses of that family.
 	Host netip.AddrPort
 	// Direct means that the network routes clients to the container and uses no port of the host. Host is then the

@@ -1,11 +1,11 @@
 package correlate
 
 import (
-	"net/netip"
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/graph"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // attempt is a server that a container dials without an answer. Its end has no local port. It is in no pair: no server has the other half.
@@ -21,12 +21,12 @@ const maxAttemptSockets = 1 << 16
 func (h *Host) parseAttempts(containers []snapshotv1.Container, namespaces []int32) (attempts []attempt) {
 	for i, c := range containers {
 		for _, a := range c.Attempts[:min(len(c.Attempts), snapshotv1.MaxAttempts)] {
-			remote, err := parseEndpoint(a.Remote)
-			if err != nil || remote.Port() == 0 || !a.LocalAddress.IsValid() || a.Count < 1 {
+			remote, ok := parseEndpoint(a.Remote, socket.TCP)
+			if !ok || remote.port == 0 || !a.LocalAddress.IsValid() || a.Count < 1 {
 				h.invalid++
 				continue
 			}
-			end := connEnd{netns: namespaces[i], owner: ownerID(toIndex(i)), local: netip.AddrPortFrom(a.LocalAddress.Unmap(), 0), remote: remote}
+			end := connEnd{netns: namespaces[i], owner: ownerID(toIndex(i)), local: endpoint{addr: a.LocalAddress.Unmap()}, remote: remote}
 			attempts = append(attempts, attempt{end, uint32(min(a.Count, maxAttemptSockets))})
 		}
 	}
@@ -72,7 +72,7 @@ func (c *crossHostCorrelator) addAttempt(host int32, a *attempt) {
 // resolveAlone finds the server of an outbound end that is in no pair. ok is false if the server is uncertain, or if the end waits.
 func (c *crossHostCorrelator) resolveAlone(host int32, end *connEnd) (out *outboundEnd, server int32, ok bool) {
 	c.outbound = append(c.outbound, outboundEnd{
-		connEnd: end, host: host, server: netnsRef{host: unknownHost}, port: end.remote.Port(), via: graph.ViaDirect,
+		connEnd: end, host: host, server: netnsRef{host: unknownHost}, port: end.remote.port, via: graph.ViaDirect,
 	})
 	i := toIndex(len(c.outbound) - 1)
 	c.resolveOutbound(i)

@@ -81,14 +81,14 @@ func TestAttemptsWaitForFirstAnswers(t *testing.T) {
 // The attempts of a document may be anything.
 func TestHostileAttempts(t *testing.T) {
 	d := hostA(client()).document()
-	addr, good := netip.MustParseAddr("172.17.0.107"), endpoint("192.0.2.9:443")
+	addr, good := netip.MustParseAddr("172.17.0.107"), parsed("192.0.2.9:443")
 	d.Containers[0].Attempts = []snapshotv1.Attempt{
 		{LocalAddress: addr, Remote: good, Count: math.MaxInt}, {LocalAddress: addr, Remote: good, Count: math.MaxInt}, {LocalAddress: addr, Remote: good},
 		{LocalAddress: addr, Remote: good, Count: -1}, {Remote: good, Count: 1}, {LocalAddress: addr, Count: 1}, {LocalAddress: addr, Remote: snapshotv1.Endpoint{Address: "x", Port: 1}, Count: 1},
 		{LocalAddress: addr, Remote: snapshotv1.Endpoint{Address: "192.0.2.9"}, Count: 1},
 	}
 	for range 10 * snapshotv1.MaxAttempts {
-		d.Containers[0].Attempts = append(d.Containers[0].Attempts, snapshotv1.Attempt{LocalAddress: addr, Remote: endpoint("192.0.2.10:443"), Count: 1})
+		d.Containers[0].Attempts = append(d.Containers[0].Attempts, snapshotv1.Attempt{LocalAddress: addr, Remote: parsed("192.0.2.10:443"), Count: 1})
 	}
 	host := NewHost(d, netip.Addr{}, nil, noon)
 	g := Build([]PolledHost{{Target: "a", Host: host, State: graph.StateOK, LastAnswer: noon}}, nil)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/graph"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // container is what a node shows of a container.
@@ -68,12 +69,17 @@ func (h *Host) addContainers(containers []snapshotv1.Container) []int32 {
 		h.containers = append(h.containers, newContainer(c))
 		h.addNetworks(ns, ownerID(i), c.Networks)
 		h.addOwnAddrs(c.Addresses, ns)
-		for _, port := range c.Exposed {
-			h.exposed[netnsPort{ns, port}] = true
-		}
+		h.addExposed(ns, c.Exposed, socket.TCP)
+		h.addExposed(ns, c.ExposedUDP, socket.UDP)
 	}
 	h.live = len(h.containers)
 	return namespaces
+}
+
+func (h *Host) addExposed(netns int32, ports []uint16, protocol socket.Protocol) {
+	for _, port := range ports {
+		h.exposed[netnsPort{netns, socket.NewPort(port, protocol)}] = true
+	}
 }
 
 // addNetworks adds the addresses that a container gives to its network namespace. On the host's network the addresses are the

@@ -13,7 +13,7 @@ func (c *crossHostCorrelator) pairEnds() {
 	locals := c.localAddrs()
 	p := newPairing(len(c.outbound)+len(c.inbound), 0, func(i int32) *connEnd { end, _ := c.end(i); return end })
 	for i := range toIndex(len(p.paired)) {
-		if end, _ := c.end(i); locals[end.remote.Addr()] {
+		if end, _ := c.end(i); locals[end.remote.addr] {
 			p.add(i)
 		}
 	}
@@ -30,7 +30,7 @@ func (c *crossHostCorrelator) collectEnds() {
 		for j := range p.Host.unmatchedOutbound {
 			end := &p.Host.unmatchedOutbound[j]
 			c.outbound = append(c.outbound, outboundEnd{
-				connEnd: end, host: toIndex(i), server: netnsRef{host: unknownHost}, port: end.remote.Port(), via: graph.ViaDirect,
+				connEnd: end, host: toIndex(i), server: netnsRef{host: unknownHost}, port: end.remote.port, via: graph.ViaDirect,
 			})
 		}
 		for j := range p.Host.unmatchedInbound {
@@ -52,8 +52,8 @@ func (c *crossHostCorrelator) end(i int32) (end *connEnd, host int32) {
 func (c *crossHostCorrelator) localAddrs() map[netip.Addr]bool {
 	locals := make(map[netip.Addr]bool)
 	for i := range toIndex(len(c.outbound) + len(c.inbound)) {
-		if end, _ := c.end(i); !end.isLoopback() && !locals[end.local.Addr()] {
-			locals[end.local.Addr()] = true
+		if end, _ := c.end(i); !end.isLoopback() && !locals[end.local.addr] {
+			locals[end.local.addr] = true
 		}
 	}
 	return locals
@@ -80,8 +80,8 @@ func (c *crossHostCorrelator) isGonePair(i, j int32) bool {
 func (c *crossHostCorrelator) isPair(i, j int32) bool {
 	a, hostA := c.end(i)
 	b, hostB := c.end(j)
-	_, localA := c.polled[hostA].Host.netnsByAddr[a.remote.Addr()]
-	_, localB := c.polled[hostB].Host.netnsByAddr[b.remote.Addr()]
+	_, localA := c.polled[hostA].Host.netnsByAddr[a.remote.addr]
+	_, localB := c.polled[hostB].Host.netnsByAddr[b.remote.addr]
 	return hostA != hostB && (!localA && !localB || c.isNear(i, j))
 }
 
@@ -123,7 +123,7 @@ func (c *crossHostCorrelator) linkPair(client *connEnd, clientHost int32, server
 	if client.owner == hostProcesses && server.owner == hostProcesses {
 		return
 	}
-	l := c.links.at(linkKey{c.nodes.ownerNode(clientHost, client.owner), c.nodes.ownerNode(serverHost, server.owner), server.local.Port(), via})
+	l := c.links.at(linkKey{c.nodes.ownerNode(clientHost, client.owner), c.nodes.ownerNode(serverHost, server.owner), server.local.port, via})
 	c.seenBy(l, clientHost, serverHost).addPair(client, server, directionKnown)
 }
 

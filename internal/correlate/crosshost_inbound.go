@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // addInboundEnds finds the clients of the inbound ends without a partner.
@@ -25,13 +26,13 @@ func (c *crossHostCorrelator) matchSource(in *inboundEnd) bool {
 	if _, ok := c.balancerOf(in); ok {
 		return c.matchOnNetworks(in)
 	}
-	return c.addrs.containers[in.remote.Addr()] &&
-		(c.matchInbound(c.bySource(), keyBySource(in.remote, in.host, in.netnsRef(), in.local.Port()), in) || c.matchOnNetworks(in))
+	return c.addrs.containers[in.remote.addr] &&
+		(c.matchInbound(c.bySource(), keyBySource(in.remote, in.host, in.netnsRef(), in.local.port), in) || c.matchOnNetworks(in))
 }
 
 // addInboundEnd finds the client of an inbound end by the source address. The narrowest scope comes first.
 func (c *crossHostCorrelator) addInboundEnd(in *inboundEnd) {
-	source := in.remote.Addr()
+	source := in.remote.addr
 	host := c.polled[in.host].Host
 	if in.dialler != nil {
 		c.addHostDialled(in)
@@ -102,7 +103,7 @@ func (c *crossHostCorrelator) matchOnNetworks(in *inboundEnd) bool {
 		return false
 	}
 	for _, id := range c.networksOf(in.netnsRef()) {
-		if network, ok := c.networkIndex[id]; ok && c.matchInbound(c.byNetwork, networkKey(in.remote, network, in.local.Port()), in) {
+		if network, ok := c.networkIndex[id]; ok && c.matchInbound(c.byNetwork, networkKey(in.remote, network, in.local.port), in) {
 			return true
 		}
 	}
@@ -112,10 +113,10 @@ func (c *crossHostCorrelator) matchOnNetworks(in *inboundEnd) bool {
 // addFromHolder adds a connection from an address of one or several containers.
 func (c *crossHostCorrelator) addFromHolder(holder addrHolder, in *inboundEnd) {
 	host := c.polled[in.host].Host
-	_, isRoutable := c.addrs.routable[in.local.Addr()]
-	via := host.inferVia(in.connEnd, isRoutable || len(host.ownAddrs[in.local.Addr()]) > 0)
+	_, isRoutable := c.addrs.routable[in.local.addr]
+	via := host.inferVia(in.connEnd, isRoutable || len(host.ownAddrs[in.local.addr]) > 0)
 	if len(holder.others) > 0 {
-		c.addServerOnly(c.nodes.ambiguousNode(in.remote.Addr(), holder), in, via)
+		c.addServerOnly(c.nodes.ambiguousNode(in.remote.addr, holder), in, via)
 		return
 	}
 	c.addFromContainer(holder.netnsRef, c.nodes.clientNode(holder.netnsRef), in, via)
@@ -124,7 +125,7 @@ func (c *crossHostCorrelator) addFromHolder(holder addrHolder, in *inboundEnd) {
 // addFromOwnContainer adds a connection from a network namespace of the server's host.
 func (c *crossHostCorrelator) addFromOwnContainer(netns int32, in *inboundEnd) {
 	host := c.polled[in.host].Host
-	via := host.inferVia(in.connEnd, host.isOnNetworkOf(in.remote.Addr(), netns, in.netns))
+	via := host.inferVia(in.connEnd, host.isOnNetworkOf(in.remote.addr, netns, in.netns))
 	c.addFromContainer(netnsRef{in.host, netns}, c.nodes.ownerNode(in.host, host.ownerBehind(netns, in.connEnd)), in, via)
 }
 
@@ -143,12 +144,12 @@ func (c *crossHostCorrelator) addFromContainer(at netnsRef, client int32, in *in
 // in the place of a container's. If several hosts have the address, a pending outbound end identifies the client's host.
 func (c *crossHostCorrelator) addFromHost(holder addrHolder, in *inboundEnd) {
 	for _, at := range append([]netnsRef{holder.netnsRef}, holder.others...) {
-		if c.matchInbound(c.byHost(), keyByHost(in.remote, at.host, in.netnsRef(), in.local.Port()), in) {
+		if c.matchInbound(c.byHost(), keyByHost(in.remote, at.host, in.netnsRef(), in.local.port), in) {
 			return
 		}
 	}
 	if len(holder.others) > 0 {
-		c.addServerOnly(c.nodes.ambiguousNode(in.remote.Addr(), holder), in, c.polled[in.host].Host.inferVia(in.connEnd, false))
+		c.addServerOnly(c.nodes.ambiguousNode(in.remote.addr, holder), in, c.polled[in.host].Host.inferVia(in.connEnd, false))
 		return
 	}
 	c.addHostSourced(holder.host, in)
@@ -165,10 +166,10 @@ func (c *crossHostCorrelator) addFromLoopback(in *inboundEnd) {
 
 // addHostDialled adds a connection that a process of the server's host dialled, if it is still there when the host is read again:
 // docker-proxy may have dialled it for a client that was seen too early or too late. A closed one may be docker-proxy's in any
-// case.
+// case, and so may one of UDP: docker-proxy keeps its sockets for 90 seconds (cmd/docker-proxy/udp_proxy_linux.go of moby).
 func (c *crossHostCorrelator) addHostDialled(in *inboundEnd) {
 	switch {
-	case in.closed:
+	case in.closed, in.local.port.Protocol() == socket.UDP:
 		c.addHostSourced(in.host, in)
 	case c.isSettled(in.host, in.host, in.connEnd):
 		c.linkPair(in.dialler, in.host, in.connEnd, in.host, graph.ViaDirect, true)
@@ -177,7 +178,7 @@ func (c *crossHostCorrelator) addHostDialled(in *inboundEnd) {
 
 // addServerOnly counts a connection with only its inbound end.
 func (c *crossHostCorrelator) addServerOnly(client int32, in *inboundEnd, via graph.Via) *linkStats {
-	l := c.links.at(linkKey{client, c.nodes.ownerNode(in.host, in.owner), in.local.Port(), via})
+	l := c.links.at(linkKey{client, c.nodes.ownerNode(in.host, in.owner), in.local.port, via})
 	stats := c.seenBy(l, in.host)
 	stats.addServerOnly(in.connEnd)
 	return stats

@@ -5,12 +5,13 @@ import (
 	"sync"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // candidate is a server to which an outbound end may lead. An ambiguous address has several.
 type candidate struct {
 	outbound int32 // index
-	port     uint16
+	port     socket.Port
 	server   netnsRef
 }
 
@@ -25,7 +26,7 @@ func (c *crossHostCorrelator) preparePending(outbound int) {
 }
 
 // pendingCandidates returns the candidates by a key of the outbound end.
-func (c *crossHostCorrelator) pendingCandidates(key func(source netip.AddrPort, host int32, server netnsRef, port uint16) connKey) pending {
+func (c *crossHostCorrelator) pendingCandidates(key func(source endpoint, host int32, server netnsRef, port socket.Port) connKey) pending {
 	p := newPendingQueues(len(c.candidates))
 	for _, candidate := range c.candidates {
 		out := &c.outbound[candidate.outbound]
@@ -35,18 +36,18 @@ func (c *crossHostCorrelator) pendingCandidates(key func(source netip.AddrPort, 
 }
 
 // keyBySource is the key of a connection with an unchanged source.
-func keyBySource(source netip.AddrPort, _ int32, server netnsRef, port uint16) connKey {
+func keyBySource(source endpoint, _ int32, server netnsRef, port socket.Port) connKey {
 	return connKey{toEndpointKey(source), port, scope{anywhere, server}}
 }
 
 // keyByHost is the key of a masqueraded connection. Its source may be any address of the client's host. The port is kept
 // if it is free.
-func keyByHost(source netip.AddrPort, host int32, server netnsRef, port uint16) connKey {
-	return connKey{endpointKey{port: source.Port()}, port, scope{host, server}}
+func keyByHost(source endpoint, host int32, server netnsRef, port socket.Port) connKey {
+	return connKey{endpointKey{port: source.port}, port, scope{host, server}}
 }
 
 // networkKey is the key of a connection in byNetwork: a source means something on its network only.
-func networkKey(source netip.AddrPort, network int32, port uint16) connKey {
+func networkKey(source endpoint, network int32, port socket.Port) connKey {
 	return connKey{toEndpointKey(source), port, scope{client: network}}
 }
 
@@ -72,7 +73,7 @@ func (c *crossHostCorrelator) addOutboundEnds() {
 // resolveOutbound finds the server of an outbound end by its remote address. The narrowest scope comes first.
 func (c *crossHostCorrelator) resolveOutbound(i int32) {
 	out := &c.outbound[i]
-	addr, client := out.remote.Addr(), netnsRef{out.host, out.netns}
+	addr, client := out.remote.addr, netnsRef{out.host, out.netns}
 	own := c.polled[out.host].Host
 	if c.resolveService(i) {
 		return
@@ -109,7 +110,7 @@ func (c *crossHostCorrelator) resolveOutbound(i int32) {
 		return
 	}
 	out.serverID = node
-	if network, ok := c.networkWith(client, out.local.Addr()); ok {
+	if network, ok := c.networkWith(client, out.local.addr); ok {
 		c.byNetwork.set(networkKey(out.local, c.internNetwork(network), out.port), i)
 	}
 }
@@ -126,7 +127,7 @@ func (c *crossHostCorrelator) addCandidates(i int32, holder addrHolder, via grap
 	}
 	out := &c.outbound[i]
 	out.toHost = false
-	out.serverID, out.server, out.port, out.via = c.nodes.ambiguousNode(out.remote.Addr(), holder), netnsRef{host: unknownHost}, out.remote.Port(), via
+	out.serverID, out.server, out.port, out.via = c.nodes.ambiguousNode(out.remote.addr, holder), netnsRef{host: unknownHost}, out.remote.port, via
 }
 
 // addCandidate adds the server that the remote address means in a network namespace. If the direction is unknown, the server

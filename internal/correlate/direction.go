@@ -2,7 +2,6 @@ package correlate
 
 import (
 	"cmp"
-	"net/netip"
 )
 
 // isServicePort reports whether clients are known to dial the local port of an end: it is published or exposed.
@@ -37,8 +36,8 @@ func (h *Host) mayHaveAccepted(netns int32, end *connEnd) bool {
 }
 
 // isAfter orders endpoints by port, then by address.
-func isAfter(a, b netip.AddrPort) bool {
-	return cmp.Or(cmp.Compare(a.Port(), b.Port()), a.Addr().Compare(b.Addr())) > 0
+func isAfter(a, b endpoint) bool {
+	return cmp.Or(a.port.Compare(b.port), a.addr.Compare(b.addr)) > 0
 }
 
 // whoDialled reports whether a dialled, by what the kernel measured of either end.

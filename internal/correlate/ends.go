@@ -5,6 +5,7 @@ import (
 	"time"
 
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // connEnd is one side of a connection, as its own network namespace shows it.
@@ -14,10 +15,10 @@ type connEnd struct {
 	inbound          bool // a listener of this namespace has the local port
 	directionUnknown bool // the daemon does not report directions; inbound is false
 	role             role
-	closed           bool   // not established any more: TIME_WAIT, or CLOSE of a sample
-	gone             bool   // of a container that is gone
-	proxied          uint16 // host port at which docker-proxy accepted it for the container netns and owner; 0 for other ends
-	local, remote    netip.AddrPort
+	closed           bool        // not established any more: TIME_WAIT, or CLOSE of a sample
+	gone             bool        // of a container that is gone
+	proxied          socket.Port // host port at which docker-proxy accepted it for the container netns and owner; 0 for other ends
+	local, remote    endpoint
 	closedAt         int64 // nanoseconds since 1970, 0 if unknown
 	activeAt         int64 // when data last passed, in nanoseconds since 1970; 0 if unknown
 	tcpInfo          *snapshotv1.TCPInfo
@@ -41,22 +42,22 @@ func (e *connEnd) isOver() bool { return e.closed && !e.gone }
 
 // isLoopback reports whether the connection stays inside its network namespace.
 func (e *connEnd) isLoopback() bool {
-	return e.remote.Addr().IsLoopback() || e.local.Addr().IsLoopback()
+	return e.remote.addr.IsLoopback() || e.local.addr.IsLoopback()
 }
 
-// netnsPort is a TCP port of a network namespace.
+// netnsPort is a port of a network namespace.
 type netnsPort struct {
 	netns int32
-	port  uint16
+	port  socket.Port
 }
 
 // netnsPort returns where an inbound end was accepted.
-func (e *connEnd) netnsPort() netnsPort { return netnsPort{e.netns, e.local.Port()} }
+func (e *connEnd) netnsPort() netnsPort { return netnsPort{e.netns, e.local.port} }
 
 // socketKey identifies a socket in its network namespace.
 type socketKey struct {
 	netns         int32
-	local, remote netip.AddrPort
+	local, remote endpoint
 }
 
 func (e *connEnd) socketKey() socketKey { return socketKey{e.netns, e.local, e.remote} }
@@ -83,7 +84,7 @@ func (h *Host) parseEnds(containers []snapshotv1.Container, namespaces []int32) 
 				continue
 			}
 			end.netns, end.owner = namespaces[i], ownerID(i)
-			if end.local.Addr() == dockerDNS || shared && !h.addSocketOwner(owners, &end) {
+			if end.local.addr == dockerDNS || shared && !h.addSocketOwner(owners, &end) {
 				continue
 			}
 			ends = append(ends, end)
@@ -117,12 +118,12 @@ func setOwners(ends []connEnd, owners map[socketKey]ownerID) {
 	}
 }
 
-// parseEnd returns the end that the host's document describes. It reports false for an invalid address. Daemons that do not report
+// parseEnd returns the end that the host's document describes. It reports false for an invalid endpoint. Daemons that do not report
 // directions may omit the local address.
 func (h *Host) parseEnd(c snapshotv1.Connection) (connEnd, bool) {
-	local, localErr := parseEndpoint(c.Local)
-	remote, remoteErr := parseEndpoint(c.Remote)
-	if remoteErr != nil || localErr != nil && c.Direction != "" {
+	local, hasLocal := parseEndpoint(c.Local, c.Protocol)
+	remote, hasRemote := parseEndpoint(c.Remote, c.Protocol)
+	if !hasRemote || !hasLocal && c.Direction != "" {
 		return connEnd{}, false
 	}
 	end := connEnd{
@@ -142,9 +143,4 @@ func (h *Host) parseEnd(c snapshotv1.Connection) (connEnd, bool) {
 		end.activeAt = h.readAt.UnixNano() - int64(boundIdle(c.Measured.IdleSeconds))*int64(time.Second)
 	}
 	return end, true
-}
-
-func parseEndpoint(e snapshotv1.Endpoint) (netip.AddrPort, error) {
-	addr, err := netip.ParseAddr(e.Address)
-	return netip.AddrPortFrom(addr.Unmap(), e.Port), err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/PabloL007/outpost/internal/graph"
 	"github.com/PabloL007/outpost/internal/graph/graphtest"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // hostSpec describes a host in short texts.
@@ -31,7 +32,8 @@ type hostSpec struct {
 // containerSpec describes a container. A network is "id address gateway driver"; a gateway "-" is none. A listener is
 // "address:port" and the host's bindings. A connection is "in|out local remote", followed by "TIME_WAIT" if it is closed,
 // "closed=" and the time before noon, and "dialled" or "accepted" if the kernel shows it. "dials local remote number" is an attempt.
-// "counts out|in local remote port" is a flow, followed by its figures such as "opened=3".
+// "counts out|in local remote port" is a flow, followed by its figures such as "opened=3". A listener, connection or flow that ends with "udp"
+// is of UDP.
 type containerSpec struct {
 	name        string
 	namespace   string
@@ -71,7 +73,7 @@ func (h hostSpec) document() snapshotv1.Snapshot {
 			continue
 		}
 		if words[0] == "listen" {
-			d.Host.Sockets.Listening = append(d.Host.Sockets.Listening, snapshotv1.HostListener{Endpoint: endpoint(words[1]), OwnerUnknown: unknown})
+			d.Host.Sockets.Listening = append(d.Host.Sockets.Listening, snapshotv1.HostListener{Endpoint: parsed(words[1]), Protocol: protocolOf(words), OwnerUnknown: unknown})
 			continue
 		}
 		d.Host.Sockets.Connections = append(d.Host.Sockets.Connections, snapshotv1.HostConnection{Connection: connection(words), OwnerUnknown: unknown})
@@ -81,7 +83,7 @@ func (h hostSpec) document() snapshotv1.Snapshot {
 
 // connection parses the words of a connection.
 func connection(words []string) snapshotv1.Connection {
-	c := snapshotv1.Connection{Direction: words[0], Local: endpoint(words[1]), Remote: endpoint(words[2]), State: "ESTABLISHED"}
+	c := snapshotv1.Connection{Protocol: protocolOf(words), Direction: words[0], Local: parsed(words[1]), Remote: parsed(words[2]), State: "ESTABLISHED"}
 	for _, word := range words[3:] {
 		ago, isClosed := strings.CutPrefix(word, "closed=")
 		switch {
@@ -112,12 +114,12 @@ func (c containerSpec) document(host string) snapshotv1.Container {
 		d.StartedAt = &at
 	}
 	for _, text := range c.bindings {
-		port, at, _ := strings.Cut(text, " ")
-		number, err := strconv.ParseUint(port, 10, 16)
+		words := strings.Fields(text)
+		number, err := strconv.ParseUint(words[0], 10, 16)
 		if err != nil {
 			panic(err)
 		}
-		d.Bindings = append(d.Bindings, snapshotv1.Binding{Endpoint: endpoint(at), ContainerPort: uint16(number)})
+		d.Bindings = append(d.Bindings, snapshotv1.Binding{Endpoint: parsed(words[1]), ContainerPort: uint16(number), Protocol: protocolOf(words)})
 	}
 	for addr := range strings.FieldsSeq(c.addresses) {
 		d.Addresses = append(d.Addresses, netip.MustParseAddr(addr))
@@ -135,9 +137,11 @@ func (c containerSpec) document(host string) snapshotv1.Container {
 	}
 	for _, text := range c.listeners {
 		words := strings.Fields(text)
-		l := snapshotv1.Listener{Endpoint: endpoint(words[0])}
+		l := snapshotv1.Listener{Endpoint: parsed(words[0]), Protocol: protocolOf(words)}
 		for _, published := range words[1:] {
-			l.Published = append(l.Published, endpoint(published))
+			if published != "udp" {
+				l.Published = append(l.Published, parsed(published))
+			}
 		}
 		d.Listening = append(d.Listening, l)
 	}
@@ -158,7 +162,7 @@ func (c containerSpec) document(host string) snapshotv1.Container {
 
 // flowOf parses the words of a flow.
 func flowOf(words []string) snapshotv1.Flow {
-	f := snapshotv1.Flow{Direction: words[1], LocalAddress: netip.MustParseAddr(words[2]), RemoteAddress: netip.MustParseAddr(words[3])}
+	f := snapshotv1.Flow{Protocol: protocolOf(words), Direction: words[1], LocalAddress: netip.MustParseAddr(words[2]), RemoteAddress: netip.MustParseAddr(words[3])}
 	number := func(text string) uint64 {
 		n, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
@@ -201,11 +205,19 @@ func attemptOf(words []string) snapshotv1.Attempt {
 	if err != nil {
 		panic(err)
 	}
-	return snapshotv1.Attempt{LocalAddress: netip.MustParseAddr(words[1]), Remote: endpoint(words[2]), Count: count}
+	return snapshotv1.Attempt{LocalAddress: netip.MustParseAddr(words[1]), Remote: parsed(words[2]), Count: count}
 }
 
-// endpoint parses "address:port".
-func endpoint(text string) snapshotv1.Endpoint {
+// protocolOf returns the protocol that the last of words names.
+func protocolOf(words []string) socket.Protocol {
+	if words[len(words)-1] == "udp" {
+		return socket.UDP
+	}
+	return socket.TCP
+}
+
+// parsed parses "address:port".
+func parsed(text string) snapshotv1.Endpoint {
 	at := netip.MustParseAddrPort(text)
 	return snapshotv1.Endpoint{Address: at.Addr().String(), Port: at.Port()}
 }

@@ -2,10 +2,10 @@ package correlate
 
 import (
 	"math"
-	"net/netip"
 
 	"github.com/PabloL007/outpost/internal/graph"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // flow counts the connections of one end. Its end has no port on the client's side. It is in no pair: of the two ends of a connection inside
@@ -39,7 +39,7 @@ const maxRecent = 1 << 30
 func parseFlow(f snapshotv1.Flow, netns int32, owner ownerID) (flow, bool) {
 	local, remote := f.LocalAddress.Unmap(), f.RemoteAddress.Unmap()
 	if !local.IsValid() || !remote.IsValid() || f.Port == 0 || f.Direction != directionIn && f.Direction != directionOut ||
-		f.Recent < 0 || f.RecentFailed < 0 || f.RTTMicroseconds < 0 || f.MinRTTMicroseconds < 0 || f.Refused > math.MaxUint64-f.Unanswered {
+		f.Recent < 0 || f.Protocol > socket.UDP || f.RecentFailed < 0 || f.RTTMicroseconds < 0 || f.MinRTTMicroseconds < 0 || f.Refused > math.MaxUint64-f.Unanswered {
 		return flow{}, false
 	}
 	parsed := flow{connEnd{netns: netns, owner: owner, closed: true}, counts{
@@ -49,12 +49,13 @@ func parseFlow(f snapshotv1.Flow, netns int32, owner ownerID) (flow, bool) {
 		},
 		min(f.Recent, maxRecent), min(f.RecentFailed, maxRecent),
 	}}
+	port, anyPort := socket.NewPort(f.Port, f.Protocol), socket.NewPort(0, f.Protocol)
 	if f.Direction == directionOut {
-		parsed.role, parsed.local, parsed.remote = roleClient, netip.AddrPortFrom(local, 0), netip.AddrPortFrom(remote, f.Port)
+		parsed.role, parsed.local, parsed.remote = roleClient, endpoint{local, anyPort}, endpoint{remote, port}
 		return parsed, true
 	}
 	parsed.role, parsed.inbound = roleServer, true
-	parsed.local, parsed.remote = netip.AddrPortFrom(local, f.Port), netip.AddrPortFrom(remote, 0)
+	parsed.local, parsed.remote = endpoint{local, port}, endpoint{remote, anyPort}
 	parsed.BytesSent, parsed.BytesReceived = f.BytesReceived, f.BytesSent
 	return parsed, true
 }
@@ -92,7 +93,7 @@ func (c *localCorrelator) addFlows(flows []flow) {
 		switch {
 		case !ok:
 			c.unmatchedFlows = append(c.unmatchedFlows, *f)
-		case d.owner < 0: // of a container that is gone, or the DNS server of the engine
+		case d.owner < 0 && d.via != graph.ViaResolver: // of a container that is gone
 		case d.via == graph.ViaDirect && c.mayBeHost(f.owner) && c.hasPublished[d.netnsPort]: // docker-proxy may dial for other clients
 		default:
 			c.links.count(linkKey{int32(f.owner), int32(d.owner), d.port, d.via}, f)
@@ -107,8 +108,8 @@ func (c *localCorrelator) addInboundFlow(f *flow) {
 		if !ok || d.owner < 0 || int(d.owner) >= len(c.containers) {
 			return
 		}
-		f.proxied = f.local.Port()
-		f.netns, f.owner, f.local = d.netns, d.owner, netip.AddrPortFrom(f.local.Addr(), d.port)
+		f.proxied = f.local.port
+		f.netns, f.owner, f.local = d.netns, d.owner, endpoint{f.local.addr, d.port}
 	}
 	c.unmatchedFlows = append(c.unmatchedFlows, *f)
 }
@@ -166,7 +167,7 @@ func (c *crossHostCorrelator) count(key linkKey, f *flow, host int32) {
 
 // addInboundFlow counts a flow from elsewhere. The client's host counts the flows of its own clients, if it counts any.
 func (c *crossHostCorrelator) addInboundFlow(host int32, f *flow) {
-	source, h := f.remote.Addr(), c.polled[host].Host
+	source, h := f.remote.addr, c.polled[host].Host
 	in := inboundEnd{connEnd: &f.connEnd, host: host}
 	if _, ok := c.balancerOf(&in); ok || h.isLocalAddr(source) {
 		return
@@ -193,5 +194,5 @@ func (c *crossHostCorrelator) addInboundFlow(host int32, f *flow) {
 			return
 		}
 	}
-	c.count(linkKey{client, c.nodes.ownerNode(host, f.owner), f.local.Port(), via}, f, host)
+	c.count(linkKey{client, c.nodes.ownerNode(host, f.owner), f.local.port, via}, f, host)
 }

@@ -47,7 +47,7 @@ func TestFlowsLeadToServers(t *testing.T) {
 		{"a container on the host's network", []hostSpec{hostA(onHost("agent", []string{"0.0.0.0:9100"}, "counts in 10.77.0.11 192.0.2.9 9100"+figures))}, fromServer("external 192.0.2.9 > a/agent:9100 host server 0+2")},
 		{"several possible servers", []hostSpec{hostA(shared("x", "0.0.0.0:80"), shared("y", "0.0.0.0:80"), client("counts out 172.17.0.107 172.17.0.105 80"+figures))},
 			counted("a/client > ambiguous x or y:80 direct client 0+2")},
-		{"Docker's DNS server", []hostSpec{hostA(client("counts out 127.0.0.1 127.0.0.11 53" + figures))}, ""},
+		{"Docker's DNS server", []hostSpec{hostA(client("counts out 127.0.0.1 127.0.0.11 53" + figures))}, counted("a/client > a:53 resolver client 0+2")},
 	})
 }
 

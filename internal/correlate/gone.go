@@ -7,6 +7,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/graph"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // addrGrace is how long a gone container keeps its addresses: TIME_WAIT lasts one minute (TCP_TIMEWAIT_LEN of
@@ -23,7 +24,7 @@ type goneContainer struct {
 	members   []string // the IDs of all containers of its network namespace
 	onHost    bool
 	networks  []snapshotv1.Network
-	listeners []netip.AddrPort
+	listeners []endpoint
 	published []publishedPort
 	dialled   []connEnd // its open connections
 	lastSeen  time.Time
@@ -37,8 +38,8 @@ type place struct {
 
 // publishedPort is a binding of the host and the port of the container behind it.
 type publishedPort struct {
-	binding netip.AddrPort
-	port    uint16
+	binding endpoint
+	port    socket.Port
 }
 
 // carryOver adds the containers that the previous snapshot had, or that were gone shortly before it, and that this one lacks.
@@ -77,7 +78,7 @@ func (h *Host) endedContainers(isGone func(c container) bool) []goneContainer {
 	for port, bindings := range h.published {
 		for addr, d := range bindings {
 			if at, ok := index[d.owner]; ok {
-				ended[at].published = append(ended[at].published, publishedPort{netip.AddrPortFrom(addr, port), d.port})
+				ended[at].published = append(ended[at].published, publishedPort{endpoint{addr, port}, d.port})
 			}
 		}
 	}
@@ -105,7 +106,7 @@ func (h *Host) addEndedNetns(ended []goneContainer, index map[ownerID]int, i int
 	for port, bound := range n.listeners {
 		for addr, owner := range bound {
 			if at, ok := index[owner]; ok {
-				ended[at].listeners = append(ended[at].listeners, netip.AddrPortFrom(addr, port))
+				ended[at].listeners = append(ended[at].listeners, endpoint{addr, port})
 			}
 		}
 	}
@@ -170,12 +171,12 @@ func (h *Host) addGonePorts() {
 	for i, e := range h.gone {
 		at := h.goneAt[i]
 		for _, l := range e.listeners {
-			if _, taken := h.namespaces[at.netns].listeners[l.Port()][l.Addr()]; !taken {
-				h.addListener(at.netns, l.Port(), l.Addr(), at.owner)
+			if _, taken := h.namespaces[at.netns].listeners[l.port][l.addr]; !taken {
+				h.addListener(at.netns, l, at.owner)
 			}
 		}
 		for _, p := range e.published {
-			if _, taken := h.published[p.binding.Port()][p.binding.Addr()]; !taken {
+			if _, taken := h.published[p.binding.port][p.binding.addr]; !taken {
 				h.addBinding(p.binding, destination{netnsPort{at.netns, p.port}, at.owner, graph.ViaPublished})
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // Host is the result of the local phase for one snapshot. It has the host's containers, their listeners and links, and the
@@ -30,9 +31,9 @@ type Host struct {
 	goneByAddr  map[netip.Addr]int32   // of the latest gone container with the address
 	ownAddrs    map[netip.Addr][]int32 // addresses that only the namespaces themselves report
 
-	published    map[uint16]map[netip.Addr]destination // by host port and address
-	hasPublished map[netnsPort]bool                    // whether any host port leads there
-	exposed      map[netnsPort]bool                    // ports that a container's configuration names
+	published    map[socket.Port]map[netip.Addr]destination // by host port and address
+	hasPublished map[netnsPort]bool                         // whether any host port leads there
+	exposed      map[netnsPort]bool                         // ports that a container's configuration names
 	swarm        swarm
 
 	candidateSets [][]ownerID        // of sockets with several possible owners
@@ -69,7 +70,7 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 		goneByAddr:   make(map[netip.Addr]int32),
 		ownAddrs:     make(map[netip.Addr][]int32),
 		exposed:      make(map[netnsPort]bool),
-		published:    make(map[uint16]map[netip.Addr]destination),
+		published:    make(map[socket.Port]map[netip.Addr]destination),
 		hasPublished: make(map[netnsPort]bool),
 		setIndex:     make(map[string]ownerID),
 	}
@@ -93,7 +94,7 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	}
 	h.indexListeners(containers, namespaces)
 	h.addGonePorts()
-	h.dropUDPPorts()
+	h.dropUnheardPorts()
 	h.addHostSockets(document.Host.Sockets, containers)
 	ends := h.parseEnds(containers, namespaces)
 	h.correlateLocally(ends, h.parseAttempts(containers, namespaces), h.parseFlows(document.Host, containers, namespaces))

@@ -1,8 +1,6 @@
 package correlate
 
 import (
-	"net/netip"
-
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
 )
 
@@ -14,8 +12,8 @@ func (h *Host) addHostSockets(sockets *snapshotv1.HostSockets, containers []snap
 	}
 	h.hostRead = !sockets.Incomplete
 	for _, l := range sockets.Listening {
-		if addr, err := netip.ParseAddr(l.Address); err == nil && l.Port != 0 {
-			h.addHostListener(addr.Unmap(), l.Port, l.OwnerUnknown)
+		if at, ok := parseEndpoint(l.Endpoint, l.Protocol); ok && l.Port != 0 {
+			h.addHostListener(at, l.OwnerUnknown)
 		}
 	}
 	gone := h.goneHostSockets()
@@ -30,8 +28,8 @@ func (h *Host) addHostSockets(sockets *snapshotv1.HostSockets, containers []snap
 		}
 		end.owner = h.hostOwner(c.OwnerUnknown)
 		if d, published := h.publishedAt(end.local); published && end.isServer() {
-			end.proxied = end.local.Port()
-			end.netns, end.owner, end.local = d.netns, d.owner, netip.AddrPortFrom(end.local.Addr(), d.port)
+			end.proxied = end.local.port
+			end.netns, end.owner, end.local = d.netns, d.owner, endpoint{end.local.addr, d.port}
 		}
 		h.hostEnds = append(h.hostEnds, end)
 	}
@@ -51,11 +49,11 @@ func (h *Host) goneHostSockets() map[socketKey]bool {
 
 // addHostListener adds a listener of the host. What is known of a container's listener at the same place counts more than an
 // unknown owner.
-func (h *Host) addHostListener(addr netip.Addr, port uint16, ownerUnknown bool) {
-	if _, taken := h.namespaces[hostNetns].listeners[port][addr]; taken && ownerUnknown {
+func (h *Host) addHostListener(at endpoint, ownerUnknown bool) {
+	if _, taken := h.namespaces[hostNetns].listeners[at.port][at.addr]; taken && ownerUnknown {
 		return
 	}
-	h.addListener(hostNetns, port, addr, h.hostOwner(ownerUnknown))
+	h.addListener(hostNetns, at, h.hostOwner(ownerUnknown))
 }
 
 // hostOwner returns the owner of a socket of the host's network namespace that no container is known to own.

@@ -1,10 +1,10 @@
 package correlate
 
 import (
-	"net/netip"
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // localCorrelator is the local phase: it matches the connection ends of one host.
@@ -100,7 +100,7 @@ func pairVia(server *connEnd) graph.Via {
 }
 
 func (c *localCorrelator) linkPair(client, server *connEnd, via graph.Via) *linkStats {
-	return &c.links.at(linkKey{int32(client.owner), int32(server.owner), server.local.Port(), via}).linkStats
+	return &c.links.at(linkKey{int32(client.owner), int32(server.owner), server.local.port, via}).linkStats
 }
 
 // addOutboundEnd resolves the server of an outbound end, and stores the end as pending.
@@ -114,11 +114,11 @@ func (c *localCorrelator) addOutboundEnd(end *connEnd) {
 	i := toIndex(len(c.outbound) - 1)
 	switch {
 	case !listens && !end.directionUnknown:
-		c.byClient.set(clientKey(end.local, end.netns, end.remote.Port()), i)
+		c.byClient.set(clientKey(end.local, end.netns, end.remote.port), i)
 	case listens:
 		c.bySource.set(sourceKey(end.local, end.netns, d.netnsPort), i)
 		if d.via == graph.ViaPublished {
-			c.byPort.add(portKey(end.local.Port(), d.netnsPort), i)
+			c.byPort.add(portKey(end.local.port, d.netnsPort), i)
 		}
 	}
 }
@@ -126,7 +126,7 @@ func (c *localCorrelator) addOutboundEnd(end *connEnd) {
 // resolveLocally returns the server of an outbound end if it is a container of this host. If the direction is unknown, the server
 // must have a listener: an end without one at its remote address may be inbound.
 func (c *localCorrelator) resolveLocally(end *connEnd) (d destination, ok bool) {
-	remote := end.remote.Addr()
+	remote := end.remote.addr
 	netns, isContainer := c.netnsOf(remote, end)
 	switch {
 	case c.dialsPublishedService(end): // any host may have its containers
@@ -154,31 +154,31 @@ func (c *localCorrelator) resolveLocally(end *connEnd) (d destination, ok bool) 
 
 // sourceKey is the key of a connection in bySource. netns is the network namespace of the end at hand. A loopback source
 // means something there only.
-func sourceKey(source netip.AddrPort, netns int32, server netnsPort) connKey {
+func sourceKey(source endpoint, netns int32, server netnsPort) connKey {
 	key := connKey{toEndpointKey(source), server.port, scope{client: anywhere, server: netnsRef{netns: server.netns}}}
-	if source.Addr().IsLoopback() {
+	if source.addr.IsLoopback() {
 		key.client = netns
 	}
 	return key
 }
 
 // portKey is the key of a connection in byPort.
-func portKey(port uint16, server netnsPort) connKey {
+func portKey(port socket.Port, server netnsPort) connKey {
 	return connKey{endpointKey{port: port}, server.port, scope{client: anywhere, server: netnsRef{netns: server.netns}}}
 }
 
 // clientKey is the key of a connection in byClient. netns is the client's network namespace.
-func clientKey(source netip.AddrPort, netns int32, port uint16) connKey {
+func clientKey(source endpoint, netns int32, port socket.Port) connKey {
 	return connKey{toEndpointKey(source), port, scope{client: netns}}
 }
 
 // addInboundEnd pairs an inbound end by a translated address, or else finds its client by the source address.
 func (c *localCorrelator) addInboundEnd(end *connEnd) {
-	source := end.remote.Addr()
+	source := end.remote.addr
 	netns, isContainer := c.netnsOf(source, end)
 	switch {
 	case c.matchTranslated(c.bySource, sourceKey(end.remote, end.netns, end.netnsPort()), end):
-	case isContainer && c.matchTranslated(c.byClient, clientKey(end.remote, netns, end.local.Port()), end):
+	case isContainer && c.matchTranslated(c.byClient, clientKey(end.remote, netns, end.local.port), end):
 	case source.IsLoopback():
 		c.addLoopbackServer(end)
 	case isContainer && !end.closed && c.mayHaveAccepted(netns, end): // the other end may not have been read yet
@@ -212,7 +212,7 @@ func (c *localCorrelator) matchTranslated(p pending, key connKey, end *connEnd) 
 // matchPorts pairs the inbound ends from the host's addresses with outbound ends from the same port, after all better matches.
 func (c *localCorrelator) matchPorts() {
 	c.fromHost = slices.DeleteFunc(c.fromHost, func(end *connEnd) bool {
-		return c.matchTranslated(c.byPort, portKey(end.remote.Port(), end.netnsPort()), end)
+		return c.matchTranslated(c.byPort, portKey(end.remote.port, end.netnsPort()), end)
 	})
 }
 
@@ -228,7 +228,7 @@ func (c *localCorrelator) addLoopbackServer(end *connEnd) {
 
 // addServerOnly counts a connection with only its inbound end.
 func (c *localCorrelator) addServerOnly(client int32, end *connEnd, via graph.Via) *linkStats {
-	l := c.links.at(linkKey{client, int32(end.owner), end.local.Port(), via})
+	l := c.links.at(linkKey{client, int32(end.owner), end.local.port, via})
 	l.addServerOnly(end)
 	return &l.linkStats
 }

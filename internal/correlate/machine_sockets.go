@@ -1,12 +1,12 @@
 package correlate
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/PabloL007/outpost/internal/graph"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // hostSocketMerge merges the sockets of the host's network namespace that several daemons of one machine report. A daemon takes the sockets
@@ -49,7 +49,7 @@ const (
 )
 
 // endpoints identify a socket. A listener has no remote one.
-type endpoints struct{ local, remote netip.AddrPort }
+type endpoints struct{ local, remote endpoint }
 
 // hostSocket is a socket that a daemon takes for the host's own.
 type hostSocket struct {
@@ -89,7 +89,7 @@ func newHostTable(p *PolledHost, readings [2]reading, now time.Time) hostTable {
 		}
 		t.hasMembers, t.uncertain = true, t.uncertain || isIncomplete(c)
 		for _, l := range c.Listening {
-			if s, ok := listenerEndpoints(l.Endpoint); ok {
+			if s, ok := listenerEndpoints(l.Endpoint, l.Protocol); ok {
 				t.own[s] = true
 			}
 		}
@@ -110,7 +110,7 @@ func (t *hostTable) addSockets(sockets *snapshotv1.HostSockets) {
 	}
 	t.isRead = true
 	for _, l := range sockets.Listening {
-		if s, ok := listenerEndpoints(l.Endpoint); ok {
+		if s, ok := listenerEndpoints(l.Endpoint, l.Protocol); ok {
 			t.sockets[s] = hostSocket{ownerUnknown: l.OwnerUnknown}
 		}
 	}
@@ -122,19 +122,19 @@ func (t *hostTable) addSockets(sockets *snapshotv1.HostSockets) {
 }
 
 // listenerEndpoints returns the endpoints of a listener. It reports false for an invalid address.
-func listenerEndpoints(at snapshotv1.Endpoint) (s endpoints, ok bool) {
-	local, err := parseEndpoint(at)
-	return endpoints{local: local}, err == nil
+func listenerEndpoints(at snapshotv1.Endpoint, protocol socket.Protocol) (s endpoints, ok bool) {
+	local, ok := parseEndpoint(at, protocol)
+	return endpoints{local: local}, ok
 }
 
 // connectionEndpoints returns the endpoints of a connection. It reports false for an invalid address.
 func connectionEndpoints(c snapshotv1.Connection) (s endpoints, ok bool) {
-	local, localErr := parseEndpoint(c.Local)
-	remote, remoteErr := parseEndpoint(c.Remote)
-	return endpoints{local, remote}, localErr == nil && remoteErr == nil
+	local, hasLocal := parseEndpoint(c.Local, c.Protocol)
+	remote, hasRemote := parseEndpoint(c.Remote, c.Protocol)
+	return endpoints{local, remote}, hasLocal && hasRemote
 }
 
-func (s endpoints) isListener() bool { return !s.remote.IsValid() }
+func (s endpoints) isListener() bool { return !s.remote.isValid() }
 
 // merge returns the host's sockets by the answers of all daemons of a machine; nil if none of them reads these. Stale answers do not count if
 // there are others. now is the time of the latest answer.
@@ -152,8 +152,9 @@ func (m *hostSocketMerge) merge(group []PolledHost, now time.Time) *snapshotv1.H
 		}
 		merged.Incomplete = merged.Incomplete && sockets.Incomplete
 		for _, l := range sockets.Listening {
-			if owner, ok := d.takeListener(i, l.Endpoint); ok {
-				merged.Listening = append(merged.Listening, snapshotv1.HostListener{Endpoint: l.Endpoint, OwnerUnknown: owner == ofEither})
+			if owner, ok := d.takeListener(i, l); ok {
+				l.OwnerUnknown = owner == ofEither
+				merged.Listening = append(merged.Listening, l)
 			}
 		}
 		for _, x := range sockets.Connections {
@@ -190,8 +191,8 @@ func newSocketDecisions(group []PolledHost, before *hostSocketMerge, now time.Ti
 	return d
 }
 
-func (d *socketDecisions) takeListener(i int, at snapshotv1.Endpoint) (owner socketOwner, ok bool) {
-	s, ok := listenerEndpoints(at)
+func (d *socketDecisions) takeListener(i int, l snapshotv1.HostListener) (owner socketOwner, ok bool) {
+	s, ok := listenerEndpoints(l.Endpoint, l.Protocol)
 	if !ok {
 		return undecided, false
 	}
@@ -254,9 +255,9 @@ func (d *socketDecisions) ownerOf(i int, s endpoints, first time.Time) socketOwn
 }
 
 // ownerOfListener returns who has the listener that accepts connections to an endpoint.
-func (d *socketDecisions) ownerOfListener(at netip.AddrPort) (owner socketOwner, ok bool) {
-	for _, addr := range lookupOrder(at.Addr()) {
-		listener := endpoints{local: netip.AddrPortFrom(addr, at.Port())}
+func (d *socketDecisions) ownerOfListener(at endpoint) (owner socketOwner, ok bool) {
+	for _, addr := range lookupOrder(at.addr) {
+		listener := endpoints{local: endpoint{addr, at.port}}
 		if seen, ok := d.known[listener]; ok {
 			return seen.owner, true
 		}

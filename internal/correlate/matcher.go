@@ -1,6 +1,9 @@
 package correlate
 
-import "github.com/PabloL007/outpost/internal/graph"
+import (
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/socket"
+)
 
 // unknownHost is the host of an outbound end's server until its inbound end is found.
 const unknownHost int32 = -1
@@ -13,8 +16,8 @@ type outboundEnd struct {
 	*connEnd       // belongs to a Host or to the local phase; never changed
 	host     int32 // the client's
 	server   netnsRef
-	serverID int32  // as in linkKey
-	port     uint16 // on which the server listens, whatever port the client dialled
+	serverID int32       // as in linkKey
+	port     socket.Port // on which the server listens, whatever port the client dialled
 	via      graph.Via
 	resolved bool // the remote address belongs to a server of this phase
 	toHost   bool // the server is a process of the host server.host

@@ -14,14 +14,14 @@ func newPairing(number, expected int, ends func(i int32) *connEnd) *pairing {
 
 // add makes the end with an index known.
 func (p *pairing) add(i int32) {
-	if end := p.ends(i); end.local.Addr().IsValid() {
+	if end := p.ends(i); end.local.addr.IsValid() {
 		p.index.add(end.tuple(), i)
 	}
 }
 
 // partner returns the other half of end i, unless several ends could be it. A pair is found once.
 func (p *pairing) partner(i int32, fits ...func(i, j int32) bool) (int32, bool) {
-	if p.paired[i] || !p.ends(i).local.Addr().IsValid() {
+	if p.paired[i] || !p.ends(i).local.addr.IsValid() {
 		return 0, false
 	}
 	t := p.ends(i).tuple()

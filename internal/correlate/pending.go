@@ -1,11 +1,13 @@
 package correlate
 
-import "net/netip"
+import (
+	"github.com/PabloL007/outpost/internal/socket"
+)
 
 // connKey is what both ends of a connection agree on.
 type connKey struct {
 	source     endpointKey // the client's; without an address after masquerading, which usually keeps the port
-	serverPort uint16      // behind a published port it is not the dialled one
+	serverPort socket.Port // behind a published port it is not the dialled one
 	scope
 }
 
@@ -20,10 +22,10 @@ const anywhere int32 = -1
 // endpointKey is an endpoint in a form that maps hash fast.
 type endpointKey struct {
 	addr [16]byte
-	port uint16
+	port socket.Port
 }
 
-func toEndpointKey(at netip.AddrPort) endpointKey { return endpointKey{at.Addr().As16(), at.Port()} }
+func toEndpointKey(at endpoint) endpointKey { return endpointKey{at.addr.As16(), at.port} }
 
 // pending holds outbound ends, by their indexes in the matcher, until their inbound ends come.
 type pending struct {

@@ -17,7 +17,7 @@ type destination struct {
 }
 
 // resolve returns the server at an address of a network namespace of this host, and reports whether it is known to listen.
-func (h *Host) resolve(netns int32, at netip.AddrPort) (d destination, listens bool) {
+func (h *Host) resolve(netns int32, at endpoint) (d destination, listens bool) {
 	if netns == hostNetns {
 		return h.resolveHost(at)
 	}
@@ -26,8 +26,8 @@ func (h *Host) resolve(netns int32, at netip.AddrPort) (d destination, listens b
 
 // resolveContainer returns the server at a container's address: the listener, else the container with the address, because
 // the listener may be closed since.
-func (h *Host) resolveContainer(netns int32, at netip.AddrPort) (d destination, listens bool) {
-	d = destination{netnsPort{netns, at.Port()}, h.namespaces[netns].primary, graph.ViaDirect}
+func (h *Host) resolveContainer(netns int32, at endpoint) (d destination, listens bool) {
+	d = destination{netnsPort{netns, at.port}, h.namespaces[netns].primary, graph.ViaDirect}
 	if owner, ok := h.listenerAt(netns, at); ok {
 		d.owner = owner
 		return d, true
@@ -37,24 +37,24 @@ func (h *Host) resolveContainer(netns int32, at netip.AddrPort) (d destination, 
 
 // resolveHost returns the server at an address of the host: a published port, else a container on the host's network, else
 // the host's processes. Their listeners are not in the snapshot.
-func (h *Host) resolveHost(at netip.AddrPort) (d destination, listens bool) {
+func (h *Host) resolveHost(at endpoint) (d destination, listens bool) {
 	if d, ok := h.publishedAt(at); ok {
 		return d, true
 	}
 	owner, listens := h.listenerAt(hostNetns, at)
-	return destination{netnsPort{hostNetns, at.Port()}, owner, graph.ViaHost}, listens
+	return destination{netnsPort{hostNetns, at.port}, owner, graph.ViaHost}, listens
 }
 
 // resolveLoopback returns the server at a loopback address that was dialled in a network namespace, and reports whether it is
 // known. Without a listener it is one of the containers there, because the listener may be closed since.
-func (h *Host) resolveLoopback(netns int32, at netip.AddrPort) (d destination, ok bool) {
-	if at.Addr() == dockerDNS {
-		return destination{netnsPort{hostNetns, at.Port()}, hostProcesses, graph.ViaHost}, true
+func (h *Host) resolveLoopback(netns int32, at endpoint) (d destination, ok bool) {
+	if at.addr == dockerDNS {
+		return destination{netnsPort{hostNetns, at.port}, hostProcesses, graph.ViaResolver}, true
 	}
 	if d, ok := h.publishedAt(at); ok && netns == hostNetns {
 		return d, true
 	}
-	d = destination{netnsPort{netns, at.Port()}, hostProcesses, graph.ViaLoopback}
+	d = destination{netnsPort{netns, at.port}, hostProcesses, graph.ViaLoopback}
 	if d.owner, ok = h.listenerAt(netns, at); ok {
 		return d, d.owner != hostProcesses
 	}
@@ -66,8 +66,8 @@ func (h *Host) resolveLoopback(netns int32, at netip.AddrPort) (d destination, o
 }
 
 // resolveOwnAddr returns the server at an address that only the containers themselves report.
-func (h *Host) resolveOwnAddr(at netip.AddrPort) (d destination, ok bool) {
-	holders := h.ownAddrs[at.Addr()]
+func (h *Host) resolveOwnAddr(at endpoint) (d destination, ok bool) {
+	holders := h.ownAddrs[at.addr]
 	switch len(holders) {
 	case 0:
 		return d, false
@@ -75,7 +75,7 @@ func (h *Host) resolveOwnAddr(at netip.AddrPort) (d destination, ok bool) {
 		d, _ = h.resolveContainer(holders[0], at)
 		return d, true
 	}
-	return destination{netnsPort{holders[0], at.Port()}, h.clientOf(holders), graph.ViaDirect}, true
+	return destination{netnsPort{holders[0], at.port}, h.clientOf(holders), graph.ViaDirect}, true
 }
 
 // clientOf returns the owner of a connection that was dialled from one of several network namespaces.

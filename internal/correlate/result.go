@@ -63,7 +63,7 @@ func (c *crossHostCorrelator) sortLinks(rank []int32) []int32 {
 	for i := range rank {
 		slices.SortFunc(order[starts[i]:starts[i+1]], func(x, y int32) int {
 			a, b := &links[x], &links[y]
-			return cmp.Or(cmp.Compare(rank[a.server], rank[b.server]), cmp.Compare(a.port, b.port), cmp.Compare(a.via, b.via))
+			return cmp.Or(cmp.Compare(rank[a.server], rank[b.server]), a.port.Compare(b.port), cmp.Compare(a.via, b.via))
 		})
 	}
 	return order
@@ -73,7 +73,7 @@ func (c *crossHostCorrelator) sortLinks(rank []int32) []int32 {
 func (l *link) document(nodes []graph.Node) graph.Link {
 	seen := time.Unix(0, l.lastSeen).UTC()
 	document := graph.Link{
-		Client: nodes[l.client].ID, Server: nodes[l.server].ID, Port: l.port, Via: l.via, Evidence: l.evidence(),
+		Client: nodes[l.client].ID, Server: nodes[l.server].ID, Port: l.port.Number(), Protocol: l.port.Protocol(), Via: l.via, Evidence: l.evidence(),
 		Connections: l.established, Closed: l.closed, Attempts: int(l.attempts), Live: true, DirectionUnknown: l.directionUnknown, FirstSeen: seen, LastSeen: seen,
 	}
 	if counted := l.counted(); counted != nil {

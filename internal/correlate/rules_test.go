@@ -19,7 +19,7 @@ func TestLoopbackStaysInItsNetworkNamespace(t *testing.T) {
 			containerSpec{name: "web", listeners: []string{"127.0.0.11:34567"}, connections: []string{
 				"out 127.0.0.1:40000 127.0.0.11:53", "in 127.0.0.11:34567 127.0.0.1:40000",
 			}},
-		)}, "a/web > a:53 host client 1\n"},
+		)}, "a/web > a:53 resolver client 1\n"},
 	})
 }
 

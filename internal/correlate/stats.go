@@ -1,12 +1,15 @@
 package correlate
 
-import "github.com/PabloL007/outpost/internal/graph"
+import (
+	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/socket"
+)
 
 // linkKey identifies a link. Its client and server are owner IDs in the local phase, and node indexes in the cross-host
 // phase.
 type linkKey struct {
 	client, server int32
-	port           uint16
+	port           socket.Port
 	via            graph.Via
 }
 

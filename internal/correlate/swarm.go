@@ -6,6 +6,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/graph"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // Docker Swarm balances the connections to a service. Its client dials a virtual address on a network, or a published port of any
@@ -16,7 +17,7 @@ import (
 type swarm struct {
 	balancers map[string][]netip.Addr         // the host's own, by network: one for each of its engines
 	hosts     map[netip.Addr]networkAddr      // load balancers of all hosts on the ingress network, by the address of the host
-	published map[uint16]servicePort          // by the port that all hosts publish
+	published map[socket.Port]servicePort     // by the port that all hosts publish
 	virtual   map[networkAddr]*overlayService // by virtual address
 	networks  map[string]bool                 // all, and whether the network is for published ports
 }
@@ -28,12 +29,12 @@ type overlayService struct {
 
 type servicePort struct {
 	*overlayService
-	target uint16
+	target socket.Port
 }
 
 func newSwarm(overlays []snapshotv1.Overlay) swarm {
 	s := swarm{
-		balancers: make(map[string][]netip.Addr), hosts: make(map[netip.Addr]networkAddr), published: make(map[uint16]servicePort),
+		balancers: make(map[string][]netip.Addr), hosts: make(map[netip.Addr]networkAddr), published: make(map[socket.Port]servicePort),
 		virtual: make(map[networkAddr]*overlayService), networks: make(map[string]bool),
 	}
 	for _, o := range overlays {
@@ -60,13 +61,15 @@ func (s *swarm) addService(network string, service snapshotv1.Service) {
 	}
 	for _, port := range service.Ports {
 		s.networks[network] = true
-		s.published[port.Published] = servicePort{added, port.Target}
+		for _, protocol := range []socket.Protocol{socket.TCP, socket.UDP} { // the engine does not say which one
+			s.published[socket.NewPort(port.Published, protocol)] = servicePort{added, socket.NewPort(port.Target, protocol)}
+		}
 	}
 }
 
-// dropUDPPorts drops published ports at which no container of the service listens, if one is on this host. The engine does not say which
-// ports are of UDP.
-func (h *Host) dropUDPPorts() {
+// dropUnheardPorts drops published ports at which no container of the service listens, if one is on this host. The engine does not
+// report the protocol of a port.
+func (h *Host) dropUnheardPorts() {
 	for published, port := range h.swarm.published {
 		isHere, listens := false, false
 		for _, addr := range port.tasks {
@@ -82,14 +85,14 @@ func (h *Host) dropUDPPorts() {
 }
 
 // listensAt reports whether a network namespace has a listener on a port.
-func (h *Host) listensAt(netns int32, port uint16) bool {
+func (h *Host) listensAt(netns int32, port socket.Port) bool {
 	return len(h.namespaces[netns].listeners[port]) > 0
 }
 
 // dialsPublishedService reports whether an end was dialled to a port of this host that a service publishes.
 func (h *Host) dialsPublishedService(end *connEnd) bool {
-	remote := end.remote.Addr()
-	_, ok := h.swarm.published[end.remote.Port()]
+	remote := end.remote.addr
+	_, ok := h.swarm.published[end.remote.port]
 	return ok && !end.isServer() && (h.isLocalAddr(remote) || remote.IsLoopback() && end.netns == hostNetns)
 }
 
@@ -98,7 +101,7 @@ func (h *Host) isInside(end *connEnd) bool {
 	if len(h.swarm.networks) == 0 {
 		return false
 	}
-	network, ok := h.networkOf(end.netns, end.local.Addr())
+	network, ok := h.networkOf(end.netns, end.local.addr)
 	isIngress, isOverlay := h.swarm.networks[network]
 	return ok && isOverlay && !isIngress
 }
@@ -117,9 +120,9 @@ func (h *Host) virtualService(netns int32, addr netip.Addr) (*overlayService, bo
 // gossip (docs.docker.com/engine/swarm/swarm-tutorial).
 func (s *swarm) isOwn(end *connEnd) bool {
 	const management, gossip = 2377, 7946
-	server := end.remote.Port()
+	server := end.remote.port.Number()
 	if end.isServer() {
-		server = end.local.Port()
+		server = end.local.port.Number()
 	}
 	return len(s.networks) > 0 && (server == management || server == gossip)
 }
@@ -134,9 +137,9 @@ type dialledService struct {
 
 // serviceOf returns the service that an outbound end dialled.
 func (c *crossHostCorrelator) serviceOf(out *outboundEnd) (d dialledService, ok bool) {
-	own, addr := c.polled[out.host].Host, out.remote.Addr()
+	own, addr := c.polled[out.host].Host, out.remote.addr
 	if service, ok := own.virtualService(out.netns, addr); ok {
-		return dialledService{servicePort{service, out.remote.Port()}, out.host, own.swarm.balancers[service.network], graph.ViaDirect}, true
+		return dialledService{servicePort{service, out.remote.port}, out.host, own.swarm.balancers[service.network], graph.ViaDirect}, true
 	}
 	host := out.host
 	if !own.dialsPublishedService(out.connEnd) {
@@ -145,8 +148,8 @@ func (c *crossHostCorrelator) serviceOf(out *outboundEnd) (d dialledService, ok 
 		}
 	}
 	swarm := &c.polled[host].Host.swarm
-	port, ok := swarm.published[out.remote.Port()]
-	if !ok || !c.isTCP(port) {
+	port, ok := swarm.published[out.remote.port]
+	if !ok || !c.mayListen(port) {
 		return d, false
 	}
 	balancers := swarm.balancers[port.network]
@@ -184,7 +187,7 @@ func (c *crossHostCorrelator) resolveService(i int32) bool {
 	out.resolved, out.port, out.via = true, d.target, d.via // serviceServer finds the server if the end stays alone
 	network := c.internNetwork(d.network)
 	for _, balancer := range d.balancers {
-		c.byNetwork.add(networkKey(netip.AddrPortFrom(balancer, out.local.Port()), network, d.target), i)
+		c.byNetwork.add(networkKey(endpoint{balancer, out.local.port}, network, d.target), i)
 	}
 	if d.via == graph.ViaDirect { // older engines keep the client's address
 		c.byNetwork.add(networkKey(out.local, network, d.target), i)
@@ -221,8 +224,8 @@ func (c *crossHostCorrelator) tasksOf(service *overlayService) serviceTasks {
 	return tasks
 }
 
-// isTCP reports whether a published port may be a TCP port: the engine does not say. A container listens there, or none is known.
-func (c *crossHostCorrelator) isTCP(port servicePort) bool {
+// mayListen reports whether a published port may be of its protocol: the engine does not say. A container listens there, or none is known.
+func (c *crossHostCorrelator) mayListen(port servicePort) bool {
 	tasks := c.tasksOf(port.overlayService).at
 	return len(tasks) == 0 || slices.ContainsFunc(tasks, func(t serviceTask) bool {
 		return c.polled[t.netns.host].Host.listensAt(t.netns.netns, port.target)
@@ -235,7 +238,7 @@ func (c *crossHostCorrelator) serviceNode(d dialledService) int32 {
 	var nodes []int32
 	tasks := c.tasksOf(d.overlayService).at
 	for _, task := range tasks[:min(len(tasks), maxCandidates)] {
-		server, _ := c.polled[task.netns.host].Host.resolveContainer(task.netns.netns, netip.AddrPortFrom(task.addr, d.target))
+		server, _ := c.polled[task.netns.host].Host.resolveContainer(task.netns.netns, endpoint{task.addr, d.target})
 		nodes = append(nodes, c.nodes.ownerNode(task.netns.host, server.owner))
 	}
 	switch {
@@ -279,7 +282,7 @@ func (c *crossHostCorrelator) balancerOf(in *inboundEnd) (at networkAddr, ok boo
 		return at, false
 	}
 	for _, network := range c.networksOf(in.netnsRef()) {
-		at = networkAddr{network, in.remote.Addr()}
+		at = networkAddr{network, in.remote.addr}
 		if _, ok := c.balancers[at]; ok {
 			return at, true
 		}

@@ -34,7 +34,7 @@ const maxProven = 65_536
 
 // prove remembers that other hosts reach the address of an end, and all others on its network.
 func (c *crossHostCorrelator) prove(end *connEnd, host int32) {
-	addr := end.local.Addr()
+	addr := end.local.addr
 	if end.netns == hostNetns || len(c.tracker.proven) >= maxProven {
 		return
 	}
@@ -72,7 +72,7 @@ func (c *crossHostCorrelator) indexAddrs() {
 // halfEnd identifies an end in successive answers.
 type halfEnd struct {
 	target, container string
-	local, remote     netip.AddrPort
+	local, remote     endpoint
 }
 
 // Build runs the cross-host phase on polled hosts and returns the graph of all links. If several targets serve the same

@@ -1,7 +1,5 @@
 package correlate
 
-import "net/netip"
-
 // tuple is the two endpoints of a connection as one end sees them. The other end sees them mirrored, unless something on the
 // way translates addresses. A loopback tuple means something in one network namespace only.
 type tuple struct {
@@ -13,7 +11,7 @@ type tuple struct {
 func (e *connEnd) tuple() tuple {
 	local := e.local
 	if e.proxied != 0 {
-		local = netip.AddrPortFrom(local.Addr(), e.proxied)
+		local = endpoint{local.addr, e.proxied}
 	}
 	t := tuple{toEndpointKey(local), toEndpointKey(e.remote), anywhere}
 	if e.isLoopback() {

@@ -4,13 +4,14 @@ import (
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // fromHostKey identifies the connections from one host's addresses to one port of a server.
 type fromHostKey struct {
 	client int32 // host
 	server netnsRef
-	port   uint16
+	port   socket.Port
 }
 
 // hostSourcedEnds holds inbound ends with a host's address as their source, without an outbound end. The client is a process
@@ -23,7 +24,7 @@ type hostSourcedEnds struct {
 
 // addHostSourced keeps an inbound end with an address of the host client as its source until flushUnmatched.
 func (c *crossHostCorrelator) addHostSourced(client int32, in *inboundEnd) {
-	key := fromHostKey{client, in.netnsRef(), in.local.Port()}
+	key := fromHostKey{client, in.netnsRef(), in.local.port}
 	sourced, ok := c.hostSourced[key]
 	if !ok {
 		sourced = &hostSourcedEnds{}
@@ -131,7 +132,7 @@ func (c *crossHostCorrelator) addUnexplained(client int32, in *inboundEnd) {
 	}
 	owner := hostProcesses
 	switch {
-	case in.closed || h.hostRead || client == in.host && h.isPrivate(in.remote.Addr()) || !h.isComplete():
+	case in.closed || h.hostRead || client == in.host && h.isPrivate(in.remote.addr) || !h.isComplete():
 		owner = unknownOwner
 	case h.hostOwnersUnknown:
 		owner = h.uncertainOwner

@@ -114,6 +114,7 @@ func (c *ChangeLog) debug(current snapshot.Container) {
 		Int("established", len(current.Established)).
 		Int("left_out_loopback", current.LeftOut.Loopback).
 		Int("left_out_unpublished", current.LeftOut.Unpublished).
+		Int("left_out_senders", current.LeftOut.Senders).
 		Int("left_out_other_state", current.LeftOut.OtherState).
 		Int("left_out_owner_unknown", current.LeftOut.OwnerUnknown).
 		Int("left_out_not_its_own", current.LeftOut.NotItsOwn).

@@ -36,11 +36,16 @@ type containerConns struct {
 	container   snapshot.Container // as last read
 	readAt      time.Time
 	connections map[connKey]cachedConn
-	peak        int                  // the largest size that connections had: a Go map keeps the memory of it
-	listenedAt  map[uint16]time.Time // when a listener was last seen, by port
+	peak        int                       // the largest size that connections had: a Go map keeps the memory of it
+	listenedAt  map[socket.Port]time.Time // when a listener was last seen
 }
 
-type connKey struct{ local, remote netip.AddrPort }
+type connKey struct {
+	local, remote netip.AddrPort
+	protocol      socket.Protocol
+}
+
+func keyOf(c *snapshot.Connection) connKey { return connKey{c.Local, c.Remote, c.Protocol} }
 
 type cachedConn struct {
 	snapshot.Connection
@@ -57,7 +62,7 @@ func newConnCache(maxSockets int) *connCache {
 }
 
 func newContainerConns() containerConns {
-	return containerConns{connections: make(map[connKey]cachedConn), listenedAt: make(map[uint16]time.Time)}
+	return containerConns{connections: make(map[connKey]cachedConn), listenedAt: make(map[socket.Port]time.Time)}
 }
 
 // updateContainers adds recently closed connections to containers and caches their established ones. In a sample, a container that
@@ -111,9 +116,9 @@ func openInShared(containers []snapshot.Container) map[netnsConn]bool {
 		if sharing[c.Namespace] == 1 {
 			continue
 		}
-		for _, connection := range c.Connections {
-			if connection.State == socket.Established {
-				open[netnsConn{c.Namespace, connKey{connection.Local, connection.Remote}}] = true
+		for i := range c.Connections {
+			if c.Connections[i].State == socket.Established {
+				open[netnsConn{c.Namespace, keyOf(&c.Connections[i])}] = true
 			}
 		}
 	}
@@ -123,7 +128,7 @@ func openInShared(containers []snapshot.Container) map[netnsConn]bool {
 // removeMoved removes the connections of closed that are open in another container of the namespace: that was read too late before.
 func (c *containerConns) removeMoved(closed []snapshot.Connection, namespace string, open map[netnsConn]bool) []snapshot.Connection {
 	return slices.DeleteFunc(closed, func(connection snapshot.Connection) bool {
-		key := connKey{connection.Local, connection.Remote}
+		key := keyOf(&connection)
 		moved := open[netnsConn{namespace, key}]
 		if moved {
 			delete(c.connections, key)
@@ -174,7 +179,7 @@ func withClosed(connections, closed []snapshot.Connection) []snapshot.Connection
 
 func (c *containerConns) updateListeners(listeners []snapshot.Listener, now time.Time) {
 	for _, listener := range listeners {
-		c.listenedAt[listener.Local.Port()] = now
+		c.listenedAt[socket.NewPort(listener.Local.Port(), listener.Protocol)] = now
 	}
 	for port, last := range c.listenedAt {
 		if now.Sub(last) > closedTTL {
@@ -188,10 +193,10 @@ func (c *containerConns) updateConnections(connections []snapshot.Connection, no
 	present := make(map[connKey]bool, len(connections))
 	for i := range connections {
 		connection := &connections[i]
-		key := connKey{connection.Local, connection.Remote}
+		key := keyOf(connection)
 		present[key] = true
 		cached, isCached := c.connections[key]
-		_, listened := c.listenedAt[key.local.Port()]
+		_, listened := c.listenedAt[socket.NewPort(key.local.Port(), key.protocol)]
 		connection.Inbound = connection.Inbound || cached.Inbound || !isCached && listened
 		if connection.DialledBy == socket.UnknownEnd && connection.Inode != 0 && connection.Inode == cached.Inode {
 			connection.DialledBy = cached.DialledBy // samples do not read it

@@ -74,8 +74,8 @@ func toContainer(inspected dockercontainer.InspectResponse) (container.Container
 	}
 	// The result is the zero time if the container never started.
 	c.StartedAt, _ = time.Parse(time.RFC3339Nano, base.State.StartedAt)
-	c.ExposedPorts = tcpPorts(maps.Keys(config.ExposedPorts))
-	c.ConfiguredPorts = mergePorts(c.ExposedPorts, tcpPorts(maps.Keys(base.HostConfig.PortBindings)))
+	c.ExposedPorts = toPorts(maps.Keys(config.ExposedPorts))
+	c.ConfiguredPorts = mergePorts(c.ExposedPorts, toPorts(maps.Keys(base.HostConfig.PortBindings)))
 	if _, joined := c.NetworkMode.JoinedContainer(); joined || inspected.NetworkSettings == nil {
 		return c, nil // Podman reports the networks and ports of the joined container here too
 	}

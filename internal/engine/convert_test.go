@@ -10,6 +10,8 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/go-connections/nat"
+
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // Any answer of an engine is converted to a container or rejected.
@@ -37,12 +39,12 @@ func FuzzInspect(f *testing.F) {
 		}
 	})
 }
-func TestTCPPorts(t *testing.T) {
-	ports := []nat.Port{"443/tcp", "53/udp", "80/tcp", "79-81/tcp", "65534-70000/tcp", "0-1/tcp", "x/tcp", "8080"}
-	if got, want := fmt.Sprint(tcpPorts(slices.Values(ports))), "[1 79 80 81 443 8080]"; got != want {
+func TestToPorts(t *testing.T) {
+	ports := []nat.Port{"443/tcp", "53/udp", "80/tcp", "79-81/tcp", "65534-70000/tcp", "0-1/tcp", "x/tcp", "8080", "5060/sctp"}
+	if got, want := fmt.Sprint(toPorts(slices.Values(ports))), "[1 79 80 81 443 8080 53/udp]"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if got, want := fmt.Sprint(mergePorts([]uint16{80, 443}, []uint16{22, 80})), "[22 80 443]"; got != want {
+	if got, want := fmt.Sprint(mergePorts([]socket.Port{80, 443}, []socket.Port{22, 80})), "[22 80 443]"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

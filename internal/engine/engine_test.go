@@ -23,6 +23,7 @@ import (
 	"github.com/PabloL007/outpost/internal/container"
 	"github.com/PabloL007/outpost/internal/engine"
 	"github.com/PabloL007/outpost/internal/engine/enginetest"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 func newEngine(t *testing.T) *engine.Engine {
@@ -69,9 +70,10 @@ func TestInspectOfAPIVersions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			binding := func(port uint16, host string) container.Binding {
+			binding := func(port socket.Port, host string) container.Binding {
 				return container.Binding{ContainerPort: port, Host: netip.MustParseAddrPort(host)}
 			}
+			dns := socket.NewPort(53, socket.UDP)
 			wantContainer := container.Container{
 				ID: id, Name: "/multi", Image: "labbox:1", NetworkMode: container.NetworkMode(expect.network), State: container.Running,
 				StartedAt: time.Date(2026, 11, 23, 6, 18, 49, 857720125, time.UTC), PID: 16017,
@@ -82,9 +84,9 @@ func TestInspectOfAPIVersions(t *testing.T) {
 				Published: []container.Binding{
 					binding(80, "0.0.0.0:18081"), binding(80, "127.0.0.1:18082"), binding(80, "[::]:18081"),
 					binding(8100, "0.0.0.0:18100"), binding(8100, "[::]:18100"),
-					binding(8101, "0.0.0.0:18101"), binding(8101, "[::]:18101"),
+					binding(8101, "0.0.0.0:18101"), binding(8101, "[::]:18101"), binding(dns, "0.0.0.0:18053"), binding(dns, "[::]:18053"),
 				},
-				ExposedPorts: []uint16{80, 8100, 8101, 9999}, ConfiguredPorts: []uint16{80, 8100, 8101, 9999},
+				ExposedPorts: []socket.Port{80, 8100, 8101, 9999, dns}, ConfiguredPorts: []socket.Port{80, 8100, 8101, 9999, dns},
 			}
 			if diff := cmp.Diff(wantContainer, got, cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
 				t.Errorf("Inspect (-want +got):\n%s", diff)
@@ -116,7 +118,7 @@ func TestInspectOfPodman(t *testing.T) {
 			Name: "podman", Addresses: []netip.Addr{netip.MustParseAddr("10.88.0.2")}, Gateways: []netip.Addr{netip.MustParseAddr("10.88.0.1")},
 		}},
 		Published:    []container.Binding{{ContainerPort: 80, Host: netip.MustParseAddrPort("0.0.0.0:8080")}},
-		ExposedPorts: []uint16{80}, ConfiguredPorts: []uint16{80},
+		ExposedPorts: []socket.Port{80}, ConfiguredPorts: []socket.Port{80},
 	}
 	if diff := cmp.Diff(want, inspect("inspect-podman.json"), cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -231,7 +233,7 @@ func TestPublishedPorts(t *testing.T) {
 	}{
 		{name: "none"},
 		{name: "exposed alone", ports: map[string][]enginetest.Binding{"80/tcp": nil}},
-		{name: "udp and sctp", ports: map[string][]enginetest.Binding{"53/udp": binding("0.0.0.0", "53"), "9/sctp": binding("", "9")}},
+		{name: "udp and sctp", ports: map[string][]enginetest.Binding{"53/udp": binding("0.0.0.0", "53"), "9/sctp": binding("", "9")}, want: []string{"0.0.0.0:53/udp"}},
 		{name: "no address", ports: map[string][]enginetest.Binding{"80/tcp": binding("", "8080")}, want: []string{"0.0.0.0:8080"}},
 		{name: "loopback alone", ports: map[string][]enginetest.Binding{"80/tcp": binding("127.0.0.1", "8080")}, want: []string{"127.0.0.1:8080"}},
 		{name: "IPv6 loopback", ports: map[string][]enginetest.Binding{"80/tcp": binding("::1", "8080")}, want: []string{"[::1]:8080"}},
@@ -256,7 +258,7 @@ func TestPublishedPorts(t *testing.T) {
 			}
 			var got []string
 			for _, b := range c.Published {
-				text := b.Host.String()
+				text := b.Host.String() + b.ContainerPort.Protocol().Suffix()
 				if b.Direct {
 					text += " direct"
 				}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // serviceOf returns a container of the service with the first letter of its ID.
@@ -70,6 +71,7 @@ func TestEarlierLinksHaveNoCounters(t *testing.T) {
 func TestCountersInCSV(t *testing.T) {
 	g := shop()
 	g.Links = g.Links[:2]
+	g.Links[0].Protocol = socket.UDP
 	g.Links[0].Counters = &graph.Counters{Opened: 1, Failed: 2, Refused: 3, BytesSent: 1 << 63, BytesReceived: 5, Retransmits: 6, RTTMicroseconds: 7, MinRTTMicroseconds: 8}
 	var text bytes.Buffer
 	if err := graph.WriteCSV(&text, g); err != nil {
@@ -77,8 +79,8 @@ func TestCountersInCSV(t *testing.T) {
 	}
 	lines := strings.Split(text.String(), "\n")
 	for i, end := range []string{
-		",last_seen,opened,failed,refused,bytes_sent,bytes_received,retransmits,rtt_microseconds,min_rtt_microseconds",
-		"Z,1,2,3,9223372036854775808,5,6,7,8", "Z,,,,,,,,",
+		",last_seen,opened,failed,refused,bytes_sent,bytes_received,retransmits,rtt_microseconds,min_rtt_microseconds,protocol",
+		"Z,1,2,3,9223372036854775808,5,6,7,8,udp", "Z,,,,,,,,,tcp",
 	} {
 		if !strings.HasSuffix(lines[i], end) {
 			t.Errorf("%s does not end with %s", lines[i], end)

@@ -46,7 +46,7 @@ func NewDetails(c snapshotv1.Container) *Details {
 		d.Networks[i] = snapshotv1.Network{ID: Truncate(n.ID), Name: Truncate(n.Name), Driver: Truncate(n.Driver), Addresses: copyList(n.Addresses), Gateways: copyList(n.Gateways)}
 	}
 	for i, l := range c.Listening {
-		d.Listening[i] = snapshotv1.Listener{Endpoint: truncateEndpoint(l.Endpoint), Published: copyList(l.Published), Process: Truncate(l.Process)}
+		d.Listening[i] = snapshotv1.Listener{Endpoint: truncateEndpoint(l.Endpoint), Protocol: l.Protocol, Published: copyList(l.Published), Process: Truncate(l.Process)}
 		for j, at := range d.Listening[i].Published {
 			d.Listening[i].Published[j] = truncateEndpoint(at)
 		}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // Difference is the difference between two graphs.
@@ -15,7 +17,7 @@ type Difference struct {
 // Edge is a link by the names of its ends. Names identify recreated containers, IDs do not.
 type Edge struct {
 	Client, Server string // host/name of a container, or kind and name
-	Port           uint16
+	Port           socket.Port
 }
 
 // Change is an edge with another via or another image at an end.
@@ -53,7 +55,7 @@ func Compare(a, b Graph) Difference {
 }
 
 func (e Edge) compare(other Edge) int {
-	return cmp.Or(strings.Compare(e.Client, other.Client), strings.Compare(e.Server, other.Server), cmp.Compare(e.Port, other.Port))
+	return cmp.Or(strings.Compare(e.Client, other.Client), strings.Compare(e.Server, other.Server), e.Port.Compare(other.Port))
 }
 
 // successorPaths returns the paths of the nodes of g by the IDs of their predecessors.
@@ -83,7 +85,7 @@ func describeEdges(g Graph, paths map[string]string) map[Edge]string {
 			continue
 		}
 		from, to := g.Nodes[client], g.Nodes[server]
-		edge := Edge{cmp.Or(paths[from.ID], from.path()), cmp.Or(paths[to.ID], to.path()), l.Port}
+		edge := Edge{cmp.Or(paths[from.ID], from.path()), cmp.Or(paths[to.ID], to.path()), l.ServerPort()}
 		if !slices.Contains(vias[edge], l.Via.String()) {
 			vias[edge] = append(vias[edge], l.Via.String())
 		}

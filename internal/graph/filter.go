@@ -39,14 +39,18 @@ func (v View) isPast(now time.Time) bool { return !v.At.IsZero() && v.At.Before(
 func (v View) filterLinks(links []Link, now time.Time) []Link {
 	since := v.Since.before(now)
 	return slices.DeleteFunc(slices.Clone(links), func(l Link) bool {
-		return l.LastSeen.Before(since) || v.Port != 0 && l.Port != v.Port ||
+		return l.LastSeen.Before(since) || v.Port != 0 && l.Port != v.Port || v.Protocol != "" && l.Protocol.String() != v.Protocol ||
+			l.Via == ViaResolver && v.hidesResolver() ||
 			v.State != "" && l.Live != (v.State == "live") || !v.Query.links.selects(l) || v.Query.links.excludes(l)
 	})
 }
 
+// hidesResolver reports whether nothing asks for links to the engine's resolver.
+func (v View) hidesResolver() bool { return v.DNS != "show" && len(v.Query.links.positive["via"]) == 0 }
+
 // selectsLinks reports whether the view shows only nodes that have selected links.
 func (v View) selectsLinks() bool {
-	return v.Port != 0 || v.State == "past" || v.Query.links.selectsSome()
+	return v.Port != 0 || v.Protocol != "" || v.State == "past" || v.Query.links.selectsSome()
 }
 
 // dropNodes drops nodes and their links.

@@ -69,7 +69,7 @@ func ForGrafana(g Graph) Grafana {
 	for i, l := range g.Links {
 		out[l.Client] += l.Connections
 		in[l.Server] += l.Connections
-		port := strconv.Itoa(int(l.Port))
+		port := l.ServerPort().String()
 		grafana.Edges[i] = GrafanaEdge{
 			ID: l.Client + ">" + l.Server + ":" + port + "/" + l.Via.String(), Source: l.Client, Target: l.Server,
 			MainStat: port, SecondaryStat: l.stat(), Via: l.Via.String(), Evidence: l.Evidence.String(),

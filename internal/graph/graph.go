@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // Version is the version of the format of Graph.
@@ -19,7 +21,7 @@ const Version = 1
 type Graph struct {
 	Version int      `json:"version"`
 	Nodes   []Node   `json:"nodes"`   // ascending by ID
-	Links   []Link   `json:"links"`   // ascending by client, server, port and via
+	Links   []Link   `json:"links"`   // ascending by client, server, port, protocol and via
 	Targets []Target `json:"targets"` // ascending by name; empty for a daemon, which maps its own host
 	// Forgotten is the number of past links that were dropped before the end of the window to bound memory.
 	Forgotten int `json:"forgotten"`
@@ -153,9 +155,10 @@ const (
 	ViaPublished                // a published port of its host
 	ViaHost                     // its host's address: the server is in the host's network namespace
 	ViaLoopback                 // inside the network namespace that both share
+	ViaResolver                 // the engine's DNS resolver in the client's network namespace
 )
 
-var viaNames = map[Via]string{ViaDirect: "direct", ViaPublished: "published", ViaHost: "host", ViaLoopback: "loopback"}
+var viaNames = map[Via]string{ViaDirect: "direct", ViaPublished: "published", ViaHost: "host", ViaLoopback: "loopback", ViaResolver: "resolver"}
 
 // String returns the name of the value.
 func (v Via) String() string { return viaNames[v] }
@@ -165,6 +168,9 @@ func (v Via) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // UnmarshalText parses the name of the value.
 func (v *Via) UnmarshalText(text []byte) error { return parseName(text, viaNames, v) }
+
+// ServerPort returns the port with its protocol.
+func (l Link) ServerPort() socket.Port { return socket.NewPort(l.Port, l.Protocol) }
 
 // Evidence is which connection ends of a link were observed.
 type Evidence uint16
@@ -198,14 +204,16 @@ func parseName[T comparable](name []byte, names map[T]string, value *T) error {
 	return fmt.Errorf("%q is none of %v", name, slices.Sorted(maps.Values(names)))
 }
 
-// Link is all connections from one client node to one port of one server node by one via.
+// Link is all connections from one client node to one port of one server node by one via. A connection of UDP is a socket that is
+// connected to the server.
 type Link struct {
 	Client string `json:"client"` // ID of a node
 	Server string `json:"server"` // ID of a node
 	// Port is the port at which the server listens, not a published port. If the listener is unknown it is the dialled port.
-	Port     uint16   `json:"port"`
-	Via      Via      `json:"via"`
-	Evidence Evidence `json:"evidence"`
+	Port     uint16          `json:"port"`
+	Protocol socket.Protocol `json:"protocol,omitzero"`
+	Via      Via             `json:"via"`
+	Evidence Evidence        `json:"evidence"`
 	// Connections is the number of established connections, Closed the number of those that ended within the last minute.
 	Connections int `json:"connections"`
 	Closed      int `json:"closed"`

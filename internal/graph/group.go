@@ -155,10 +155,10 @@ func (n Node) with(other Node) Node {
 	return n
 }
 
-// Compare orders links by client, server, port and via, which identify a link.
+// Compare orders links by client, server, port, protocol and via, which identify a link.
 func (l *Link) Compare(other *Link) int {
 	return cmp.Or(strings.Compare(l.Client, other.Client), strings.Compare(l.Server, other.Server),
-		cmp.Compare(l.Port, other.Port), cmp.Compare(l.Via, other.Via))
+		l.ServerPort().Compare(other.ServerPort()), cmp.Compare(l.Via, other.Via))
 }
 
 // with merges the connections of two links.

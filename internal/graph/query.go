@@ -21,7 +21,7 @@ const queryBlanks = " \t\r\n"
 var (
 	textFields = []string{"name", "project", "service", "host", "image"}
 	nodeFields = append(slices.Clone(textFields), "kind", "address", "is")
-	linkFields = []string{"port", "via", "state", "seen"}
+	linkFields = []string{"port", "protocol", "via", "state", "seen"}
 )
 
 // Query is a parsed filter query. The zero value selects everything.

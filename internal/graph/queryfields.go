@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // nodeMatcher returns the predicate of a field of nodes; of all texts of a node if the field is empty.
@@ -43,8 +45,11 @@ func linkMatcher(field, value string) (func(Link) bool, error) {
 		first, last, err := parsePorts(value)
 		return func(l Link) bool { return first <= l.Port && l.Port <= last }, err
 	case "via":
-		vias, err := choose(p, ViaDirect.String(), ViaPublished.String(), ViaHost.String(), ViaLoopback.String())
+		vias, err := choose(p, ViaDirect.String(), ViaPublished.String(), ViaHost.String(), ViaLoopback.String(), ViaResolver.String())
 		return func(l Link) bool { return slices.Contains(vias, l.Via.String()) }, err
+	case "protocol":
+		protocols, err := choose(p, socket.TCP.String(), socket.UDP.String())
+		return func(l Link) bool { return slices.Contains(protocols, l.Protocol.String()) }, err
 	case "state":
 		states, err := choose(p, "live", "past", "idle", "failed")
 		return func(l Link) bool { return slices.ContainsFunc(states, l.isInState) }, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ func (n Node) label() string {
 // label returns the label of a link: its port, and the number of connections if there are several. Without any, it is the number of
 // those that ended within the last minute, or that the server does not answer or refuses.
 func (l Link) label() string {
-	text := strconv.Itoa(int(l.Port))
+	text := l.ServerPort().String()
 	switch {
 	case l.Connections > 1:
 		text += " ×" + strconv.Itoa(l.Connections)
@@ -239,19 +240,19 @@ func mermaidQuoted(text string) string {
 // WriteCSV writes a row for each link below a header row.
 func WriteCSV(w io.Writer, g Graph) error {
 	table := csv.NewWriter(w)
-	rows := [][]string{append([]string{
+	rows := [][]string{slices.Concat([]string{
 		"client_kind", "client_host", "client", "server_kind", "server_host", "server", "port", "via", "evidence",
 		"connections", "closed", "live", "first_seen", "last_seen",
-	}, counterColumns...)}
+	}, counterColumns, []string{"protocol"})}
 	index := indexes(g.Nodes)
 	for _, l := range g.Links {
 		client, server := g.Nodes[index[l.Client]], g.Nodes[index[l.Server]]
-		rows = append(rows, append([]string{
+		rows = append(rows, slices.Concat([]string{
 			string(client.Kind), escapeFormula(client.Host), escapeFormula(client.Name), string(server.Kind), escapeFormula(server.Host), escapeFormula(server.Name),
 			strconv.Itoa(int(l.Port)), l.Via.String(), l.Evidence.String(),
 			l.count(l.Connections), l.count(l.Closed), strconv.FormatBool(l.Live),
 			l.FirstSeen.Format(time.RFC3339), l.LastSeen.Format(time.RFC3339),
-		}, l.Counters.columns()...))
+		}, l.Counters.columns(), []string{l.Protocol.String()}))
 	}
 	return table.WriteAll(rows)
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // View selects and groups parts of a graph. The zero value shows all. Its fields are the parameters of /v1/graph and of the map page.
@@ -24,6 +26,10 @@ type View struct {
 	Depth int
 	// Port selects the links to one port; 0 selects all.
 	Port uint16
+	// Protocol selects the links of one protocol: "tcp", "udp" or empty for both.
+	Protocol string
+	// DNS is "show" to show the links to the engine's own DNS resolver, which most containers have. They are hidden otherwise.
+	DNS string
 	// State selects live or past links: "live", "past" or empty for both.
 	State string
 	// Since drops the links last seen before it. NewSince marks the links and containers that are new or gone since then.
@@ -32,7 +38,7 @@ type View struct {
 	// out. Before Graph.DataStart the graph is empty.
 	At time.Time
 	// Unlinked is "show", "hide" or empty. "show" drops external, ambiguous, unknown and past nodes without links, "hide" all nodes
-	// without links. Empty keeps them, except where Port, State "past" or Query selects links: then unlinked nodes are always dropped.
+	// without links. Empty keeps them, except where Port, Protocol, State "past" or Query selects links: then unlinked nodes are always dropped.
 	Unlinked string
 	// External is the treatment of external addresses without a name: "hide", "group", or "show" (the default).
 	External string
@@ -62,8 +68,8 @@ func (m Moment) before(now time.Time) time.Time {
 // Options returns the parameter names that Set accepts.
 func Options() []string {
 	return []string{
-		"at", "closed", "container", "depth", "external", "group", "host", "image", "newSince", "node", "open", "port", "project", "q", "since", "state",
-		"unlinked",
+		"at", "closed", "container", "depth", "dns", "external", "group", "host", "image", "newSince", "node", "open", "port", "project", "protocol", "q", "since",
+		"state", "unlinked",
 	}
 }
 
@@ -117,6 +123,10 @@ func (v *View) setParsed(name, value string) (err error) {
 		}
 	case "state":
 		v.State, err = parseEnum(name, value, "live", "past")
+	case "protocol":
+		v.Protocol, err = parseEnum(name, value, socket.TCP.String(), socket.UDP.String())
+	case "dns":
+		v.DNS, err = parseEnum(name, value, "hide", "show")
 	case "unlinked":
 		v.Unlinked, err = parseEnum(name, value, "hide", "show")
 	case "external":

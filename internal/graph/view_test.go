@@ -365,8 +365,8 @@ func TestCSV(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "client_kind,client_host,client,server_kind,server_host,server,port,via,evidence,connections,closed,live,first_seen,last_seen," +
-		"opened,failed,refused,bytes_sent,bytes_received,retransmits,rtt_microseconds,min_rtt_microseconds\n" +
-		"container,b,worker,container,a,db,5432,published,both,1,0,true,2026-01-02T12:00:00Z,2026-01-02T12:00:00Z,,,,,,,,\n"
+		"opened,failed,refused,bytes_sent,bytes_received,retransmits,rtt_microseconds,min_rtt_microseconds,protocol\n" +
+		"container,b,worker,container,a,db,5432,published,both,1,0,true,2026-01-02T12:00:00Z,2026-01-02T12:00:00Z,,,,,,,,,tcp\n"
 	if diff := cmp.Diff(want, text.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -4,16 +4,17 @@ import (
 	"slices"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // linkKey identifies a link.
 type linkKey struct {
 	client, server string
-	port           uint16
+	port           socket.Port
 	via            graph.Via
 }
 
-func keyOf(l *graph.Link) linkKey { return linkKey{l.Client, l.Server, l.Port, l.Via} }
+func keyOf(l *graph.Link) linkKey { return linkKey{l.Client, l.Server, l.ServerPort(), l.Via} }
 
 // search returns the index of a link in sorted links.
 func search(links []graph.Link, link *graph.Link) (index int, ok bool) {
@@ -69,7 +70,7 @@ func (h *History) carry(links []graph.Link) {
 // dropCarried forgets the carried counters of links that are not in the map any more.
 func (h *History) dropCarried(links []graph.Link) {
 	for key := range h.carried {
-		link := graph.Link{Client: key.client, Server: key.server, Port: key.port, Via: key.via}
+		link := graph.Link{Client: key.client, Server: key.server, Port: key.port.Number(), Protocol: key.port.Protocol(), Via: key.via}
 		if _, ok := search(links, &link); !ok {
 			delete(h.carried, key)
 		}

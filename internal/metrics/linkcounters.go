@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/PabloL007/outpost/internal/graph"
@@ -11,7 +13,7 @@ type linkCounters struct{ opened, failed, bytes, retransmits *prometheus.Desc }
 
 func newLinkCounters() linkCounters {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, append([]string{"client", "server", "server_port", "via"}, labels...), nil)
+		return prometheus.NewDesc(name, help, slices.Concat(linkLabelNames, labels), nil)
 	}
 	return linkCounters{
 		opened:      desc("outpost_link_connections_total", "Connections opened between services, also the shortest."),
@@ -32,8 +34,7 @@ func (c linkCounters) collect(metrics chan<- prometheus.Metric, key linkLabels, 
 		return
 	}
 	send := func(desc *prometheus.Desc, value uint64, labels ...string) {
-		labels = append([]string{key.client, key.server, key.port, key.via}, labels...)
-		metrics <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), slices.Concat(key.values(), labels)...)
 	}
 	send(c.opened, counters.Opened)
 	send(c.failed, counters.Refused, "refused")

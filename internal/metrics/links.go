@@ -12,11 +12,16 @@ import (
 )
 
 // linkLabels identify a series of outpost_link_connections, and the counters of the same links.
-type linkLabels struct{ client, server, port, via string }
+type linkLabels struct{ client, server, port, protocol, via string }
+
+// linkLabelNames are the names of these labels.
+var linkLabelNames = []string{"client", "server", "server_port", "protocol", "via"}
+
+func (l linkLabels) values() []string { return []string{l.client, l.server, l.port, l.protocol, l.via} }
 
 func (l linkLabels) compare(other linkLabels) int {
 	return cmp.Or(strings.Compare(l.client, other.client), strings.Compare(l.server, other.server),
-		strings.Compare(l.port, other.port), strings.Compare(l.via, other.via))
+		strings.Compare(l.port, other.port), strings.Compare(l.protocol, other.protocol), strings.Compare(l.via, other.via))
 }
 
 // linkSeries is what the links of one series have together.
@@ -43,7 +48,7 @@ func newMapCollector(latest func() graph.Graph, maxSeries int) *mapCollector {
 	}
 	return &mapCollector{
 		latest: latest, maxSeries: maxSeries, counters: newLinkCounters(),
-		connections:  desc("outpost_link_connections", "Established connections between services at the last collection.", "client", "server", "server_port", "via"),
+		connections:  desc("outpost_link_connections", "Established connections between services at the last collection.", linkLabelNames...),
 		omitted:      desc("outpost_link_series_omitted", "Series of outpost_link_connections that are omitted, because their number exceeds OUTPOST_METRICS_MAX_LINKS."),
 		forgotten:    desc("outpost_links_forgotten_total", "Past links that were dropped early to bound memory."),
 		targetUp:     desc("outpost_target_up", "1 if the target answered the last poll and is no duplicate.", "target"),
@@ -76,7 +81,7 @@ func (c *mapCollector) Collect(metrics chan<- prometheus.Metric) {
 		return cmp.Or(cmp.Compare(series[b].connections, series[a].connections), a.compare(b))
 	})
 	for _, key := range keys[:min(c.maxSeries, len(keys))] {
-		gauge(c.connections, float64(series[key].connections), key.client, key.server, key.port, key.via)
+		gauge(c.connections, float64(series[key].connections), key.values()...)
 		c.counters.collect(metrics, key, series[key].counters)
 	}
 	gauge(c.omitted, float64(max(0, len(keys)-c.maxSeries)))
@@ -103,7 +108,7 @@ func toFloat(b bool) float64 {
 	return 0
 }
 
-// sumLinks returns the connections and counters of each series.
+// sumLinks returns the connections and counters of each series. Links to the resolver of the engine have none, as in the map.
 func sumLinks(g graph.Graph) map[linkLabels]linkSeries {
 	names := make(map[string]string, len(g.Nodes))
 	for _, n := range g.Nodes {
@@ -111,11 +116,11 @@ func sumLinks(g graph.Graph) map[linkLabels]linkSeries {
 	}
 	series := make(map[linkLabels]linkSeries)
 	for _, link := range g.Links {
-		if link.Unanswered && link.Counters == nil {
+		if link.Unanswered && link.Counters == nil || link.Via == graph.ViaResolver {
 			continue
 		}
 		port := strconv.Itoa(int(link.Port))
-		key := linkLabels{names[link.Client], names[link.Server], port, link.Via.String()}
+		key := linkLabels{names[link.Client], names[link.Server], port, link.Protocol.String(), link.Via.String()}
 		sum := series[key]
 		sum.connections += link.Connections
 		sum.counters = sum.counters.With(link.Counters)

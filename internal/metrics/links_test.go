@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // sampleMap returns a map with two containers of a service. They call a database on another host and have external
@@ -61,10 +62,10 @@ func scrape(t *testing.T, maxSeries int) string {
 func TestMapMetrics(t *testing.T) {
 	body := scrape(t, 2000)
 	for _, line := range []string{
-		`outpost_link_connections{client="shop/web",server="d?b",server_port="5432",via="published"} 5`,
-		`outpost_link_connections{client="external",server="shop/web",server_port="80",via="published"} 2`,
-		`outpost_link_connections{client="shop/web",server="payments",server_port="443",via="direct"} 1`,
-		`outpost_link_connections{client="host h",server="ambiguous",server_port="22",via="host"} 0`,
+		`outpost_link_connections{client="shop/web",protocol="tcp",server="d?b",server_port="5432",via="published"} 5`,
+		`outpost_link_connections{client="external",protocol="tcp",server="shop/web",server_port="80",via="published"} 2`,
+		`outpost_link_connections{client="shop/web",protocol="tcp",server="payments",server_port="443",via="direct"} 1`,
+		`outpost_link_connections{client="host h",protocol="tcp",server="ambiguous",server_port="22",via="host"} 0`,
 		"outpost_link_series_omitted 0", "outpost_links_forgotten_total 3",
 		`outpost_target_up{target="a:9057"} 1`, `outpost_target_up{target="b:9057"} 0`,
 		`outpost_target_state{state="failed",target="b:9057"} 1`, `outpost_target_state{state="ok",target="b:9057"} 0`,
@@ -82,22 +83,43 @@ func TestMapMetrics(t *testing.T) {
 	}
 }
 
+// A link of UDP is another one than that of TCP at the same port. A link to the engine's resolver has no series.
+func TestUDPLinks(t *testing.T) {
+	latest := sampleMap()
+	udp := func(via graph.Via, connections int) graph.Link {
+		return graph.Link{Client: "w1", Server: "db", Port: 5432, Protocol: socket.UDP, Via: via, Connections: connections}
+	}
+	latest.Links = append(latest.Links, udp(graph.ViaPublished, 7), udp(graph.ViaResolver, 8))
+	recorder := httptest.NewRecorder()
+	NewMapperHandler("1.2.3", func() graph.Graph { return latest }, 2000).ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	body := recorder.Body.String()
+	for protocol, connections := range map[string]int{"tcp": 5, "udp": 7} {
+		line := fmt.Sprintf(`outpost_link_connections{client="shop/web",protocol="%s",server="d?b",server_port="5432",via="published"} %d`, protocol, connections)
+		if !strings.Contains(body, line+"\n") {
+			t.Errorf("no %s in\n%s", line, body)
+		}
+	}
+	if strings.Contains(body, `via="resolver"`) {
+		t.Errorf("a link to the resolver in\n%s", body)
+	}
+}
+
 func TestLinkCounters(t *testing.T) {
 	body := scrape(t, 2000)
-	labels := func(more string) string {
-		return `{client="shop/web",` + more + `server="d?b",server_port="5432",via="published"}`
+	labels := func(direction, reason string) string {
+		return `{client="shop/web",` + direction + `protocol="tcp",` + reason + `server="d?b",server_port="5432",via="published"}`
 	}
 	for _, line := range []string{
 		"# TYPE outpost_link_connections_total counter", "# TYPE outpost_link_failed_total counter", "# TYPE outpost_link_bytes_total counter",
 		"# TYPE outpost_link_retransmits_total counter",
-		"outpost_link_connections_total" + labels("") + " 21",
-		"outpost_link_failed_total" + labels(`reason="refused",`) + " 4",
-		"outpost_link_failed_total" + labels(`reason="unanswered",`) + " 3",
-		"outpost_link_bytes_total" + labels(`direction="sent",`) + " 110",
-		"outpost_link_bytes_total" + labels(`direction="received",`) + " 220",
-		"outpost_link_retransmits_total" + labels("") + " 3",
-		`outpost_link_connections_total{client="host h",server="ambiguous",server_port="22",via="host"} 3`,
-		`outpost_link_failed_total{client="shop/web",reason="refused",server="d?b",server_port="9999",via="direct"} 9`, // it never answered
+		"outpost_link_connections_total" + labels("", "") + " 21",
+		"outpost_link_failed_total" + labels("", `reason="refused",`) + " 4",
+		"outpost_link_failed_total" + labels("", `reason="unanswered",`) + " 3",
+		"outpost_link_bytes_total" + labels(`direction="sent",`, "") + " 110",
+		"outpost_link_bytes_total" + labels(`direction="received",`, "") + " 220",
+		"outpost_link_retransmits_total" + labels("", "") + " 3",
+		`outpost_link_connections_total{client="host h",protocol="tcp",server="ambiguous",server_port="22",via="host"} 3`,
+		`outpost_link_failed_total{client="shop/web",protocol="tcp",reason="refused",server="d?b",server_port="9999",via="direct"} 9`, // it never answered
 	} {
 		if !strings.Contains(body, line+"\n") {
 			t.Errorf("no %s in\n%s", line, body)

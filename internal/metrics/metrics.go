@@ -51,8 +51,8 @@ func New(version string, callKinds []string) *Metrics {
 			Name: "outpost_containers", Help: "Running containers in the last collection, by method and completeness.",
 		}, []string{"method", "status"}),
 		sockets: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "outpost_sockets", Help: "TCP sockets of containers in the last collection, by state.",
-		}, []string{"state"}),
+			Name: "outpost_sockets", Help: "Sockets of containers in the last collection, by protocol and state. A UDP socket listens, or is established if it is connected to a peer.",
+		}, []string{"protocol", "state"}),
 		problems: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "outpost_read_failures_total", Help: "Failures to read something of a container, by reason.",
 		}, []string{"reason"}),
@@ -133,7 +133,11 @@ func (m *Metrics) Collected(s snapshot.Snapshot) {
 	defer m.mu.Unlock()
 	m.counting = s.Host.Counting
 	m.duration.Observe(s.Duration.Seconds())
-	states := map[socket.State]int{socket.Listen: 0, socket.Established: 0, socket.TimeWait: 0}
+	type kind struct {
+		protocol socket.Protocol
+		state    socket.State
+	}
+	sockets := map[kind]int{{state: socket.Listen}: 0, {state: socket.Established}: 0, {state: socket.TimeWait}: 0, {socket.UDP, socket.Listen}: 0, {socket.UDP, socket.Established}: 0}
 	type key struct {
 		method collect.Method
 		status string
@@ -141,9 +145,11 @@ func (m *Metrics) Collected(s snapshot.Snapshot) {
 	containers := make(map[key]int)
 	for _, c := range s.Containers {
 		containers[key{c.Method, c.Status()}]++
-		states[socket.Listen] += len(c.Listeners)
+		for _, listener := range c.Listeners {
+			sockets[kind{listener.Protocol, socket.Listen}]++
+		}
 		for _, connection := range c.Connections {
-			states[connection.State]++
+			sockets[kind{connection.Protocol, connection.State}]++
 		}
 		for _, problem := range c.Problems {
 			m.problems.WithLabelValues(problem.Reason).Inc()
@@ -153,7 +159,7 @@ func (m *Metrics) Collected(s snapshot.Snapshot) {
 	for k, n := range containers {
 		m.containers.WithLabelValues(string(k.method), k.status).Set(float64(n))
 	}
-	for state, n := range states {
-		m.sockets.WithLabelValues(state.String()).Set(float64(n))
+	for k, n := range sockets {
+		m.sockets.WithLabelValues(k.protocol.String(), k.state.String()).Set(float64(n))
 	}
 }

@@ -46,7 +46,7 @@ func TestCollectionMetrics(t *testing.T) {
 		`outpost_build_info{goversion="go`, `version="1.2.3"} 1`,
 		`outpost_collection_duration_seconds_count 2`, `outpost_collection_failures_total 0`,
 		`outpost_containers{method="exec",status="partial"} 2`, `outpost_containers{method="sockdiag",status="ok"} 1`,
-		`outpost_sockets{state="LISTEN"} 2`, `outpost_sockets{state="ESTABLISHED"} 1`, `outpost_sockets{state="TIME_WAIT"} 1`,
+		`outpost_sockets{protocol="tcp",state="LISTEN"} 2`, `outpost_sockets{protocol="tcp",state="ESTABLISHED"} 1`, `outpost_sockets{protocol="tcp",state="TIME_WAIT"} 1`,
 		`outpost_read_failures_total{reason="paused"} 2`, `outpost_coalesced_requests_total 1`,
 		`outpost_event_losses_total 4`, `outpost_unattributed_ends_total 5`, `outpost_unnoticed_changes_total 1`,
 		`outpost_engine_calls_total{kind="list"} 1`, `outpost_engine_calls_total{kind="inspect"} 0`,

@@ -65,13 +65,13 @@ func attributeShared(readings []collect.Reading, indexes []int, result []attribu
 		for _, i := range owners {
 			result[i].own = append(result[i].own, s)
 		}
-		if len(owners) > 0 || s.State != socket.Listen && s.State != socket.Established {
+		if len(owners) > 0 || !s.Listening() && s.State != socket.Established {
 			continue
 		}
 		for _, i := range indexes {
 			switch r := readings[i]; {
 			case allOwnersKnown(r):
-			case !namespace.Host || s.State == socket.Listen && isConfigured(r, s.Local.Port()):
+			case !namespace.Host || s.Listening() && isConfigured(r, s.LocalPort()):
 				result[i].own = append(result[i].own, s)
 			default:
 				result[i].ownerUnknown++
@@ -90,7 +90,7 @@ func ownersOf(s socket.Socket, listeners listenerIndex, byInode map[uint64][]int
 }
 
 // isConfigured reports whether the container's configuration names port.
-func isConfigured(r collect.Reading, port uint16) bool {
+func isConfigured(r collect.Reading, port socket.Port) bool {
 	_, ok := slices.BinarySearch(r.Container.ConfiguredPorts, port)
 	return ok
 }

@@ -45,16 +45,16 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 	published := publishedByPort(reading.NetNS.Published)
 	unanswered := make(attempts)
 	for _, s := range sockets.own {
-		switch s.State {
-		case socket.Listen:
-			c.addListener(s.Local, processName(reading, s), reading.NetNS.Host, published, interfaces)
-		case socket.Established, socket.TimeWait:
+		switch {
+		case isSender(s) && len(published[s.LocalPort()]) == 0 && !isConfigured(reading, s.LocalPort()):
+			c.LeftOut.Senders++
+		case s.Listening():
+			c.addListener(s, processName(reading, s), reading.NetNS.Host, published, interfaces)
+		case s.State == socket.Established, s.State == socket.TimeWait:
 			c.addConnection(newConnection(s, processName(reading, s), sockets.listeners, reading.NetNS.ReadAt))
+		case s.Unanswered():
+			unanswered.add(s)
 		default:
-			if s.Unanswered() {
-				unanswered.add(s)
-				continue
-			}
 			c.LeftOut.OtherState++
 		}
 	}
@@ -71,29 +71,47 @@ func processName(reading collect.Reading, s socket.Socket) string {
 	return reading.Owned.Inodes[s.Inode]
 }
 
+// EphemeralPorts are the ports that the kernel gives to sockets that do not ask for one, by default (inet_init_net of
+// net/ipv4/af_inet.c).
+const (
+	firstEphemeralPort = 32768
+	lastEphemeralPort  = 60999
+)
+
+// isSender reports whether s seems to be an unconnected UDP socket of a client: its port is ephemeral.
+func isSender(s socket.Socket) bool {
+	port := s.Local.Port()
+	return s.Protocol == socket.UDP && s.Listening() && firstEphemeralPort <= port && port <= lastEphemeralPort
+}
+
 // addListener adds a listener and its endpoints. In the host's namespace these are its own addresses, elsewhere the published
 // ones.
-func (c *Container) addListener(local netip.AddrPort, process string, inHost bool, published map[uint16][]container.Binding, interfaces Interfaces) {
-	listener := Listener{Local: local, Process: process}
+func (c *Container) addListener(s socket.Socket, process string, inHost bool, published map[socket.Port][]container.Binding, interfaces Interfaces) {
+	listener := Listener{Local: s.Local, Protocol: s.Protocol, Process: process}
+	reachable := func(endpoints ...netip.AddrPort) {
+		for _, at := range endpoints {
+			c.Listening = append(c.Listening, Endpoint{at, s.Protocol})
+		}
+	}
 	switch {
 	case inHost:
-		c.Listening = append(c.Listening, expandUnspecified(local, interfaces)...)
-	case local.Addr().IsLoopback():
+		reachable(expandUnspecified(s.Local, interfaces)...)
+	case s.Local.Addr().IsLoopback():
 		c.LeftOut.Loopback++
 	default:
-		bindings := published[local.Port()]
+		bindings := published[s.LocalPort()]
 		if len(bindings) == 0 {
 			c.LeftOut.Unpublished++
 		}
 		for _, b := range bindings {
 			if !b.Direct {
 				listener.Published = append(listener.Published, b.Host)
-			} else if Accepts(local.Addr(), b.Host.Addr()) {
-				c.Listening = append(c.Listening, b.Host)
+			} else if Accepts(s.Local.Addr(), b.Host.Addr()) {
+				reachable(b.Host)
 			}
 		}
 		for _, host := range listener.Published {
-			c.Listening = append(c.Listening, expandBinding(host, listener.Published, interfaces)...)
+			reachable(expandBinding(host, listener.Published, interfaces)...)
 		}
 	}
 	c.Listeners = append(c.Listeners, listener)
@@ -107,24 +125,24 @@ func Accepts(bound, addr netip.Addr) bool {
 
 func (c *Container) addConnection(connection Connection) {
 	if connection.State == socket.Established {
-		c.Established = append(c.Established, connection.Remote)
+		c.Established = append(c.Established, Endpoint{connection.Remote, connection.Protocol})
 	}
 	c.Connections = append(c.Connections, connection)
 }
 
 func (c *Container) sort() {
-	slices.SortFunc(c.Listening, netip.AddrPort.Compare)
+	slices.SortFunc(c.Listening, Endpoint.Compare)
 	c.Listening = slices.Compact(c.Listening)
-	slices.SortFunc(c.Established, netip.AddrPort.Compare)
+	slices.SortFunc(c.Established, Endpoint.Compare)
 	slices.SortFunc(c.Listeners, func(a, b Listener) int {
-		return cmp.Or(a.Local.Compare(b.Local), strings.Compare(a.Process, b.Process))
+		return cmp.Or(a.Local.Compare(b.Local), cmp.Compare(a.Protocol, b.Protocol), strings.Compare(a.Process, b.Process))
 	})
 	slices.SortFunc(c.Connections, CompareConnections)
 }
 
-// CompareConnections is the order of Container.Connections: by local endpoint, remote endpoint and state.
+// CompareConnections is the order of Container.Connections: by local endpoint, remote endpoint, state and protocol.
 func CompareConnections(a, b Connection) int {
-	return cmp.Or(a.Local.Compare(b.Local), a.Remote.Compare(b.Remote), cmp.Compare(a.State, b.State))
+	return cmp.Or(a.Local.Compare(b.Local), a.Remote.Compare(b.Remote), cmp.Compare(a.State, b.State), cmp.Compare(a.Protocol, b.Protocol))
 }
 
 // hostBindings returns the bindings that use a port of the host.
@@ -133,8 +151,8 @@ func hostBindings(bindings []container.Binding) []container.Binding {
 }
 
 // publishedByPort returns bindings by container port, in the order of their endpoints.
-func publishedByPort(bindings []container.Binding) map[uint16][]container.Binding {
-	published := make(map[uint16][]container.Binding)
+func publishedByPort(bindings []container.Binding) map[socket.Port][]container.Binding {
+	published := make(map[socket.Port][]container.Binding)
 	for _, b := range bindings {
 		published[b.ContainerPort] = append(published[b.ContainerPort], b)
 	}

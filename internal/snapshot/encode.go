@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/PabloL007/outpost/internal/collect"
@@ -32,14 +33,17 @@ func (s Snapshot) ToV1() snapshotv1.Snapshot {
 	}
 }
 
-// ToConnections returns the document of GET /connections. Empty lists are not nil, so that JSON has [] and not null.
-func (s Snapshot) ToConnections() []snapshotv1.ContainerConnections {
+// ToConnections returns the document of GET /connections for some protocols. Empty lists are not nil, so that JSON has [] and not null.
+func (s Snapshot) ToConnections(protocols ...socket.Protocol) []snapshotv1.ContainerConnections {
+	selected := func(endpoints []Endpoint) []snapshotv1.ConnectionEndpoint {
+		return convert(slices.DeleteFunc(slices.Clone(endpoints), func(e Endpoint) bool { return !slices.Contains(protocols, e.Protocol) }), toConnectionEndpoint)
+	}
 	return convert(s.Containers, func(c Container) snapshotv1.ContainerConnections {
 		return snapshotv1.ContainerConnections{
 			Name:        c.Name,
 			Artefact:    c.Image,
-			Listening:   convert(c.Listening, toEndpoint),
-			Established: convert(c.Established, toEndpoint),
+			Listening:   selected(c.Listening),
+			Established: selected(c.Established),
 		}
 	})
 }
@@ -54,9 +58,10 @@ func toContainer(c Container, drivers networkDrivers) snapshotv1.Container {
 		StartedAt:    toTime(c.StartedAt),
 		HostNetwork:  c.HostNetwork,
 		EngineSocket: c.EngineSocket,
-		Exposed:      c.Exposed,
+		Exposed:      numbersOf(c.Exposed, socket.TCP),
+		ExposedUDP:   numbersOf(c.Exposed, socket.UDP),
 		Bindings: convertSome(c.Bindings, func(b container.Binding) snapshotv1.Binding {
-			return snapshotv1.Binding{Endpoint: toEndpoint(b.Host), ContainerPort: b.ContainerPort}
+			return snapshotv1.Binding{Endpoint: toEndpoint(b.Host), ContainerPort: b.ContainerPort.Number(), Protocol: b.ContainerPort.Protocol()}
 		}),
 		Addresses: c.Addresses,
 		Method:    c.Method,
@@ -79,12 +84,12 @@ func toNetwork(n container.Network, driver string) snapshotv1.Network {
 }
 
 func toListener(l Listener) snapshotv1.Listener {
-	return snapshotv1.Listener{Endpoint: toEndpoint(l.Local), Published: convert(l.Published, toEndpoint), Process: l.Process}
+	return snapshotv1.Listener{Endpoint: toEndpoint(l.Local), Protocol: l.Protocol, Published: convert(l.Published, toEndpoint), Process: l.Process}
 }
 
 func toConnection(c Connection) snapshotv1.Connection {
 	converted := snapshotv1.Connection{
-		Local: toEndpoint(c.Local), Remote: toEndpoint(c.Remote), Direction: toDirection(c.Inbound), State: c.State.String(), Process: c.Process,
+		Protocol: c.Protocol, Local: toEndpoint(c.Local), Remote: toEndpoint(c.Remote), Direction: toDirection(c.Inbound), State: c.State.String(), Process: c.Process,
 		Dialled: toDialled(c.DialledBy), ClosedAt: toTime(c.ClosedAt),
 	}
 	if c.Info != nil {
@@ -105,7 +110,7 @@ func toDirection(inbound bool) string {
 
 func toFlow(f Flow) snapshotv1.Flow {
 	return snapshotv1.Flow{
-		Direction: toDirection(f.Inbound), LocalAddress: f.Local, RemoteAddress: f.Remote, Port: f.Port,
+		Direction: toDirection(f.Inbound), LocalAddress: f.Local, RemoteAddress: f.Remote, Port: f.Port.Number(), Protocol: f.Port.Protocol(),
 		Opened: f.Opened, Refused: f.Refused, Unanswered: f.Unanswered, Recent: f.Recent, RecentFailed: f.RecentFailed,
 		BytesSent: f.Sent, BytesReceived: f.Received, Retransmits: f.Retransmits,
 		RTTMicroseconds: f.RTT.Microseconds(), MinRTTMicroseconds: f.MinRTT.Microseconds(),
@@ -127,7 +132,7 @@ func toHostSockets(s *HostSockets) *snapshotv1.HostSockets {
 	return &snapshotv1.HostSockets{
 		Method: s.Method, Incomplete: s.Incomplete,
 		Listening: convert(s.Listeners, func(l HostListener) snapshotv1.HostListener {
-			return snapshotv1.HostListener{Endpoint: toEndpoint(l.Local), OwnerUnknown: l.OwnerUnknown}
+			return snapshotv1.HostListener{Endpoint: toEndpoint(l.Local), Protocol: l.Protocol, OwnerUnknown: l.OwnerUnknown}
 		}),
 		Connections: convert(s.Connections, func(c HostConnection) snapshotv1.HostConnection {
 			return snapshotv1.HostConnection{Connection: toConnection(c.Connection), OwnerUnknown: c.OwnerUnknown}
@@ -155,6 +160,20 @@ func toTime(t time.Time) *time.Time {
 
 func toEndpoint(endpoint netip.AddrPort) snapshotv1.Endpoint {
 	return snapshotv1.Endpoint{Address: endpoint.Addr().String(), Port: endpoint.Port()}
+}
+
+func toConnectionEndpoint(endpoint Endpoint) snapshotv1.ConnectionEndpoint {
+	return snapshotv1.ConnectionEndpoint{Endpoint: toEndpoint(endpoint.AddrPort), Protocol: endpoint.Protocol}
+}
+
+// numbersOf returns the numbers of the ports of a protocol.
+func numbersOf(ports []socket.Port, protocol socket.Protocol) (numbers []uint16) {
+	for _, port := range ports {
+		if port.Protocol() == protocol {
+			numbers = append(numbers, port.Number())
+		}
+	}
+	return numbers
 }
 
 // convert applies to to each element of list. The result is not nil.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/netip"
 	"time"
+
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // Flow counts the connections between an address of an owner of sockets and another address at one port of the server, since Outpost
@@ -29,7 +31,7 @@ type Flow struct {
 type FlowKey struct {
 	Inbound       bool // the owner accepts the connections
 	Local, Remote netip.Addr
-	Port          uint16 // of the server: a local port if Inbound
+	Port          socket.Port // of the server: a local port if Inbound
 }
 
 // Compare orders flows of one owner.
@@ -41,7 +43,7 @@ func (k FlowKey) Compare(other FlowKey) int {
 	default:
 		return 1
 	}
-	return cmp.Or(k.Local.Compare(other.Local), k.Remote.Compare(other.Remote), cmp.Compare(k.Port, other.Port))
+	return cmp.Or(k.Local.Compare(other.Local), k.Remote.Compare(other.Remote), k.Port.Compare(other.Port))
 }
 
 // Counting is how connections are counted. Its zero value means that they are not.

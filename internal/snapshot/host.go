@@ -29,7 +29,7 @@ func AttributeHost(result collect.Result) *HostSockets {
 	var listeners, connections []int // indexes: a copy of each socket would take much more memory
 	for i, s := range all {
 		switch {
-		case s.State == socket.Listen && !h.isContainers(s):
+		case s.Listening() && !isSender(s) && !h.isContainers(s):
 			listeners = append(listeners, i)
 		case (s.State == socket.Established || s.State == socket.TimeWait) && h.selects(s) && !h.isContainers(s):
 			connections = append(connections, i)
@@ -37,7 +37,7 @@ func AttributeHost(result collect.Result) *HostSockets {
 	}
 	sockets := &HostSockets{Namespace: result.Host.ID, Method: result.Host.Method, Incomplete: result.Host.Incomplete}
 	for _, i := range sockets.first(listeners, all) {
-		sockets.Listeners = append(sockets.Listeners, HostListener{Local: all[i].Local, OwnerUnknown: h.mayBeContainers()})
+		sockets.Listeners = append(sockets.Listeners, HostListener{Local: all[i].Local, Protocol: all[i].Protocol, OwnerUnknown: h.mayBeContainers()})
 	}
 	for _, i := range sockets.first(connections, all) {
 		sockets.Connections = append(sockets.Connections, h.newConnection(all[i]))
@@ -48,7 +48,7 @@ func AttributeHost(result collect.Result) *HostSockets {
 // first returns the indexes of the first MaxHostSockets sockets, ascending by their ends.
 func (s *HostSockets) first(indexes []int, all []socket.Socket) []int {
 	slices.SortFunc(indexes, func(a, b int) int {
-		return cmp.Or(all[a].Local.Compare(all[b].Local), all[a].Remote.Compare(all[b].Remote), cmp.Compare(all[a].State, all[b].State))
+		return cmp.Or(all[a].Local.Compare(all[b].Local), all[a].Remote.Compare(all[b].Remote), cmp.Compare(all[a].State, all[b].State), cmp.Compare(all[a].Protocol, all[b].Protocol))
 	})
 	s.Incomplete = s.Incomplete || len(indexes) > MaxHostSockets
 	return indexes[:min(len(indexes), MaxHostSockets)]
@@ -63,7 +63,7 @@ type hostAttribution struct {
 	// ofContainers caches whether one of the listeners of a group is a container's. Others control the numbers of listeners
 	// and of connections.
 	ofContainers map[*listenerGroup]bool
-	published    map[uint16]bool
+	published    map[socket.Port]bool
 	// ownersKnown means that all open sockets of these containers are known.
 	ownersKnown bool
 }
@@ -71,13 +71,13 @@ type hostAttribution struct {
 func newHostAttribution(result collect.Result) *hostAttribution {
 	h := &hostAttribution{
 		result: result, listeners: indexListeners(result.Host.Sockets), ofContainers: make(map[*listenerGroup]bool),
-		published: make(map[uint16]bool), ownersKnown: !result.Host.Apart,
+		published: make(map[socket.Port]bool), ownersKnown: !result.Host.Apart,
 	}
 	for i, r := range result.Readings {
 		if r.NetNS != nil {
 			for _, binding := range r.NetNS.Published {
 				if !binding.Direct {
-					h.published[binding.Host.Port()] = true
+					h.published[socket.NewPort(binding.Host.Port(), binding.ContainerPort.Protocol())] = true
 				}
 			}
 		}
@@ -104,9 +104,9 @@ func (h *hostAttribution) isContainers(s socket.Socket) bool {
 	if len(ownersOf(s, h.listeners, h.byInode)) > 0 {
 		return true
 	}
-	return s.State == socket.Listen && slices.ContainsFunc(h.sharing, func(i int) bool {
+	return s.Listening() && slices.ContainsFunc(h.sharing, func(i int) bool {
 		r := h.result.Readings[i]
-		return !allOwnersKnown(r) && isConfigured(r, s.Local.Port())
+		return !allOwnersKnown(r) && isConfigured(r, s.LocalPort())
 	})
 }
 
@@ -114,11 +114,11 @@ func (h *hostAttribution) isContainers(s socket.Socket) bool {
 func (h *hostAttribution) selects(s socket.Socket) bool {
 	switch isInbound := h.listeners.lookup(s) != nil; {
 	case isInbound:
-		return h.published[s.Local.Port()] || h.mayBeContainers()
+		return h.published[s.LocalPort()] || h.mayBeContainers()
 	case !s.Remote.Addr().IsLoopback():
 		return true
 	}
-	return h.published[s.Remote.Port()] || h.mayBeContainers() || h.isAtContainer(s)
+	return h.published[s.RemotePort()] || h.mayBeContainers() || h.isAtContainer(s)
 }
 
 // mayBeContainers reports whether a socket without a known owner may be a container's.
@@ -126,7 +126,7 @@ func (h *hostAttribution) mayBeContainers() bool { return len(h.sharing) > 0 && 
 
 // isAtContainer reports whether the remote end of s is a listener of a container.
 func (h *hostAttribution) isAtContainer(s socket.Socket) bool {
-	group := h.listeners.lookup(socket.Socket{Local: s.Remote})
+	group := h.listeners.lookup(socket.Socket{Local: s.Remote, Protocol: s.Protocol})
 	if group == nil {
 		return false
 	}

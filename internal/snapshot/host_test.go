@@ -120,7 +120,7 @@ func TestHostSockets(t *testing.T) {
 	})
 	t.Run("owners unknown", func(t *testing.T) {
 		unknown := exporter(nil)
-		unknown.Container.ConfiguredPorts = []uint16{9100} // its listener is known
+		unknown.Container.ConfiguredPorts = []socket.Port{9100} // its listener is known
 		all := append(marked(connections), "10.0.0.1:9100<10.0.0.1:40001?", "10.0.0.1:9100<192.0.2.9:5007?", "127.0.0.1:9100<127.0.0.1:5003?")
 		expectHost(t, hostResult(hostSockets, unknown), marked(listeners), append(all, others...))
 	})

@@ -8,7 +8,7 @@ import (
 )
 
 // listenerIndex has the listeners of a network namespace by port and address.
-type listenerIndex map[uint16]map[netip.Addr]*listenerGroup
+type listenerIndex map[socket.Port]map[netip.Addr]*listenerGroup
 
 // listenerGroup are the listeners at one address and port. Its owners are computed once and kept for all connections of the
 // group: a hostile container controls the number of both listeners and connections.
@@ -21,7 +21,7 @@ type listenerGroup struct {
 func indexListeners(sockets []socket.Socket) listenerIndex {
 	index := make(listenerIndex)
 	for _, s := range sockets {
-		if s.State == socket.Listen {
+		if s.Listening() {
 			index.add(s)
 		}
 	}
@@ -29,7 +29,7 @@ func indexListeners(sockets []socket.Socket) listenerIndex {
 }
 
 func (x listenerIndex) add(s socket.Socket) {
-	port, addr := s.Local.Port(), s.Local.Addr()
+	port, addr := s.LocalPort(), s.Local.Addr()
 	if x[port] == nil {
 		x[port] = make(map[netip.Addr]*listenerGroup)
 	}
@@ -43,7 +43,7 @@ func (x listenerIndex) add(s socket.Socket) {
 // net/ipv4/inet_hashtables.c and net/ipv6/inet6_hashtables.c): first those on its exact address, then those on the unspecified
 // address of its family, then, for IPv4, those on the unspecified IPv6 address. It returns nil if there are none.
 func (x listenerIndex) lookup(s socket.Socket) *listenerGroup {
-	byAddr := x[s.Local.Port()]
+	byAddr := x[s.LocalPort()]
 	if byAddr == nil {
 		return nil
 	}

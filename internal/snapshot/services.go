@@ -48,15 +48,15 @@ func WithServicePorts(readings []collect.Reading, networks []container.NetworkCo
 	return readings
 }
 
-// listensAt reports whether a network namespace has a listener on a port. The engine does not say which ports of a service are
-// of UDP.
-func listensAt(namespace *collect.NetNS, port uint16) bool {
+// listensAt reports whether a network namespace has a listener on a port. The engine does not report the protocol of a service's port.
+func listensAt(namespace *collect.NetNS, port socket.Port) bool {
 	return namespace != nil && slices.ContainsFunc(namespace.Sockets, func(s socket.Socket) bool {
-		return s.State == socket.Listen && s.Local.Port() == port
+		return s.Listening() && s.LocalPort() == port
 	})
 }
 
-// serviceBindings returns the ports of the services with a task at one of addresses. All addresses of the host publish them.
+// serviceBindings returns the ports of the services with a task at one of addresses, of both protocols. All addresses of the host publish
+// them.
 func serviceBindings(services []container.Service, addresses []netip.Addr) (bindings []container.Binding) {
 	for _, service := range services {
 		if !slices.ContainsFunc(addresses, func(addr netip.Addr) bool { return slices.Contains(service.Tasks, addr) }) {
@@ -64,7 +64,9 @@ func serviceBindings(services []container.Service, addresses []netip.Addr) (bind
 		}
 		for _, port := range service.Ports {
 			host := netip.AddrPortFrom(netip.IPv4Unspecified(), port.Published)
-			bindings = append(bindings, container.Binding{ContainerPort: port.Target, Host: host})
+			for _, protocol := range []socket.Protocol{socket.TCP, socket.UDP} {
+				bindings = append(bindings, container.Binding{ContainerPort: socket.NewPort(port.Target, protocol), Host: host})
+			}
 		}
 	}
 	return bindings

@@ -3,6 +3,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 	"time"
@@ -68,6 +69,7 @@ type HostSockets struct {
 // HostListener is a listening socket of the host's network namespace.
 type HostListener struct {
 	Local        netip.AddrPort
+	Protocol     socket.Protocol
 	OwnerUnknown bool // it may belong to a container
 }
 
@@ -94,7 +96,7 @@ type Container struct {
 	StartedAt time.Time
 	// HostNetwork reports whether it uses the host's network namespace, EngineSocket whether the socket of an engine is mounted into it.
 	HostNetwork, EngineSocket bool
-	Exposed                   []uint16 // TCP ports, ascending
+	Exposed                   []socket.Port // ascending
 	// Bindings are its published ports, whether or not it listens there.
 	Bindings []container.Binding
 	Networks []container.Network
@@ -115,9 +117,9 @@ type Container struct {
 	// Flows count its connections, ascending. They are empty if its connections are not counted.
 	Flows []Flow
 	// Listening are the endpoints at which clients outside reach the container, each once, ascending.
-	Listening []netip.AddrPort
+	Listening []Endpoint
 	// Established are the remote endpoints of its connections, one for each connection, ascending.
-	Established []netip.AddrPort
+	Established []Endpoint
 	// Truncated means that connections did not fit into the memory limit.
 	Truncated bool
 	// Problems say why something is missing.
@@ -152,19 +154,37 @@ func (c Container) Reason() string {
 	return strings.Join(texts, "; ")
 }
 
+// Endpoint is an address and a port of one protocol.
+type Endpoint struct {
+	netip.AddrPort
+	Protocol socket.Protocol
+}
+
+// Compare orders endpoints by address and port, then by protocol.
+func (e Endpoint) Compare(other Endpoint) int {
+	return cmp.Or(e.AddrPort.Compare(other.AddrPort), cmp.Compare(e.Protocol, other.Protocol))
+}
+
+// String returns the address and port, with the protocol unless that is TCP, such as 10.0.0.1:53/udp.
+func (e Endpoint) String() string {
+	return e.AddrPort.String() + e.Protocol.Suffix()
+}
+
 // Listener is a listening socket.
 type Listener struct {
-	Local netip.AddrPort
+	Local    netip.AddrPort
+	Protocol socket.Protocol
 	// Published are the host endpoints that the engine forwards to its port. It is empty in the host's network namespace,
 	// where Local is a host endpoint itself.
 	Published []netip.AddrPort
 	Process   string // that holds it; empty if not known
 }
 
-// Connection is an ESTABLISHED or TIME_WAIT socket. In state CLOSE it is a connection that was established within the last
+// Connection is an ESTABLISHED or TIME_WAIT socket. Of UDP, it is a socket that is connected to a peer. In state CLOSE it is a connection that was established within the last
 // minute and that is no longer in the kernel's tables. CLOSE is then Outpost's own value, not the kernel's TCP_CLOSE.
 type Connection struct {
 	Local, Remote netip.AddrPort
+	Protocol      socket.Protocol
 	// Inbound reports whether Local is an endpoint of a listener of the namespace.
 	Inbound bool
 	State   socket.State
@@ -180,7 +200,7 @@ type Connection struct {
 // newConnection returns the connection of a socket that was read at a time.
 func newConnection(s socket.Socket, process string, listeners listenerIndex, readAt time.Time) Connection {
 	return Connection{
-		Local: s.Local, Remote: s.Remote, Inbound: listeners.lookup(s) != nil, State: s.State, Process: process, Info: s.TCPInfo,
+		Local: s.Local, Remote: s.Remote, Protocol: s.Protocol, Inbound: listeners.lookup(s) != nil, State: s.State, Process: process, Info: s.TCPInfo,
 		DialledBy: s.DialledBy(), ClosedAt: s.ClosedAt(readAt), Inode: s.Inode,
 	}
 }
@@ -191,5 +211,6 @@ type LeftOut struct {
 	Unpublished  int // listeners on a port that is not published
 	OwnerUnknown int // listeners and connections with unknown owner
 	NotItsOwn    int // sockets of others, without an owner, or closed
+	Senders      int // unconnected UDP sockets of clients
 	OtherState   int // not LISTEN, ESTABLISHED or TIME_WAIT, and no attempt
 }

@@ -34,7 +34,7 @@ func in(state socket.State, s socket.Socket) socket.Socket {
 	return s
 }
 
-func published(port uint16, hosts ...string) []container.Binding {
+func published(port socket.Port, hosts ...string) []container.Binding {
 	var bindings []container.Binding
 	for _, host := range hosts {
 		bindings = append(bindings, container.Binding{ContainerPort: port, Host: netip.MustParseAddrPort(host)})
@@ -45,7 +45,7 @@ func published(port uint16, hosts ...string) []container.Binding {
 // direct is a binding without a port of the host.
 func direct(endpoint string) []container.Binding {
 	host := netip.MustParseAddrPort(endpoint)
-	return []container.Binding{{ContainerPort: host.Port(), Host: host, Direct: true}}
+	return []container.Binding{{ContainerPort: socket.NewPort(host.Port(), socket.TCP), Host: host, Direct: true}}
 }
 
 func owners(denied int, inodes ...uint64) *procfd.OwnedSockets {
@@ -56,7 +56,16 @@ func owners(denied int, inodes ...uint64) *procfd.OwnedSockets {
 	return o
 }
 
-func texts(endpoints []netip.AddrPort) []string {
+// udp returns a socket with the other protocol. Without a peer, it has the state that the kernel gives to unconnected sockets.
+func udp(s socket.Socket) socket.Socket {
+	s.Protocol = socket.UDP
+	if s.State == socket.Listen {
+		s.State = socket.Close
+	}
+	return s
+}
+
+func texts[T fmt.Stringer](endpoints []T) []string {
 	var texts []string
 	for _, e := range endpoints {
 		texts = append(texts, e.String())
@@ -166,6 +175,29 @@ func TestNamespaceOfOneContainer(t *testing.T) {
 			listening: []string{"0.0.0.0:8080"},
 		},
 		{
+			name: "a UDP port is published by a binding of UDP alone",
+			sockets: []socket.Socket{
+				udp(listen("0.0.0.0:53", 1)), listen("0.0.0.0:53", 2), udp(listen("[::]:54", 3)), listen("0.0.0.0:54", 4), udp(listen("0.0.0.0:55", 5)), udp(listen("127.0.0.1:53", 6)),
+			},
+			published: slices.Concat(published(53, "0.0.0.0:5353"), published(socket.NewPort(53, socket.UDP), "0.0.0.0:5353", "[::]:5353"), published(socket.NewPort(54, socket.UDP), "0.0.0.0:5354")),
+			listening: []string{"0.0.0.0:5353", "0.0.0.0:5353/udp", "0.0.0.0:5354/udp"},
+			leftOut:   LeftOut{Unpublished: 2, Loopback: 1},
+		},
+		{
+			name: "unconnected UDP sockets at ephemeral ports are of clients, unless the port is published",
+			sockets: []socket.Socket{
+				udp(listen("0.0.0.0:32767", 1)), udp(listen("0.0.0.0:32768", 2)), udp(listen("0.0.0.0:60999", 3)), udp(listen("[::]:61000", 4)), udp(listen("0.0.0.0:51820", 5)), listen("0.0.0.0:40000", 6),
+			},
+			published: published(socket.NewPort(51820, socket.UDP), "0.0.0.0:51820"),
+			listening: []string{"0.0.0.0:51820/udp"},
+			leftOut:   LeftOut{Unpublished: 3, Senders: 2},
+		},
+		{
+			name:        "connected UDP sockets",
+			sockets:     []socket.Socket{udp(established("172.17.0.2:40000", "10.9.9.9:53", 1)), established("172.17.0.2:40000", "10.9.9.9:53", 2)},
+			established: []string{"10.9.9.9:53", "10.9.9.9:53/udp"},
+		},
+		{
 			name: "connections: accepted, dialled, unaccepted, equal; other states",
 			sockets: []socket.Socket{
 				established("172.17.0.2:80", "172.17.0.3:5000", 1),
@@ -199,7 +231,7 @@ func TestNamespaceOfOneContainer(t *testing.T) {
 			}
 			for _, l := range got.Listeners {
 				for _, host := range l.Published {
-					if slices.Contains(test.published, container.Binding{ContainerPort: l.Local.Port(), Host: host, Direct: true}) {
+					if slices.Contains(test.published, container.Binding{ContainerPort: socket.NewPort(l.Local.Port(), l.Protocol), Host: host, Direct: true}) {
 						t.Errorf("%s is the container's own endpoint, not the host's", host)
 					}
 				}
@@ -214,7 +246,7 @@ func TestNamespaceOfOneContainer(t *testing.T) {
 func TestSharedNamespace(t *testing.T) {
 	type sharer struct {
 		owners     *procfd.OwnedSockets
-		configured []uint16
+		configured []socket.Port
 
 		listening, established []string
 		ownerUnknown           int // sockets
@@ -241,14 +273,14 @@ func TestSharedNamespace(t *testing.T) {
 		{
 			name: "host: owners unknown", namespace: host,
 			sharers: []sharer{
-				{configured: []uint16{80, 81}, listening: []string{"0.0.0.0:80"}, ownerUnknown: 3},
+				{configured: []socket.Port{80, 81}, listening: []string{"0.0.0.0:80"}, ownerUnknown: 3},
 				{ownerUnknown: 4},
 			},
 		},
 		{
 			name: "host: a configured port that another container owns", namespace: host,
 			sharers: []sharer{
-				{configured: []uint16{80}, ownerUnknown: 2},
+				{configured: []socket.Port{80}, ownerUnknown: 2},
 				{owners: owners(0, 1), listening: []string{"0.0.0.0:80"}, established: []string{"10.0.0.9:5001"}},
 			},
 		},
@@ -268,7 +300,7 @@ func TestSharedNamespace(t *testing.T) {
 		{
 			name: "host: restarting, without a process", namespace: host,
 			sharers: []sharer{
-				{owners: &procfd.OwnedSockets{}, configured: []uint16{80}},
+				{owners: &procfd.OwnedSockets{}, configured: []socket.Port{80}},
 			},
 		},
 		{
@@ -418,11 +450,11 @@ func TestConnectionsDocument(t *testing.T) {
 	document := Snapshot{Containers: []Container{
 		{
 			Name: "/kafka", Image: "wurstmeister/kafka:2.11-0.10.2.1",
-			Listening:   []netip.AddrPort{netip.MustParseAddrPort("192.168.56.101:9092")},
-			Established: []netip.AddrPort{netip.MustParseAddrPort("172.17.0.2:39534"), netip.MustParseAddrPort("[2001:db8::1]:443")},
+			Listening:   []Endpoint{{AddrPort: netip.MustParseAddrPort("192.168.56.101:9092")}},
+			Established: []Endpoint{{AddrPort: netip.MustParseAddrPort("172.17.0.2:39534")}, {AddrPort: netip.MustParseAddrPort("[2001:db8::1]:443")}},
 		},
 		{Name: "/idle", Image: `<img src=x onerror="alert(1)">`},
-	}}.ToConnections()
+	}}.ToConnections(socket.TCP)
 	got, err := json.Marshal(document)
 	if err != nil {
 		t.Fatal(err)

@@ -5,9 +5,11 @@ import (
 	"time"
 )
 
-// Ended is what the kernel reports of a TCP socket that ends: when it enters TIME_WAIT, or when it is destroyed.
+// Ended is what the kernel reports of a socket that ends: when it enters TIME_WAIT, or when it is destroyed. Of a UDP socket it reports the
+// endpoints only. Remote has the port 0 if the socket was connected to no peer.
 type Ended struct {
 	Local, Remote netip.AddrPort
+	Protocol      Protocol
 	// Namespace numbers the socket's network namespace, as the listener's namespace does (network_namespaces(7), nsid). It is
 	// OwnNamespace for the listener's own. The kernel uses the number of a removed namespace again.
 	Namespace int32
@@ -29,6 +31,9 @@ type Ended struct {
 	// RTT is the smoothed round-trip time. It is 0 if it was not measured.
 	RTT time.Duration
 }
+
+// LocalPort returns the local port with the protocol.
+func (e *Ended) LocalPort() Port { return NewPort(e.Local.Port(), e.Protocol) }
 
 // OwnNamespace is the Namespace of sockets in the listener's own network namespace.
 const OwnNamespace int32 = -1

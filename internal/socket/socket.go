@@ -29,6 +29,20 @@ type Socket struct {
 	Retransmits uint8
 }
 
+// Listening reports whether s accepts connections, or datagrams of any sender.
+func (s Socket) Listening() bool {
+	if s.Protocol == UDP {
+		return s.State == Close
+	}
+	return s.State == Listen
+}
+
+// LocalPort returns the local port with the protocol.
+func (s Socket) LocalPort() Port { return NewPort(s.Local.Port(), s.Protocol) }
+
+// RemotePort returns the remote port with the protocol.
+func (s Socket) RemotePort() Port { return NewPort(s.Remote.Port(), s.Protocol) }
+
 // TCPInfo contains the kernel's measurements of a connection (struct tcp_info of include/uapi/linux/tcp.h).
 type TCPInfo struct {
 	RTT time.Duration // smoothed round-trip time

@@ -24,12 +24,12 @@ const maxHalves = 1 << 14
 // strangersPart is the part of the halves that may wait for an address that no snapshot has shown yet.
 const strangersPart = 4
 
-// thisEnd identifies an end of a connection inside the host. Only loopback addresses may be in several network namespaces.
+// thisEnd identifies an end of a TCP connection inside the host. Only loopback addresses may be in several network namespaces.
 func thisEnd(netns string, local, remote netip.AddrPort) connID {
 	if !local.Addr().IsLoopback() {
 		netns = ""
 	}
-	return connID{netns, local, remote}
+	return connID{netns, socket.TCP, local, remote}
 }
 
 // otherEnd identifies the other end of an event's connection.

@@ -46,7 +46,7 @@ func (t *Table) dropOld(now time.Time) {
 	})
 }
 
-// tuple is the endpoints of a connection end. Loopback endpoints mean something only with the number of their network namespace.
+// tuple is the endpoints of a TCP connection end. Loopback endpoints mean something only with the number of their network namespace.
 type tuple struct {
 	namespace     int32 // 0 unless local is a loopback address
 	local, remote netip.AddrPort
@@ -63,7 +63,7 @@ func newTuple(namespace int32, local, remote netip.AddrPort) tuple {
 func (t *Table) pendingByTuple() map[tuple]socket.End {
 	var peers map[tuple]socket.End
 	for i := range t.pending {
-		if e := &t.pending[i]; e.DialledBy == socket.UnknownEnd {
+		if e := &t.pending[i]; e.DialledBy == socket.UnknownEnd && e.Protocol == socket.TCP {
 			peers = make(map[tuple]socket.End)
 			break
 		}
@@ -102,7 +102,7 @@ func (t *Table) count(e *socket.Ended, peers map[tuple]socket.End) result {
 
 // countIn counts an event of a network namespace.
 func (t *Table) countIn(key string, e *socket.Ended, peers map[tuple]socket.End) result {
-	n, id := t.places.netns[key], connID{key, e.Local, e.Remote}
+	n, id := t.places.netns[key], connID{key, e.Protocol, e.Local, e.Remote}
 	open := t.open[id]
 	if open == nil && !n.startedAt.IsZero() && n.startedAt.After(e.At) { // a removed container had the address
 		return unattributable
@@ -114,12 +114,12 @@ func (t *Table) countIn(key string, e *socket.Ended, peers map[tuple]socket.End)
 	delete(t.open, id)
 	f := t.flowOf(key, n, e, open, inbound)
 	switch {
-	case f == nil && t.isListed(key, newFlowKey(inbound, e.Local, e.Remote)), f != nil && f.dropped:
+	case f == nil && t.isListed(key, newFlowKey(inbound, e.Protocol, e.Local, e.Remote)), f != nil && f.dropped:
 		return unattributable
 	case f != nil:
 		f.add(e, open != nil && open.flow == f)
 	}
-	if e.Outcome == socket.Connected {
+	if e.Outcome == socket.Connected && e.Protocol == socket.TCP {
 		t.addReceived(key, f, e, inbound)
 	}
 	return counted
@@ -131,7 +131,7 @@ func (t *Table) flowOf(key string, n *netns, e *socket.Ended, open *openConn, in
 	if open != nil && open.flow != nil && open.inbound == inbound {
 		return open.flow
 	}
-	flowKey := newFlowKey(inbound, e.Local, e.Remote)
+	flowKey := newFlowKey(inbound, e.Protocol, e.Local, e.Remote)
 	who := n.ownerOf(e, open, inbound)
 	if who == unknownOwner && key != hostNetNS || !t.isListed(key, flowKey) {
 		return nil
@@ -171,6 +171,10 @@ func (t *Table) isInbound(key string, e *socket.Ended, n *netns, open *openConn,
 	if open != nil {
 		return open.inbound, true
 	}
+	_, listens := n.listenerAt(e.Local.Addr(), e.LocalPort())
+	if e.Protocol == socket.UDP {
+		return listens, true // the other end is seldom connected, and no kernel counts
+	}
 	switch peers[newTuple(e.Namespace, e.Remote, e.Local)] {
 	case socket.LocalEnd:
 		return true, true
@@ -181,7 +185,6 @@ func (t *Table) isInbound(key string, e *socket.Ended, n *netns, open *openConn,
 	if other, ok := t.halves[otherEnd(key, e)]; ok {
 		return !other.inbound, true
 	}
-	_, listens := n.listenerAt(e.Local)
 	if listens {
 		return true, !t.dialsFromListener(e)
 	}
@@ -194,7 +197,7 @@ func (t *Table) dialsFromListener(e *socket.Ended) bool {
 	if n == nil {
 		return false
 	}
-	_, listens := n.listenerAt(e.Remote)
+	_, listens := n.listenerAt(e.Remote.Addr(), socket.NewPort(e.Remote.Port(), e.Protocol))
 	return listens
 }
 
@@ -207,7 +210,7 @@ func (n *netns) ownerOf(e *socket.Ended, open *openConn, inbound bool) owner {
 		return n.members[0]
 	}
 	if inbound {
-		if who, ok := n.listenerAt(e.Local); ok {
+		if who, ok := n.listenerAt(e.Local.Addr(), e.LocalPort()); ok {
 			return who
 		}
 	}

@@ -7,14 +7,15 @@ import (
 
 	"github.com/PabloL007/outpost/internal/snapshot"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
-func newFlowKey(inbound bool, local, remote netip.AddrPort) snapshot.FlowKey {
+func newFlowKey(inbound bool, protocol socket.Protocol, local, remote netip.AddrPort) snapshot.FlowKey {
 	port := remote.Port()
 	if inbound {
 		port = local.Port()
 	}
-	return snapshot.FlowKey{Inbound: inbound, Local: local.Addr(), Remote: remote.Addr(), Port: port}
+	return snapshot.FlowKey{Inbound: inbound, Local: local.Addr(), Remote: remote.Addr(), Port: socket.NewPort(port, protocol)}
 }
 
 // isListed reports whether a flow says something that no other flow does. The flow of the client counts a connection inside the host. Of the
@@ -36,8 +37,8 @@ func (t *Table) isHeard(addr netip.Addr) bool {
 }
 
 // isContainers reports whether a container listens at an endpoint of the host's network namespace.
-func (t *Table) isContainers(addr netip.Addr, port uint16) bool {
-	who, ok := t.places.netns[hostNetNS].listenerAt(netip.AddrPortFrom(addr, port))
+func (t *Table) isContainers(addr netip.Addr, port socket.Port) bool {
+	who, ok := t.places.netns[hostNetNS].listenerAt(addr, port)
 	return ok && who != hostProcesses && who != unknownOwner
 }
 

@@ -51,7 +51,7 @@ func (t *Table) addOpenConn(old []connID, netns string, who owner, c *snapshot.C
 	if c.State != socket.Established {
 		return old
 	}
-	id := connID{netns, c.Local, c.Remote}
+	id := connID{netns, c.Protocol, c.Local, c.Remote}
 	known, ok := t.open[id]
 	switch {
 	case !ok && len(t.open) >= t.max.open:
@@ -74,7 +74,7 @@ func (t *Table) addOpenConn(old []connID, netns string, who owner, c *snapshot.C
 // countOpen counts an open connection in its flow.
 func (t *Table) countOpen(id connID, now time.Time) {
 	c := t.open[id]
-	key := newFlowKey(c.inbound, id.local, id.remote)
+	key := newFlowKey(c.inbound, id.protocol, id.local, id.remote)
 	if !t.isListed(id.netns, key) || c.owner == unknownOwner && id.netns != hostNetNS {
 		return
 	}

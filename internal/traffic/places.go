@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/PabloL007/outpost/internal/snapshot"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // hostNetNS is the key of the host's own network namespace.
@@ -25,16 +26,16 @@ type places struct {
 	netnsOf map[netip.Addr]string
 	// holderOf is the container with an address on a network of the engine; empty if several have it.
 	holderOf  map[netip.Addr]string
-	local     map[netip.Addr]bool // addresses that mean the host: its own and its bridges'
-	published map[uint16]bool     // ports of the host that lead to containers
-	at        time.Time           // when the snapshot was begun
+	local     map[netip.Addr]bool  // addresses that mean the host: its own and its bridges'
+	published map[socket.Port]bool // ports of the host that lead to containers
+	at        time.Time            // when the snapshot was begun
 }
 
 // netns is a network namespace.
 type netns struct {
 	members   []owner
-	startedAt time.Time                  // of its latest container; zero if unknown
-	listeners map[uint16][]boundListener // by port
+	startedAt time.Time // of its latest container; zero if unknown
+	listeners map[socket.Port][]boundListener
 }
 
 // boundListener is a listening socket and its owner.
@@ -45,9 +46,9 @@ type boundListener struct {
 
 func newPlaces(taken *snapshot.Snapshot) *places {
 	p := &places{
-		netns:   map[string]*netns{hostNetNS: {members: []owner{hostProcesses}, listeners: make(map[uint16][]boundListener)}},
+		netns:   map[string]*netns{hostNetNS: {members: []owner{hostProcesses}, listeners: make(map[socket.Port][]boundListener)}},
 		netnsOf: make(map[netip.Addr]string), holderOf: make(map[netip.Addr]string), local: make(map[netip.Addr]bool),
-		published: make(map[uint16]bool), at: taken.TakenAt,
+		published: make(map[socket.Port]bool), at: taken.TakenAt,
 	}
 	for i := range taken.Containers {
 		p.addContainer(&taken.Containers[i])
@@ -64,7 +65,7 @@ func newPlaces(taken *snapshot.Snapshot) *places {
 			if l.OwnerUnknown {
 				who = unknownOwner
 			}
-			p.netns[hostNetNS].addListener(l.Local, who)
+			p.netns[hostNetNS].addListener(l.Local, l.Protocol, who)
 		}
 	}
 	return p
@@ -84,13 +85,13 @@ func (p *places) addContainer(c *snapshot.Container) {
 	}
 	for _, binding := range c.Bindings {
 		if !binding.Direct {
-			p.published[binding.Host.Port()] = true
+			p.published[socket.NewPort(binding.Host.Port(), binding.ContainerPort.Protocol())] = true
 		}
 	}
 	key := keyOf(c)
 	n, ok := p.netns[key]
 	if !ok {
-		n = &netns{listeners: make(map[uint16][]boundListener)}
+		n = &netns{listeners: make(map[socket.Port][]boundListener)}
 		p.netns[key] = n
 	}
 	n.members = append(n.members, owner(c.ID))
@@ -98,7 +99,7 @@ func (p *places) addContainer(c *snapshot.Container) {
 		n.startedAt = c.StartedAt
 	}
 	for _, l := range c.Listeners {
-		n.addListener(l.Local, owner(c.ID))
+		n.addListener(l.Local, l.Protocol, owner(c.ID))
 	}
 	if key == hostNetNS {
 		return
@@ -128,14 +129,15 @@ func setUnique(values map[netip.Addr]string, key netip.Addr, value string) {
 	values[key] = value
 }
 
-func (n *netns) addListener(at netip.AddrPort, who owner) {
-	n.listeners[at.Port()] = append(n.listeners[at.Port()], boundListener{at.Addr(), who})
+func (n *netns) addListener(at netip.AddrPort, protocol socket.Protocol, who owner) {
+	port := socket.NewPort(at.Port(), protocol)
+	n.listeners[port] = append(n.listeners[port], boundListener{at.Addr(), who})
 }
 
 // listenerAt returns the owner of the listener that accepts connections at an endpoint. Of several owners none is known.
-func (n *netns) listenerAt(at netip.AddrPort) (who owner, ok bool) {
-	for _, l := range n.listeners[at.Port()] {
-		if !snapshot.Accepts(l.addr, at.Addr()) {
+func (n *netns) listenerAt(addr netip.Addr, port socket.Port) (who owner, ok bool) {
+	for _, l := range n.listeners[port] {
+		if !snapshot.Accepts(l.addr, addr) {
 			continue
 		}
 		if ok && who != l.owner {

@@ -72,6 +72,7 @@ type flowID struct {
 // connID identifies a connection end while it exists.
 type connID struct {
 	netns         string
+	protocol      socket.Protocol
 	local, remote netip.AddrPort
 }
 
@@ -100,10 +101,12 @@ func (t *Table) Add(events []socket.Ended, losses uint64, now time.Time) (wantsS
 // wait adds events to those that wait. Beyond the bound it drops the first ones, which have waited the longest.
 func (t *Table) wait(events []socket.Ended) {
 	for i := range events {
-		if events[i].Outcome == socket.Aborted {
-			t.aborted = append(t.aborted, events[i])
-		} else {
-			t.pending = append(t.pending, events[i])
+		switch e := &events[i]; {
+		case e.Remote.Port() == 0 && e.Protocol == socket.UDP: // it was connected to no peer
+		case e.Outcome == socket.Aborted:
+			t.aborted = append(t.aborted, *e)
+		default:
+			t.pending = append(t.pending, *e)
 		}
 	}
 	if n := len(t.pending) - t.max.pending; n > 0 {

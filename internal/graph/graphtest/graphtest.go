@@ -25,7 +25,7 @@ func Lines(g graph.Graph) string {
 	}
 	var all []string
 	for _, l := range g.Links {
-		line := fmt.Sprintf("%s > %s:%d %s %s %d", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, l.Connections)
+		line := fmt.Sprintf("%s > %s:%s %s %s %d", names[l.Client], names[l.Server], l.ServerPort(), l.Via, l.Evidence, l.Connections)
 		if l.Closed > 0 {
 			line += fmt.Sprintf("+%d", l.Closed)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/PabloL007/outpost/internal/collect"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // Version is the version of the format of Snapshot.
@@ -66,14 +67,16 @@ const (
 )
 
 // Flow counts the connections between a container's address and another address at one port of the server, since Counting.Since or a later
-// start of the container with either address. Bytes are by this end.
+// start of the container with either address. Bytes are by this end. Of UDP, only the sockets that are connected to the server are counted,
+// without bytes.
 type Flow struct {
 	// Direction is "out" if this end dials, and "in" if it accepts.
 	Direction     string     `json:"direction"`
 	LocalAddress  netip.Addr `json:"localAddress"`
 	RemoteAddress netip.Addr `json:"remoteAddress"`
 	// Port is the server's: of RemoteAddress for "out", of LocalAddress for "in".
-	Port uint16 `json:"port"`
+	Port     uint16          `json:"port"`
+	Protocol socket.Protocol `json:"protocol,omitzero"`
 	// Opened is the number of connections, the established ones included.
 	Opened uint64 `json:"opened"`
 	// Refused and Unanswered are the numbers of dials without a connection.
@@ -146,6 +149,7 @@ type HostSockets struct {
 // HostListener is a listening socket in the host's network namespace.
 type HostListener struct {
 	Endpoint
+	Protocol socket.Protocol `json:"protocol,omitzero"`
 	// OwnerUnknown reports whether the socket may also belong to a container on the host's network.
 	OwnerUnknown bool `json:"ownerUnknown,omitempty"`
 }
@@ -181,6 +185,8 @@ type Container struct {
 	EngineSocket bool `json:"engineSocket,omitempty"`
 	// Exposed are the exposed TCP ports of its configuration, ascending.
 	Exposed []uint16 `json:"exposed,omitempty"`
+	// ExposedUDP are the exposed UDP ports, ascending.
+	ExposedUDP []uint16 `json:"exposedUdp,omitempty"`
 	// Bindings are the published ports, whether or not the container listens there now.
 	Bindings []Binding `json:"bindings,omitempty"`
 	// Addresses are those of its network namespace except loopback ones, ascending. They are empty if it uses the host's
@@ -212,7 +218,8 @@ type Attempt struct {
 // Binding publishes a port of a container at an endpoint of the host.
 type Binding struct {
 	Endpoint
-	ContainerPort uint16 `json:"containerPort"`
+	ContainerPort uint16          `json:"containerPort"`
+	Protocol      socket.Protocol `json:"protocol,omitzero"`
 }
 
 // Statuses of a container.
@@ -237,22 +244,25 @@ type UnusedMethod struct {
 	Reason string         `json:"reason"`
 }
 
-// Listener is a listening socket.
+// Listener is a listening socket. A UDP socket listens if it is connected to no peer. Its port is published, or named by the container's
+// configuration, or outside of 32768 to 60999, where clients get theirs.
 type Listener struct {
 	Endpoint
-	Published []Endpoint `json:"published"`
-	Process   string     `json:"process,omitempty"`
+	Protocol  socket.Protocol `json:"protocol,omitzero"`
+	Published []Endpoint      `json:"published"`
+	Process   string          `json:"process,omitempty"`
 }
 
 // Connection is an ESTABLISHED or TIME_WAIT socket, or, in state CLOSE, a connection established within the last minute.
-// CLOSE is Outpost's own value, not the kernel's TCP_CLOSE.
+// CLOSE is Outpost's own value, not the kernel's TCP_CLOSE. A UDP socket that is connected to a peer is ESTABLISHED.
 type Connection struct {
-	Local     Endpoint `json:"local"`
-	Remote    Endpoint `json:"remote"`
-	Direction string   `json:"direction"`
-	State     string   `json:"state"`
-	Process   string   `json:"process,omitempty"`
-	Measured  *TCPInfo `json:"measured,omitempty"`
+	Protocol  socket.Protocol `json:"protocol,omitzero"`
+	Local     Endpoint        `json:"local"`
+	Remote    Endpoint        `json:"remote"`
+	Direction string          `json:"direction"`
+	State     string          `json:"state"`
+	Process   string          `json:"process,omitempty"`
+	Measured  *TCPInfo        `json:"measured,omitempty"`
 	// Dialled reports whether this end dialled the connection, by the kernel's counters. It is nil if they do not tell.
 	Dialled *bool `json:"dialled,omitempty"`
 	// ClosedAt is when a connection entered TIME_WAIT. It is nil in other states, and if unknown.

@@ -1,6 +1,6 @@
 // The activity of links: their states, and how texts and widths show their use.
 import { areAllRefused } from "./counters.js";
-import { formatAgo, formatCount, formatDuration, formatNumber } from "./format.js";
+import { formatAgo, formatCount, formatDuration, formatNumber, formatPort } from "./format.js";
 
 const liveIntervals = 3; // as on the server
 
@@ -82,5 +82,5 @@ export function describeLink(l, now) {
   const seen = `last seen ${formatAgo(l.lastSeen, now)}`;
   const open = [formatCount(l.connections, "connection"), formatIdle(l)].filter(Boolean).join(", ");
   const use = linkState(l) === "failed" ? formatFailure(l) : l.countsUnknown ? "live then" : l.connections ? open : l.closed ? formatUse(l) : `live, ${seen}`;
-  return `port ${l.port}, ${l.via}, ${l.live ? use : `past, ${seen}`}`;
+  return `port ${formatPort(l)}, ${l.via}, ${l.live ? use : `past, ${seen}`}`;
 }

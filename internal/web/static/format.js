@@ -36,19 +36,25 @@ export function splitImage(image = "") {
 /** isLoopback reports whether an endpoint has a loopback address. */
 export const isLoopback = ({ address }) => /^((::ffff:)?127\.|::1$)/.test(address);
 
+/** formatPort writes the port of a link or listener, with its protocol unless that is TCP, such as 53/udp. */
+export const formatPort = ({ port, protocol }) => (protocol ? `${port}/${protocol}` : String(port));
+
+/** comparePorts orders texts of formatPort by their numbers. */
+export const comparePorts = (a, b) => parseInt(a, 10) - parseInt(b, 10) || (a < b ? -1 : a > b ? 1 : 0);
+
 /**
- * exposedPorts returns the ports at which a host is reached for a node, ascending: published ones, and those of listeners on the host's network that
+ * exposedPorts returns the ports at which a host is reached for a node, as formatPort writes them, ascending: published ones, and those of listeners on the host's network that
  * are not on loopback.
  */
 export function exposedPorts(node) {
-  const own = node.details?.hostNetwork ? (node.details.listening || []).filter((l) => !isLoopback(l)).map((l) => l.port) : [];
-  return [...new Set([...publishedPorts(node), ...own])].sort((a, b) => a - b);
+  const own = node.details?.hostNetwork ? (node.details.listening || []).filter((l) => !isLoopback(l)).map(formatPort) : [];
+  return [...new Set([...publishedPorts(node), ...own])].sort(comparePorts);
 }
 
-/** publishedPorts returns the host ports of a node, or of the members of a group, ascending. */
+/** publishedPorts returns the host ports of a node, or of the members of a group, as formatPort writes them, ascending. */
 export function publishedPorts(node) {
-  const ports = node.publishes || new Set((node.details?.listening || []).flatMap((l) => l.published.map((p) => p.port)));
-  return [...ports].sort((a, b) => a - b);
+  const ports = node.publishes || new Set((node.details?.listening || []).flatMap((l) => l.published.map(({ port }) => formatPort({ port, protocol: l.protocol }))));
+  return [...ports].sort(comparePorts);
 }
 
 /** stateOf returns the state of a container if it is not running and healthy: paused, restarting, unhealthy or starting. */
@@ -127,5 +133,5 @@ export function formatBytes(n) {
   return `${unit && n < 10 ? n.toFixed(1) : Math.round(n)} ${units[unit]}`;
 }
 
-/** formatEndpoint writes an address and port; IPv6 addresses get brackets. */
-export const formatEndpoint = ({ address, port }) => `${address.includes(":") ? `[${address}]` : address}:${port}`;
+/** formatEndpoint writes an address and port, with the protocol unless that is TCP; IPv6 addresses get brackets. */
+export const formatEndpoint = (at) => `${at.address.includes(":") ? `[${at.address}]` : at.address}:${formatPort(at)}`;

@@ -1,6 +1,6 @@
 // What an address names and the map lacks: since when, and what runs in its place.
 import { button, html } from "./html.js";
-import { displayName, formatAgo, formatCount, formatTime, qualifiedName } from "./format.js";
+import { displayName, formatAgo, formatCount, formatPort, formatTime, qualifiedName } from "./format.js";
 import { find, splitSelection } from "./reference.js";
 import { groupIDs, isGroupOf } from "./view.js";
 
@@ -30,7 +30,7 @@ function hasLink({ nodes, links }, [client, server, port, via]) {
     return new Set(node ? [node.id] : nodes.filter((n) => groupIDs(n).includes(part)).map((n) => n.id));
   };
   const clients = members(client), servers = members(server);
-  return links.some((l) => clients.has(l.client) && servers.has(l.server) && (!port || (l.port === Number(port) && l.via === via)));
+  return links.some((l) => clients.has(l.client) && servers.has(l.server) && (!port || (formatPort(l) === port && l.via === via)));
 }
 
 /** LastKnown remembers the nodes that the address names, for the time when they are gone. */

@@ -397,7 +397,7 @@ function syncForm() {
   for (const name of ["host", "project", "image"]) setOptions(form.elements[name], [...new Set(nodes.map((n) => n[name]).filter(Boolean))].sort(), view[name]);
   const ports = [...new Set((graph?.links || []).map((l) => l.port))].sort((a, b) => a - b);
   updateChildren($("ports"), ports.slice(0, 500).map((p) => html("option", { value: String(p) })));
-  for (const name of ["group", "host", "project", "image", "port", "external", "state", "unlinked", "since", "depth", "width"]) {
+  for (const name of ["group", "host", "project", "image", "port", "protocol", "dns", "external", "state", "unlinked", "since", "depth", "width"]) {
     if (document.activeElement !== form.elements[name]) form.elements[name].value = view[name];
   }
   $("depth-field").hidden = !(view.node || view.container || view.host || view.project || view.image);

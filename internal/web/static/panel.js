@@ -2,14 +2,14 @@
 import { button, html } from "./html.js";
 import { describeLink, formatIdle, formatUse, isFailed } from "./activity.js";
 import { dialFacts, trafficFacts } from "./counters.js";
-import { displayName, exposedPorts, formatAgo, formatCount, formatEndpoint, formatNumber, isGroup, qualifiedName } from "./format.js";
+import { displayName, exposedPorts, formatAgo, formatCount, formatEndpoint, formatNumber, formatPort, isGroup, qualifiedName } from "./format.js";
 import { successorButtons } from "./gone.js";
 import { findReadByCommands } from "./summary.js";
 import { groupIDs, linkKey } from "./view.js";
 import { containerLinks } from "./containerlinks.js";
 
 const evidence = { both: "Observed at both ends", client: "Observed at the client only", server: "Observed at the server only" };
-const routes = { direct: "at the server's own address", published: "at a published port of its host", host: "at its host's address", loopback: "over loopback" };
+const routes = { direct: "at the server's own address", published: "at a published port of its host", host: "at its host's address", loopback: "over loopback", resolver: "at the engine's DNS resolver inside its network namespace" };
 const methods = { sockdiag: "netlink in its network namespace", procfs: "the host's /proc", exec: "a command in the container", none: "not readable" };
 
 const mountProc = "Mount the host's /proc into Outpost: -v /proc:/host/proc:ro. If it is mounted, see Outpost's log: docker logs outpost";
@@ -82,9 +82,9 @@ export function nodePanel(node, shown, graph, now, on) {
   ];
 }
 
-function listener({ address, port, published, process }) {
-  const out = published.map(formatEndpoint).join(", ");
-  return formatEndpoint({ address, port }) + (out ? ` published at ${out}` : "") + (process ? ` (${process})` : "");
+function listener({ address, port, protocol, published, process }) {
+  const out = published.map((at) => formatEndpoint({ ...at, protocol })).join(", ");
+  return formatEndpoint({ address, port, protocol }) + (out ? ` published at ${out}` : "") + (process ? ` (${process})` : "");
 }
 
 function linkList(heading, links, otherOf, now, on) {
@@ -109,7 +109,7 @@ export function linePanel(line, { nodes }, now, on) {
     html("h2", {}, displayName(node(line.from)), " → ", displayName(node(line.to))),
     html("p", {}, "Client: ", end(line.from), html("br"), "Server: ", end(line.to)),
     line.links.map((l) => html("section", { dataset: { id: linkKey(l) } },
-      html("h3", {}, `Port ${l.port}, ${l.via}`),
+      html("h3", {}, `Port ${formatPort(l)}, ${l.via}`),
       facts([
         ["Connections", l.countsUnknown ? "unknown for that time" : l.connections || l.closed || isFailed(l) ? formatUse(l) : "none now"], ["Ended in the last minute", l.closed ? formatNumber(l.closed) : ""],
         ...dialFacts(l), ["Attempts without an answer", l.attempts && formatNumber(l.attempts)], ["Idle", formatIdle(l)],

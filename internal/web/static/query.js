@@ -24,11 +24,12 @@ export function compileQuery(text) {
   return { nodes: conditions(terms.filter((t) => !t.isLink)), links: conditions(terms.filter((t) => t.isLink)) };
 }
 
-/** conditions joins terms: the positive terms of one field are alternatives, and different fields must all hold. */
+/** conditions joins terms: the positive terms of one field are alternatives, and different fields must all hold. names reports whether a positive one has a field. */
 function conditions(terms) {
   const positive = Object.values(Object.groupBy(terms.filter((t) => !t.isNegative), (t) => t.field)), negative = terms.filter((t) => t.isNegative);
   return {
     selectsSome: positive.length > 0,
+    names: (field) => positive.some(([t]) => t.field === field),
     selects: (item) => positive.every((alternatives) => alternatives.some((t) => t.matches(item))),
     excludes: (item) => negative.some((t) => t.matches(item)),
   };
@@ -123,7 +124,12 @@ const fields = {
     const chosen = choose(value, choices.is);
     return (n) => chosen.some((property) => properties[property](n));
   },
-  port: portMatcher, via: choiceMatcher("via"),
+  port: portMatcher,
+  protocol: (value) => {
+    const chosen = choose(value, choices.protocol);
+    return (l) => chosen.includes(l.protocol || "tcp");
+  },
+  via: choiceMatcher("via"),
   state: (value) => {
     const chosen = choose(value, choices.state);
     return (l) => chosen.includes(l.live ? "live" : "past") || chosen.includes(linkState(l));
@@ -135,7 +141,7 @@ const fields = {
 /** fieldNames are the names of the fields. */
 export const fieldNames = Object.keys(fields).filter(Boolean);
 
-const linkFields = ["port", "via", "state", "seen"];
+const linkFields = ["port", "protocol", "via", "state", "seen"];
 
 /** anyTextMatcher is for terms without a field. A value without * matches texts that contain it, and IDs that begin with it. */
 function anyTextMatcher(value) {
@@ -229,7 +235,7 @@ const properties = {
 /** choices are the values of the fields that have a closed list of them. */
 export const choices = {
   kind: ["container", "host", "external", "ambiguous", "unknown"], is: Object.keys(properties),
-  via: ["direct", "published", "host", "loopback"], state: ["live", "past", "idle", "failed"], seen: ["both", "client", "server"],
+  protocol: ["tcp", "udp"], via: ["direct", "published", "host", "loopback", "resolver"], state: ["live", "past", "idle", "failed"], seen: ["both", "client", "server"],
 };
 
 function portMatcher(value) {

@@ -67,8 +67,8 @@ export const resolve = (nodes, reference) => referencesOf(nodes).find(reference)
 /** refer returns the reference of the node with an ID, or the ID itself if no node has it. */
 export const refer = (nodes, id) => referencesOf(nodes).refer(id);
 
-const isPort = (text) => /^\d{1,5}$/.test(text);
-const vias = ["direct", "published", "host", "loopback"];
+const isPort = (text) => /^\d{1,5}(\/[a-z]+)?$/.test(text);
+const vias = ["direct", "published", "host", "loopback", "resolver"];
 const startsNode = /^(container|host|external|ambiguous|unknown|service|project|image)(\/|$)/;
 
 /**

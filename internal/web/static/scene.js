@@ -1,6 +1,6 @@
 // The scene: the nodes, boxes and lines to draw, with their texts and sizes, before the layout places them.
 import { countUse, formatLoad, lineStates } from "./activity.js";
-import { displayName, exposedPorts, formatCount, formatNumber, isGroup, nodeID, formatSubtitle, formatTime, splitImage, stateOf, truncate } from "./format.js";
+import { displayName, exposedPorts, formatCount, formatNumber, formatPort, isGroup, nodeID, formatSubtitle, formatTime, splitImage, stateOf, truncate } from "./format.js";
 import { changeCounts, isGone, lineChange } from "./changes.js";
 import { bytesOf } from "./counters.js";
 import { pitch, snapUp, titleMargin } from "./lattice.js";
@@ -220,7 +220,7 @@ const maxPorts = 3; // that a label names
 
 /** lineLabels returns the label of a line with its ports and their use, and a shorter form with the ports alone. */
 function lineLabels(links) {
-  const ports = [...Map.groupBy(links, (l) => l.port)], many = `${formatNumber(ports.length)} ports`;
+  const ports = [...Map.groupBy(links, formatPort)], many = `${formatNumber(ports.length)} ports`;
   const forms = ports.length > maxPorts
     ? [many + formatLoad(links), many]
     : [ports.map(([port, all]) => port + formatLoad(all)).join(", "), ports.map(([port]) => port).join(", ")];

@@ -1,7 +1,7 @@
 // What the overview says about a map: who calls the stores, what is exposed, what changed, and what is not readable.
 import { isFailed, isRefused } from "./activity.js";
 import { isReplaced, markChanges } from "./changes.js";
-import { compareNatural, isLoopback, isUnnamedExternal, splitImage } from "./format.js";
+import { compareNatural, comparePorts, formatPort, isLoopback, isUnnamedExternal, splitImage } from "./format.js";
 
 /** products are the stores that are known by their usual port, or by the name of their image. Databases come first. */
 const products = [
@@ -33,7 +33,7 @@ export function findStores({ nodes, links }) {
   const known = new Map(nodes.filter((n) => n.kind === "container").map((n) => [n.id, productOf(n)]));
   for (const n of nodes) if (known.get(n.id) && !n.past) storeOf(n.id, known.get(n.id));
   for (const use of ["live", "past", "unanswered", "refused"]) {
-    for (const { client, server, port } of links.filter((l) => l.client !== l.server && useOf(l) === use)) {
+    for (const { client, server, port } of links.filter((l) => l.client !== l.server && !l.protocol && useOf(l) === use)) {
       const product = known.get(server) || byPort.get(port), store = stores.get(server) || (product && (use === "live" || use === "past") && storeOf(server, product));
       if (!store || !product) continue;
       store.ports.add(port);
@@ -51,15 +51,18 @@ const isOnLAN = ({ driver }) => driver === "macvlan" || driver === "ipvlan";
 
 /**
  * endpointsOf returns how a container is reached from outside, as {address, port, inside, isOwn}: at an endpoint of its host that leads to a
- * port inside, or at its own address on the network of its host.
+ * port inside, or at its own address on the network of its host. Ports are texts of formatPort.
  */
 function endpointsOf({ details }) {
   if (!details) return [];
   const own = details.networks.filter(isOnLAN).flatMap((n) => n.addresses);
-  return details.listening.flatMap((l) => [
-    ...[...l.published, ...(details.hostNetwork ? [l] : [])].map(({ address, port }) => ({ address, port, inside: l.port, isOwn: false })),
-    ...(isLoopback(l) ? [] : own.map((address) => ({ address, port: l.port, inside: l.port, isOwn: true }))),
-  ]);
+  return details.listening.flatMap((l) => {
+    const inside = formatPort(l), { protocol } = l;
+    return [
+      ...[...l.published, ...(details.hostNetwork ? [l] : [])].map(({ address, port }) => ({ address, port: formatPort({ port, protocol }), inside, isOwn: false })),
+      ...(isLoopback(l) ? [] : own.map((address) => ({ address, port: inside, inside, isOwn: true }))),
+    ];
+  });
 }
 
 const keyOf = (...parts) => JSON.stringify(parts);
@@ -75,7 +78,7 @@ function accessOf(endpoints) {
 /** accessesOf returns the ports by which each port of a container is reached from outside. */
 function accessesOf(node) {
   const ports = [...Map.groupBy(endpointsOf(node), (e) => keyOf(e.port, e.inside, e.isOwn)).values()].map(accessOf);
-  return [...Map.groupBy(ports, (e) => keyOf(e.inside, e.addresses, e.isOwn, e.isLocal)).values()].map((of) => ({ ...of[0], ports: of.map((e) => e.port).sort((a, b) => a - b) }));
+  return [...Map.groupBy(ports, (e) => keyOf(e.inside, e.addresses, e.isOwn, e.isLocal)).values()].map((of) => ({ ...of[0], ports: of.map((e) => e.port).sort(comparePorts) }));
 }
 
 /** fromOutside are the ways by which clients reach the ports of accessesOf, by whether these are at an address of the container's own. */
@@ -88,7 +91,7 @@ const fromOutside = { false: ["published", "host"], true: ["direct"] };
  */
 export function findExposed({ nodes, links }) {
   const byID = new Map(nodes.map((n) => [n.id, n])), exposed = new Map();
-  const visits = Map.groupBy(links.filter((l) => byID.get(l.client).kind !== "container" && !isFailed(l)), (l) => keyOf(l.server, l.port));
+  const visits = Map.groupBy(links.filter((l) => byID.get(l.client).kind !== "container" && !isFailed(l)), (l) => keyOf(l.server, formatPort(l)));
   for (const node of nodes.filter((n) => n.kind === "container" && !n.past)) {
     for (const { ports, inside, isLocal, isOwn, addresses } of accessesOf(node)) {
       const id = keyOf(ports, inside, isLocal, isOwn, addresses, node.project, node.service || node.name);
@@ -98,7 +101,7 @@ export function findExposed({ nodes, links }) {
       for (const { client, via } of visits.get(keyOf(node.id, inside)) || []) if (fromOutside[isOwn].includes(via)) exposed.get(id).clients.add(byID.get(client));
     }
   }
-  const order = (a, b) => b.clients.length - a.clients.length || a.ports[0] - b.ports[0] || compareNatural(a.nodes[0].name, b.nodes[0].name);
+  const order = (a, b) => b.clients.length - a.clients.length || comparePorts(a.ports[0], b.ports[0]) || compareNatural(a.nodes[0].name, b.nodes[0].name);
   return [...exposed.values()].map((e) => ({ ...e, hosts: new Set(e.nodes.map((n) => n.host)).size, clients: [...e.clients] })).sort(order);
 }
 
@@ -137,11 +140,11 @@ function changeOf(node, since) {
 function addLinkChange(all, link, byID) {
   const client = byID.get(link.client), isExternal = isUnnamedExternal(client);
   const what = link.goneLinks ? "gone" : "new", time = Date.parse(link.goneLinks ? link.lastSeen : link.firstSeen);
-  const id = isExternal ? keyOf(what, link.server, link.port) : keyOf(what, client.id);
+  const id = isExternal ? keyOf(what, link.server, formatPort(link)) : keyOf(what, client.id);
   const change = all.get(id) || { id, what, time: 0, client: isExternal ? null : client, clients: new Set(), servers: new Map() };
   change.time = Math.max(change.time, time);
   change.clients.add(client);
-  change.servers.set(keyOf(link.server, link.port), { node: byID.get(link.server), port: link.port });
+  change.servers.set(keyOf(link.server, formatPort(link)), { node: byID.get(link.server), port: formatPort(link) });
   all.set(id, change);
 }
 

@@ -3,7 +3,7 @@ import { html, patch, setText } from "./html.js";
 import { countUse, formatUse, linkState } from "./activity.js";
 import { isGone } from "./changes.js";
 import { bytesOf, formatFailed, formatRoundTrip, roundTripOf } from "./counters.js";
-import { compareNatural, displayName, escapeFormula, formatAgo, formatBytes, formatCount, formatNumber, nameDistinctly, truncate } from "./format.js";
+import { compareNatural, displayName, escapeFormula, formatAgo, formatBytes, formatCount, formatNumber, formatPort, nameDistinctly, truncate } from "./format.js";
 import { linkKey } from "./view.js";
 
 const pageSize = 200; // rows
@@ -23,11 +23,11 @@ const hasRoundTrip = (r) => roundTripOf(r.link) !== undefined;
 const columns = [
   { name: "Client", text: (r) => r.client, shown: (r) => r.clientShown, title: (r) => r.clientTitle },
   { name: "Server", text: (r) => r.server, shown: (r) => r.serverShown, title: (r) => r.serverTitle },
-  { name: "Port", text: (r) => String(r.link.port), by: (r) => r.link.port, numeric: true },
+  { name: "Port", text: (r) => formatPort(r.link), by: (r) => r.link.port, numeric: true },
   { name: "Connections", short: "Conn.", text: (r) => formatUse(r.link), by: (r) => countUse([r.link]), numeric: true, help: "Without an open connection: the number of those that ended within the last minute." },
   {
     name: "Via", sort: "route", className: "via", text: (r) => r.link.via,
-    help: "How the client reaches the server: direct (its own address), published (a port of its host), host (the address of its host) or loopback.",
+    help: "How the client reaches the server: direct (its own address), published (a port of its host), host (the address of its host), loopback, or resolver (the DNS resolver of the engine).",
   },
   { name: "Seen by", className: "seen-by", text: (r) => r.link.evidence + (r.link.directionUnknown ? ", direction unknown" : ""), help: "Which ends of the connections were observed: both, only the client or only the server. Direction unknown: each end may have dialled some of the connections." },
   {
@@ -202,6 +202,6 @@ function buildRow(link, byID, nameOf, now) {
     link, key: linkKey(link), client: nameOf(client), server: nameOf(server), clientShown: shown(client), serverShown: shown(server), clientTitle: title(client), serverTitle: title(server),
     clientHost: client.host || "", serverHost: server.host || "",
     state: linkState(link), isNew: !!link.newLinks, isGone: isGone(link), first: formatAgo(link.firstSeen, now), last: formatAgo(link.lastSeen, now),
-    searched: [title(client), client.project, title(server), server.project, link.port, link.via, link.evidence, link.live ? "live" : "past", linkState(link)].join(" ").toLowerCase(),
+    searched: [title(client), client.project, title(server), server.project, formatPort(link), link.via, link.evidence, link.live ? "live" : "past", linkState(link)].join(" ").toLowerCase(),
   };
 }

@@ -2,7 +2,7 @@
 // of the parameters of /v1/graph, so that the server can export the same view.
 import { livePeriod, mergeIdle } from "./activity.js";
 import { mergeCounters } from "./counters.js";
-import { exposedPorts, isUnnamedExternal, nodeID } from "./format.js";
+import { exposedPorts, formatPort, isUnnamedExternal, nodeID } from "./format.js";
 import { atTime, markChanges } from "./changes.js";
 import { compileQuery, parseQuery } from "./query.js";
 import { resolve } from "./reference.js";
@@ -24,7 +24,7 @@ const minGroups = 4;
 
 /** serverParameters are the parameters that /v1/graph knows. The values "auto" are the page's: it chooses one of the others. */
 const serverParameters = Object.freeze({
-  group: "auto", open: [], closed: [], container: "", host: "", project: "", image: "", port: "", external: "auto", state: "", unlinked: "show",
+  group: "auto", open: [], closed: [], container: "", host: "", project: "", image: "", port: "", protocol: "", dns: "", external: "auto", state: "", unlinked: "show",
   node: "", q: "", depth: 1, since: "", at: "", newSince: "",
 });
 
@@ -32,7 +32,7 @@ const serverParameters = Object.freeze({
 export const initial = Object.freeze({ ...serverParameters, select: "", panel: "", overview: "", filter: "", sort: "", columns: "", look: "", level: "", as: "", width: "" });
 
 /** filterNames are the parameters that "Show all" resets. */
-export const filterNames = ["container", "host", "project", "image", "port", "external", "state", "unlinked", "node", "q", "depth", "since", "at"];
+export const filterNames = ["container", "host", "project", "image", "port", "protocol", "dns", "external", "state", "unlinked", "node", "q", "depth", "since", "at"];
 
 const maxDepth = 100;
 
@@ -44,7 +44,7 @@ const levels = ["container", "service", "project", "host", "image"];
 /** validators check the parameters that are not free text. */
 const validators = {
   group: oneOf("auto", ...levels), external: oneOf("auto", "show", "group", "hide"),
-  state: oneOf("", "live", "past"), unlinked: oneOf("show", "hide"), panel: oneOf("", "targets", "incomplete"), overview: oneOf("", "open", "closed"), columns: oneOf("", "all"),
+  state: oneOf("", "live", "past"), protocol: oneOf("", "tcp", "udp"), dns: oneOf("", "show"), unlinked: oneOf("show", "hide"), panel: oneOf("", "targets", "incomplete"), overview: oneOf("", "open", "closed"), columns: oneOf("", "all"),
   port: (text) => /^\d{0,5}$/.test(text), depth: (text) => /^\d+$/.test(text) && text >= 1 && text <= maxDepth, at: isTime, since: isSince, newSince: isSince,
   level: oneOf(...levels), as: oneOf("", "matrix"), width: oneOf("", "bytes"), look: (text) => /^-?\d+,-?\d+,\d(\.\d+)?$/.test(text),
 };
@@ -106,7 +106,7 @@ export function dataStart({ dataSince, windowSeconds }, now) {
 export const applyView = (graph, view, now, last = "", atLeast = null) => groupNodes(filterGraph(graph, view, now), view, last, atLeast);
 
 /** selectsLinks reports whether a view selects links by their properties. */
-export const selectsLinks = ({ port, state, q }) => !!port || !!state || compileQuery(q).links.selectsSome;
+export const selectsLinks = ({ port, protocol, state, q }) => !!port || !!protocol || !!state || compileQuery(q).links.selectsSome;
 
 /** filterGraph is applyView without groups. */
 export function filterGraph(graph, view, now) {
@@ -119,6 +119,8 @@ export function filterGraph(graph, view, now) {
     ["last seen earlier", (s) => (view.since ? seenSince(s, parseSince(view.since, now)) : s)],
     [view.state === "past" ? "live" : "past", (s) => byState(s, view.state)],
     ["to other ports", (s) => byPort(s, view.port)],
+    ["of another protocol", (s) => byProtocol(s, view.protocol)],
+    ["", (s) => (view.dns || query.links.names("via") ? s : withoutResolver(s))],
     ["left out by the query", (s) => ({ nodes: s.nodes, links: s.links.filter((l) => query.links.selects(l) && !query.links.excludes(l)) })],
     ["external", (s) => (view.external === "hide" ? dropNodes(s, isUnnamedExternal) : s)],
     ["excluded by the query", (s) => dropNodes(s, query.nodes.excludes)],
@@ -130,7 +132,7 @@ export function filterGraph(graph, view, now) {
   for (const [cause, step] of steps) {
     const next = { ...shown, ...step(shown) };
     const less = { nodes: shown.nodes.length - next.nodes.length, links: shown.links.length - next.links.length };
-    if (less.nodes || less.links) next.hidden = { ...next.hidden, [cause]: less };
+    if (cause && (less.nodes || less.links)) next.hidden = { ...next.hidden, [cause]: less };
     shown = next;
   }
   return shown;
@@ -146,6 +148,15 @@ function byState({ nodes, links }, state) {
 
 function byPort({ nodes, links }, port) {
   return { nodes, links: port ? links.filter((l) => l.port === Number(port)) : links };
+}
+
+function byProtocol({ nodes, links }, protocol) {
+  return { nodes, links: protocol ? links.filter((l) => protocolOf(l) === protocol) : links };
+}
+
+/** withoutResolver leaves out the links to the engine's own DNS resolver, which most containers have. */
+function withoutResolver({ nodes, links }) {
+  return { nodes, links: links.filter((l) => l.via !== "resolver") };
 }
 
 function dropNodes({ nodes, links }, isDropped) {
@@ -188,7 +199,7 @@ function neighbourhood({ nodes, links }, view, query) {
  */
 function dropUnlinked({ nodes, links }, view, querySelectsLinks) {
   const linked = new Set(links.flatMap((l) => [l.client, l.server]));
-  const dropAll = view.unlinked === "hide" || view.port || view.state === "past" || querySelectsLinks;
+  const dropAll = view.unlinked === "hide" || view.port || view.protocol || view.state === "past" || querySelectsLinks;
   return { nodes: nodes.filter((n) => linked.has(n.id) || (!dropAll && !n.past && !["external", "ambiguous", "unknown"].includes(n.kind))), links };
 }
 
@@ -296,14 +307,14 @@ function addMember(group, n) {
   return group;
 }
 
-const viaOrder = ["direct", "published", "host", "loopback"];
+const viaOrder = ["direct", "published", "host", "loopback", "resolver"], protocolOf = (l) => l.protocol || "tcp";
 const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 
 /** byKey orders links by their identity, as /v1/graph does. */
-const byKey = (a, b) => compare(a.client, b.client) || compare(a.server, b.server) || a.port - b.port || viaOrder.indexOf(a.via) - viaOrder.indexOf(b.via);
+const byKey = (a, b) => compare(a.client, b.client) || compare(a.server, b.server) || a.port - b.port || compare(protocolOf(a), protocolOf(b)) || viaOrder.indexOf(a.via) - viaOrder.indexOf(b.via);
 
 /** linkKey identifies a link. */
-export const linkKey = (l) => [l.client, l.server, l.port, l.via].join(" ");
+export const linkKey = (l) => [l.client, l.server, formatPort(l), l.via].join(" ");
 
 /** drawnKey returns the key of the shown link that contains the link with a key: groups have one for all links between their members. */
 export function drawnKey({ ungrouped, groupByNode }, key) {
