@@ -101,7 +101,7 @@ export function emptyState(graph, shown, { failure, remedy, q }, on, time) {
 export function emptyHint(graph, shown) {
   if (!graph || shown.links.length) return "";
   if (graph.links.length) return "No links match the filters or time.";
-  return "No links yet. They appear when these containers have TCP connections: open one, and wait a few seconds.";
+  return "No links yet. They appear when these containers have connections: open one, and wait a few seconds.";
 }
 
 /** manyLines explains a map that does not draw all its lines. */
