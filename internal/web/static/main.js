@@ -16,13 +16,13 @@ import { Timeline } from "./timeline.js";
 import { parseQuery } from "./query.js";
 import { writeTerm } from "./completion.js";
 import { referSelection, resolveSelection } from "./reference.js";
-import { applyView, dataStart, divides, drawnKey, filterGraph, filterNames, formatQuery, groupIDs, initial, isGroupOf, linkKey, parseSince, parseView, selectsLinks } from "./view.js";
+import { applyView, dataStart, divides, drawnKey, filterGraph, filterNames, formatQuery, groupIDs, initial, isGroupOf, linkKey, parseSince, parseView, selectsLinks, withAsked } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("filters");
 
 let view = parseView(location.search);
-let graph = null, time = 0, failure = "", remedy = "";
+let received = null, graph = null, time = 0, failure = "", remedy = "";
 let shown = { nodes: [], links: [], hidden: {}, groupByNode: new Map(), level: view.level, ungrouped: { nodes: [], links: [] } };
 let scene = { nodes: [], lines: [], boxes: [], byID: new Map() };
 let version = ""; // of the server
@@ -36,7 +36,7 @@ const drawing = () => (view.as === "matrix" && matrix) || map;
 const table = new LinkTable(document.querySelector(".links"), { select: (key) => select("link", key), point: (key) => drawing().light(drawnKey(shown, key)), sort: on.sort });
 const sidePanel = new SidePanel($("panel"), on), overview = new Overview($("overview"), on);
 const base = location.origin + location.pathname; // without the credentials of the page's own address
-const poller = new Poller(new URL("../v1/graph", base), { onGraph, onError });
+const poller = new Poller(new URL("../v1/graph?dns=show", base), { onGraph, onError });
 const timeline = new Timeline($("timeline"), on);
 const search = new Search($("search"), $("found"), () => graph || { nodes: [], links: [] }, on);
 
@@ -45,7 +45,7 @@ function onGraph(answer, at) {
   time = at;
   failure = remedy = "";
   if (answer && !graph) updateChildren($("empty"), html("h2", {}, "Drawing the map…"));
-  if (answer) graph = answer;
+  if (answer) received = answer;
   outdated ||= !!answer || !!view.since || !!view.newSince;
   drawing().viewport.whenStill(() => (outdated ? render(true) : renderAges()));
 }
@@ -117,6 +117,7 @@ async function render(keepPlaces, scroll = false) {
   const focused = document.activeElement;
   outdated = false;
   needsLayout ||= !keepPlaces;
+  graph = received && withAsked(received, view);
   syncForm();
   const next = graph && (await arrangeReadably());
   if (graph && !next) return;

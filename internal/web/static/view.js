@@ -108,6 +108,14 @@ export const applyView = (graph, view, now, last = "", atLeast = null) => groupN
 /** selectsLinks reports whether a view selects links by their properties. */
 export const selectsLinks = ({ port, protocol, state, q }) => !!port || !!protocol || !!state || compileQuery(q).links.selectsSome;
 
+/**
+ * withAsked returns a graph without the links that a view must ask for: those to the engine's own DNS resolver, which most containers have.
+ */
+export function withAsked(graph, { dns, q }) {
+  if (dns || compileQuery(q).links.names("via")) return graph;
+  return { ...graph, links: graph.links.filter((l) => l.via !== "resolver") };
+}
+
 /** filterGraph is applyView without groups. */
 export function filterGraph(graph, view, now) {
   const selecting = { ...view, node: view.node && resolve(graph.nodes, view.node) };
@@ -120,7 +128,6 @@ export function filterGraph(graph, view, now) {
     [view.state === "past" ? "live" : "past", (s) => byState(s, view.state)],
     ["to other ports", (s) => byPort(s, view.port)],
     ["of another protocol", (s) => byProtocol(s, view.protocol)],
-    ["", (s) => (view.dns || query.links.names("via") ? s : withoutResolver(s))],
     ["left out by the query", (s) => ({ nodes: s.nodes, links: s.links.filter((l) => query.links.selects(l) && !query.links.excludes(l)) })],
     ["external", (s) => (view.external === "hide" ? dropNodes(s, isUnnamedExternal) : s)],
     ["excluded by the query", (s) => dropNodes(s, query.nodes.excludes)],
@@ -132,7 +139,7 @@ export function filterGraph(graph, view, now) {
   for (const [cause, step] of steps) {
     const next = { ...shown, ...step(shown) };
     const less = { nodes: shown.nodes.length - next.nodes.length, links: shown.links.length - next.links.length };
-    if (cause && (less.nodes || less.links)) next.hidden = { ...next.hidden, [cause]: less };
+    if (less.nodes || less.links) next.hidden = { ...next.hidden, [cause]: less };
     shown = next;
   }
   return shown;
@@ -152,11 +159,6 @@ function byPort({ nodes, links }, port) {
 
 function byProtocol({ nodes, links }, protocol) {
   return { nodes, links: protocol ? links.filter((l) => protocolOf(l) === protocol) : links };
-}
-
-/** withoutResolver leaves out the links to the engine's own DNS resolver, which most containers have. */
-function withoutResolver({ nodes, links }) {
-  return { nodes, links: links.filter((l) => l.via !== "resolver") };
 }
 
 function dropNodes({ nodes, links }, isDropped) {
