@@ -52,7 +52,7 @@ func (s *settled) reuse(quota *socket.Quota) (sockets []socket.Socket, ok bool) 
 		return nil, false
 	}
 	for i := range s.sockets {
-		if !quota.Take(s.sockets[i].State) {
+		if !quota.Take(s.sockets[i].Listening()) {
 			quota.Release()
 			return nil, false
 		}

@@ -362,7 +362,7 @@ func TestReusedSocketsCountForTheQuota(t *testing.T) {
 		t.Errorf("%d sockets, the budget is 3", len(sockets))
 	}
 	quota := socket.NewBudget(4, 1).Quota(1)
-	if sockets, ok := s.reuse(quota); !ok || len(sockets) != 4 || quota.Take(socket.Listen) {
+	if sockets, ok := s.reuse(quota); !ok || len(sockets) != 4 || quota.Take(true) {
 		t.Errorf("%d sockets, %v", len(sockets), ok)
 	}
 }

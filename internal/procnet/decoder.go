@@ -109,7 +109,7 @@ func (d *Decoder) decode(line []byte) {
 		d.table.addMalformed(d.line, line, err)
 		return
 	}
-	if d.quota != nil && !d.quota.Take(row.State) { // the test saves a call for each row
+	if d.quota != nil && !d.quota.Take(row.Listening()) { // the test saves a call for each row
 		return
 	}
 	if d.index.add(d.table.Sockets, row) {

@@ -220,7 +220,7 @@ func (a *dumpAnswer) addSocket(data []byte) error {
 	if _, duplicate := a.seen[cookie]; duplicate {
 		return nil
 	}
-	if !a.quota.Take(sock.State) {
+	if !a.quota.Take(sock.Listening()) {
 		return ErrQuota
 	}
 	a.seen[cookie] = struct{}{}

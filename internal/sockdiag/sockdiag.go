@@ -167,7 +167,7 @@ func (c *Conn) dump(states uint32, withTCPInfo bool) ([]socket.Socket, error) {
 		if _, duplicate := seen[cookie]; duplicate {
 			continue
 		}
-		if !c.quota.Take(sock.State) {
+		if !c.quota.Take(sock.Listening()) {
 			return sockets, ErrQuota
 		}
 		seen[cookie] = struct{}{}

@@ -29,32 +29,37 @@ func (b *Budget) Quota(copies int) *Quota {
 	return &Quota{budget: b, copies: int64(max(1, copies)), share: b.share - reserved, reserved: reserved}
 }
 
-// Quota is what one table may take of a Budget. A part of the table's share is reserved for listeners: those of tcp6 come after the
-// connections of tcp. A nil Quota has no bound. A Quota must not be used concurrently.
+// Quota is what the tables of one network namespace may take of a Budget. A part of the share is reserved for listeners: those of tcp6 and
+// of UDP come after the connections of tcp. A nil Quota has no bound. A Quota must not be used concurrently.
 type Quota struct {
-	budget           *Budget
-	copies           int64
-	share, reserved  int   // for all sockets, and for listeners alone
+	budget          *Budget
+	copies          int64
+	share, reserved int // for all sockets, and for listeners alone
+	used            QuotaMark
+}
+
+// QuotaMark is how much of a Quota is taken.
+type QuotaMark struct {
 	taken, listeners int   // of share, and of reserved
-	common           int64 // taken of what is common
+	common           int64 // of what is common
 	exceeded         bool
 }
 
-// Take takes room for one socket. If it returns false, the socket must be dropped.
-func (q *Quota) Take(state State) bool {
+// Take takes room for one socket. If it returns false, the socket must be dropped. isListener is the socket's Listening.
+func (q *Quota) Take(isListener bool) bool {
 	switch {
 	case q == nil:
 		return true
-	case q.taken < q.share:
-		q.taken++
+	case q.used.taken < q.share:
+		q.used.taken++
 		return true
 	case q.takeCommon():
 		return true
-	case state == Listen && q.listeners < q.reserved:
-		q.listeners++
+	case isListener && q.used.listeners < q.reserved:
+		q.used.listeners++
 		return true
 	}
-	q.exceeded = true
+	q.used.exceeded = true
 	return false
 }
 
@@ -63,18 +68,29 @@ func (q *Quota) takeCommon() bool {
 		q.budget.common.Add(q.copies)
 		return false
 	}
-	q.common += q.copies
+	q.used.common += q.copies
 	return true
 }
 
 // Exceeded reports whether a socket was dropped.
-func (q *Quota) Exceeded() bool { return q != nil && q.exceeded }
+func (q *Quota) Exceeded() bool { return q != nil && q.used.exceeded }
 
-// Release returns what was taken, because the sockets are not kept.
-func (q *Quota) Release() {
+// Mark returns what is taken, for a later ReleaseTo.
+func (q *Quota) Mark() QuotaMark {
+	if q == nil {
+		return QuotaMark{}
+	}
+	return q.used
+}
+
+// ReleaseTo returns what was taken since a mark, because those sockets are not kept.
+func (q *Quota) ReleaseTo(mark QuotaMark) {
 	if q == nil {
 		return
 	}
-	q.budget.common.Add(q.common)
-	q.taken, q.listeners, q.common, q.exceeded = 0, 0, 0, false
+	q.budget.common.Add(q.used.common - mark.common)
+	q.used = mark
 }
+
+// Release returns everything that was taken.
+func (q *Quota) Release() { q.ReleaseTo(QuotaMark{}) }

@@ -29,14 +29,6 @@ type Socket struct {
 	Retransmits uint8
 }
 
-// Listening reports whether s accepts connections, or datagrams of any sender.
-func (s Socket) Listening() bool {
-	if s.Protocol == UDP {
-		return s.State == Close
-	}
-	return s.State == Listen
-}
-
 // LocalPort returns the local port with the protocol.
 func (s Socket) LocalPort() Port { return NewPort(s.Local.Port(), s.Protocol) }
 
@@ -91,6 +83,15 @@ func (s Socket) Unanswered() bool { return s.State == SynSent && s.Retransmits >
 // Unaccepted reports whether s is a connection in its listener's accept queue. It is live and belongs to the
 // listener's owner.
 func (s Socket) Unaccepted() bool { return s.State == Established && s.Inode == 0 }
+
+// Listening reports whether s receives from any peer: a TCP socket in LISTEN, or a UDP socket that is not connected. The latter may also be
+// a client that sends without connecting.
+func (s Socket) Listening() bool {
+	if s.Protocol == UDP {
+		return s.State == Close && s.Remote.Port() == 0
+	}
+	return s.State == Listen
+}
 
 // State is a TCP state as numbered in include/net/tcp_states.h.
 type State uint8

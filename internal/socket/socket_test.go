@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -23,6 +24,26 @@ func TestClosedAt(t *testing.T) {
 	} {
 		if got := (Socket{State: test.state, Remaining: test.remaining}).ClosedAt(test.readAt); !got.Equal(test.want) {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
+func TestListening(t *testing.T) {
+	peer := netip.MustParseAddrPort("10.0.0.2:53")
+	for name, test := range map[string]struct {
+		socket Socket
+		want   bool
+	}{
+		"TCP listener":               {Socket{State: Listen}, true},
+		"TCP connection":             {Socket{State: Established, Remote: peer}, false},
+		"closed TCP socket":          {Socket{State: Close}, false},
+		"UDP, unconnected":           {Socket{Protocol: UDP, State: Close, Remote: netip.AddrPortFrom(netip.IPv4Unspecified(), 0)}, true},
+		"UDP, connected":             {Socket{Protocol: UDP, State: Established, Remote: peer}, false},
+		"UDP, connected to port 0":   {Socket{Protocol: UDP, State: Established, Remote: netip.AddrPortFrom(peer.Addr(), 0)}, false},
+		"UDP, with the state LISTEN": {Socket{Protocol: UDP, State: Listen}, false},
+	} {
+		if got := test.socket.Listening(); got != test.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }
