@@ -1,4 +1,4 @@
-// Package procnet decodes files below /proc/net: the socket tables tcp and tcp6, the counters sockstat, sockstat6 and
+// Package procnet decodes files below /proc/net: the socket tables tcp, tcp6, udp and udp6, the counters sockstat, sockstat6 and
 // protocols, and the addresses in fib_trie, route and if_inet6.
 package procnet
 
@@ -21,6 +21,8 @@ type Table struct {
 	Sockets []socket.Socket
 	// IPv4 and IPv6 report which tables the stream contained. A table without rows still has its header.
 	IPv4, IPv6 bool
+	// UDP and UDP6 report the same of the tables udp and udp6.
+	UDP, UDP6 bool
 	// Addresses are those of the rows of if_inet6 and fib_trie in the stream, except loopback ones, ascending, up to 1,000.
 	// AddressRows reports whether there were such rows.
 	Addresses   []netip.Addr
@@ -45,9 +47,10 @@ func (e *RowError) Unwrap() error { return e.Err }
 
 var errCutShort = errors.New("cut short: the stream ends inside the row")
 
-// Decoder decodes the socket tables that are written to it: one table, or both in sequence as
-// `cat /proc/net/tcp /proc/net/tcp6` prints them. if_inet6 and fib_trie may follow. It counts malformed rows and skips them. A Decoder must not be used
-// concurrently. Reusing one after Reset saves the growth of its buffers.
+// Decoder decodes the socket tables that are written to it: one table, or several in sequence as
+// `cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6` prints them. if_inet6 and fib_trie may follow. Rows before the first
+// header are of TCP. It counts malformed rows and skips them. A Decoder must not be used concurrently. Reusing one after Reset saves the
+// growth of its buffers.
 type Decoder struct {
 	lines lines.Writer
 	words wordOrder
@@ -56,6 +59,7 @@ type Decoder struct {
 	line  int
 	quota *socket.Quota
 
+	protocol  socket.Protocol // of the rows since the last header
 	addresses *addressRows
 }
 
@@ -93,7 +97,7 @@ func (d *Decoder) Reset() {
 	d.index.reset()
 	d.addresses.reset()
 	d.table = Table{Sockets: d.table.Sockets[:0]}
-	d.line, d.quota = 0, nil
+	d.line, d.quota, d.protocol = 0, nil, socket.TCP
 }
 
 func (d *Decoder) decode(line []byte) {
@@ -101,7 +105,7 @@ func (d *Decoder) decode(line []byte) {
 	if d.decodeHeader(line) {
 		return
 	}
-	row, err := parseRow(line, d.words)
+	row, err := parseRow(line, d.words, d.protocol)
 	if err != nil && d.addresses.decode(line) {
 		return
 	}
@@ -117,14 +121,25 @@ func (d *Decoder) decode(line []byte) {
 	}
 }
 
-// decodeHeader recognises the two header lines (tcp4_seq_show and tcp6_seq_show), which differ in one word.
+// decodeHeader recognises the header lines (tcp4_seq_show and tcp6_seq_show; udp4_seq_show of net/ipv4/udp.c and udp6_seq_show of
+// net/ipv6/udp.c). Those of the two families differ in one word. Those of UDP have three further columns: ref, pointer and drops.
 func (d *Decoder) decodeHeader(line []byte) bool {
 	if !bytes.HasPrefix(bytes.TrimLeft(line, " "), []byte("sl ")) {
 		return false
 	}
-	if bytes.Contains(line, []byte("remote_address")) {
+	isIPv6 := bytes.Contains(line, []byte("remote_address"))
+	d.protocol = socket.TCP
+	if bytes.Contains(line, []byte(" drops")) {
+		d.protocol = socket.UDP
+	}
+	switch {
+	case d.protocol == socket.UDP && isIPv6:
+		d.table.UDP6 = true
+	case d.protocol == socket.UDP:
+		d.table.UDP = true
+	case isIPv6:
 		d.table.IPv6 = true
-	} else {
+	default:
 		d.table.IPv4 = true
 	}
 	return true

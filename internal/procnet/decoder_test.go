@@ -336,6 +336,7 @@ func FuzzDecoder(f *testing.F) {
 	f.Add(header4+row4("00000000:1F90", "00000000:0000", "0A", 1), false)
 	f.Add(header6+row6(zero6+":0050", zero6+":0000", "0A", 7), true)
 	f.Add("   1: 00000000:1F91", false)
+	f.Add(headerUDP+rowUDP("00000000:0035", "00000000:0000", "07", 1)+headerUDP6+rowUDP(zero6+":0035", zero6+":0000", "07", 2)+header4, false)
 	f.Add(header4+inet6Row("fd00::1", "00", "80", "eth0")+trie("Local", "10.0.0.2"), false)
 	f.Fuzz(func(t *testing.T, text string, bigEndian bool) {
 		order := binary.ByteOrder(binary.LittleEndian)
@@ -349,6 +350,12 @@ func FuzzDecoder(f *testing.F) {
 		}
 		if diff := cmp.Diff(whole, bytewise.Table(), cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}), cmp.Comparer(sameText)); diff != "" {
 			t.Errorf("whole and bytewise differ:\n%s", diff)
+		}
+		for _, s := range whole.Sockets {
+			isUDP := s.Protocol == socket.UDP
+			if isUDP && (!whole.UDP && !whole.UDP6 || s.State != socket.Established && s.State != socket.Close) || s.Local.Port() == 0 {
+				t.Errorf("%+v", s)
+			}
 		}
 		if lines := strings.Count(text, "\n") + 1; len(whole.Sockets)+whole.Malformed > lines {
 			t.Errorf("%d sockets and %d malformed rows of %d lines", len(whole.Sockets), whole.Malformed, lines)

@@ -69,7 +69,7 @@ func (x *rowIndex) reset() {
 
 // isSameSocket ignores the state: a socket that changes its state during the walk is still the same socket.
 func isSameSocket(a, b socket.Socket) bool {
-	return a.Inode == b.Inode && a.Local == b.Local && a.Remote == b.Remote
+	return a.Inode == b.Inode && a.Local == b.Local && a.Remote == b.Remote && a.Protocol == b.Protocol
 }
 
 func (x *rowIndex) hash(row socket.Socket) uint64 {

@@ -15,18 +15,22 @@ var (
 	errTooFewFields = errors.New("fewer than ten fields")
 	errAddress      = errors.New("address is not 8 or 32 hexadecimal digits, a colon and a port of up to 4")
 	errState        = errors.New("state is not two hexadecimal digits")
+	errUDPState     = errors.New("state of a UDP socket is neither 01 nor 07")
 	errPort         = errors.New("port is 0, which the state forbids")
 	errInode        = errors.New("inode is not a decimal number")
 )
 
-// parseRow parses one row of /proc/net/tcp or tcp6, for example
+// parseRow parses one row of a table of a protocol: of /proc/net/tcp or tcp6, for example
 //
 //	0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 45231 1 0000000000000000 100 0 0 10 0
 //
 // (net/ipv4/tcp_ipv4.c, get_tcp4_sock, get_timewait4_sock, get_openreq4; net/ipv6/tcp_ipv6.c alike).
 // Addresses are printed as native-endian 32-bit integers, ports as plain numbers; both are hexadecimal. The tenth field is the
 // inode, in decimal. TIME_WAIT and SYN_RECV rows end soon after it. Widths vary, so fields are separated by blanks.
-func parseRow(line []byte, words wordOrder) (row socket.Socket, err error) {
+//
+// The first ten fields of /proc/net/udp and udp6 are equal (net/ipv4/udp.c, udp4_format_sock; net/ipv6/datagram.c,
+// __ip6_dgram_sock_seq_show). A UDP socket may be connected to port 0: getaddrinfo(3) does so to find the source address.
+func parseRow(line []byte, words wordOrder, protocol socket.Protocol) (row socket.Socket, err error) {
 	var ok bool
 	at := skipField(line, 0)
 	if row.Local, at, ok = parseAddrPort(line, skipBlanks(line, at), words); !ok {
@@ -40,7 +44,10 @@ func parseRow(line []byte, words wordOrder) (row socket.Socket, err error) {
 	if end != at+2 || !isFieldEnd(line, end) {
 		return row, fieldError(errState, line, at)
 	}
-	row.State = socket.State(state & 0xFF)
+	row.State, row.Protocol = socket.State(state&0xFF), protocol
+	if protocol == socket.UDP && row.State != socket.Established && row.State != socket.Close {
+		return row, errUDPState
+	}
 	at = end
 	at = skipField(line, at) // queues
 	switch row.State {       //nolint:exhaustive // the others have no such field
@@ -55,7 +62,7 @@ func parseRow(line []byte, words wordOrder) (row socket.Socket, err error) {
 	if row.Inode, at, ok = parseDecimal(line, skipBlanks(line, at)); !ok {
 		return row, fieldError(errInode, line, at)
 	}
-	if row.Local.Port() == 0 || row.State == socket.Established && row.Remote.Port() == 0 {
+	if row.Local.Port() == 0 || row.State == socket.Established && row.Remote.Port() == 0 && protocol == socket.TCP {
 		return row, errPort
 	}
 	return row, nil

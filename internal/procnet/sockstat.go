@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// Sockstat contains the number of TCP sockets in a network namespace. A count is known only if its line was present:
-// see IPv4 and IPv6.
+// Sockstat contains the number of TCP and UDP sockets in a network namespace. A count is known only if its line was present:
+// see IPv4, IPv6, HasUDP and HasUDP6.
 type Sockstat struct {
 	// TCP counts the rows of the tcp table that are neither timewait minisockets nor in SYN_RECV. No counter contains
 	// the latter, but their listener is counted.
@@ -22,6 +22,10 @@ type Sockstat struct {
 	TimeWait int
 	// IPv4 and IPv6 report which lines were present: IPv4 the line of TCP and TimeWait, IPv6 the line of TCP6.
 	IPv4, IPv6 bool
+	// UDP and UDP6 count the rows of the tables udp and udp6: the sockets with a port. UDP-Lite has other lines.
+	UDP, UDP6 int
+	// HasUDP and HasUDP6 report whether the lines of UDP and UDP6 were present.
+	HasUDP, HasUDP6 bool
 }
 
 var (
@@ -36,10 +40,12 @@ const maxSockstatRows = 256
 // (net/ipv6/proc.c, sockstat6_seq_show), or both in sequence. It reads lines such as
 //
 //	TCP: inuse 12 orphan 0 tw 4 alloc 15 mem 2
+//	UDP: inuse 3 mem 1
 //	TCP6: inuse 3
+//	UDP6: inuse 1
 //
 // The counts inuse and tw belong to the network namespace; orphan, alloc and mem belong to the whole host. A text
-// without either line, or with a malformed one, is an error and never a zero. The kernel adds up one counter for
+// without a line of TCP, or with a malformed one, is an error and never a zero. The kernel adds up one counter for
 // each processor without a lock. A socket that stays can therefore be hidden by sockets that come and go meanwhile.
 func DecodeSockstat(r io.Reader) (Sockstat, error) {
 	var s Sockstat
@@ -62,29 +68,30 @@ func (s *Sockstat) decode(row []byte) error {
 	case "TCP:":
 		return s.decodeTCP(fields[1:])
 	case "TCP6:":
-		return s.decodeTCP6(fields[1:])
+		return decodeInUse(fields[1:], &s.TCP6, &s.IPv6)
+	case "UDP:":
+		return decodeInUse(fields[1:], &s.UDP, &s.HasUDP)
+	case "UDP6:":
+		return decodeInUse(fields[1:], &s.UDP6, &s.HasUDP6)
 	}
 	return nil
 }
 
 func (s *Sockstat) decodeTCP(counts [][]byte) (err error) {
-	if s.IPv4 {
-		return errRepeated
-	}
-	s.IPv4 = true
-	if s.TCP, err = parseCount(counts, "inuse"); err != nil {
+	if err = decodeInUse(counts, &s.TCP, &s.IPv4); err != nil {
 		return err
 	}
 	s.TimeWait, err = parseCount(counts, "tw")
 	return err
 }
 
-func (s *Sockstat) decodeTCP6(counts [][]byte) (err error) {
-	if s.IPv6 {
+// decodeInUse decodes the count inuse of a line, which may be present once.
+func decodeInUse(counts [][]byte, inUse *int, isPresent *bool) (err error) {
+	if *isPresent {
 		return errRepeated
 	}
-	s.IPv6 = true
-	s.TCP6, err = parseCount(counts, "inuse")
+	*isPresent = true
+	*inUse, err = parseCount(counts, "inuse")
 	return err
 }
 
