@@ -26,7 +26,7 @@ var errNoConnection = errors.New("the socket was no connection")
 
 // decodeEnded decodes a destroy event: a struct inet_diag_msg and its attributes (net/core/sock_diag.c,
 // sock_diag_broadcast_destroy_work; net/ipv4/tcp_diag.c). It sets neither the namespace nor the time. It returns errNoConnection for
-// sockets that were none, and for protocols other than TCP.
+// TCP sockets that were none, UDP sockets without a port, and other protocols. Of UDP it decodes the ends and the cookie alone.
 //
 // The bytes received include the FIN of the other end if it has arrived. One unread byte is that FIN, received after the socket was closed.
 // An end that accepted has usually read the FIN before it closed. Otherwise the FIN has usually not arrived yet.
@@ -37,12 +37,6 @@ func decodeEnded(data []byte) (ended socket.Ended, err error) {
 	}
 	ended = socket.Ended{Local: sock.Local, Remote: sock.Remote, Cookie: cookie}
 	unread := binary.NativeEndian.Uint32(data[messageReceiveQueue:])
-	if ended.Local.Port() == 0 || ended.Remote.Addr().IsUnspecified() {
-		return socket.Ended{}, errNoConnection
-	}
-	if ended.Remote.Port() == 0 || ended.Local.Addr().IsUnspecified() {
-		ended.Outcome = socket.Aborted
-	}
 	protocol, info := byte(0), []byte(nil)
 	err = eachAttribute(data[messageSize:], func(kind uint16, value []byte) {
 		switch {
@@ -55,9 +49,15 @@ func decodeEnded(data []byte) (ended socket.Ended, err error) {
 	switch {
 	case err != nil:
 		return socket.Ended{}, err
-	case protocol != unix.IPPROTO_TCP:
+	case ended.Local.Port() == 0:
 		return socket.Ended{}, errNoConnection
-	case ended.Outcome == socket.Aborted:
+	case protocol == protocolUDP:
+		ended.Protocol = socket.UDP
+		return ended, nil
+	case protocol != unix.IPPROTO_TCP || ended.Remote.Addr().IsUnspecified():
+		return socket.Ended{}, errNoConnection
+	case ended.Remote.Port() == 0 || ended.Local.Addr().IsUnspecified():
+		ended.Outcome = socket.Aborted
 		return ended, nil
 	case len(info) < minInfoSize:
 		return socket.Ended{}, fmt.Errorf("tcp_info of %d bytes: %w", len(info), errShort)

@@ -96,6 +96,27 @@ func TestDecodeAborted(t *testing.T) {
 	}
 }
 
+func TestDecodeEndedUDP(t *testing.T) {
+	for name, test := range map[string]struct {
+		row    socket.Socket
+		family byte
+	}{
+		"connected":           {ends("10.0.0.1:4000", "10.0.0.2:53"), familyIPv4},
+		"connected, IPv6":     {ends("[2001:db8::1]:4000", "[2001:db8::2]:53"), familyIPv6},
+		"connected, mapped":   {ends("10.0.0.1:4000", "10.0.0.2:53"), familyIPv6},
+		"connected to port 0": {ends("10.0.0.1:4000", "10.0.0.2:0"), familyIPv4},
+		"unconnected":         {ends("0.0.0.0:53", "0.0.0.0:0"), familyIPv4},
+		"bound, unconnected":  {ends("127.0.0.11:53", "0.0.0.0:0"), familyIPv4},
+		"unconnected, IPv6":   {ends("[::]:53", "[::]:0"), familyIPv6},
+	} {
+		data := message(t, test.row, test.family, 9, netlink.Attribute{Type: attributeProtocol, Data: []byte{unix.IPPROTO_UDP}})
+		want := socket.Ended{Protocol: socket.UDP, Local: test.row.Local, Remote: test.row.Remote, Cookie: 9}
+		if got, err := decodeEnded(data); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
 func TestDecodeEndedWithoutConnection(t *testing.T) {
 	tcp := func(local, remote string) []byte {
 		return event(t, ends(local, remote), familyIPv4, unix.IPPROTO_TCP, counters{})
@@ -104,7 +125,8 @@ func TestDecodeEndedWithoutConnection(t *testing.T) {
 		"listener":                 tcp("0.0.0.0:80", "0.0.0.0:0"),
 		"unused":                   tcp("10.0.0.1:0", "10.0.0.2:80"),
 		"no remote address":        tcp("10.0.0.1:4000", "0.0.0.0:80"),
-		"UDP":                      event(t, ends("10.0.0.1:4000", "10.0.0.2:80"), familyIPv4, unix.IPPROTO_UDP, counters{}),
+		"UDP-Lite":                 event(t, ends("10.0.0.1:4000", "10.0.0.2:80"), familyIPv4, unix.IPPROTO_UDPLITE, counters{}),
+		"UDP without a port":       event(t, ends("0.0.0.0:0", "0.0.0.0:0"), familyIPv4, unix.IPPROTO_UDP, counters{}),
 		"no protocol":              message(t, ends("10.0.0.1:4000", "10.0.0.2:80"), familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: make([]byte, 232)}),
 		"no attributes, UDP group": message(t, ends("10.0.0.1:4000", "10.0.0.2:80"), familyIPv4, 9),
 	} {
@@ -198,6 +220,8 @@ func FuzzDecodeEvents(f *testing.F) {
 	f.Add(datagram(sockDiagByFamily, good, good))
 	f.Add(datagram(sockDiagByFamily, event(f, ends("[2001:db8::1]:80", "[2001:db8::2]:4000"), familyIPv6, unix.IPPROTO_TCP, counters{acked: 1, unread: 1})))
 	f.Add(datagram(sockDiagByFamily, event(f, ends("0.0.0.0:4000", "10.0.0.2:0"), familyIPv4, unix.IPPROTO_TCP, counters{})))
+	f.Add(datagram(sockDiagByFamily, event(f, ends("10.0.0.1:4000", "10.0.0.2:53"), familyIPv4, unix.IPPROTO_UDP, counters{})))
+	f.Add(datagram(sockDiagByFamily, event(f, ends("[::]:53", "[::]:0"), familyIPv6, unix.IPPROTO_UDP, counters{})))
 	for _, data := range malformedEvents(f) {
 		f.Add(datagram(sockDiagByFamily, data))
 	}
@@ -207,6 +231,13 @@ func FuzzDecodeEvents(f *testing.F) {
 			t.Errorf("%d events in %d bytes", len(events), len(data))
 		}
 		for _, e := range events {
+			if e.Protocol == socket.UDP {
+				want := socket.Ended{Protocol: socket.UDP, Local: e.Local, Remote: e.Remote, Cookie: e.Cookie, Namespace: 7, At: e.At}
+				if e != want || !e.Local.IsValid() || e.Local.Addr().Is4In6() || e.Local.Port() == 0 || !e.Remote.IsValid() {
+					t.Errorf("%+v", e)
+				}
+				continue
+			}
 			isWhole := !e.Local.Addr().IsUnspecified() && e.Remote.Port() != 0
 			if !e.Local.IsValid() || e.Local.Addr().Is4In6() || e.Local.Port() == 0 || e.Remote.Addr().IsUnspecified() || isWhole == (e.Outcome == socket.Aborted) || e.Namespace != 7 || e.RTT < 0 {
 				t.Errorf("%+v", e)

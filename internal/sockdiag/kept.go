@@ -15,7 +15,7 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// Kept is a netlink socket that stays open between readings. It keeps its network namespace alive. After any error it is
+// Kept is a netlink socket that stays open between readings. It keeps its network namespace alive. After any error except ErrNoUDP it is
 // unusable: the kernel may still send the rest of the failed dump. A Kept must not be used concurrently.
 //
 // It makes the system calls itself. The netlink library peeks at each message, and waits in the runtime's poller, which costs
@@ -57,12 +57,20 @@ func (k *Kept) Close() error { return k.wire.close() }
 
 // Listeners is like that of Conn. It does not repeat a failed dump.
 func (k *Kept) Listeners(ctx context.Context, quota *socket.Quota) ([]socket.Socket, error) {
-	return k.dump(ctx, 1<<socket.Listen, false, quota)
+	quota.Release()
+	return k.dump(ctx, newRequest(1<<socket.Listen, false), socket.TCP, quota)
 }
 
 // All is like that of Conn. It does not repeat a failed dump.
 func (k *Kept) All(ctx context.Context, withTCPInfo bool, quota *socket.Quota) ([]socket.Socket, error) {
-	return k.dump(ctx, allStates, withTCPInfo, quota)
+	quota.Release()
+	return k.dump(ctx, newRequest(allStates, withTCPInfo), socket.TCP, quota)
+}
+
+// UDP is like that of Conn. It does not repeat a failed dump.
+func (k *Kept) UDP(ctx context.Context, family Family, quota *socket.Quota) ([]socket.Socket, error) {
+	sockets, err := k.dump(ctx, newUDPRequest(family), socket.UDP, quota)
+	return sockets, toUDPError(err)
 }
 
 // keptBufferSize is the longest datagram of a dump: the kernel makes none above 32 KiB (net/netlink/af_netlink.c, netlink_recvmsg).
@@ -70,14 +78,13 @@ const keptBufferSize = 32 << 10
 
 var keptBuffers = sync.Pool{New: func() any { return new([keptBufferSize]byte) }}
 
-func (k *Kept) dump(ctx context.Context, states uint32, withTCPInfo bool, quota *socket.Quota) ([]socket.Socket, error) {
-	quota.Release()
-	if err := k.request(ctx, newRequest(states, withTCPInfo)); err != nil {
+func (k *Kept) dump(ctx context.Context, message netlink.Message, protocol socket.Protocol, quota *socket.Quota) ([]socket.Socket, error) {
+	if err := k.request(ctx, message); err != nil {
 		return nil, err
 	}
 	buffer := keptBuffers.Get().(*[keptBufferSize]byte) //nolint:errcheck // the pool holds no other type
 	defer keptBuffers.Put(buffer)
-	answer := dumpAnswer{sequence: k.sequence, quota: quota, seen: make(map[uint64]struct{})}
+	answer := dumpAnswer{sequence: k.sequence, protocol: protocol, quota: quota, seen: make(map[uint64]struct{})}
 	for !answer.done {
 		if err := k.bound(ctx); err != nil {
 			return nil, err
@@ -141,6 +148,7 @@ var errTruncated = errors.New("truncated netlink message")
 // dumpAnswer is what the kernel has answered so far.
 type dumpAnswer struct {
 	sequence uint32
+	protocol socket.Protocol
 	quota    *socket.Quota
 	seen     map[uint64]struct{} // by cookie: the kernel may repeat a socket when it resumes its walk
 	sockets  []socket.Socket
@@ -213,7 +221,7 @@ func (a *dumpAnswer) addSocket(data []byte) error {
 	if len(a.sockets) == maxSockets {
 		return ErrTooMany
 	}
-	sock, cookie, err := decode(data)
+	sock, cookie, err := decode(data, a.protocol)
 	if err != nil {
 		return fmt.Errorf("inet_diag: %w", err)
 	}
@@ -221,6 +229,9 @@ func (a *dumpAnswer) addSocket(data []byte) error {
 		return nil
 	}
 	if !a.quota.Take(sock.Listening()) {
+		if a.protocol == socket.UDP { // its listeners are in no order
+			return nil
+		}
 		return ErrQuota
 	}
 	a.seen[cookie] = struct{}{}

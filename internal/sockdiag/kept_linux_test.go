@@ -126,7 +126,9 @@ func FuzzKeptDatagram(f *testing.F) {
 	f.Add(netlinkMessage(netlink.Done, 0, 1, errno(0)))
 	f.Add(netlinkMessage(getSock, 0, 1, message(f, ends("10.0.0.1:80", "10.0.0.2:4000"), familyIPv4, 1)))
 	f.Fuzz(func(_ *testing.T, datagram []byte) {
-		answer := dumpAnswer{sequence: 1, seen: make(map[uint64]struct{})}
-		_ = answer.add(datagram)
+		for _, protocol := range []socket.Protocol{socket.TCP, socket.UDP} {
+			answer := dumpAnswer{sequence: 1, protocol: protocol, seen: make(map[uint64]struct{})}
+			_ = answer.add(datagram)
+		}
 	})
 }

@@ -15,11 +15,13 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// Multicast groups of sock_diag (include/uapi/linux/sock_diag.h, enum sknetlink_groups). Sockets of IPv4 over a dual-stack listener
-// report themselves in the group of IPv6.
+// Multicast groups of sock_diag (include/uapi/linux/sock_diag.h, enum sknetlink_groups). Dual-stack sockets report
+// themselves in the group of IPv6, and so do sockets of IPv4 over a dual-stack listener.
 const (
 	groupTCPDestroy  = 1 // SKNLGRP_INET_TCP_DESTROY
+	groupUDPDestroy  = 2 // SKNLGRP_INET_UDP_DESTROY
 	groupTCP6Destroy = 3 // SKNLGRP_INET6_TCP_DESTROY
+	groupUDP6Destroy = 4 // SKNLGRP_INET6_UDP_DESTROY
 )
 
 const (
@@ -30,11 +32,9 @@ const (
 	maxEventSize = 4 << 10
 	// maxUnread bounds the events that Receive has not returned yet: some 9 MB.
 	maxUnread = 1 << 16
-
-	sockDiagByFamily = 20 // SOCK_DIAG_BY_FAMILY of include/uapi/linux/sock_diag.h
 )
 
-// Listener receives an event of each TCP socket that ends. It is safe for concurrent use.
+// Listener receives an event of each TCP and UDP socket that ends, except of sockets that the kernel itself uses. It is safe for concurrent use.
 type Listener struct {
 	descriptor int
 	wake       [2]int // a pipe that wakes the reader to end
@@ -81,7 +81,7 @@ func openGroups() (descriptor int, allNetNS bool, err error) {
 	if err = unix.Bind(descriptor, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		err = os.NewSyscallError("bind", err)
 	}
-	for _, group := range []int{groupTCPDestroy, groupTCP6Destroy} {
+	for _, group := range []int{groupTCPDestroy, groupUDPDestroy, groupTCP6Destroy, groupUDP6Destroy} {
 		if err == nil {
 			err = os.NewSyscallError("setsockopt NETLINK_ADD_MEMBERSHIP", unix.SetsockoptInt(descriptor, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group))
 		}
@@ -124,7 +124,7 @@ func (l *Listener) Receive(events []socket.Ended) (all []socket.Ended, losses ui
 	return all, losses
 }
 
-// EndsIn returns a number that is another one after each end of a TCP socket in a network namespace, and after each loss of events. ok is
+// EndsIn returns a number that is another one after each end of a socket in a network namespace, and after each loss of events. ok is
 // false if the listener does not hear that namespace.
 func (l *Listener) EndsIn(nsid int32) (ends uint64, ok bool) {
 	l.mu.Lock()

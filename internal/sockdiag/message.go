@@ -16,6 +16,9 @@ import (
 // address families in one walk (inet_diag_dump_compat). SOCK_DIAG_BY_FAMILY takes one family at a time.
 const getSock = 18
 
+// sockDiagByFamily is SOCK_DIAG_BY_FAMILY of include/uapi/linux/sock_diag.h. It is the type of the answers to both requests, too.
+const sockDiagByFamily = 20
+
 // struct inet_diag_req: 4 bytes family, src_len, dst_len, ext; 48 bytes id; 4 bytes states; 4 bytes dbs.
 const (
 	requestSize   = 60
@@ -23,11 +26,30 @@ const (
 	requestStates = 52
 )
 
+// struct inet_diag_req_v2: u8 family, u8 protocol, u8 ext, 1 byte of padding; u32 states; 48 bytes id.
+const (
+	request2Size     = 56
+	request2Protocol = 1
+	request2States   = 4
+)
+
 // Address families as Linux numbers them (include/linux/socket.h).
 const (
 	familyIPv4 = 2
 	familyIPv6 = 10
 )
+
+// Family is an address family, numbered as by Linux. IPv6 includes the dual-stack sockets.
+type Family byte
+
+// The address families.
+const (
+	IPv4 Family = familyIPv4
+	IPv6 Family = familyIPv6
+)
+
+// protocolUDP is IPPROTO_UDP of include/uapi/linux/in.h.
+const protocolUDP = 17
 
 // Attributes of include/uapi/linux/inet_diag.h.
 const (
@@ -44,6 +66,15 @@ func newRequest(states uint32, withTCPInfo bool) netlink.Message {
 	}
 	binary.NativeEndian.PutUint32(data[requestStates:], states)
 	return netlink.Message{Header: netlink.Header{Type: getSock, Flags: netlink.Request | netlink.Dump}, Data: data}
+}
+
+// newUDPRequest returns a message that requests a dump of the UDP sockets of a family. They are in two states: connected ones in
+// ESTABLISHED, all others in CLOSE.
+func newUDPRequest(family Family) netlink.Message {
+	data := make([]byte, request2Size)
+	data[0], data[request2Protocol] = byte(family), protocolUDP
+	binary.NativeEndian.PutUint32(data[request2States:], 1<<socket.Established|1<<socket.Close)
+	return netlink.Message{Header: netlink.Header{Type: sockDiagByFamily, Flags: netlink.Request | netlink.Dump}, Data: data}
 }
 
 // struct inet_diag_msg: offsets in bytes. Ports are in network byte order, all other numbers in the machine's.
@@ -63,16 +94,22 @@ const (
 	messageSize         = 72
 )
 
-var errShort = errors.New("shorter than struct inet_diag_msg")
+var (
+	errShort    = errors.New("shorter than struct inet_diag_msg")
+	errUDPState = errors.New("UDP socket in a state of TCP")
+)
 
-// decode decodes one socket: a struct inet_diag_msg and the attributes after it. The cookie is unique to the socket
+// decode decodes one socket of a protocol: a struct inet_diag_msg and the attributes after it. The cookie is unique to the socket
 // (net/core/sock_diag.c).
-func decode(data []byte) (sock socket.Socket, cookie uint64, err error) {
+func decode(data []byte, protocol socket.Protocol) (sock socket.Socket, cookie uint64, err error) {
 	if sock, cookie, err = decodeEnds(data); err != nil {
 		return socket.Socket{}, 0, err
 	}
 	sock.Inode = uint64(binary.NativeEndian.Uint32(data[messageInode:]))
-	sock.State = socket.State(data[messageState])
+	sock.State, sock.Protocol = socket.State(data[messageState]), protocol
+	if protocol == socket.UDP && sock.State != socket.Established && sock.State != socket.Close {
+		return socket.Socket{}, 0, fmt.Errorf("%w: %s", errUDPState, sock.State)
+	}
 	switch sock.State { //nolint:exhaustive // the others have no such field
 	case socket.TimeWait:
 		sock.Remaining = time.Duration(binary.NativeEndian.Uint32(data[messageExpires:])) * time.Millisecond

@@ -1,4 +1,4 @@
-// Package sockdiag reads the TCP sockets of a network namespace through inet_diag netlink (net/ipv4/inet_diag.c).
+// Package sockdiag reads the TCP and UDP sockets of a network namespace through inet_diag netlink (net/ipv4/inet_diag.c).
 package sockdiag
 
 import (
@@ -31,6 +31,9 @@ var (
 	// ErrUnsupported means that the kernel has no inet_diag for TCP, or cannot load it: modules inet_diag and tcp_diag.
 	ErrUnsupported = errors.New("the kernel lacks inet_diag for TCP")
 
+	// ErrNoUDP means that the kernel has no inet_diag for UDP, or cannot load it: module udp_diag. The connection stays usable.
+	ErrNoUDP = errors.New("the kernel lacks inet_diag for UDP")
+
 	// ErrQuota means that the network namespace has more sockets than the quota.
 	ErrQuota = errors.New("more sockets than the quota")
 
@@ -38,7 +41,7 @@ var (
 	errSequence        = errors.New("answer to another request")
 )
 
-// Conn is a netlink socket in a network namespace. It queries the TCP sockets of that namespace. It must not be used
+// Conn is a netlink socket in a network namespace. It queries the sockets of that namespace. It must not be used
 // concurrently.
 type Conn struct {
 	ctx   context.Context // a Conn lives for one reading, and ctx bounds that
@@ -55,7 +58,7 @@ func Open(ctx context.Context, netns *os.File) (*Conn, error) {
 	return c, wrapError(c.connect())
 }
 
-// SetQuota bounds the sockets of each further answer. An answer replaces the one before.
+// SetQuota bounds the sockets of each further answer. An answer of TCP replaces all before; an answer of UDP comes beside them.
 func (c *Conn) SetQuota(quota *socket.Quota) { c.quota = quota }
 
 // Close closes the connection.
@@ -68,17 +71,32 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Listeners returns the listeners of both address families. The kernel walks only its table of listeners.
+// Listeners returns the TCP listeners of both address families. The kernel walks only its table of listeners.
 func (c *Conn) Listeners() ([]socket.Socket, error) {
-	return c.dumpWithRetries(1<<socket.Listen, false)
+	return c.dumpWithRetries(newRequest(1<<socket.Listen, false), socket.TCP)
 }
 
-// All returns the sockets of both address families in LISTEN, ESTABLISHED, TIME_WAIT and SYN_SENT. The kernel walks the hash
+// All returns the TCP sockets of both address families in LISTEN, ESTABLISHED, TIME_WAIT and SYN_SENT. The kernel walks the hash
 // table of all namespaces once for both. With withTCPInfo it also requests the TCPInfo of each socket, listeners
 // included. Together with ErrTooMany or ErrQuota it returns the sockets up to the limit. The kernel sends
 // listeners first.
 func (c *Conn) All(withTCPInfo bool) ([]socket.Socket, error) {
-	return c.dumpWithRetries(allStates, withTCPInfo)
+	return c.dumpWithRetries(newRequest(allStates, withTCPInfo), socket.TCP)
+}
+
+// UDP returns the UDP sockets of one address family that have a port. Sockets beyond the quota are dropped. Together with ErrTooMany it
+// returns the sockets up to the limit. It returns ErrNoUDP if the kernel cannot dump them.
+func (c *Conn) UDP(family Family) ([]socket.Socket, error) {
+	sockets, err := c.dumpWithRetries(newUDPRequest(family), socket.UDP)
+	return sockets, toUDPError(err)
+}
+
+// toUDPError returns ErrNoUDP for ErrUnsupported, which a dump of UDP sockets returns if the kernel has no handler for them.
+func toUDPError(err error) error {
+	if errors.Is(err, ErrUnsupported) {
+		return ErrNoUDP
+	}
+	return err
 }
 
 // allStates are the states of All, one bit for each.
@@ -125,9 +143,14 @@ func (c *Conn) connect() (err error) {
 // dumpWithRetries repeats a dump that was interrupted or overran the socket's buffer. After a failed dump it opens another
 // netlink socket. On the old one the kernel may still send the rest of the failed dump. It would be mistaken for the
 // next dump.
-func (c *Conn) dumpWithRetries(states uint32, withTCPInfo bool) (sockets []socket.Socket, err error) {
+func (c *Conn) dumpWithRetries(message netlink.Message, protocol socket.Protocol) (sockets []socket.Socket, err error) {
+	var before socket.QuotaMark
+	if protocol == socket.UDP {
+		before = c.quota.Mark()
+	}
 	for range maxAttempts {
-		if sockets, err = c.dump(states, withTCPInfo); err == nil {
+		c.quota.ReleaseTo(before)
+		if sockets, err = c.dump(message, protocol); err == nil {
 			return sockets, nil
 		}
 		_ = c.Close() // the dump's error matters more
@@ -138,15 +161,14 @@ func (c *Conn) dumpWithRetries(states uint32, withTCPInfo bool) (sockets []socke
 	return sockets, wrapError(err)
 }
 
-func (c *Conn) dump(states uint32, withTCPInfo bool) ([]socket.Socket, error) {
+func (c *Conn) dump(message netlink.Message, protocol socket.Protocol) ([]socket.Socket, error) {
 	if err := c.connect(); err != nil {
 		return nil, err
 	}
-	request, err := c.conn.Send(newRequest(states, withTCPInfo))
+	request, err := c.conn.Send(message)
 	if err != nil {
 		return nil, err
 	}
-	c.quota.Release()
 	var sockets []socket.Socket
 	seen := make(map[uint64]struct{}) // by cookie: the kernel may repeat a socket when it resumes its walk
 	for message, err := range c.conn.ReceiveIter() {
@@ -160,7 +182,7 @@ func (c *Conn) dump(states uint32, withTCPInfo bool) ([]socket.Socket, error) {
 		case len(sockets) == maxSockets:
 			return sockets, ErrTooMany
 		}
-		sock, cookie, err := decode(message.Data)
+		sock, cookie, err := decode(message.Data, protocol)
 		if err != nil {
 			return nil, err
 		}
@@ -168,6 +190,9 @@ func (c *Conn) dump(states uint32, withTCPInfo bool) ([]socket.Socket, error) {
 			continue
 		}
 		if !c.quota.Take(sock.Listening()) {
+			if protocol == socket.UDP { // its listeners are in no order
+				continue
+			}
 			return sockets, ErrQuota
 		}
 		seen[cookie] = struct{}{}

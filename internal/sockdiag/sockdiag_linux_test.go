@@ -121,7 +121,7 @@ func TestDecode(t *testing.T) {
 		"repeated data":        {late, v4},
 	} {
 		t.Run(name, func(t *testing.T) {
-			row, cookie, err := decode(test.data)
+			row, cookie, err := decode(test.data, socket.TCP)
 			if err != nil || cookie != 9 {
 				t.Fatalf("cookie %d, %v", cookie, err)
 			}
@@ -143,7 +143,7 @@ func TestDecodeMalformed(t *testing.T) {
 		"attribute's length too long": long, "unknown family": unknown,
 		"cgroup of four bytes": message(t, ends("10.0.0.1:80", "10.0.0.2:4000"), familyIPv4, 9, netlink.Attribute{Type: attributeCgroup, Data: number(1)[:4]}),
 	} {
-		if row, _, err := decode(data); err == nil {
+		if row, _, err := decode(data, socket.TCP); err == nil {
 			t.Errorf("%s: %v", name, row)
 		}
 	}
@@ -154,7 +154,10 @@ func FuzzDecode(f *testing.F) {
 	f.Add(message(f, ends("[2001:db8::1]:80", "[::]:0"), familyIPv6, 9, netlink.Attribute{Type: attributeInfo, Data: make([]byte, 232)}))
 	f.Add(make([]byte, messageSize))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		row, _, err := decode(data)
+		if row, _, err := decode(data, socket.UDP); err == nil && (row.Protocol != socket.UDP || row.State != socket.Established && row.State != socket.Close) {
+			t.Errorf("%+v", row)
+		}
+		row, _, err := decode(data, socket.TCP)
 		if err != nil {
 			if row != (socket.Socket{}) {
 				t.Errorf("%v beside %v", row, err)
@@ -474,7 +477,7 @@ func BenchmarkDecode(b *testing.B) {
 	data := message(b, ends("10.0.0.1:80", "10.0.0.2:4000"), familyIPv4, 9, netlink.Attribute{Type: attributeCgroup, Data: number(1)})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := decode(data); err != nil {
+		if _, _, err := decode(data, socket.TCP); err != nil {
 			b.Fatal(err)
 		}
 	}
