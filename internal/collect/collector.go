@@ -82,7 +82,8 @@ type Collector struct {
 	decoders         *decoderPool
 	addresses        *addressCache
 	kept             *keptProcesses
-	hostProcVerified atomic.Bool // Proc showed a container's process, so the engine's PIDs are valid in it
+	lacksUDPDiag     *atomic.Bool // the kernel cannot dump UDP sockets
+	hostProcVerified atomic.Bool  // Proc showed a container's process, so the engine's PIDs are valid in it
 }
 
 // New returns a collector. Calls that outlast a request are cancelled when lifetime ends. The caller must call Close.
@@ -106,6 +107,8 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 		decoders:  decoders,
 		addresses: &addressCache{entries: make(map[addressKey]netnsAddresses)},
 		kept:      newKeptProcesses(options.MaxSockets),
+
+		lacksUDPDiag: new(atomic.Bool),
 	}
 	return c.setSources(sources)
 }
@@ -115,7 +118,7 @@ func New(lifetime context.Context, inventory Inventory, engine Engine, options O
 func (c *Collector) WithMethods(methods ...Method) *Collector {
 	restricted := &Collector{
 		Options: c.Options, inventory: c.inventory, pool: c.pool, runner: c.runner, scan: c.scan, cgroups: c.cgroups, decoders: c.decoders,
-		addresses: c.addresses, kept: c.kept,
+		addresses: c.addresses, kept: c.kept, lacksUDPDiag: c.lacksUDPDiag,
 	}
 	return restricted.setSources(sourcesFor(methods))
 }

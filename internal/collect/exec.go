@@ -16,11 +16,17 @@ import (
 // The only commands that run in containers.
 var (
 	// netnsCommand runs in one container of each network namespace. Files of addresses follow the tables.
-	netnsCommand = []string{"cat", "/proc/net/tcp", "/proc/net/tcp6", ifInet6, fibTrie}
+	netnsCommand = []string{"cat", "/proc/net/tcp", "/proc/net/tcp6", netUDP, netUDP6, ifInet6, fibTrie}
 	// tablesCommand runs instead on the host's network, and if the addresses are too long.
-	tablesCommand = []string{"cat", "/proc/net/tcp", "/proc/net/tcp6"}
+	tablesCommand = []string{"cat", "/proc/net/tcp", "/proc/net/tcp6", netUDP, netUDP6}
 	// ownersCommand runs in each container that shares its network namespace.
 	ownersCommand = []string{"sh", "-c", procfd.Script}
+)
+
+// The tables of UDP that both commands print. A container may lack them.
+const (
+	netUDP  = "/proc/net/udp"
+	netUDP6 = "/proc/net/udp6"
 )
 
 // The files of addresses that netnsCommand prints.

@@ -21,6 +21,23 @@ func BenchmarkIdle(b *testing.B) {
 		name := fmt.Sprint("idle", i)
 		w.containers = append(w.containers, running(name, startProcess(b, name, 0, "0.0.0.0:80"), "bridge"))
 	}
+	benchmarkMethods(b, w)
+}
+
+// BenchmarkIdleResolver is BenchmarkIdle with the UDP socket of the engine's resolver in each namespace, as in user-defined networks.
+func BenchmarkIdleResolver(b *testing.B) {
+	w := &world{caches: true}
+	for i := range benchmarkedContainers {
+		name := fmt.Sprint("idle", i)
+		w.containers = append(w.containers, running(name, startProcess(b, name, 0, "0.0.0.0:80"), "bridge"))
+		bindUDPIn(b, sockdiagtest.OpenNetNS(b, w.containers[i].PID), "udp4", "127.0.0.11:0")
+	}
+	benchmarkMethods(b, w)
+}
+
+// benchmarkMethods measures polls by each method beside the floor.
+func benchmarkMethods(b *testing.B, w *world) {
+	b.Helper()
 	b.Run("floor", func(b *testing.B) {
 		benchmarkFloor(b, w, func(netns *os.File) (dump, error) {
 			conn, err := sockdiag.Keep(netns)

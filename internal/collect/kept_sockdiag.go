@@ -10,73 +10,97 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// queryCheaply returns the sockets of a process if that needs no full dump: nothing has changed since the last dump, or there are only
+// queryCheaply returns the sockets of a process if that needs no full dump of TCP: nothing has changed since the last dump, or there are only
 // listeners. It uses the counters and the netlink socket that are kept. It returns false otherwise.
-func (p *pass) queryCheaply(ctx context.Context, process *hostproc.Process, quota *socket.Quota) (sockets []socket.Socket, ok bool) {
+func (p *pass) queryCheaply(ctx context.Context, process *hostproc.Process, quota *socket.Quota) (read tables, ok bool) {
 	ok = p.kept.withKept(process, func(k *keptProcess) bool {
+		read = tables{quota: quota}
 		seen := p.lookAt(k)
 		if seen.unchanged && (!p.withTCPInfo || !k.settled.hasConnections) {
-			if sockets, ok = k.settled.reuse(quota); ok {
+			if read.sockets, ok = k.settled.reuse(quota); ok {
 				return true
 			}
 		}
 		if seen.unchanged && k.settled.hasConnections {
 			return false
 		}
-		if sockets, ok = p.dumpListeners(ctx, k, quota); ok {
-			p.settle(k, seen, sockets, len(sockets))
+		var counts hostproc.SocketCounts
+		if read.sockets, counts, ok = p.dumpListeners(ctx, k, quota); ok {
+			p.addKeptUDP(ctx, k, seen, &read, counts)
 		}
 		return ok && k.isOfProcess()
 	})
 	if !ok {
 		quota.Release()
-		return nil, false
+		return tables{}, false
 	}
-	return sockets, true
+	return read, true
 }
 
 // queryKept returns all sockets of a process through what is kept of it. It returns false if it has no answer: querySockets then opens
 // other files, and explains what fails.
-func (p *pass) queryKept(ctx context.Context, process *hostproc.Process, quota *socket.Quota) (sockets []socket.Socket, err error, ok bool) { //nolint:revive // ok qualifies err
+func (p *pass) queryKept(ctx context.Context, process *hostproc.Process, quota *socket.Quota) (read tables, err error, ok bool) { //nolint:revive // ok qualifies err
 	ok = p.kept.withKept(process, func(k *keptProcess) bool {
 		seen := p.lookAt(k)
-		count, known := k.counters.CountSockets()
+		counts := k.counters.CountSockets()
 		if !p.openConn(k) {
 			return false
 		}
-		if sockets, err = k.conn.All(ctx, p.withTCPInfo, quota); err != nil || !known {
-			count = unknownCount
-		}
-		p.settle(k, seen, sockets, count)
-		if err != nil {
+		sockets, dumpErr := k.conn.All(ctx, p.withTCPInfo, quota)
+		if dumpErr != nil {
+			counts.TCPKnown = false
+			k.settle(nil)
 			k.closeConn()
 		}
-		hasSockets := err == nil || errors.Is(err, sockdiag.ErrQuota) || errors.Is(err, sockdiag.ErrTooMany)
-		return hasSockets && k.isOfProcess()
+		if read, err = toTables(sockets, quota, dumpErr); err != nil {
+			return false
+		}
+		p.addKeptUDP(ctx, k, seen, &read, counts)
+		return k.isOfProcess()
 	})
 	if !ok {
 		quota.Release()
-		return nil, nil, false
+		return tables{}, nil, false
 	}
-	return sockets, err, true
+	return read, err, true
 }
 
-// dumpListeners returns the listeners. It returns false unless the kernel's counters prove that there are no other sockets.
-func (p *pass) dumpListeners(ctx context.Context, k *keptProcess, quota *socket.Quota) (listeners []socket.Socket, ok bool) {
+// addKeptUDP adds the UDP sockets to a dump of TCP, and keeps both for the next readings. counts are from before the dump.
+func (p *pass) addKeptUDP(ctx context.Context, k *keptProcess, seen sight, read *tables, counts hostproc.SocketCounts) {
+	udp := p.readUDP(ctx, k.process, counts.UDP, read.quota, func(family sockdiag.Family) ([]socket.Socket, error) {
+		if !p.openConn(k) {
+			return nil, errNoKeptConn
+		}
+		sockets, err := k.conn.UDP(ctx, family, read.quota)
+		if err != nil && !errors.Is(err, sockdiag.ErrNoUDP) {
+			k.closeConn()
+		}
+		return sockets, err
+	})
+	read.addUDP(udp)
+	counts.UDP.Known = counts.UDP.Known && udp.isHeard
+	p.settle(k, seen, read.sockets, counts)
+}
+
+var errNoKeptConn = errors.New("the netlink socket cannot be opened")
+
+// dumpListeners returns the TCP listeners, and the counts from before. It returns false unless the kernel's counters prove that there are no
+// other TCP sockets.
+func (p *pass) dumpListeners(ctx context.Context, k *keptProcess, quota *socket.Quota) (listeners []socket.Socket, counts hostproc.SocketCounts, ok bool) {
 	if !p.openConn(k) {
-		return nil, false
+		return nil, counts, false
 	}
-	count, known := k.counters.CountSockets()
-	if !known || count == 0 {
-		return nil, known
+	counts = k.counters.CountSockets()
+	if !counts.TCPKnown || counts.TCP == 0 {
+		return nil, counts, counts.TCPKnown
 	}
 	listeners, err := k.conn.Listeners(ctx, quota)
 	if err != nil {
 		k.closeConn()
-		return nil, false
+		return nil, counts, false
 	}
-	again, known := k.counters.RecountSockets()
-	return listeners, known && len(listeners) == count && again == count
+	again := k.counters.RecountSockets()
+	return listeners, counts, again.TCPKnown && len(listeners) == counts.TCP && again.TCP == counts.TCP
 }
 
 func (p *pass) openConn(k *keptProcess) bool { return k.openConn(k.process.NetNSID() == p.ownNetNS()) }
@@ -117,12 +141,9 @@ func (p *pass) endsIn(k *keptProcess) (ends uint64, heard bool) {
 	return (*endsIn)(nsid)
 }
 
-// unknownCount is no number of sockets.
-const unknownCount = -1
-
-// settle keeps a dump for the next readings, as far as it stays true. count is how many sockets the kernel counted before the dump.
-func (p *pass) settle(k *keptProcess, seen sight, sockets []socket.Socket, count int) {
-	if !seen.heard || count == unknownCount {
+// settle keeps a dump for the next readings, as far as it stays true. counts are from before the dump.
+func (p *pass) settle(k *keptProcess, seen sight, sockets []socket.Socket, counts hostproc.SocketCounts) {
+	if !seen.heard || !counts.TCPKnown || !counts.UDP.Known {
 		k.settle(nil)
 		return
 	}
@@ -131,5 +152,5 @@ func (p *pass) settle(k *keptProcess, seen sight, sockets []socket.Socket, count
 			p.Differed()
 		}
 	}
-	k.settle(newSettled(sockets, count, seen, k.counters))
+	k.settle(newSettled(sockets, counts, seen, k.counters))
 }

@@ -87,8 +87,7 @@ func TestEventDuringAReadingReleasesAfterIt(t *testing.T) {
 	process := w.keep(t, c)
 	if ok := c.kept.withKept(process, func(k *keptProcess) bool {
 		c.Changed(id("kept"))
-		_, known := k.counters.CountSockets()
-		return known
+		return k.counters.CountSockets().TCPKnown
 	}); !ok {
 		t.Error("the reading failed")
 	}

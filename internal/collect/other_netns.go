@@ -89,8 +89,8 @@ func (p *pass) countOutside(t *target, pids []int, read map[hostproc.NetNSID]boo
 		}
 		netns := process.NetNSID()
 		if _, counted := hasSockets[netns]; !counted && !read[netns] {
-			sockets, known := process.CountSockets()
-			hasSockets[netns] = sockets > 0 || !known
+			counts := process.CountSockets()
+			hasSockets[netns] = counts.TCP > 0 || !counts.TCPKnown
 			if hasSockets[netns] {
 				count.namespaces++
 			}

@@ -25,11 +25,11 @@ func (p *pass) readCheaply(ctx context.Context, n *netnsRead) bool {
 		return false
 	}
 	quota := p.newQuota(n.targets)
-	sockets, ok := p.queryCheaply(ctx, n.targets[0].process.process, quota)
+	read, ok := p.queryCheaply(ctx, n.targets[0].process.process, quota)
 	if !ok {
 		return false
 	}
-	n.keepBest(Sockdiag, tables{sockets: sockets, quota: quota}, nil)
+	n.keepBest(Sockdiag, read, nil)
 	return p.knowsAddresses(n, n.targets[0])
 }
 
@@ -60,7 +60,7 @@ func (n *netnsRead) keepBest(method Method, read tables, err error) {
 	n.quota.Release()
 	n.method, n.Sockets, n.problems, n.ReadAt = method, read.sockets, read.problems, time.Now()
 	n.Addresses, n.quota = read.addresses, read.quota
-	n.Truncated = read.quota.Exceeded()
+	n.Truncated, n.UDPUnread = read.quota.Exceeded(), read.udpUnread
 }
 
 // sourcesOf returns the sources to try on a network namespace.

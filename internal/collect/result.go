@@ -52,8 +52,11 @@ type NetNS struct {
 	Shared bool
 	// Published are the bindings that forward into it.
 	Published []container.Binding
-	// Sockets are the rows of its tables. If they could not be read, they are empty and each reading has the problem.
+	// Sockets are the rows of its tables, those of UDP after those of TCP. If they could not be read, they are empty and each reading has
+	// the problem.
 	Sockets []socket.Socket
+	// UDPUnread is why UDP sockets are missing in Sockets. It is no problem of a reading.
+	UDPUnread string
 	// Addresses are its own addresses except loopback ones, ascending, up to 1,000. They are empty if they are unknown, and
 	// for the host's network namespace.
 	Addresses []netip.Addr

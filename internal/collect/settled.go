@@ -7,7 +7,7 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// EndsIn returns a number that is another one after each end of a TCP socket in a network namespace. nsid is the number of that namespace in
+// EndsIn returns a number that is another one after each end of a socket in a network namespace. nsid is the number of that namespace in
 // Outpost's own (network_namespaces(7)). ok is false if its ends are not heard.
 type EndsIn func(nsid int32) (ends uint64, ok bool)
 
@@ -20,10 +20,12 @@ const (
 	maxAllSettled = 1 << 16
 )
 
-// settled is a dump in which no socket changes by itself: each one listens, or is an established connection that a process holds. It stays
-// true while no socket ends and the kernel counts as many. Nil is no dump.
+// settled is a dump in which no socket changes by itself: each one listens, is an established connection that a process holds, or is of UDP.
+// It stays true while no socket ends and the kernel counts as many. A UDP socket may also connect to another peer, and the kernel reports no
+// ends of its own sockets, such as those of VXLAN. Nil is no dump.
 type settled struct {
 	sockets        []socket.Socket
+	counts         hostproc.SocketCounts
 	hasConnections bool
 	seen           sight // from before the dump
 	reuses         int
@@ -42,8 +44,7 @@ func (s *settled) isCurrent(now sight, counters *hostproc.Counters) bool {
 	if s.reuses%recheckMPTCP == recheckMPTCP-1 {
 		recount = counters.CountSockets
 	}
-	count, known := recount()
-	return known && count == len(s.sockets)
+	return recount() == s.counts
 }
 
 // reuse returns the sockets again. It returns false if they are too many for quota, or if the dump must be proven.
@@ -79,19 +80,21 @@ func (s *settled) equals(sockets []socket.Socket) bool {
 	return true
 }
 
-// newSettled returns what stays true of a dump, or nil if it has not all sockets or one of them changes by itself. count is how many the kernel
-// counted before the dump.
-func newSettled(sockets []socket.Socket, count int, seen sight, counters *hostproc.Counters) *settled {
-	if again, known := counters.RecountSockets(); !known || again != count || len(sockets) != count {
-		return nil
-	}
-	if !isStable(sockets) {
-		return nil
-	}
-	s := &settled{sockets: make([]socket.Socket, 0, len(sockets)), seen: seen}
+// newSettled returns what stays true of a dump, or nil if it has not all sockets or one of them changes by itself. counts are from before the
+// dump, and known.
+func newSettled(sockets []socket.Socket, counts hostproc.SocketCounts, seen sight, counters *hostproc.Counters) *settled {
+	s := &settled{sockets: make([]socket.Socket, 0, len(sockets)), counts: counts, seen: seen}
+	tcp := 0
 	for i := range sockets {
-		s.hasConnections = s.hasConnections || sockets[i].State != socket.Listen
+		if sockets[i].Protocol == socket.TCP {
+			tcp++
+			s.hasConnections = s.hasConnections || !sockets[i].Listening()
+		}
 		s.sockets = append(s.sockets, withoutTCPInfo(sockets[i]))
+	}
+	hasAll := tcp == counts.TCP && len(sockets)-tcp == counts.UDP.IPv4+counts.UDP.IPv6
+	if !hasAll || !isStable(sockets) || counters.RecountSockets() != counts {
+		return nil
 	}
 	return s
 }
@@ -99,7 +102,7 @@ func newSettled(sockets []socket.Socket, count int, seen sight, counters *hostpr
 // isStable reports whether no socket changes by itself.
 func isStable(sockets []socket.Socket) bool {
 	return !slices.ContainsFunc(sockets, func(s socket.Socket) bool {
-		return s.State != socket.Listen && (s.State != socket.Established || s.Unaccepted())
+		return s.Protocol == socket.TCP && s.State != socket.Listen && (s.State != socket.Established || s.Unaccepted())
 	})
 }
 

@@ -62,6 +62,7 @@ type tables struct {
 	// addresses are those of the namespace, if the source reads them beside the tables.
 	addresses []netip.Addr
 	quota     *socket.Quota // of sockets
+	udpUnread string        // why UDP sockets are missing
 }
 
 // release returns the room of tables that are not kept.

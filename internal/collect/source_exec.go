@@ -3,6 +3,7 @@ package collect
 import (
 	"context"
 	"io"
+	"iter"
 	"strings"
 	"time"
 
@@ -86,6 +87,7 @@ func (r *runner) readTables(ctx context.Context, c container.Container, withAddr
 	}
 	decoded := decoder.Table()
 	read := newTables(decoded, quota)
+	read.udpUnread = udpUnread(decoded, status)
 	switch {
 	case status.truncated && decoded.AddressRows:
 		r.failures.Put(failureKey(c, addressesOperation), newTruncatedError(command[0], true))
@@ -100,8 +102,8 @@ func (r *runner) readTables(ctx context.Context, c container.Container, withAddr
 	return read, err
 }
 
-// isComplete reports whether cat printed all tables. A kernel without IPv6 has no tcp6. The files of addresses may be missing, or
-// forbidden.
+// isComplete reports whether cat printed all tables of TCP. A kernel without IPv6 has no tcp6. The tables of UDP and the files of addresses
+// may be missing, or forbidden.
 func isComplete(decoded procnet.Table, status exitStatus) bool {
 	if !decoded.IPv4 || status.code != 0 && status.stderr == "" {
 		return false
@@ -109,11 +111,20 @@ func isComplete(decoded procnet.Table, status exitStatus) bool {
 	if status.code == 0 {
 		return true
 	}
-	for message := range strings.SplitSeq(status.stderr, netnsCommand[0]+": ") {
-		lacksIPv6 := !decoded.IPv6 && strings.Contains(message, "No such file")
-		if message != "" && !lacksIPv6 && !strings.Contains(message, ifInet6) && !strings.Contains(message, fibTrie) {
+	for message := range messages(status) {
+		lacksIPv6 := !decoded.IPv6 && isNoFile(message)
+		if message != "" && !lacksIPv6 && !isAboutUDP(message) && !strings.Contains(message, ifInet6) && !strings.Contains(message, fibTrie) {
 			return false
 		}
 	}
 	return true
 }
+
+// messages returns what cat says of each file that it cannot print.
+func messages(status exitStatus) iter.Seq[string] {
+	return strings.SplitSeq(status.stderr, netnsCommand[0]+": ")
+}
+
+func isNoFile(message string) bool { return strings.Contains(message, "No such file") }
+
+func isAboutUDP(message string) bool { return strings.Contains(message, netUDP) } // and netUDP6

@@ -9,7 +9,7 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// procfsSource reads /proc/<pid>/net/tcp and tcp6 in the host's /proc.
+// procfsSource reads /proc/<pid>/net/tcp, tcp6, udp and udp6 in the host's /proc.
 type procfsSource struct{}
 
 func (procfsSource) Method() Method { return Procfs }
@@ -23,10 +23,17 @@ func (procfsSource) ReadProcess(_ context.Context, p *pass, process *hostproc.Pr
 	decoder := p.decoders.get(quota)
 	defer p.decoders.put(decoder)
 	err := process.CopyTables(decoder)
+	if udpErr, ok := errors.AsType[*hostproc.UDPError](err); ok {
+		decoder.DropPartialRow()
+		read := newTables(decoder.Table(), quota)
+		read.udpUnread = udpTablesUnread(udpErr)
+		return read, nil
+	}
 	if errors.Is(err, hostproc.ErrTableTooLong) {
 		decoder.DropPartialRow()
 		read := newTables(decoder.Table(), quota)
 		read.problems = append(read.problems, Problem{Reason: err.Error()})
+		read.udpUnread = "the tables of UDP come after one of TCP that is too long"
 		return read, nil
 	}
 	if err != nil {

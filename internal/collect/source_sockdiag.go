@@ -27,8 +27,8 @@ func (s sockdiagSource) Read(ctx context.Context, p *pass, targets []*target) (t
 func (sockdiagSource) ReadProcess(ctx context.Context, p *pass, process *hostproc.Process, quota *socket.Quota) (tables, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	if sockets, err, ok := p.queryKept(ctx, process, quota); ok {
-		return toTables(sockets, quota, err)
+	if read, err, ok := p.queryKept(ctx, process, quota); ok {
+		return read, err
 	}
 	var netns *os.File
 	if process.NetNSID() != p.ownNetNS() {
@@ -42,14 +42,14 @@ func (sockdiagSource) ReadProcess(ctx context.Context, p *pass, process *hostpro
 		}
 		defer func() { _ = netns.Close() }()
 	}
-	sockets, err := p.querySockets(ctx, process, netns, quota)
+	read, err := p.querySockets(ctx, process, netns, quota)
 	switch {
 	case errors.Is(err, unix.EPERM):
 		return tables{}, p.missingCapability("to enter its network namespace", err, hostproc.SysAdmin)
 	case errors.Is(err, sockdiag.ErrUnsupported):
 		return tables{}, &reasonError{hostWide: true, Problem: Problem{Reason: sockdiag.ErrUnsupported.Error(), Detail: err.Error()}}
 	}
-	return toTables(sockets, quota, err)
+	return read, err
 }
 
 // toTables returns the tables that a dump filled up to a limit, or the dump's error.
@@ -63,26 +63,40 @@ func toTables(sockets []socket.Socket, quota *socket.Quota, err error) (tables, 
 	return tables{sockets: sockets, quota: quota}, err
 }
 
-// querySockets queries the listeners first. It queries all sockets unless the kernel's counters prove that there are only
-// listeners. A full dump walks the hash table of all namespaces, which takes about 1000 times as long. The sockets are
-// counted before and after, so that a listener that opens or closes meanwhile cannot hide a connection.
-func (p *pass) querySockets(ctx context.Context, process *hostproc.Process, netns *os.File, quota *socket.Quota) ([]socket.Socket, error) {
-	count, known := process.CountSockets()
-	if known && count == 0 {
-		return nil, nil
+// querySockets queries the TCP sockets and then those of UDP, as far as the kernel's counters do not prove that there are none.
+func (p *pass) querySockets(ctx context.Context, process *hostproc.Process, netns *os.File, quota *socket.Quota) (read tables, err error) {
+	read.quota = quota
+	counts := process.CountSockets()
+	hasNoTCP := counts.TCPKnown && counts.TCP == 0
+	if hasNoTCP && counts.UDP.None() {
+		return read, nil
 	}
 	conn, err := sockdiag.Open(ctx, netns)
-	if err != nil {
-		return nil, err
-	}
 	defer func() { _ = conn.Close() }()
+	if err != nil && !hasNoTCP {
+		return tables{}, err
+	}
 	conn.SetQuota(quota)
-	if known {
+	if !hasNoTCP {
+		sockets, err := p.queryTCP(conn, process, counts)
+		if read, err = toTables(sockets, quota, err); err != nil {
+			return read, err
+		}
+	}
+	read.addUDP(p.readUDP(ctx, process, counts.UDP, quota, conn.UDP))
+	return read, nil
+}
+
+// queryTCP queries the listeners first. It queries all sockets unless the kernel's counters prove that there are only
+// listeners. A full dump walks the hash table of all namespaces, which takes about 1000 times as long. The sockets are
+// counted before and after, so that a listener that opens or closes meanwhile cannot hide a connection.
+func (p *pass) queryTCP(conn *sockdiag.Conn, process *hostproc.Process, counts hostproc.SocketCounts) ([]socket.Socket, error) {
+	if counts.TCPKnown {
 		listeners, err := conn.Listeners()
 		if err != nil {
 			return nil, err
 		}
-		if again, known := process.RecountSockets(); known && len(listeners) == count && again == count {
+		if again := process.RecountSockets(); again.TCPKnown && len(listeners) == counts.TCP && again.TCP == counts.TCP {
 			return listeners, nil
 		}
 	}

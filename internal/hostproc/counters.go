@@ -15,7 +15,7 @@ import (
 // FilesPerCounters is how many descriptors Counters keep open.
 const FilesPerCounters = 4
 
-// Counters are the kernel's counters of the TCP sockets in a network namespace, in files that stay open. They keep that
+// Counters are the kernel's counters of the sockets in a network namespace, in files that stay open. They keep that
 // namespace alive, even after its last process has exited. Counters must not be used concurrently.
 type Counters struct{ sockstat, sockstat6, protocols, snmp *file }
 
@@ -41,34 +41,26 @@ func (p *Process) OpenCounters() (*Counters, error) {
 func (c *Counters) Close() { netFiles{c.sockstat, c.sockstat6, c.protocols, c.snmp}.close() }
 
 // CountSockets is like that of Process.
-func (c *Counters) CountSockets() (sockets int, known bool) {
-	if sockets, known = c.RecountSockets(); !known {
-		return sockets, false
+func (c *Counters) CountSockets() SocketCounts {
+	counts := c.RecountSockets()
+	if !counts.TCPKnown {
+		return counts
 	}
 	mptcp, err := decodeAgain(c.protocols, procnet.DecodeMPTCP6)
-	return sockets, err == nil && mptcp == 0
+	counts.TCPKnown = err == nil && mptcp == 0
+	return counts
 }
 
 // RecountSockets is like that of Process.
-func (c *Counters) RecountSockets() (sockets int, known bool) {
-	v4, err := decodeAgain(c.sockstat, procnet.DecodeSockstat)
-	if err != nil {
-		return 0, false
-	}
-	v6, err := decodeAgain(c.sockstat6, procnet.DecodeSockstat)
-	return addCounts(v4, v6, err)
+func (c *Counters) RecountSockets() SocketCounts {
+	var counts sockstats
+	counts.v4, counts.err4 = decodeAgain(c.sockstat, procnet.DecodeSockstat)
+	counts.v6, counts.err6 = decodeAgain(c.sockstat6, procnet.DecodeSockstat)
+	return counts.sockets()
 }
 
 // Opens returns the counters of connections.
 func (c *Counters) Opens() (procnet.Opens, error) { return decodeAgain(c.snmp, procnet.DecodeOpens) }
-
-// addCounts returns the sockets of both tables. err is that of v6.
-func addCounts(v4, v6 procnet.Sockstat, err error) (sockets int, known bool) {
-	if !v4.IPv4 || v4.TimeWait > 0 {
-		return 0, false
-	}
-	return v4.TCP + v6.TCP6, err == nil && v6.IPv6
-}
 
 // decodeAgain decodes a file from its beginning. The kernel then prints it again (fs/seq_file.c, seq_read_iter).
 func decodeAgain[T any](f *file, decode func(io.Reader) (T, error)) (T, error) {

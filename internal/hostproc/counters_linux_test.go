@@ -53,9 +53,18 @@ func testCounters(t *testing.T) {
 		return
 	}
 	defer counters.Close()
-	for want := range 3 {
-		if got, known := counters.CountSockets(); !known || got != want {
-			t.Errorf("%d, %v; want %d", got, known, want)
+	for n := range 3 {
+		want := SocketCounts{TCP: n, TCPKnown: true, UDP: UDPCounts{IPv4: n, IPv6: n, Known: true}}
+		if got := counters.CountSockets(); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		for network, address := range map[string]string{"udp4": "0.0.0.0:0", "udp6": "[::]:0"} {
+			conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), network, address)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
 		}
 		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "0.0.0.0:0")
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -293,4 +294,51 @@ func listenInNewNetNS(ctx context.Context, network, address string, mptcp, wantT
 		return fmt.Errorf("tcp6 read: %v, %v", table.IPv6, table.Sockets)
 	}
 	return nil
+}
+
+// The tables of UDP follow those of TCP, each only if it has rows. A dual-stack socket is in udp6.
+func TestUDPTablesAreReadIfNeeded(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("requires root to make a network namespace")
+	}
+	for _, test := range []struct {
+		network, address string
+		udp, udp6        bool
+	}{{"udp4", "127.0.0.1:0", true, false}, {"udp6", "[::1]:0", false, true}, {"udp", "[::]:0", false, true}} {
+		onOtherThread(func() {
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				t.Error(err)
+				return
+			}
+			if err := exec.CommandContext(t.Context(), "ip", "link", "set", "lo", "up").Run(); err != nil {
+				t.Error(err)
+			}
+			conn, err := new(net.ListenConfig).ListenPacket(t.Context(), test.network, test.address)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			p, err := FS{"/proc"}.unverified("thread-self")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = p.Close() }()
+			for name, copyTables := range map[string]func(io.Writer) error{"all": p.CopyTables, "UDP": p.CopyUDPTables} {
+				decoder := procnet.NewDecoder(binary.NativeEndian)
+				if err := copyTables(decoder); err != nil {
+					t.Error(err)
+				}
+				table := decoder.Table()
+				if len(table.Sockets) != 1 || table.Malformed > 0 || table.UDP != test.udp || table.UDP6 != test.udp6 || table.IPv4 || table.IPv6 {
+					t.Errorf("%s of %s: %+v", name, test.network, table)
+					continue
+				}
+				if s := table.Sockets[0]; s.Protocol != socket.UDP || !s.Listening() || s.Local.Port() != netip.MustParseAddrPort(conn.LocalAddr().String()).Port() {
+					t.Errorf("%s of %s: %+v", name, test.network, s)
+				}
+			}
+		})
+	}
 }

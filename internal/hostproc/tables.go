@@ -11,48 +11,82 @@ import (
 	"github.com/PabloL007/outpost/internal/procnet"
 )
 
-// CopyTables writes the socket tables (net/tcp and net/tcp6) of the process's network namespace to decoder. It skips
-// a table that sockstat reports as empty, because reading one walks the hash table of all namespaces.
-func (p *Process) CopyTables(decoder io.Writer) error {
-	v4, err := p.sockstat("sockstat")
-	counted := err == nil && v4.IPv4
-	if !counted || v4.TCP > 0 || v4.TimeWait > 0 {
-		if err := p.copyTable("tcp", decoder); err != nil {
+// UDPError is the error of a reading that failed only for UDP: the tables of TCP were read.
+type UDPError struct{ Err error }
+
+func (e *UDPError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *UDPError) Unwrap() error { return e.Err }
+
+// CopyTables writes the socket tables (net/tcp, net/tcp6, net/udp and net/udp6) of the process's network namespace to w. It skips
+// a table that sockstat reports as empty, because reading one walks the hash table of all namespaces. It returns a *UDPError if the tables
+// of TCP are complete.
+func (p *Process) CopyTables(w io.Writer) error {
+	counts := p.readSockstats()
+	if err := p.copyTCP(counts, w); err != nil {
+		return err
+	}
+	if err := p.copyUDP(counts.udp(), w); err != nil {
+		return &UDPError{err}
+	}
+	return nil
+}
+
+// CopyUDPTables is CopyTables for UDP alone.
+func (p *Process) CopyUDPTables(w io.Writer) error { return p.copyUDP(p.readSockstats().udp(), w) }
+
+func (p *Process) copyTCP(counts sockstats, w io.Writer) error {
+	counted := counts.err4 == nil && counts.v4.IPv4
+	if !counted || counts.v4.TCP > 0 || counts.v4.TimeWait > 0 {
+		if err := p.copyTable("tcp", w); err != nil {
 			return err
 		}
 	}
-	if counted && v4.TimeWait == 0 && p.hasNoTCP6() { // v4.TimeWait counts both tables
+	hasNoTCP6 := counts.err6 == nil && counts.v6.IPv6 && counts.v6.TCP6 == 0 // apart from timewait minisockets
+	if counted && counts.v4.TimeWait == 0 && hasNoTCP6 && p.hasNoMPTCP6() {  // v4.TimeWait counts both tables
 		return nil
 	}
-	err = p.copyTable("tcp6", decoder)
+	return p.copyTable6("tcp6", w)
+}
+
+func (p *Process) copyUDP(counts UDPCounts, w io.Writer) error {
+	if !counts.Known || counts.IPv4 > 0 {
+		if err := p.copyTable("udp", w); err != nil {
+			return err
+		}
+	}
+	if counts.Known && counts.IPv6 == 0 {
+		return nil
+	}
+	return p.copyTable6("udp6", w)
+}
+
+// copyTable6 copies a table of IPv6. A kernel without IPv6 has none.
+func (p *Process) copyTable6(name string, w io.Writer) error {
+	err := p.copyTable(name, w)
 	if errors.Is(err, fs.ErrNotExist) && p.kernelLacksIPv6() {
 		return nil
 	}
 	return err
 }
 
-// CountSockets returns the number of TCP sockets in the network namespace according to the kernel's counters.
-// The count is unknown if timewait minisockets exist (TIME_WAIT, and some in FIN_WAIT2). It is also unknown if MPTCP
+// CountSockets returns the number of sockets in the network namespace according to the kernel's counters.
+// The count of TCP is unknown if timewait minisockets exist (TIME_WAIT, and some in FIN_WAIT2). It is also unknown if MPTCP
 // sockets over IPv6 exist, because the kernel may count them elsewhere.
-func (p *Process) CountSockets() (sockets int, known bool) {
-	sockets, known = p.RecountSockets()
-	return sockets, known && p.hasNoMPTCP6()
+func (p *Process) CountSockets() SocketCounts {
+	counts := p.RecountSockets()
+	counts.TCPKnown = counts.TCPKnown && p.hasNoMPTCP6()
+	return counts
 }
 
 // RecountSockets is CountSockets without the check for MPTCP sockets over IPv6. Use it a moment after a known count.
-func (p *Process) RecountSockets() (sockets int, known bool) {
-	v4, err := p.sockstat("sockstat")
-	if err != nil || !v4.IPv4 || v4.TimeWait > 0 {
-		return 0, false
-	}
-	v6, err := p.sockstat("sockstat6")
-	return addCounts(v4, v6, err)
-}
+func (p *Process) RecountSockets() SocketCounts { return p.readSockstats().sockets() }
 
-// hasNoTCP6 reports whether net/tcp6 has no rows, apart from timewait minisockets.
-func (p *Process) hasNoTCP6() bool {
-	v6, err := p.sockstat("sockstat6")
-	return err == nil && v6.IPv6 && v6.TCP6 == 0 && p.hasNoMPTCP6()
+func (p *Process) readSockstats() (counts sockstats) {
+	counts.v4, counts.err4 = p.sockstat("sockstat")
+	counts.v6, counts.err6 = p.sockstat("sockstat6")
+	return counts
 }
 
 func (p *Process) hasNoMPTCP6() bool {
