@@ -21,12 +21,15 @@ const (
 // attributeProtocol is INET_DIAG_PROTOCOL of include/uapi/linux/inet_diag.h, one byte.
 const attributeProtocol = 10
 
+// errUnboundUDP marks the end of a UDP socket without a port. Such a socket is in no table. Programs open them to configure interfaces.
+var errUnboundUDP = errors.New("the UDP socket has no port")
+
 // errNoConnection marks the end of a socket that was no connection: a listener or an unused socket.
 var errNoConnection = errors.New("the socket was no connection")
 
 // decodeEnded decodes a destroy event: a struct inet_diag_msg and its attributes (net/core/sock_diag.c,
 // sock_diag_broadcast_destroy_work; net/ipv4/tcp_diag.c). It sets neither the namespace nor the time. It returns errNoConnection for
-// TCP sockets that were none, UDP sockets without a port, and other protocols. Of UDP it decodes the ends and the cookie alone.
+// TCP sockets that were none, and for other protocols, and errUnboundUDP. Of UDP it decodes the ends and the cookie alone.
 //
 // The bytes received include the FIN of the other end if it has arrived. One unread byte is that FIN, received after the socket was closed.
 // An end that accepted has usually read the FIN before it closed. Otherwise the FIN has usually not arrived yet.
@@ -49,6 +52,8 @@ func decodeEnded(data []byte) (ended socket.Ended, err error) {
 	switch {
 	case err != nil:
 		return socket.Ended{}, err
+	case ended.Local.Port() == 0 && protocol == protocolUDP:
+		return socket.Ended{}, errUnboundUDP
 	case ended.Local.Port() == 0:
 		return socket.Ended{}, errNoConnection
 	case protocol == protocolUDP:

@@ -126,7 +126,6 @@ func TestDecodeEndedWithoutConnection(t *testing.T) {
 		"unused":                   tcp("10.0.0.1:0", "10.0.0.2:80"),
 		"no remote address":        tcp("10.0.0.1:4000", "0.0.0.0:80"),
 		"UDP-Lite":                 event(t, ends("10.0.0.1:4000", "10.0.0.2:80"), familyIPv4, unix.IPPROTO_UDPLITE, counters{}),
-		"UDP without a port":       event(t, ends("0.0.0.0:0", "0.0.0.0:0"), familyIPv4, unix.IPPROTO_UDP, counters{}),
 		"no protocol":              message(t, ends("10.0.0.1:4000", "10.0.0.2:80"), familyIPv4, 9, netlink.Attribute{Type: attributeInfo, Data: make([]byte, 232)}),
 		"no attributes, UDP group": message(t, ends("10.0.0.1:4000", "10.0.0.2:80"), familyIPv4, 9),
 	} {
@@ -175,6 +174,7 @@ func datagram(kind uint16, bodies ...[]byte) (data []byte) {
 func TestDecodeEvents(t *testing.T) {
 	good := event(t, ends("10.0.0.1:4000", "10.0.0.2:80"), familyIPv4, unix.IPPROTO_TCP, counters{acked: 2, rtt: 1})
 	listener := event(t, ends("0.0.0.0:80", "0.0.0.0:0"), familyIPv4, unix.IPPROTO_TCP, counters{})
+	unbound := event(t, ends("0.0.0.0:0", "0.0.0.0:0"), familyIPv4, unix.IPPROTO_UDP, counters{})
 	one := datagram(sockDiagByFamily, good)
 	withLength := func(length uint32) []byte {
 		data := datagram(sockDiagByFamily, good, good)
@@ -186,6 +186,8 @@ func TestDecodeEvents(t *testing.T) {
 		events int
 		lost   bool
 	}{
+		"unbound UDP":               {datagram(sockDiagByFamily, unbound), 0, false},
+		"unbound UDP, then TCP":     {datagram(sockDiagByFamily, unbound, listener), 0, false},
 		"empty":                     {nil, 0, false},
 		"one":                       {one, 1, false},
 		"three":                     {datagram(sockDiagByFamily, good, good, good), 3, false},
@@ -203,8 +205,9 @@ func TestDecodeEvents(t *testing.T) {
 		"greatest length":           {withLength(1<<32 - 1), 1, true},
 	} {
 		at := time.Unix(1000, 0)
-		events, lost := decodeEvents(test.data, 7, at)
-		if len(events) != test.events || lost != test.lost {
+		events, ended, lost := decodeEvents(test.data, 7, at)
+		isEnd := test.events > 0 || name == "unbound UDP, then TCP"
+		if len(events) != test.events || lost != test.lost || ended != isEnd {
 			t.Errorf("%s: %d events, lost %v; want %d, %v", name, len(events), lost, test.events, test.lost)
 		}
 		for _, e := range events {
@@ -221,12 +224,13 @@ func FuzzDecodeEvents(f *testing.F) {
 	f.Add(datagram(sockDiagByFamily, event(f, ends("[2001:db8::1]:80", "[2001:db8::2]:4000"), familyIPv6, unix.IPPROTO_TCP, counters{acked: 1, unread: 1})))
 	f.Add(datagram(sockDiagByFamily, event(f, ends("0.0.0.0:4000", "10.0.0.2:0"), familyIPv4, unix.IPPROTO_TCP, counters{})))
 	f.Add(datagram(sockDiagByFamily, event(f, ends("10.0.0.1:4000", "10.0.0.2:53"), familyIPv4, unix.IPPROTO_UDP, counters{})))
+	f.Add(datagram(sockDiagByFamily, event(f, ends("0.0.0.0:0", "0.0.0.0:0"), familyIPv4, unix.IPPROTO_UDP, counters{})))
 	f.Add(datagram(sockDiagByFamily, event(f, ends("[::]:53", "[::]:0"), familyIPv6, unix.IPPROTO_UDP, counters{})))
 	for _, data := range malformedEvents(f) {
 		f.Add(datagram(sockDiagByFamily, data))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		events, _ := decodeEvents(data, 7, time.Unix(1000, 0))
+		events, _, _ := decodeEvents(data, 7, time.Unix(1000, 0))
 		if len(events) > len(data)/(headerSize+messageSize) {
 			t.Errorf("%d events in %d bytes", len(events), len(data))
 		}
@@ -253,7 +257,7 @@ func TestDecodeEventsAllocatesLittle(t *testing.T) {
 		t.Errorf("decodeEnded: %v allocations", n)
 	}
 	data = datagram(sockDiagByFamily, data)
-	if n := testing.AllocsPerRun(100, func() { _, _ = decodeEvents(data, 7, time.Time{}) }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { _, _, _ = decodeEvents(data, 7, time.Time{}) }); n > 1 {
 		t.Errorf("decodeEvents: %v allocations", n)
 	}
 }

@@ -124,8 +124,8 @@ func (l *Listener) Receive(events []socket.Ended) (all []socket.Ended, losses ui
 	return all, losses
 }
 
-// EndsIn returns a number that is another one after each end of a socket in a network namespace, and after each loss of events. ok is
-// false if the listener does not hear that namespace.
+// EndsIn returns a number that is another one after each end of a socket in a network namespace, and after each loss of events. UDP sockets
+// without a port do not count. ok is false if the listener does not hear that namespace.
 func (l *Listener) EndsIn(nsid int32) (ends uint64, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -156,8 +156,10 @@ func (l *Listener) read() {
 			return
 		case isFromKernel(from):
 			namespace := namespaceOf(control[:controlSize])
-			events, lost := decodeEvents(buffer[:n], namespace, time.Now())
-			l.add(namespace, events, lost || flags&unix.MSG_TRUNC != 0)
+			events, ended, lost := decodeEvents(buffer[:n], namespace, time.Now())
+			if lost = lost || flags&unix.MSG_TRUNC != 0; ended || lost {
+				l.add(namespace, events, lost)
+			}
 		}
 	}
 }
@@ -208,26 +210,30 @@ func (l *Listener) signal() {
 	}
 }
 
-// decodeEvents decodes the destroy events of a datagram. lost means that it is malformed.
-func decodeEvents(data []byte, namespace int32, now time.Time) (events []socket.Ended, lost bool) {
+// decodeEvents decodes the destroy events of a datagram. ended means that a socket ended that may have been in a table. lost means that the
+// datagram is malformed.
+func decodeEvents(data []byte, namespace int32, now time.Time) (events []socket.Ended, ended, lost bool) {
 	for len(data) > 0 {
 		message, rest, err := cutMessage(data)
 		if err != nil {
-			return events, true
+			return events, ended, true
 		}
 		if typeOf(message) == sockDiagByFamily {
-			ended, err := decodeEnded(message[headerSize:])
+			event, err := decodeEnded(message[headerSize:])
 			switch {
 			case err == nil:
-				ended.Namespace, ended.At = namespace, now
-				events = append(events, ended)
-			case !errors.Is(err, errNoConnection):
+				event.Namespace, event.At = namespace, now
+				events = append(events, event)
+				ended = true
+			case errors.Is(err, errNoConnection):
+				ended = true
+			case !errors.Is(err, errUnboundUDP):
 				lost = true
 			}
 		}
 		data = rest
 	}
-	return events, lost
+	return events, ended, lost
 }
 
 // namespaceOf returns the nsid in the control messages of an event: struct cmsghdr with level SOL_NETLINK, type
