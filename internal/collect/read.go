@@ -29,6 +29,7 @@ func (p *pass) readCheaply(ctx context.Context, n *netnsRead) bool {
 	if !ok {
 		return false
 	}
+	p.addQuotaProblem(&read)
 	n.keepBest(Sockdiag, read, nil)
 	return p.knowsAddresses(n, n.targets[0])
 }
