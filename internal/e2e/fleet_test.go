@@ -79,7 +79,7 @@ func TestMapOfMixedHosts(t *testing.T) {
 	for i, e := range []*testEngine{a, b} { // the ingress port is one of the service's container
 		containers := slices.Collect(maps.Values(daemons[i].connections().containers))
 		if !slices.ContainsFunc(containers, func(c connections) bool {
-			return strings.HasPrefix(c.Name, "/web.") && slices.Contains(c.Listening, endpoint{e.ip, 8081})
+			return strings.HasPrefix(c.Name, "/web.") && slices.Contains(c.Listening, endpoint{e.ip, 8081, 0})
 		}) {
 			t.Errorf("%s:8081 is not among %+v", e.ip, containers)
 		}

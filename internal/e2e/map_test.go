@@ -52,7 +52,7 @@ func linkLines(g graph.Graph, shorten *strings.Replacer) []string {
 	}
 	var lines []string
 	for _, l := range g.Links {
-		lines = append(lines, fmt.Sprintf("%s > %s:%d %s %s %d", names[l.Client], names[l.Server], l.Port, l.Via, l.Evidence, l.Connections))
+		lines = append(lines, fmt.Sprintf("%s > %s:%s %s %s %d", names[l.Client], names[l.Server], l.ServerPort(), l.Via, l.Evidence, l.Connections))
 	}
 	slices.Sort(lines)
 	return lines

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // outpost is a daemon or mapper on the machine.
@@ -129,11 +131,14 @@ type connections struct {
 }
 
 type endpoint struct {
-	Address string `json:"address"`
-	Port    uint16 `json:"port"`
+	Address  string          `json:"address"`
+	Port     uint16          `json:"port"`
+	Protocol socket.Protocol `json:"protocol"`
 }
 
-func (e endpoint) String() string { return fmt.Sprintf("%s %d", e.Address, e.Port) }
+func (e endpoint) String() string {
+	return fmt.Sprintf("%s %s", e.Address, socket.NewPort(e.Port, e.Protocol))
+}
 
 // answer is an HTTP answer. It has containers if it lists connections.
 type answer struct {
@@ -196,7 +201,13 @@ func decodeAnswer(t testing.TB, body string) (*answer, error) {
 
 func (o *outpost) connections() *answer {
 	o.t.Helper()
-	a := o.get("/connections")
+	return o.connectionsOf("tcp")
+}
+
+// connectionsOf returns the list for a protocol.
+func (o *outpost) connectionsOf(protocol string) *answer {
+	o.t.Helper()
+	a := o.get("/connections?protocol=" + protocol)
 	if a.status != http.StatusOK {
 		o.t.Fatalf("%d %s", a.status, a.body)
 	}

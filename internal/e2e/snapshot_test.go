@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // snapshotAnswer has the fields of GET /v1/snapshot that the tests use.
@@ -38,12 +40,14 @@ type snapshotContainer struct {
 type snapshotListener struct {
 	Address   string
 	Port      uint16
+	Protocol  socket.Protocol
 	Published []endpoint
 	Process   string
 }
 
 type snapshotConnection struct {
 	Local, Remote             endpoint
+	Protocol                  socket.Protocol
 	Direction, State, Process string
 	Measured                  *struct{ RTTMicroseconds, BytesSent, BytesReceived int64 }
 	Dialled                   *bool
@@ -85,7 +89,7 @@ func (c *snapshotContainer) listens() []string {
 	var all []string
 	for _, l := range c.Listening {
 		if l.Address != "127.0.0.11" {
-			all = append(all, endpoint{l.Address, l.Port}.String())
+			all = append(all, endpoint{l.Address, l.Port, l.Protocol}.String())
 		}
 	}
 	return all

@@ -35,6 +35,9 @@ type Ended struct {
 // LocalPort returns the local port with the protocol.
 func (e *Ended) LocalPort() Port { return NewPort(e.Local.Port(), e.Protocol) }
 
+// RemotePort returns the remote port with the protocol.
+func (e *Ended) RemotePort() Port { return NewPort(e.Remote.Port(), e.Protocol) }
+
 // OwnNamespace is the Namespace of sockets in the listener's own network namespace.
 const OwnNamespace int32 = -1
 

@@ -26,7 +26,9 @@ func (t *Table) join(now time.Time) {
 				kept = append(kept, *e)
 				continue
 			}
-			t.unattributed++
+			if e.Protocol == socket.TCP { // one of UDP may have been unused
+				t.unattributed++
+			}
 		case unattributable:
 			t.unattributed++
 		}
@@ -110,6 +112,14 @@ func (t *Table) countIn(key string, e *socket.Ended, peers map[tuple]socket.End)
 	inbound, ok := t.isInbound(key, e, n, open, peers)
 	if !ok {
 		return waits
+	}
+	if e.Protocol == socket.UDP && !inbound && open == nil {
+		switch used, ok := t.isUse(n, e); {
+		case !ok:
+			return waits
+		case !used:
+			return counted
+		}
 	}
 	delete(t.open, id)
 	f := t.flowOf(key, n, e, open, inbound)
@@ -197,7 +207,7 @@ func (t *Table) dialsFromListener(e *socket.Ended) bool {
 	if n == nil {
 		return false
 	}
-	_, listens := n.listenerAt(e.Remote.Addr(), socket.NewPort(e.Remote.Port(), e.Protocol))
+	_, listens := n.listenerAt(e.Remote.Addr(), e.RemotePort())
 	return listens
 }
 

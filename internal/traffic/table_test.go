@@ -43,8 +43,9 @@ func (s *scene) add(id, addr string, listeners ...string) *snapshot.Container {
 	if addr != "" {
 		c.Networks = []container.Network{{ID: "bridge", Addresses: []netip.Addr{netip.MustParseAddr(addr)}}}
 	}
-	for _, at := range listeners {
-		c.Listeners = append(c.Listeners, snapshot.Listener{Local: netip.MustParseAddrPort(at)})
+	for _, text := range listeners {
+		at, isUDP := strings.CutSuffix(text, "/udp")
+		c.Listeners = append(c.Listeners, snapshot.Listener{Local: netip.MustParseAddrPort(at), Protocol: protocolIf(isUDP)})
 	}
 	s.taken.Containers = append(s.taken.Containers, c)
 	return &s.taken.Containers[len(s.taken.Containers)-1]
@@ -58,19 +59,27 @@ func (s *scene) remove(id string) {
 	s.taken.Containers = slices.DeleteFunc(s.taken.Containers, func(c snapshot.Container) bool { return c.ID == id })
 }
 
-// open makes connections of a container open: "local remote [in]".
+func protocolIf(isUDP bool) socket.Protocol {
+	if isUDP {
+		return socket.UDP
+	}
+	return socket.TCP
+}
+
+// open makes connections of a container open: "local remote [in|udp]".
 func (s *scene) open(id string, texts ...string) {
 	var connections []snapshot.Connection
 	for _, text := range texts {
 		words := strings.Fields(text)
 		connections = append(connections, snapshot.Connection{
-			Local: netip.MustParseAddrPort(words[0]), Remote: netip.MustParseAddrPort(words[1]), Inbound: len(words) > 2, State: socket.Established,
+			Local: netip.MustParseAddrPort(words[0]), Remote: netip.MustParseAddrPort(words[1]), Inbound: slices.Contains(words, "in"), State: socket.Established,
+			Protocol: protocolIf(slices.Contains(words, "udp")),
 		})
 	}
 	s.container(id).Connections = connections
 }
 
-// end sends the events of sockets: "namespace local remote dialled|accepted|either|refused|unanswered|aborted sent received".
+// end sends the events of sockets: "namespace local remote dialled|accepted|either|refused|unanswered|aborted|udp sent received".
 func (s *scene) end(texts ...string) (wantsSnapshot bool) {
 	var events []socket.Ended
 	for _, text := range texts {
@@ -91,6 +100,8 @@ func (s *scene) end(texts ...string) (wantsSnapshot bool) {
 			e.DialledBy, e.Outcome = socket.LocalEnd, socket.Unanswered
 		case "aborted":
 			e.Outcome = socket.Aborted
+		case "udp":
+			e.Protocol = socket.UDP
 		}
 		events = append(events, e)
 	}
@@ -114,7 +125,7 @@ func (s *scene) expect(unattributed uint64, want ...string) {
 		if f.Inbound {
 			direction = "from"
 		}
-		line := fmt.Sprintf("%s %s %s %s %d: %d", who, f.Local, direction, f.Remote, f.Port, f.Opened)
+		line := fmt.Sprintf("%s %s %s %s %s: %d", who, f.Local, direction, f.Remote, f.Port, f.Opened)
 		if f.Refused+f.Unanswered > 0 {
 			line += fmt.Sprintf(" refused %d unanswered %d", f.Refused, f.Unanswered)
 		}

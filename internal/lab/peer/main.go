@@ -19,6 +19,11 @@
 //	peer abort:5:web:80            like order, but resets each connection
 //	peer knock:5:web:81            five dials that are refused
 //	peer churn:4:web:80            open and close connections without end, four at a time
+//	peer echo:udp4:0.0.0.0:53      return each datagram to its sender
+//	peer talk:2:dns:53             two UDP sockets that are connected to a server, held after its answer
+//	peer ask:1000:dns:53           1000 connected UDP sockets, one after the other, closed after the answer
+//	peer send:dns:53               one datagram from a UDP socket without a connection
+//	peer resolve:10:web            ten lookups of an IPv4 address
 //	peer give:/run/it:tcp4:0.0.0.0:80   listen, and pass the listening socket to whoever connects to a path
 //	peer take:/run/it              receive that socket and hold it too
 //	peer leave                     exit when the instructions before it are done
@@ -120,6 +125,16 @@ func execute(ctx context.Context, instruction string) (any, error) {
 		return nil, knock(ctx, first, address)
 	case "churn":
 		return nil, churn(ctx, first, address)
+	case "echo":
+		return echo(ctx, first, address)
+	case "talk":
+		return talk(ctx, first, address)
+	case "ask":
+		return nil, askEach(ctx, first, address)
+	case "send":
+		return send(ctx, rest)
+	case "resolve":
+		return nil, resolve(ctx, first, address)
 	case "give":
 		network, at, _ := strings.Cut(address, ":")
 		return give(ctx, first, network, at)
