@@ -15,7 +15,7 @@ var (
 // isUse reports whether a UDP socket that was connected to a server has been used, as far as anything shows. ok is false if a later snapshot
 // may show it.
 //
-// The kernel does not tell a socket that was used from one that sent nothing. getaddrinfo connects such sockets to each address of a name,
+// The kernel does not say whether a socket has sent anything. getaddrinfo connects such sockets to each address of a name,
 // with the port of the service, to learn the source addresses (RFC 6724; sysdeps/posix/getaddrinfo.c of glibc). So inside the host a server must
 // listen there. Elsewhere a snapshot must have shown such a connection, or the server is one of DNS.
 func (t *Table) isUse(n *netns, e *socket.Ended) (used, ok bool) {

@@ -22,7 +22,7 @@ func newUDPScene(t *testing.T) *scene {
 
 const shown = "web 172.17.0.3 to 172.17.0.2 5432: 1 sent 1 received 0"
 
-// A socket that sent nothing looks like one that did. So those without a server do not count.
+// The kernel reports sockets that sent nothing alike. So those without a server do not count.
 func TestUDPCountsWhereAServerListens(t *testing.T) {
 	s := newUDPScene(t)
 	s.end(
