@@ -97,6 +97,22 @@ func (w *hearingWorld) isReused(t *testing.T) bool {
 	return s != nil && s.reuses == before+1
 }
 
+// expectReuses expects the same sockets until the next dump, which proves them.
+func (w *hearingWorld) expectReuses(t *testing.T, want string) {
+	t.Helper()
+	for range maxReuses {
+		if got := w.sockets(t, w.collector); got != want {
+			t.Fatalf("%s", got)
+		}
+	}
+	if w.isReused(t) {
+		t.Error("the dump was never proven")
+	}
+	if n := w.differed.Load(); n != 0 {
+		t.Errorf("%d differences", n)
+	}
+}
+
 const listener81 = "0.0.0.0:81 0.0.0.0:0 LISTEN"
 
 // listen listens in the container's network namespace, without MPTCP: its sockets are not counted as others.
@@ -183,19 +199,9 @@ func TestUnchangedSocketsAreNotDumped(t *testing.T) {
 		t.Fatal(err)
 	}
 	opened := w.collector.kept.opened.Load()
-	for range maxReuses {
-		if got := w.sockets(t, w.collector); got != lines([]net.Listener{at}, open) {
-			t.Fatalf("%s", got)
-		}
-	}
+	w.expectReuses(t, lines([]net.Listener{at}, open))
 	if n := w.collector.kept.opened.Load(); n != opened {
 		t.Errorf("%d openings", n-opened)
-	}
-	if w.isReused(t) {
-		t.Error("the dump was never proven")
-	}
-	if n := w.differed.Load(); n != 0 {
-		t.Errorf("%d differences", n)
 	}
 }
 
