@@ -10,10 +10,11 @@ import (
 // Capability is a capability of capabilities(7), numbered as in include/uapi/linux/capability.h.
 type Capability uint
 
-// The capabilities that reading /proc, entering a namespace or hearing other namespaces may require.
+// The capabilities that reading /proc, entering a namespace, hearing other namespaces or reading tracked connections may require.
 const (
 	DACReadSearch Capability = 2
 	NetBroadcast  Capability = 11
+	NetAdmin      Capability = 12
 	SysPtrace     Capability = 19
 	SysAdmin      Capability = 21
 )
@@ -25,6 +26,8 @@ func (c Capability) String() string {
 		return "CAP_DAC_READ_SEARCH"
 	case NetBroadcast:
 		return "CAP_NET_BROADCAST"
+	case NetAdmin:
+		return "CAP_NET_ADMIN"
 	case SysPtrace:
 		return "CAP_SYS_PTRACE"
 	case SysAdmin:
