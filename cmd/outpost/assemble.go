@@ -65,6 +65,7 @@ func assemble(life context.Context, c config.Config, log zerolog.Logger) (*outpo
 	kernel := daemon.Kernel{BootID: collect.BootID("/proc"), RunsEngine: strings.HasPrefix(docker.Address(), "unix://")}
 	served := daemon.New(collector, sampling, cachedEngine{docker, containers}, c.Interfaces, kernel, measures, changes)
 	served.SetMaxSockets(limits.maxSockets)
+	served.TranslateWith(collector)
 	return &outpost{
 		changes:   changes,
 		names:     names,

@@ -44,7 +44,7 @@ func readConntrack(process *hostproc.Process, kernel conntrack.Release) (conntra
 	if rows > conntrack.MaxSlowRows && !kernel.ReadsFast() {
 		return conntrack.Table{}, &reasonError{Problem: Problem{
 			Reason: fmt.Sprintf("kernels before 6.16 take seconds to read more than %d tracked connections", conntrack.MaxSlowRows),
-			Detail: fmt.Sprintf("there are %d, and this is %s", rows, kernel),
+			Detail: "this is " + kernel.String(),
 		}}
 	}
 	decoder := conntrack.NewDecoder()

@@ -74,6 +74,7 @@ type Daemon struct {
 	networks   lastKnown[[]container.NetworkConfig]
 	conns      *connCache
 	counter    Counter // nil if connections are not counted
+	tracker    Tracker // nil if translations are not read
 }
 
 // collection is shared by all requests that arrive before it begins.
@@ -104,10 +105,13 @@ func (d *Daemon) CountWith(counter Counter) {
 	d.counter = counter
 }
 
-// complete adds to a snapshot what is remembered of earlier ones, and what is counted.
-func (d *Daemon) complete(taken *snapshot.Snapshot, sample bool) {
+// complete adds to a snapshot what is remembered of earlier ones, and what is counted. Those for maps also get the translations.
+func (d *Daemon) complete(ctx context.Context, taken *snapshot.Snapshot, sample, forMaps bool) {
 	now := time.Now()
 	d.conns.update(taken, sample, now)
+	if forMaps {
+		d.addTranslations(ctx, taken)
+	}
 	if d.counter != nil {
 		d.counter.Update(taken, now)
 	}
@@ -166,7 +170,7 @@ func (d *Daemon) Sample(ctx context.Context) (snapshot.Snapshot, error) {
 		return snapshot.Snapshot{}, err
 	}
 	taken := d.newSnapshot(ctx, result, started)
-	d.complete(&taken, true)
+	d.complete(ctx, &taken, true, true)
 	return taken, nil
 }
 
@@ -202,7 +206,7 @@ func (d *Daemon) collect(ctx context.Context, withTCPInfo bool) (snapshot.Snapsh
 	}
 	taken := d.newSnapshot(ctx, result, started)
 	d.changes.collected(taken, result.Exited)
-	d.complete(&taken, false)
+	d.complete(ctx, &taken, false, withTCPInfo)
 	d.observer.Collected(taken)
 	return taken, nil
 }

@@ -214,6 +214,8 @@ type Link struct {
 	Protocol socket.Protocol `json:"protocol,omitzero"`
 	Via      Via             `json:"via"`
 	Evidence Evidence        `json:"evidence"`
+	// Translation is the best evidence for a connection of the link with translated addresses. It is zero if no address is translated.
+	Translation Translation `json:"translation,omitempty"`
 	// Connections is the number of established connections, Closed the number of those that ended within the last minute.
 	Connections int `json:"connections"`
 	Closed      int `json:"closed"`

@@ -166,6 +166,7 @@ func (l Link) with(other Link) Link {
 	if l.Evidence != other.Evidence {
 		l.Evidence = EvidenceBoth
 	}
+	l.Translation = max(l.Translation, other.Translation)
 	idle := l.idleWith(other)
 	l.Measured = l.Measured.with(l.Connections, other.Measured, other.Connections)
 	if l.Measured != nil {

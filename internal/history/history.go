@@ -119,7 +119,8 @@ func (h *History) confirmedAt(now time.Time) time.Time {
 	return earlier(at, now.UTC())
 }
 
-// inherit copies the first sighting of previous to link, and the evidence of both ends if each showed one of them.
+// inherit copies the first sighting of previous to link, the evidence of both ends if each showed one of them,
+// and the better evidence of a translation.
 func (h *History) inherit(link, previous *graph.Link, now time.Time) {
 	if now.Sub(h.lastSeen(previous, now)) > h.window {
 		return
@@ -129,6 +130,7 @@ func (h *History) inherit(link, previous *graph.Link, now time.Time) {
 	if previous.Evidence != link.Evidence {
 		link.Evidence = graph.EvidenceBoth
 	}
+	link.Translation = max(link.Translation, previous.Translation)
 }
 
 // lastSeen returns when a link of the latest graph was last seen. A time in the future becomes now: the clock was set back.

@@ -26,6 +26,8 @@ func (s Snapshot) ToV1() snapshotv1.Snapshot {
 			Flows: convertSome(s.Host.Flows, func(f HostFlow) snapshotv1.HostFlow {
 				return snapshotv1.HostFlow{Flow: toFlow(f.Flow), OwnerUnknown: f.OwnerUnknown}
 			}),
+			Translations:        convertSome(s.Host.Translations.List, toTranslation),
+			TranslationsMissing: s.Host.Translations.Missing,
 		},
 		TakenAt:    s.TakenAt.UTC(),
 		DurationMs: float64(s.Duration.Microseconds()) / 1000,
@@ -114,6 +116,13 @@ func toFlow(f Flow) snapshotv1.Flow {
 		Opened: f.Opened, Refused: f.Refused, Unanswered: f.Unanswered, Recent: f.Recent, RecentFailed: f.RecentFailed,
 		BytesSent: f.Sent, BytesReceived: f.Received, Retransmits: f.Retransmits,
 		RTTMicroseconds: f.RTT.Microseconds(), MinRTTMicroseconds: f.MinRTT.Microseconds(),
+	}
+}
+
+func toTranslation(t Translation) snapshotv1.Translation {
+	return snapshotv1.Translation{
+		Protocol: t.Protocol,
+		Client:   toEndpoint(t.Client), Dialled: toEndpoint(t.Dialled), Server: toEndpoint(t.Server), Source: toEndpoint(t.Source),
 	}
 }
 

@@ -53,6 +53,8 @@ type Host struct {
 	Counting Counting
 	// Flows count the connections in the host's own network namespace that no container owns, and those with an unknown owner.
 	Flows []HostFlow
+	// Translations are empty if the tracked connections were not read.
+	Translations Translations
 }
 
 // HostSockets are the sockets of the host's own network namespace that no container owns, and those with an unknown owner.

@@ -47,6 +47,22 @@ type Host struct {
 	Counting *Counting `json:"counting,omitempty"`
 	// Flows count the connections of the host's network namespace that no container owns, and those with an unknown owner.
 	Flows []HostFlow `json:"flows,omitempty"`
+	// Translations are those of connections in the snapshot, by the kernel's table of tracked connections. They are empty if none is
+	// translated, or if TranslationsMissing says so.
+	Translations []Translation `json:"translations,omitempty"`
+	// TranslationsMissing is why some or all translations are missing, in words for people. It is empty if none is missing.
+	TranslationsMissing string `json:"translationsMissing,omitempty"`
+}
+
+// Translation is a connection of which the host's kernel rewrites the destination, the source or both (NAT).
+type Translation struct {
+	Protocol socket.Protocol `json:"protocol,omitzero"`
+	// Client and Dialled are the ends as the client knows them: its own endpoint, and the one that it dialled.
+	Client  Endpoint `json:"client"`
+	Dialled Endpoint `json:"dialled"`
+	// Server and Source are the ends as the server knows them: its own endpoint, and the one that the connection comes from.
+	Server Endpoint `json:"server"`
+	Source Endpoint `json:"source"`
 }
 
 // Counting is how the daemon counts connections, by the events that the kernel sends as sockets end.
