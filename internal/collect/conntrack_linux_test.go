@@ -71,7 +71,7 @@ func TestTrackedConnectionsOfTheHost(t *testing.T) {
 	}
 }
 
-// Root without capabilities is told what helps.
+// The reason has the flag that helps.
 func TestMissingRightForTrackedConnections(t *testing.T) {
 	c := &Collector{} // without /proc no capability is known
 	if err := c.explainConntrack(fs.ErrPermission); err == nil || err.Error() != noGroupReason {

@@ -43,7 +43,9 @@ func (c *crossHostCorrelator) addInboundEnd(in *inboundEnd) {
 		return
 	}
 	if at, ok := c.balancerOf(in); ok {
-		c.addBalanced(at, in)
+		if !c.addFromIngress(at, in) {
+			c.addBalanced(at, in)
+		}
 		return
 	}
 	if ns, ok := host.netnsOf(source, in.connEnd); ok {

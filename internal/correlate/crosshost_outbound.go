@@ -19,18 +19,18 @@ type candidate struct {
 // since few inputs need both.
 func (c *crossHostCorrelator) preparePending(outbound int) {
 	c.candidates = make([]candidate, 0, outbound)
-	c.bySource = sync.OnceValue(func() pending { return c.pendingCandidates(keyBySource) })
-	c.byHost = sync.OnceValue(func() pending { return c.pendingCandidates(keyByHost) })
+	c.bySource = sync.OnceValue(func() pending { return c.pendingCandidates((*connEnd).unchanged, keyBySource) })
+	c.byHost = sync.OnceValue(func() pending { return c.pendingCandidates((*connEnd).source, keyByHost) })
 	c.byNetwork = newPendingQueues(0)
 	c.networkIndex = make(map[string]int32)
 }
 
-// pendingCandidates returns the candidates by a key of the outbound end.
-func (c *crossHostCorrelator) pendingCandidates(key func(source endpoint, host int32, server netnsRef, port socket.Port) connKey) pending {
+// pendingCandidates returns the candidates by a key of the outbound end and its source.
+func (c *crossHostCorrelator) pendingCandidates(source func(*connEnd) endpoint, key func(source endpoint, host int32, server netnsRef, port socket.Port) connKey) pending {
 	p := newPendingQueues(len(c.candidates))
 	for _, candidate := range c.candidates {
 		out := &c.outbound[candidate.outbound]
-		p.add(key(out.local, out.host, candidate.server, candidate.port), candidate.outbound)
+		p.add(key(source(out.connEnd), out.host, candidate.server, candidate.port), candidate.outbound)
 	}
 	return p
 }
@@ -40,8 +40,8 @@ func keyBySource(source endpoint, _ int32, server netnsRef, port socket.Port) co
 	return connKey{toEndpointKey(source), port, scope{anywhere, server}}
 }
 
-// keyByHost is the key of a masqueraded connection. Its source may be any address of the client's host. The port is kept
-// if it is free.
+// keyByHost is the key of a masqueraded connection. Its source may be any address of the client's host. The port is known by the host's
+// translations, else it is kept if it is free.
 func keyByHost(source endpoint, host int32, server netnsRef, port socket.Port) connKey {
 	return connKey{endpointKey{port: source.port}, port, scope{host, server}}
 }

@@ -7,7 +7,7 @@ import (
 // isServicePort reports whether clients are known to dial the local port of an end: it is published or exposed.
 func (h *Host) isServicePort(end *connEnd) bool {
 	at := end.netnsPort()
-	return end.proxied != 0 || h.hasPublished[at] || h.exposed[at]
+	return end.isForwarded() || h.hasPublished[at] || h.exposed[at]
 }
 
 // direct orders the two ends of a connection, the client first, and reports whether that is known. serviceA and serviceB report

@@ -19,8 +19,9 @@ type connEnd struct {
 	gone             bool        // of a container that is gone
 	proxied          socket.Port // host port at which docker-proxy accepted it for the container netns and owner; 0 for other ends
 	local, remote    endpoint
-	closedAt         int64 // nanoseconds since 1970, 0 if unknown
-	activeAt         int64 // when data last passed, in nanoseconds since 1970; 0 if unknown
+	nat              *translation // by the host's table; nil if it does not have the connection
+	closedAt         int64        // nanoseconds since 1970, 0 if unknown
+	activeAt         int64        // when data last passed, in nanoseconds since 1970; 0 if unknown
 	tcpInfo          *snapshotv1.TCPInfo
 	dialler          *connEnd // of an inbound end: a socket of the host that docker-proxy or another process of the host dialled
 }

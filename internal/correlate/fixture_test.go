@@ -27,6 +27,8 @@ type hostSpec struct {
 	sockets  []string
 	counting string // the scope; empty if nothing is counted
 	overlays []snapshotv1.Overlay
+	// translations are those of the host's kernel: the client, the dialled endpoint, the server and the source that it sees.
+	translations []string
 }
 
 // containerSpec describes a container. A network is "id address gateway driver"; a gateway "-" is none. A listener is
@@ -61,6 +63,9 @@ func (h hostSpec) document() snapshotv1.Snapshot {
 	}
 	if h.counting != "" {
 		d.Host.Counting = &snapshotv1.Counting{Scope: h.counting}
+	}
+	for _, text := range h.translations {
+		d.Host.Translations = append(d.Host.Translations, translationOfText(text))
 	}
 	if h.sockets != nil {
 		d.Host.Sockets = &snapshotv1.HostSockets{}

@@ -20,6 +20,12 @@ func FuzzLink(f *testing.F) {
 	}
 	f.Add(seed)
 	f.Add([]byte(`{"version":1,"containers":[{"id":"a","networkMode":"container:a","listening":[{"address":"x","port":0}],"connections":[{}]},{"id":"a"},{"id":"b","networkMode":"container:c"},{"id":"c","networkMode":"container:b"}]}`))
+	translated, err := json.Marshal(translating(hostA(server("in 172.17.0.106:8080 172.17.0.1:51000"), client("out 172.17.0.107:44298 172.17.0.1:18090")),
+		"172.17.0.107:44298 172.17.0.1:18090 172.17.0.106:8080 172.17.0.1:51000", "192.0.2.7:5000 10.77.0.11:8081 172.19.0.2:8081 192.0.2.7:5000").document())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(translated)
 	valid := NewHost(hostB(server("in 172.17.0.106:8080 172.17.0.107:43614"), client("out 172.17.0.107:43614 172.17.0.106:8080")).document(), netip.Addr{}, nil, noon)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var d snapshotv1.Snapshot

@@ -45,6 +45,7 @@ type Host struct {
 	hostEnds          []connEnd // of no known container
 	goneEnds          []connEnd // of gone containers
 	dialled           []connEnd // open ones of live containers
+	translations      translations
 
 	localLinks        []link
 	unmatchedOutbound []connEnd // without a known other half on this host
@@ -97,6 +98,8 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	h.dropUnheardPorts()
 	h.addHostSockets(document.Host.Sockets, containers)
 	ends := h.parseEnds(containers, namespaces)
+	h.translations = h.newTranslations(document.Host.Translations)
+	h.translate(ends)
 	h.correlateLocally(ends, h.parseAttempts(containers, namespaces), h.parseFlows(document.Host, containers, namespaces))
 	h.remember(ends)
 	return h

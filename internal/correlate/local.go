@@ -78,7 +78,7 @@ func (c *localCorrelator) addPair(a, b *connEnd) {
 	client, server, known := direct(a, b, c.isServicePort(a), c.isServicePort(b))
 	switch {
 	case client.owner == hostProcesses && server.owner == hostProcesses: // no container's connection
-	case client.netns == hostNetns && server.netns != hostNetns && server.proxied == 0 && c.mayBeHost(client.owner) && c.hasPublished[server.netnsPort()]:
+	case client.netns == hostNetns && server.netns != hostNetns && !server.isForwarded() && c.mayBeHost(client.owner) && c.hasPublished[server.netnsPort()]:
 		p := c.proxyOf(server.netnsPort())
 		p.dialled = append(p.dialled, hostPair{client, server})
 	default:
@@ -89,7 +89,7 @@ func (c *localCorrelator) addPair(a, b *connEnd) {
 // pairVia returns how the client of a pair reached the server. Both know each other's address.
 func pairVia(server *connEnd) graph.Via {
 	switch {
-	case server.proxied != 0:
+	case server.proxied != 0, server.dialledAt().isValid() && server.netns != hostNetns:
 		return graph.ViaPublished
 	case server.isLoopback():
 		return graph.ViaLoopback
@@ -126,6 +126,9 @@ func (c *localCorrelator) addOutboundEnd(end *connEnd) {
 // resolveLocally returns the server of an outbound end if it is a container of this host. If the direction is unknown, the server
 // must have a listener: an end without one at its remote address may be inbound.
 func (c *localCorrelator) resolveLocally(end *connEnd) (d destination, ok bool) {
+	if d, ok := c.forwardedTo(end); ok {
+		return d, true
+	}
 	remote := end.remote.addr
 	netns, isContainer := c.netnsOf(remote, end)
 	switch {
@@ -219,7 +222,7 @@ func (c *localCorrelator) matchPorts() {
 // addLoopbackServer adds a connection that was dialled on the loopback address of the server's network namespace. Ends in the host's, and
 // those that docker-proxy accepted there, are left to the cross-host phase: the client may not have been read yet.
 func (c *localCorrelator) addLoopbackServer(end *connEnd) {
-	if end.proxied != 0 || end.netns == hostNetns {
+	if end.isForwarded() || end.netns == hostNetns {
 		c.unmatchedInbound = append(c.unmatchedInbound, *end)
 		return
 	}

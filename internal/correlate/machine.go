@@ -111,12 +111,14 @@ func latest(a, b time.Time) time.Time {
 func mergeSnapshots(group []PolledHost) snapshotv1.Snapshot {
 	merged := *group[0].Document
 	merged.Containers, merged.Host.Addresses, merged.Host.Overlays, merged.Host.Gateways = nil, nil, nil, nil
+	merged.Host.Translations = nil
 	merged.Host.Flows = nil // each daemon knows only the containers of its engine, so it does not know the owners
 	gatewaysKnown := slices.ContainsFunc(group, func(p PolledHost) bool { return len(p.Document.Host.Gateways) > 0 })
 	for _, p := range group {
 		host := p.Document.Host
 		merged.Containers = append(merged.Containers, resolveJoined(p.Document.Containers)...)
 		merged.Host.Overlays = append(merged.Host.Overlays, host.Overlays...)
+		merged.Host.Translations = append(merged.Host.Translations, host.Translations...)
 		merged.Host.AllAddresses = merged.Host.AllAddresses || host.AllAddresses
 		for addr := range p.Host.addrs {
 			merged.Host.Addresses = append(merged.Host.Addresses, addr)

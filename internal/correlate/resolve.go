@@ -91,7 +91,7 @@ func (h *Host) clientOf(namespaces []int32) ownerID {
 // Other clients reach a published port by the host's address.
 func (h *Host) inferVia(in *connEnd, onNetwork bool) graph.Via {
 	switch {
-	case in.proxied != 0:
+	case in.proxied != 0, in.dialledAt().isValid() && in.netns != hostNetns:
 		return graph.ViaPublished
 	case in.netns == hostNetns:
 		return graph.ViaHost

@@ -73,7 +73,7 @@ func (c *crossHostCorrelator) sortLinks(rank []int32) []int32 {
 func (l *link) document(nodes []graph.Node) graph.Link {
 	seen := time.Unix(0, l.lastSeen).UTC()
 	document := graph.Link{
-		Client: nodes[l.client].ID, Server: nodes[l.server].ID, Port: l.port.Number(), Protocol: l.port.Protocol(), Via: l.via, Evidence: l.evidence(),
+		Client: nodes[l.client].ID, Server: nodes[l.server].ID, Port: l.port.Number(), Protocol: l.port.Protocol(), Via: l.via, Evidence: l.evidence(), Translation: l.documentTranslation(),
 		Connections: l.established, Closed: l.closed, Attempts: int(l.attempts), Live: true, DirectionUnknown: l.directionUnknown, FirstSeen: seen, LastSeen: seen,
 	}
 	if counted := l.counted(); counted != nil {

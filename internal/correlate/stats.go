@@ -29,7 +29,8 @@ type linkStats struct {
 	bytesSent, bytesReceived uint64 // by the client
 	rttSum, measuredCount    int64  // microseconds, and the number of connections in the sum
 	idle                     idleness
-	countedByClient          *counts // never changed: links of a local phase are copied
+	translation              graph.Translation // the best one of its connections
+	countedByClient          *counts           // never changed: links of a local phase are copied
 	countedByServer          *counts
 }
 
@@ -53,12 +54,14 @@ func (s *linkStats) addServerEnd(closed bool, end *connEnd) {
 // addClientOnly adds a connection with only its outbound end.
 func (s *linkStats) addClientOnly(end *connEnd) {
 	s.clientSeen = true
+	s.translation = max(s.translation, end.translation())
 	s.addClientEnd(end.closed, end)
 }
 
 // addServerOnly adds a connection with only its inbound end.
 func (s *linkStats) addServerOnly(end *connEnd) {
 	s.serverSeen = true
+	s.translation = max(s.translation, end.translation())
 	s.addServerEnd(end.closed, end)
 }
 
@@ -67,6 +70,7 @@ func (s *linkStats) addServerOnly(end *connEnd) {
 func (s *linkStats) addPair(client, server *connEnd, directionKnown bool) {
 	s.clientSeen, s.serverSeen = true, true
 	s.directionUnknown = s.directionUnknown || !directionKnown
+	s.translation = max(s.translation, translationOf(client, server))
 	closed := client.closed && server.closed
 	if client.tcpInfo != nil {
 		s.addClientEnd(closed, client)

@@ -187,7 +187,7 @@ func (c *crossHostCorrelator) resolveService(i int32) bool {
 	out.resolved, out.port, out.via = true, d.target, d.via // serviceServer finds the server if the end stays alone
 	network := c.internNetwork(d.network)
 	for _, balancer := range d.balancers {
-		c.byNetwork.add(networkKey(endpoint{balancer, out.local.port}, network, d.target), i)
+		c.byNetwork.add(networkKey(endpoint{balancer, out.source().port}, network, d.target), i)
 	}
 	if d.via == graph.ViaDirect { // older engines keep the client's address
 		c.byNetwork.add(networkKey(out.local, network, d.target), i)

@@ -35,7 +35,7 @@ const maxProven = 65_536
 // prove remembers that other hosts reach the address of an end, and all others on its network.
 func (c *crossHostCorrelator) prove(end *connEnd, host int32) {
 	addr := end.local.addr
-	if end.netns == hostNetns || len(c.tracker.proven) >= maxProven {
+	if end.netns == hostNetns || end.dialledAt().isValid() || len(c.tracker.proven) >= maxProven {
 		return
 	}
 	key := provenAddrs{target: c.polled[host].Target, addr: addr}

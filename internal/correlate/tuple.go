@@ -7,16 +7,20 @@ type tuple struct {
 	netns         int32 // of a loopback tuple; anywhere for others
 }
 
-// tuple returns the endpoints of an end. docker-proxy's client knows the port of the host.
+// tuple returns the endpoints of an end. The client of docker-proxy, and one with a translated
+// connection, knows the endpoint of the host.
 func (e *connEnd) tuple() tuple {
 	local := e.local
-	if e.proxied != 0 {
+	switch at := e.dialledAt(); {
+	case at.isValid():
+		local = at
+	case e.proxied != 0:
 		local = endpoint{local.addr, e.proxied}
 	}
 	t := tuple{toEndpointKey(local), toEndpointKey(e.remote), anywhere}
 	if e.isLoopback() {
 		t.netns = e.netns
-		if e.proxied != 0 {
+		if e.isForwarded() {
 			t.netns = hostNetns
 		}
 	}

@@ -8,7 +8,7 @@ import (
 // objectLists are the JSON keys of lists of objects in a response, and addressLists those of lists of addresses. Any other JSON
 // value in such a list decodes into an element of the same size.
 var objectLists = [][]byte{
-	[]byte("containers"), []byte("networks"), []byte("listening"), []byte("published"), []byte("connections"), []byte("unused"), []byte("established"),
+	[]byte("containers"), []byte("networks"), []byte("listening"), []byte("published"), []byte("connections"), []byte("unused"), []byte("established"), []byte("translations"),
 }
 var addressLists = [][]byte{[]byte("addresses"), []byte("gateways")}
 

@@ -54,13 +54,13 @@ type Host struct {
 	TranslationsMissing string `json:"translationsMissing,omitempty"`
 }
 
-// Translation is a connection of which the host's kernel rewrites the destination, the source or both (NAT).
+// Translation is a connection with a destination or source that the host's kernel rewrites (NAT).
 type Translation struct {
 	Protocol socket.Protocol `json:"protocol,omitzero"`
-	// Client and Dialled are the ends as the client knows them: its own endpoint, and the one that it dialled.
+	// Client and Dialled are the ends as the client knows them: its own endpoint, and the dialled one.
 	Client  Endpoint `json:"client"`
 	Dialled Endpoint `json:"dialled"`
-	// Server and Source are the ends as the server knows them: its own endpoint, and the one that the connection comes from.
+	// Server and Source are the ends as the server knows them: its own endpoint, and the source of the connection.
 	Server Endpoint `json:"server"`
 	Source Endpoint `json:"source"`
 }
