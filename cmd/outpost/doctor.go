@@ -87,6 +87,7 @@ func examine(ctx context.Context, here *outpost, c config.Config, row printRow) 
 	}
 	examineMethods(here.collector, result, document, row)
 	examineEvents(here, c, row)
+	examineTranslations(ctx, here, row)
 	row("addresses", "%s", describeAddresses(here.collector, document))
 	row("access", "%s", describeAccess(c))
 	err = examineContainers(document, row)

@@ -45,6 +45,21 @@ func TestDoctorCountsContainersReadByCommands(t *testing.T) {
 	}
 }
 
+// Without a view of the host's /proc the doctor names why translations are inferred.
+func TestDoctorNamesWhyTranslationsAreInferred(t *testing.T) {
+	enginetest.New(t)
+	_, report := doctorOf(t)
+	if !strings.Contains(report, "are inferred from addresses and ports: the host's /proc does not show the tracked connections") {
+		t.Error(report)
+	}
+	if flags := strings.Join(flagsForTranslations(false), " "); !strings.HasPrefix(flags, "-v /proc:/host/proc:ro") {
+		t.Error(flags)
+	}
+	if flags := flagsForTranslations(true); flags != nil {
+		t.Error(flags)
+	}
+}
+
 // An engine that remaps users starts containers in another user namespace, unless they have --userns host.
 func TestDoctorAdvisesTheHostsUserNamespace(t *testing.T) {
 	forbidden := func([]string) enginetest.Exec {
