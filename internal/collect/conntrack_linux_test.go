@@ -25,7 +25,7 @@ func trackedProcess(t testing.TB, connections int) *hostproc.Process {
 	dialled, server := netip.MustParseAddrPort("10.77.0.11:18090"), netip.MustParseAddrPort("172.17.0.2:8080")
 	flows := make([]conntrack.Flow, connections)
 	for i := range flows {
-		client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i >> 14)}), uint16(i&0x3fff+1)) //nolint:gosec // both fit
+		client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i >> 14)}), uint16(i&0x3fff+1))
 		flows[i] = conntrack.Flow{Original: conntrack.Tuple{Source: client, Destination: dialled}, Reply: conntrack.Tuple{Source: server, Destination: client}, Replied: true}
 	}
 	conntracktest.Fill(t, pid, flows...)

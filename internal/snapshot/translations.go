@@ -69,7 +69,7 @@ func (s *Snapshot) AddTranslations(table conntrack.Table) {
 		if f.Protocol != socket.TCP || !f.Replied {
 			continue
 		}
-		index := int32(i) //nolint:gosec // up to conntrack.MaxFlows
+		index := int32(i)
 		selected[i] = published[f.Original.Destination.Port()]
 		for _, end := range []endpointPair{{f.Original.Source, f.Original.Destination}, {f.Reply.Source, f.Reply.Destination}} {
 			flows[end] = append(flows[end], index)
