@@ -49,7 +49,7 @@ func TestDoctorCountsContainersReadByCommands(t *testing.T) {
 func TestDoctorNamesWhyTranslationsAreInferred(t *testing.T) {
 	enginetest.New(t)
 	_, report := doctorOf(t)
-	if !strings.Contains(report, "are inferred from addresses and ports: the host's /proc does not show the tracked connections") {
+	if !strings.Contains(report, "are inferred from addresses and ports: the tracked connections are read through the host's /proc") {
 		t.Error(report)
 	}
 	if flags := strings.Join(flagsForTranslations(false), " "); !strings.HasPrefix(flags, "-v /proc:/host/proc:ro") {

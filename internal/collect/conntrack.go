@@ -13,9 +13,8 @@ import (
 
 // Reasons why the tracked connections are not read.
 const (
-	purposeConntrack = "to read the tracked connections"
-	noGroupReason    = "group 0 is missing " + purposeConntrack + ": --group-add 0"
-	noHostReason     = "the host's /proc does not show the tracked connections"
+	noGroupReason = "group 0 is missing to read the tracked connections: --group-add 0"
+	noHostReason  = "the tracked connections are read through the host's /proc, which is not used or not visible"
 )
 
 // Conntrack reads the host's table of tracked connections, without those that are not translated. Call it after Collect, which finds out
@@ -25,7 +24,7 @@ func (c *Collector) Conntrack(ctx context.Context) (conntrack.Table, error) {
 	defer cancel()
 	process, err := (&pass{Collector: c}).hostProcess()
 	if err != nil {
-		return conntrack.Table{}, &reasonError{Problem: Problem{Reason: noHostReason, Detail: err.Error()}}
+		return conntrack.Table{}, &reasonError{Problem: Problem{Reason: noHostReason}}
 	}
 	defer func() { _ = process.Close() }()
 	table, err := readConntrack(process, conntrack.KernelRelease())

@@ -98,6 +98,7 @@ func (l *testLab) checkDoctor(level int, byCgroup bool) {
 		"the host's /proc is not visible": {0}, "only the host's network namespace hears": {1}, "all connections of the host are counted": {2, 3},
 		"--cap-add NET_BROADCAST":                  {0, 1, 2, 3},
 		"it would add netlink for every container": {0, 1, 2}, "--cap-add SYS_PTRACE --cap-add SYS_ADMIN": {0, 1, 2}, "SYS_ADMIN are missing": {1, 2},
+		"group 0 is missing": {1, 2}, "the kernel's table is readable": {3},
 		"sockdiag    works\n": {3}, "CAP_DAC_READ_SEARCH": withoutOwners,
 	} {
 		if strings.Contains(report, part) != slices.Contains(levels, level) {
