@@ -141,6 +141,7 @@ func shop() graph.Graph {
 	past.Live, past.LastSeen = false, time.Now().UTC().Add(-10*time.Minute)
 	oneSided := link(job, web, 8080, 3)
 	oneSided.Evidence, oneSided.Via = graph.EvidenceClient, graph.ViaPublished
+	oneSided.Translation = graph.TranslationConntrack
 	fresh := link(api, bank, 443, 2)
 	fresh.FirstSeen = time.Now().UTC().Add(-2 * time.Minute)
 	measured := link(web, api, 8080, 12)

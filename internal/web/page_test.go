@@ -147,7 +147,7 @@ func TestHoverAndSelection(t *testing.T) {
 	p.Until(`document.querySelectorAll(".line.hot").length === 1`)
 	same(t, "the line of the row under the pointer", webtest.Eval[[]string](p, `[...document.querySelectorAll(".line.hot")].map((e) => e.dataset.id)`), "container/two/batch-job container/one/shop-web")
 	p.ClickText("#table td", "batch-job")
-	expect(t, "panel of a row", panelText(p), "batch-job", "shop-web", "Port 8080, published", "Observed at the client only")
+	expect(t, "panel of a row", panelText(p), "batch-job", "shop-web", "Port 8080, published", "Observed at the client only", "Known by the kernel's table of tracked connections")
 	same(t, "the map's selection", webtest.Eval[[]string](p, `[...document.querySelectorAll(".line.selected")].map((e) => e.dataset.id)`), "container/two/batch-job container/one/shop-web")
 	p.Shot("link")
 	p.Press(kb.Escape)

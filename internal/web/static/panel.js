@@ -9,6 +9,10 @@ import { groupIDs, linkKey } from "./view.js";
 import { containerLinks } from "./containerlinks.js";
 
 const evidence = { both: "Observed at both ends", client: "Observed at the client only", server: "Observed at the server only" };
+const translations = {
+  conntrack: "Known by the kernel's table of tracked connections", proxy: "Known by the socket that docker-proxy accepted",
+  inferred: "Inferred from addresses and ports",
+};
 const routes = { direct: "at the server's own address", published: "at a published port of its host", host: "at its host's address", loopback: "over loopback", resolver: "at the engine's DNS resolver inside its network namespace" };
 const methods = { sockdiag: "netlink in its network namespace", procfs: "the host's /proc", exec: "a command in the container", none: "not readable" };
 
@@ -113,7 +117,7 @@ export function linePanel(line, { nodes }, now, on) {
       facts([
         ["Connections", l.countsUnknown ? "unknown for that time" : l.connections || l.closed || isFailed(l) ? formatUse(l) : "none now"], ["Ended in the last minute", l.closed ? formatNumber(l.closed) : ""],
         ...dialFacts(l), ["Attempts without an answer", l.attempts && formatNumber(l.attempts)], ["Idle", formatIdle(l)],
-        ["Reached", routes[l.via]], ["Evidence", evidence[l.evidence]],
+        ["Reached", routes[l.via]], ["Evidence", evidence[l.evidence]], ["Translation", translations[l.translation]],
         ["Direction", l.directionUnknown && "Unknown of some connections: each end may have dialled"],
         ["First seen", formatAgo(l.firstSeen, now)], ["Last seen", formatAgo(l.lastSeen, now)],
         ...trafficFacts(l),
