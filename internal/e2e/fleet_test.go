@@ -59,9 +59,11 @@ func TestMapOfMixedHosts(t *testing.T) {
 	b.peer("docker-on-host", []string{"--network", "host"}, "dial:1:127.0.0.1:9100")
 	createSwarmService(a)
 	service, names := dialSwarmService(t, a, b)
+	outside := a.dial(a.ip + ":8081") // through Swarm's ingress
 	p.peer("on-host", []string{"--network", "host"}, "dial:1:127.0.0.1:8085", "dial:2:"+a.ip+":8081")
 
 	want := slices.Concat(service, []string{
+		outside + " > web-b:80 published server 1",
 		"app > db:5432 direct both 3",
 		"client > routed:80 direct both 2",
 		"to-docker > docker:80 published both 2",

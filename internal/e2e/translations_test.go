@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -37,14 +38,15 @@ func (l *testLab) outside(port string) (client string) {
 	return client
 }
 
-// dial dials an endpoint until the test ends.
-func (l *testLab) dial(endpoint string) {
+// dial dials an endpoint until the test ends, and returns the address of the client.
+func (l *testLab) dial(endpoint string) (client string) {
 	l.t.Helper()
 	connection, err := new(net.Dialer).DialContext(l.t.Context(), "tcp4", endpoint)
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { _ = connection.Close() })
+	return netip.MustParseAddrPort(connection.LocalAddr().String()).Addr().String()
 }
 
 // translatedLinks returns the links to a container, with what shows their translation.
