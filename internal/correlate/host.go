@@ -100,6 +100,7 @@ func NewHost(document snapshotv1.Snapshot, polled netip.Addr, previous *Host, at
 	ends := h.parseEnds(containers, namespaces)
 	h.translations = h.newTranslations(document.Host.Translations)
 	h.translate(ends)
+	ends = append(ends, h.translatedUDP(ends)...)
 	h.correlateLocally(ends, h.parseAttempts(containers, namespaces), h.parseFlows(document.Host, containers, namespaces))
 	h.remember(ends)
 	return h

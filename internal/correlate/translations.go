@@ -27,6 +27,7 @@ type ingressKey struct {
 // translations are those of one host. A table of the kernel has each pair of endpoints once. Of repeated ones the first counts.
 type translations struct {
 	byClient, byServer map[endPair]*translation
+	udp                []*translation // in the order of the document
 	ingress            map[ingressKey]endpoint // clients of Swarm services; invalid if several may be meant
 }
 
@@ -42,6 +43,9 @@ func (h *Host) newTranslations(reported []snapshotv1.Translation) translations {
 		if !ok || !h.mayTranslate(&parsed) {
 			h.invalid++
 			continue
+		}
+		if r.Protocol == socket.UDP {
+			t.udp = append(t.udp, &parsed)
 		}
 		addFirst(t.byClient, endPair{parsed.client, parsed.dialled}, &parsed)
 		addFirst(t.byServer, endPair{parsed.server, parsed.source}, &parsed)
@@ -111,6 +115,28 @@ func (h *Host) translate(ends []connEnd) {
 			end.nat, end.role = t, roleClient
 		}
 	}
+}
+
+// translatedUDP returns the ends of UDP that only the host's translations show. A server has no socket for each of its clients, and many
+// clients have a socket without a peer. The table keeps a connection for a while after its last datagram, so the ends count as closed.
+func (h *Host) translatedUDP(ends []connEnd) (added []connEnd) {
+	known := make(map[endPair]bool)
+	for i := range ends {
+		if end := &ends[i]; end.nat != nil {
+			known[endPair{end.local, end.remote}] = true
+		}
+	}
+	for _, t := range h.translations.udp {
+		if netns, ok := h.netnsByAddr[t.server.addr]; ok && !known[endPair{t.server, t.client}] {
+			if owner, listens := h.listenerAt(netns, t.server); listens {
+				added = append(added, connEnd{netns: netns, owner: owner, inbound: true, role: roleServer, closed: true, local: t.server, remote: t.client, nat: t})
+			}
+		}
+		if netns, ok := h.netnsByAddr[t.client.addr]; ok && !known[endPair{t.client, t.dialled}] {
+			added = append(added, connEnd{netns: netns, owner: h.clientIn(netns), role: roleClient, closed: true, local: t.client, remote: t.dialled, nat: t})
+		}
+	}
+	return added
 }
 
 // dialledAt returns what the client of a server's end dialled instead of the end's own endpoint; invalid if it dialled that, or if it is

@@ -77,3 +77,30 @@ func TestUnknownProtocolIsInvalid(t *testing.T) {
 		t.Errorf("%d are invalid; %d links, %d ends", host.invalid, len(host.localLinks), len(host.unmatchedOutbound)+len(host.unmatchedInbound))
 	}
 }
+
+// A server of UDP shows none of its clients, and most clients show no server. The host's translations do.
+func TestTranslationsOfUDP(t *testing.T) {
+	const (
+		outside = "192.0.2.7:5000 10.77.0.11:18053 172.17.0.106:53 192.0.2.7:5000 udp"
+		inside  = "172.17.0.107:6000 10.77.0.11:18053 172.17.0.106:53 172.17.0.1:6000 udp"
+		away    = "172.17.0.107:6000 192.0.2.53:53 192.0.2.53:53 10.77.0.11:6000 udp"
+	)
+	for name, test := range map[string]struct {
+		host hostSpec
+		want string
+	}{
+		"a client outside":                         {translating(hostA(dns()), outside), "external 192.0.2.7 > a/dns:53/udp published server 0+1 by conntrack\n"},
+		"a sender of this host":                    {translating(hostA(dns(), client()), inside), "a/client > a/dns:53/udp published both 0+1 by conntrack\n"},
+		"a connected client":                       {translating(hostA(dns(), client("out 172.17.0.107:6000 10.77.0.11:18053 udp")), inside), "a/client > a/dns:53/udp published both 1 by conntrack\n"},
+		"a server that is connected to its client": {translating(hostA(dns("in 172.17.0.106:53 192.0.2.7:5000 udp")), outside), "external 192.0.2.7 > a/dns:53/udp published server 1 by conntrack\n"},
+		"a sender to another machine":              {translating(hostA(client()), away), "a/client > external 192.0.2.53:53/udp direct client 0+1 by conntrack\n"},
+		"no listener":                              {translating(hostA(client()), "192.0.2.7:5000 10.77.0.11:18053 172.17.0.107:53 192.0.2.7:5000 udp"), ""},
+		"of TCP":                                   {translating(hostA(dns()), "192.0.2.7:5000 10.77.0.11:18054 172.17.0.106:53 192.0.2.7:5000"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := translatedLines(buildAll(test.host)); got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+}

@@ -47,7 +47,7 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 	for _, s := range sockets.own {
 		switch {
 		case isSender(s) && len(published[s.LocalPort()]) == 0 && !isConfigured(reading, s.LocalPort()):
-			c.LeftOut.Senders++
+			c.LeftOut.addSender(s.Local.Addr())
 		case s.Listening():
 			c.addListener(s, processName(reading, s), reading.NetNS.Host, published, interfaces)
 		case s.State == socket.Established, s.State == socket.TimeWait:

@@ -213,6 +213,15 @@ type LeftOut struct {
 	Unpublished  int // listeners on a port that is not published
 	OwnerUnknown int // listeners and connections with unknown owner
 	NotItsOwn    int // sockets of others, without an owner, or closed
-	Senders      int // unconnected UDP sockets of clients
+	Senders      int // unconnected UDP sockets of clients, except on loopback
 	OtherState   int // not LISTEN, ESTABLISHED or TIME_WAIT, and no attempt
+}
+
+// addSender counts an unconnected UDP socket of a client. On loopback, it may be the engine's resolver.
+func (l *LeftOut) addSender(local netip.Addr) {
+	if local.IsLoopback() {
+		l.Loopback++
+		return
+	}
+	l.Senders++
 }

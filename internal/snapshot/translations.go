@@ -30,8 +30,30 @@ type Translations struct {
 }
 
 // MayBeTranslated reports whether a connection of a container leads out of the networks of the containers: only then the host's kernel
-// may translate it.
+// may translate it. Senders and servers of UDP may do so without a connection.
 func (s Snapshot) MayBeTranslated() bool {
+	inside := s.containerAddresses()
+	for i := range s.Containers {
+		c := &s.Containers[i]
+		if c.HostNetwork {
+			continue
+		}
+		if c.LeftOut.Senders > 0 || slices.ContainsFunc(c.Listeners, isPublishedUDP) {
+			return true
+		}
+		for j := range c.Connections {
+			if remote := c.Connections[j].Remote.Addr(); !remote.IsLoopback() && !inside[remote] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isPublishedUDP(l Listener) bool { return l.Protocol == socket.UDP && len(l.Published) > 0 }
+
+// containerAddresses returns the addresses of all containers with a network namespace of their own.
+func (s Snapshot) containerAddresses() map[netip.Addr]bool {
 	inside := make(map[netip.Addr]bool)
 	for i := range s.Containers {
 		for _, addr := range s.Containers[i].Addresses {
@@ -43,40 +65,34 @@ func (s Snapshot) MayBeTranslated() bool {
 			}
 		}
 	}
-	for i := range s.Containers {
-		if s.Containers[i].HostNetwork {
-			continue
-		}
-		for j := range s.Containers[i].Connections {
-			if remote := s.Containers[i].Connections[j].Remote.Addr(); !remote.IsLoopback() && !inside[remote] {
-				return true
-			}
-		}
-	}
-	return false
+	return inside
 }
 
 // endpointPair is a connection as one of its ends knows it.
-type endpointPair struct{ local, remote netip.AddrPort }
+type endpointPair struct {
+	protocol      socket.Protocol
+	local, remote netip.AddrPort
+}
 
 // AddTranslations adds the translations of a table to the host: those of connections in the snapshot, and those of ports that Swarm
-// services publish, which lead to another network namespace of the host first.
+// services publish, which lead to another network namespace of the host first. Most sockets of UDP show no peer. So of UDP, it also adds one
+// translation for each address of a client, server and dialled endpoint.
 func (s *Snapshot) AddTranslations(table conntrack.Table) {
 	flows := make(map[endpointPair][]int32, 2*len(table.Flows))
 	selected := make([]bool, len(table.Flows))
-	published := s.servicePorts()
+	published, udp := s.servicePorts(), newUDPRoutes(s)
 	for i, f := range table.Flows {
-		if f.Protocol != socket.TCP || !f.Replied {
+		if !f.Replied {
 			continue
 		}
 		index := int32(i)
-		selected[i] = published[f.Original.Destination.Port()]
-		for _, end := range []endpointPair{{f.Original.Source, f.Original.Destination}, {f.Reply.Source, f.Reply.Destination}} {
+		selected[i] = published[f.Original.Destination.Port()] || udp.isNew(&f)
+		for _, end := range []endpointPair{{f.Protocol, f.Original.Source, f.Original.Destination}, {f.Protocol, f.Reply.Source, f.Reply.Destination}} {
 			flows[end] = append(flows[end], index)
 		}
 	}
 	s.eachConnection(func(c *Connection) {
-		for _, i := range flows[endpointPair{c.Local, c.Remote}] {
+		for _, i := range flows[endpointPair{c.Protocol, c.Local, c.Remote}] {
 			selected[i] = true
 		}
 	})

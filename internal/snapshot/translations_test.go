@@ -15,6 +15,8 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
+var engineResolver = netip.MustParseAddr("127.0.0.11")
+
 // tracked returns a flow: the client, the dialled endpoint, the server and the source that it sees.
 func tracked(ends ...string) conntrack.Flow {
 	at := netip.MustParseAddrPort
@@ -40,7 +42,7 @@ func TestTranslationsOfConnectionsAreSelected(t *testing.T) {
 	host := tracked("10.77.0.11:50000", "10.77.0.11:18090", "172.17.0.9:8080", "10.77.0.11:50000")
 	ingress := tracked("192.0.2.8:40000", "10.77.0.11:8081", "172.19.0.2:8081", "192.0.2.8:40000")
 	other := tracked("192.0.2.9:40000", "10.77.0.11:18091", "172.17.0.4:8080", "192.0.2.9:40000")
-	udp, silent := inbound, inbound
+	udp, silent := tracked("192.0.2.7:40000", "10.77.0.11:18090", "172.17.0.9:8080", "192.0.2.7:40000"), inbound // neither end of udp is a container's
 	udp.Protocol, silent.Replied = socket.UDP, false
 	s := connected("172.17.0.2:8080 192.0.2.7:40000", "172.17.0.2:40000 198.51.100.1:443")
 	s.Host.Sockets = &HostSockets{Connections: []HostConnection{{Connection: Connection{Local: netip.MustParseAddrPort("10.77.0.11:50000"), Remote: netip.MustParseAddrPort("10.77.0.11:18090")}}}}
@@ -55,6 +57,37 @@ func TestTranslationsOfConnectionsAreSelected(t *testing.T) {
 		"192.0.2.7:40000 10.77.0.11:18090 172.17.0.2:8080 192.0.2.7:40000",
 		"10.77.0.11:50000 10.77.0.11:18090 172.17.0.9:8080 10.77.0.11:50000",
 		"192.0.2.8:40000 10.77.0.11:8081 172.19.0.2:8081 192.0.2.8:40000",
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A sender takes another port for each question. Only sockets that are connected to a peer show one.
+func TestRoutesOfUDPAreListedOnce(t *testing.T) {
+	s := connected("172.17.0.2:40002 192.0.2.53:53")
+	s.Containers[0].Connections[0].Protocol = socket.UDP
+	var table conntrack.Table
+	add := func(client, dialled, server, source string) {
+		f := tracked(client, dialled, server, source)
+		f.Protocol = socket.UDP
+		table.Flows = append(table.Flows, f)
+	}
+	for port := range 3 {
+		add(fmt.Sprintf("172.17.0.2:%d", 40000+port), "192.0.2.53:53", "192.0.2.53:53", fmt.Sprintf("10.77.0.11:%d", 50000+port))
+		add(fmt.Sprintf("192.0.2.7:%d", 40000+port), "10.77.0.11:5353", "172.17.0.3:53", fmt.Sprintf("192.0.2.7:%d", 40000+port))
+	}
+	add("192.0.2.7:40000", "10.77.0.11:5354", "172.17.0.3:53", "192.0.2.7:40001")
+	s.AddTranslations(table)
+	var got []string
+	for _, tr := range s.Host.Translations.List {
+		got = append(got, fmt.Sprintf("%s %s %s %s", tr.Protocol, tr.Client, tr.Dialled, tr.Server))
+	}
+	want := []string{
+		"udp 192.0.2.7:40000 10.77.0.11:5353 172.17.0.3:53", "udp 192.0.2.7:40000 10.77.0.11:5354 172.17.0.3:53",
+		"udp 172.17.0.2:40000 192.0.2.53:53 192.0.2.53:53", "udp 172.17.0.2:40002 192.0.2.53:53 192.0.2.53:53",
 	}
 	slices.Sort(want)
 	slices.Sort(got)
@@ -101,5 +134,18 @@ func TestWhatMayBeTranslated(t *testing.T) {
 		if s.Containers[0].HostNetwork = true; s.MayBeTranslated() {
 			t.Errorf("%s on the host's network", text)
 		}
+	}
+	for name, change := range map[string]func(*Container){
+		"a sender of UDP":           func(c *Container) { c.LeftOut.addSender(netip.IPv4Unspecified()) },
+		"a published server of UDP": func(c *Container) { c.Listeners = []Listener{{Protocol: socket.UDP, Published: make([]netip.AddrPort, 1)}} },
+	} {
+		s := connected()
+		if change(&s.Containers[0]); !s.MayBeTranslated() {
+			t.Error(name)
+		}
+	}
+	s := connected()
+	if s.Containers[0].LeftOut.addSender(engineResolver); s.MayBeTranslated() {
+		t.Error("the engine's resolver")
 	}
 }
