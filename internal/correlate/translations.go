@@ -27,7 +27,7 @@ type ingressKey struct {
 // translations are those of one host. A table of the kernel has each pair of endpoints once. Of repeated ones the first counts.
 type translations struct {
 	byClient, byServer map[endPair]*translation
-	udp                []*translation // in the order of the document
+	udp                []*translation          // in the order of the document
 	ingress            map[ingressKey]endpoint // clients of Swarm services; invalid if several may be meant
 }
 

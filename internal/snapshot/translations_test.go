@@ -136,8 +136,10 @@ func TestWhatMayBeTranslated(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*Container){
-		"a sender of UDP":           func(c *Container) { c.LeftOut.addSender(netip.IPv4Unspecified()) },
-		"a published server of UDP": func(c *Container) { c.Listeners = []Listener{{Protocol: socket.UDP, Published: make([]netip.AddrPort, 1)}} },
+		"a sender of UDP": func(c *Container) { c.LeftOut.addSender(netip.IPv4Unspecified()) },
+		"a published server of UDP": func(c *Container) {
+			c.Listeners = []Listener{{Protocol: socket.UDP, Published: make([]netip.AddrPort, 1)}}
+		},
 	} {
 		s := connected()
 		if change(&s.Containers[0]); !s.MayBeTranslated() {

@@ -12,7 +12,7 @@ type Port uint32
 func NewPort(number uint16, protocol Protocol) Port { return Port(protocol)<<16 | Port(number) }
 
 // Number returns the port's number.
-func (p Port) Number() uint16 { return uint16(p & 0xffff) } //nolint:gosec // masked
+func (p Port) Number() uint16 { return uint16(p & 0xffff) }
 
 // Protocol returns the port's protocol.
 func (p Port) Protocol() Protocol { return Protocol(p >> 16) } //nolint:gosec // NewPort set it
