@@ -46,6 +46,8 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 	unanswered := make(attempts)
 	for _, s := range sockets.own {
 		switch {
+		case isPortless(s):
+			c.LeftOut.Senders++
 		case isSender(s) && len(published[s.LocalPort()]) == 0 && !isConfigured(reading, s.LocalPort()):
 			c.LeftOut.addSender(s.Local.Addr())
 		case s.Listening():
@@ -82,6 +84,12 @@ const (
 func isSender(s socket.Socket) bool {
 	port := s.Local.Port()
 	return s.Protocol == socket.UDP && s.Listening() && firstEphemeralPort <= port && port <= lastEphemeralPort
+}
+
+// isPortless reports whether s is a UDP socket that is connected to port 0 of an address. No datagram leaves it: programs connect one to learn
+// their own address.
+func isPortless(s socket.Socket) bool {
+	return s.Protocol == socket.UDP && s.State == socket.Established && s.Remote.Port() == 0
 }
 
 // addListener adds a listener and its endpoints. In the host's namespace these are its own addresses, elsewhere the published

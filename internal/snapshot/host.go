@@ -31,7 +31,7 @@ func AttributeHost(result collect.Result) *HostSockets {
 		switch {
 		case s.Listening() && !isSender(s) && !h.isContainers(s):
 			listeners = append(listeners, i)
-		case (s.State == socket.Established || s.State == socket.TimeWait) && h.selects(s) && !h.isContainers(s):
+		case (s.State == socket.Established || s.State == socket.TimeWait) && !isPortless(s) && h.selects(s) && !h.isContainers(s):
 			connections = append(connections, i)
 		}
 	}

@@ -75,6 +75,12 @@ var hostSockets = []socket.Socket{
 	in(socket.CloseWait, established("10.0.0.1:40003", "192.0.2.9:443", 23)),
 }
 
+// A program of the host learns its own address by a UDP socket that it connects to port 0.
+func TestUDPSocketsOfTheHostWithoutAPort(t *testing.T) {
+	expectHost(t, hostResult([]socket.Socket{udp(established("10.0.0.1:40000", "192.0.2.9:0", 1)), udp(established("10.0.0.1:40000", "192.0.2.9:53", 2))}),
+		nil, []string{"10.0.0.1:40000>192.0.2.9:53"})
+}
+
 func TestHostSockets(t *testing.T) {
 	exporter := func(o *procfd.OwnedSockets) collect.Reading {
 		return collect.Reading{Container: container.Container{NetworkMode: "host"}, Owned: o}

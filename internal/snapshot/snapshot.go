@@ -213,7 +213,7 @@ type LeftOut struct {
 	Unpublished  int // listeners on a port that is not published
 	OwnerUnknown int // listeners and connections with unknown owner
 	NotItsOwn    int // sockets of others, without an owner, or closed
-	Senders      int // unconnected UDP sockets of clients, except on loopback
+	Senders      int // UDP sockets of clients without a remote port, except on loopback
 	OtherState   int // not LISTEN, ESTABLISHED or TIME_WAIT, and no attempt
 }
 

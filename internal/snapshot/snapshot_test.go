@@ -193,6 +193,11 @@ func TestNamespaceOfOneContainer(t *testing.T) {
 			leftOut:   LeftOut{Unpublished: 3, Senders: 2},
 		},
 		{
+			name:    "UDP sockets that are connected to port 0",
+			sockets: []socket.Socket{udp(established("172.17.0.2:40000", "10.9.9.9:0", 1)), udp(established("172.17.0.2:53", "10.9.9.9:0", 2))},
+			leftOut: LeftOut{Senders: 2},
+		},
+		{
 			name:        "connected UDP sockets",
 			sockets:     []socket.Socket{udp(established("172.17.0.2:40000", "10.9.9.9:53", 1)), established("172.17.0.2:40000", "10.9.9.9:53", 2)},
 			established: []string{"10.9.9.9:53", "10.9.9.9:53/udp"},
