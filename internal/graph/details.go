@@ -6,6 +6,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/collect"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // Details are the details of a container as its daemon reports them.
@@ -37,7 +38,7 @@ func NewDetails(c snapshotv1.Container) *Details {
 		State: Truncate(c.State), Health: Truncate(c.Health), Restarts: c.Restarts, StartedAt: c.StartedAt,
 		HostNetwork: c.HostNetwork, EngineSocket: c.EngineSocket,
 		Unused: make([]snapshotv1.UnusedMethod, len(c.Unused)), Networks: make([]snapshotv1.Network, len(c.Networks)),
-		Listening: make([]snapshotv1.Listener, len(c.Listening)),
+		Listening: make([]snapshotv1.Listener, 0, len(c.Listening)),
 	}
 	for i, u := range c.Unused {
 		d.Unused[i] = snapshotv1.UnusedMethod{Method: collect.Method(Truncate(string(u.Method))), Reason: Truncate(u.Reason)}
@@ -45,11 +46,15 @@ func NewDetails(c snapshotv1.Container) *Details {
 	for i, n := range c.Networks {
 		d.Networks[i] = snapshotv1.Network{ID: Truncate(n.ID), Name: Truncate(n.Name), Driver: Truncate(n.Driver), Addresses: copyList(n.Addresses), Gateways: copyList(n.Gateways)}
 	}
-	for i, l := range c.Listening {
-		d.Listening[i] = snapshotv1.Listener{Endpoint: truncateEndpoint(l.Endpoint), Protocol: l.Protocol, Published: copyList(l.Published), Process: Truncate(l.Process)}
-		for j, at := range d.Listening[i].Published {
-			d.Listening[i].Published[j] = truncateEndpoint(at)
+	for _, l := range c.Listening {
+		if l.Protocol > socket.UDP { // of a later version
+			continue
 		}
+		copied := snapshotv1.Listener{Endpoint: truncateEndpoint(l.Endpoint), Protocol: l.Protocol, Published: copyList(l.Published), Process: Truncate(l.Process)}
+		for j, at := range copied.Published {
+			copied.Published[j] = truncateEndpoint(at)
+		}
+		d.Listening = append(d.Listening, copied)
 	}
 	return d
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/PabloL007/outpost/internal/collect"
 	snapshotv1 "github.com/PabloL007/outpost/internal/snapshot/v1"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 func TestDetails(t *testing.T) {
@@ -49,7 +50,12 @@ func TestDetailsOfOtherVersions(t *testing.T) {
 		t.Errorf("older: %s, %v; want %s", older, err, want)
 	}
 	long := strings.Repeat("x", 2*MaxTextLen)
-	newer := NewDetails(snapshotv1.Container{Method: collect.Exec, State: "hibernating", Health: long})
+	newer := NewDetails(snapshotv1.Container{
+		Method: collect.Exec, State: "hibernating", Health: long, Listening: []snapshotv1.Listener{{Protocol: socket.OtherProtocol}, {Protocol: socket.UDP}},
+	})
+	if len(newer.Listening) != 1 || newer.Listening[0].Protocol != socket.UDP {
+		t.Errorf("newer: %+v", newer.Listening)
+	}
 	if newer.State != "hibernating" || newer.Health != Truncate(long) {
 		t.Errorf("newer: %q, %q", newer.State, newer.Health)
 	}
