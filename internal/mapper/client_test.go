@@ -260,7 +260,7 @@ func TestDaemonWithConnectionsOnly(t *testing.T) {
 		})
 	}
 	kafka := old(`[{"name":"/kafka","artefact":"kafka:2","listening":[{"address":"192.168.56.101","port":9092}],
-		"established":[{"address":"172.17.0.2","port":39534},{"address":"192.168.56.102","port":2181}]}]`)
+		"established":[{"address":"192.168.56.102","port":2181,"protocol":"udp"},{"address":"172.17.0.2","port":39534},{"address":"192.168.56.102","port":2181}]}]`)
 	zookeeper := old(`[{"name":"/zookeeper","artefact":"zookeeper:3.5","listening":[{"address":"192.168.56.102","port":2181}],"established":[]}]`)
 	m := start(t, Options{Targets: parse(t, kafka, zookeeper)}, time.Second)
 	g := until(t, m, func(g graph.Graph) bool { return len(g.Links) > 0 })
@@ -272,7 +272,7 @@ func TestDaemonWithConnectionsOnly(t *testing.T) {
 	if got := fmt.Sprintf("%s > %s:%d %s %s %d", l.Client, l.Server, l.Port, l.Via, l.Evidence, l.Connections); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if target := targetIn(g, kafka); target.Format != formatConnections || target.Unattributed != 1 {
+	if target := targetIn(g, kafka); target.Format != formatConnections || target.Unattributed != 2 { // no server is at the UDP port
 		t.Errorf("%+v", target)
 	}
 }

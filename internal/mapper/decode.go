@@ -41,14 +41,14 @@ func fromConnections(list []snapshotv1.ContainerConnections) snapshotv1.Snapshot
 		container := snapshotv1.Container{ID: c.Name, Name: c.Name, Image: c.Artefact}
 		for _, endpoint := range c.Listening {
 			container.Listening = append(container.Listening, snapshotv1.Listener{
-				Endpoint: snapshotv1.Endpoint{Address: "0.0.0.0", Port: endpoint.Port}, Published: []snapshotv1.Endpoint{endpoint.Endpoint},
+				Endpoint: snapshotv1.Endpoint{Address: "0.0.0.0", Port: endpoint.Port}, Protocol: endpoint.Protocol, Published: []snapshotv1.Endpoint{endpoint.Endpoint},
 			})
 			if addr, err := netip.ParseAddr(endpoint.Address); err == nil && !addr.IsUnspecified() {
 				document.Host.Addresses = append(document.Host.Addresses, addr)
 			}
 		}
 		for _, endpoint := range c.Established {
-			container.Connections = append(container.Connections, snapshotv1.Connection{Remote: endpoint.Endpoint, State: "ESTABLISHED"})
+			container.Connections = append(container.Connections, snapshotv1.Connection{Remote: endpoint.Endpoint, Protocol: endpoint.Protocol, State: "ESTABLISHED"})
 		}
 		document.Containers = append(document.Containers, container)
 	}
