@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 const graphJSON = `{"version":1,"nodes":[
@@ -87,6 +88,14 @@ b/e?[31mvil is incomplete: no? cat
 	}
 	if diff := cmp.Diff(strings.Fields(want), strings.Fields(stdout)); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%s", diff, stdout)
+	}
+}
+
+// The kernel reports neither failed dials nor bytes of UDP.
+func TestWideCellsOfUDP(t *testing.T) {
+	got := wideCells(graph.Link{Protocol: socket.UDP, Counters: &graph.Counters{Opened: 3}})
+	if diff := cmp.Diff([]string{"3", "-", "-", "-", "-", "-"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // wideColumns are the names of the columns that links --wide adds.
@@ -23,10 +25,10 @@ func printWideLinks(stdout io.Writer, g graph.Graph) error {
 // wideCells returns the cells of wideColumns for a link.
 func wideCells(l graph.Link) []string {
 	c := l.Counters
-	if c == nil {
-		cells := make([]string, len(wideColumns))
-		for i := range cells {
-			cells[i] = notCounted
+	if c == nil || l.Protocol != socket.TCP {
+		cells := slices.Repeat([]string{notCounted}, len(wideColumns))
+		if c != nil { // the kernel reports nothing more of UDP
+			cells[0] = strconv.FormatUint(c.Opened, 10)
 		}
 		return cells
 	}

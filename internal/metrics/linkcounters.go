@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/PabloL007/outpost/internal/graph"
+	"github.com/PabloL007/outpost/internal/socket"
 )
 
 // linkCounters are the descriptions of the counters of links.
@@ -37,6 +38,9 @@ func (c linkCounters) collect(metrics chan<- prometheus.Metric, key linkLabels, 
 		metrics <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), slices.Concat(key.values(), labels)...)
 	}
 	send(c.opened, counters.Opened)
+	if key.protocol != socket.TCP.String() { // the kernel reports nothing more
+		return
+	}
 	send(c.failed, counters.Refused, "refused")
 	send(c.failed, counters.Unanswered(), "unanswered")
 	send(c.bytes, counters.BytesSent, "sent")

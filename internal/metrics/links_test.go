@@ -87,7 +87,7 @@ func TestMapMetrics(t *testing.T) {
 func TestUDPLinks(t *testing.T) {
 	latest := sampleMap()
 	udp := func(via graph.Via, connections int) graph.Link {
-		return graph.Link{Client: "w1", Server: "db", Port: 5432, Protocol: socket.UDP, Via: via, Connections: connections}
+		return graph.Link{Client: "w1", Server: "db", Port: 5432, Protocol: socket.UDP, Via: via, Connections: connections, Counters: &graph.Counters{Opened: 9}}
 	}
 	latest.Links = append(latest.Links, udp(graph.ViaPublished, 7), udp(graph.ViaResolver, 8))
 	recorder := httptest.NewRecorder()
@@ -98,6 +98,10 @@ func TestUDPLinks(t *testing.T) {
 		if !strings.Contains(body, line+"\n") {
 			t.Errorf("no %s in\n%s", line, body)
 		}
+	}
+	const opened = `outpost_link_connections_total{client="shop/web",protocol="udp",server="d?b",server_port="5432",via="published"} 9`
+	if series := strings.Count(body, `protocol="udp"`); series != 2 || !strings.Contains(body, opened) {
+		t.Errorf("%d series of UDP instead of the open and the opened connections in\n%s", series, body)
 	}
 	if strings.Contains(body, `via="resolver"`) {
 		t.Errorf("a link to the resolver in\n%s", body)

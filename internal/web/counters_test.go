@@ -30,7 +30,10 @@ func countedMap() graph.Graph {
 	pooled.Counters = &graph.Counters{Opened: 2, BytesSent: 10}
 	plain := link(web, queue, 5672, 2)
 	plain.Measured = &graph.Measured{RTTMicroseconds: 610, BytesSent: 12_000, BytesReceived: 13_000}
-	return newMap([]graph.Node{web, api, db, cache, queue, search}, []graph.Link{often, once, pooled, plain, refusedLink(web, cache, 6379, 4), refusedLink(api, db, 5432, 1)})
+	names := container("one", "", "names")
+	asked := udpLink(web, names, 53, graph.ViaDirect)
+	asked.Counters = &graph.Counters{Opened: 3}
+	return newMap([]graph.Node{web, api, db, cache, queue, search, names}, []graph.Link{often, once, pooled, plain, asked, refusedLink(web, cache, 6379, 4), refusedLink(api, db, 5432, 1)})
 }
 
 func TestPanelShowsCounters(t *testing.T) {
@@ -50,6 +53,7 @@ func TestPanelShowsCounters(t *testing.T) {
 		"Sent by the client: 0 B", "Received by the client: 0 B", "Sent again: 0 segments")
 	same(t, "open without figures", facts("search"), "Connections: 1", "Opened: 2 connections", "Failed: 0",
 		"Sent by the client: 10 B over ended connections", "Received by the client: 0 B over ended connections", "Sent again: 0 segments")
+	same(t, "of UDP", facts("names"), "Connections: 1", "Opened: 3 connections")
 	same(t, "not counted", facts("queue"), "Connections: 2", "Round trip: 0.61 ms", "Sent by the client: 12 kB", "Received by the client: 13 kB")
 }
 
@@ -61,7 +65,7 @@ func TestCountersOnThePage(t *testing.T) {
 		const names = [...document.querySelectorAll("thead th")].map((th) => th.textContent), at = (name) => names.indexOf(name);
 		return [...document.querySelectorAll("tbody tr")].map((tr) => ["Server", "Conn.", "Opened", "Failed", "Round trip", "Sent", "Received"].map((name) => tr.cells[at(name)].textContent).join("|"));
 	})()`)
-	same(t, "table", cells, "api|active, 9/min|1,234|3|0.42 ms|5.0 GB|2.5 kB", "search|1|2|0||10 B|0 B", "db|1|1|0|0.31 ms|200 B|100 B",
+	same(t, "table", cells, "api|active, 9/min|1,234|3|0.42 ms|5.0 GB|2.5 kB", "names|1|3||||", "search|1|2|0||10 B|0 B", "db|1|1|0|0.31 ms|200 B|100 B",
 		"db|refused, 1 failed dial|0|1||0 B|0 B", "cache|refused, 4 failed dials|0|4||0 B|0 B", "queue|2|||0.61 ms|12 kB|13 kB")
 	same(t, "titles", webtest.Eval[[]string](p, `[...document.querySelectorAll("tbody td[title*=refused]")].map((e) => e.title)`), "3: 2 refused, 1 without an answer", "1 refused", "4 refused")
 	if !webtest.Eval[bool](p, geometry+`width("8080 · 9/min") > width("5672 ×2") && width("5672 ×2") > width("5432")})()`) {

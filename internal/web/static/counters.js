@@ -15,8 +15,9 @@ const leastMeasured = (a, b) => (a && b ? Math.min(a, b) : a || b);
 /** areAllRefused reports whether no connection was opened, and the other side refused each failed dial. */
 export const areAllRefused = ({ counters: c }) => !!c && c.opened === 0 && c.refused > 0 && c.refused === c.failed;
 
-/** bytesOf returns the bytes of a link by the client: those counted of connections that ended, and those measured of open ones. */
-export function bytesOf({ counters, measured }) {
+/** bytesOf returns the bytes of a link by the client: those counted of connections that ended, and those measured of open ones. Those of UDP are unknown. */
+export function bytesOf({ protocol, counters, measured }) {
+  if (protocol) return undefined;
   if (!counters || !measured) return counters || measured;
   return { bytesSent: counters.bytesSent + measured.bytesSent, bytesReceived: counters.bytesReceived + measured.bytesReceived };
 }
@@ -34,8 +35,8 @@ export function formatFailed({ failed, refused }) {
   return kinds.length > 1 ? `${formatNumber(failed)}: ${kinds.join(", ")}` : kinds[0] || "0";
 }
 
-/** dialFacts returns the names and texts of the dials of a link; none if they are not counted. */
-export const dialFacts = ({ counters: c }) => (c ? [["Opened", formatCount(c.opened, "connection")], ["Failed", formatFailed(c)]] : []);
+/** dialFacts returns the names and texts of the dials of a link; none if they are not counted. Failed ones of UDP are unknown. */
+export const dialFacts = ({ protocol, counters: c }) => (c ? [["Opened", formatCount(c.opened, "connection")], ["Failed", !protocol && formatFailed(c)]] : []);
 
 /** trafficFacts returns the names and texts of what is counted or measured of the traffic of a link. */
 export function trafficFacts(l) {
@@ -43,6 +44,6 @@ export function trafficFacts(l) {
   const time = c?.rttMicroseconds ? `median ${formatRoundTrip(c.rttMicroseconds)}, least ${formatRoundTrip(c.minRttMicroseconds)}` : measured && formatRoundTrip(measured.rttMicroseconds);
   return [
     ["Round trip", time], ["Sent by the client", bytes && formatBytes(bytes.bytesSent) + over], ["Received by the client", bytes && formatBytes(bytes.bytesReceived) + over],
-    ["Sent again", c && formatCount(c.retransmits, "segment")],
+    ["Sent again", c && !l.protocol && formatCount(c.retransmits, "segment")],
   ];
 }

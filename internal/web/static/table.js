@@ -38,7 +38,7 @@ const columns = [
   { name: "Server's host", minor: true, text: (r) => r.serverHost, shown: (r) => truncate(r.serverHost, maxNameLength) },
   { name: "Opened", minor: true, text: (r) => (r.link.counters ? formatNumber(r.link.counters.opened) : ""), by: (r) => r.link.counters?.opened ?? -1, numeric: true, help: "All connections opened, also the shortest." },
   {
-    name: "Failed", minor: true, text: (r) => (r.link.counters ? formatNumber(r.link.counters.failed) : ""), title: (r) => (r.link.counters?.failed ? formatFailed(r.link.counters) : ""),
+    name: "Failed", minor: true, text: (r) => (r.link.counters && !r.link.protocol ? formatNumber(r.link.counters.failed) : ""), title: (r) => (r.link.counters?.failed ? formatFailed(r.link.counters) : ""),
     by: (r) => r.link.counters?.failed ?? -1, numeric: true, help: "Failed dials: refused, or without an answer.",
   },
   { name: "Round trip", minor: true, text: (r) => (hasRoundTrip(r) ? formatRoundTrip(roundTripOf(r.link)) : ""), by: (r) => roundTripOf(r.link) ?? -1, numeric: true },
