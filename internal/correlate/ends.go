@@ -124,7 +124,7 @@ func setOwners(ends []connEnd, owners map[socketKey]ownerID) {
 func (h *Host) parseEnd(c snapshotv1.Connection) (connEnd, bool) {
 	local, hasLocal := parseEndpoint(c.Local, c.Protocol)
 	remote, hasRemote := parseEndpoint(c.Remote, c.Protocol)
-	if !hasRemote || !hasLocal && c.Direction != "" {
+	if !hasRemote || !hasLocal && c.Direction != "" || c.Remote.Port == 0 || c.Local.Port == 0 && c.Direction == directionIn {
 		return connEnd{}, false
 	}
 	end := connEnd{

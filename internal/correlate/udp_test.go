@@ -65,6 +65,14 @@ func TestUDPFlows(t *testing.T) {
 	})
 }
 
+// A link at port 0 would make the graph invalid.
+func TestConnectionsAtPort0AreInvalid(t *testing.T) {
+	document := hostA(server("in 172.17.0.106:0 172.17.0.107:1"), client("out 172.17.0.107:1 192.0.2.9:0", "out 172.17.0.107:1 192.0.2.9:0 udp")).document()
+	if host := NewHost(document, netip.Addr{}, nil, time.Time{}); host.invalid != 3 {
+		t.Errorf("%d are invalid", host.invalid)
+	}
+}
+
 // A later daemon may report protocols that this version does not know.
 func TestUnknownProtocolIsInvalid(t *testing.T) {
 	document := hostA(server("in 172.17.0.106:8080 172.17.0.107:1", "counts in 172.17.0.106 192.0.2.9 8080 opened=1 recent=1"), client("out 172.17.0.107:1 172.17.0.106:8080")).document()
