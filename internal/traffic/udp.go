@@ -17,7 +17,7 @@ var (
 //
 // The kernel does not say whether a socket has sent anything. getaddrinfo connects such sockets to each address of a name,
 // with the port of the service, to learn the source addresses (RFC 6724; sysdeps/posix/getaddrinfo.c of glibc). So inside the host a server must
-// listen there. Elsewhere a snapshot must have shown such a connection, or the server is one of DNS.
+// listen there. Elsewhere two snapshots must have shown a connection to it, or the server is one of DNS.
 func (t *Table) isUse(n *netns, e *socket.Ended) (used, ok bool) {
 	remote, port := e.Remote.Addr(), e.RemotePort()
 	server := n

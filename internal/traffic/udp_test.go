@@ -49,6 +49,14 @@ func TestUDPToAnotherMachineCountsOnceItWasSeen(t *testing.T) {
 	s.expect(0, shown, "web 172.17.0.3 to 192.0.2.9 443/udp: 2")
 }
 
+func TestUDPSocketThatASnapshotHasShownCounts(t *testing.T) {
+	s := newUDPScene(t)
+	s.open("web", "172.17.0.3:40000 192.0.2.9:443 udp")
+	s.sample()
+	s.end("7 172.17.0.3:40000 192.0.2.9:443 udp 0 0")
+	s.expect(0, shown, "web 172.17.0.3 to 192.0.2.9 443/udp: 1")
+}
+
 // A connection of UDP is another one than that of TCP with the same endpoints.
 func TestUDPBesideTCP(t *testing.T) {
 	s := newUDPScene(t)
