@@ -15,9 +15,9 @@ type connEnd struct {
 	inbound          bool // a listener of this namespace has the local port
 	directionUnknown bool // the daemon does not report directions; inbound is false
 	role             role
-	closed           bool        // not established any more: TIME_WAIT, or CLOSE of a sample
-	gone             bool        // of a container that is gone
-	proxied          socket.Port // host port at which docker-proxy accepted it for the container netns and owner; 0 for other ends
+	closed           bool   // not established any more: TIME_WAIT, or CLOSE of a sample
+	gone             bool   // of a container that is gone
+	proxied          uint16 // host port at which docker-proxy accepted it for the container netns and owner; 0 for other ends
 	local, remote    endpoint
 	nat              *translation // by the host's table; nil if it does not have the connection
 	closedAt         int64        // nanoseconds since 1970, 0 if unknown

@@ -108,7 +108,7 @@ func (c *localCorrelator) addInboundFlow(f *flow) {
 		if !ok || d.owner < 0 || int(d.owner) >= len(c.containers) {
 			return
 		}
-		f.proxied = f.local.port
+		f.proxied = f.local.port.Number()
 		f.netns, f.owner, f.local = d.netns, d.owner, endpoint{f.local.addr, d.port}
 	}
 	c.unmatchedFlows = append(c.unmatchedFlows, *f)

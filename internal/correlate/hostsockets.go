@@ -28,7 +28,7 @@ func (h *Host) addHostSockets(sockets *snapshotv1.HostSockets, containers []snap
 		}
 		end.owner = h.hostOwner(c.OwnerUnknown)
 		if d, published := h.publishedAt(end.local); published && end.isServer() {
-			end.proxied = end.local.port
+			end.proxied = end.local.port.Number()
 			end.netns, end.owner, end.local = d.netns, d.owner, endpoint{end.local.addr, d.port}
 		}
 		h.hostEnds = append(h.hostEnds, end)

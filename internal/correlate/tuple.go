@@ -1,5 +1,7 @@
 package correlate
 
+import "github.com/PabloL007/outpost/internal/socket"
+
 // tuple is the two endpoints of a connection as one end sees them. The other end sees them mirrored, unless something on the
 // way translates addresses. A loopback tuple means something in one network namespace only.
 type tuple struct {
@@ -15,7 +17,7 @@ func (e *connEnd) tuple() tuple {
 	case at.isValid():
 		local = at
 	case e.proxied != 0:
-		local = endpoint{local.addr, e.proxied}
+		local.port = socket.NewPort(e.proxied, local.port.Protocol())
 	}
 	t := tuple{toEndpointKey(local), toEndpointKey(e.remote), anywhere}
 	if e.isLoopback() {
