@@ -98,8 +98,10 @@ func (t *Table) Add(events []socket.Ended, losses uint64, now time.Time) (wantsS
 	return t.askForNamespaces()
 }
 
-// wait adds events to those that wait. Beyond the bound it drops the first ones, which have waited the longest.
+// wait adds events to those that wait. Beyond the bound it drops those of UDP that have waited, and then the first ones, which have waited the
+// longest.
 func (t *Table) wait(events []socket.Ended) {
+	waiting := len(t.pending)
 	for i := range events {
 		switch e := &events[i]; {
 		case e.Remote.Port() == 0 && e.Protocol == socket.UDP: // it was connected to no peer
@@ -108,6 +110,9 @@ func (t *Table) wait(events []socket.Ended) {
 		default:
 			t.pending = append(t.pending, *e)
 		}
+	}
+	if len(t.pending) > t.max.pending {
+		t.dropUDP(waiting)
 	}
 	if n := len(t.pending) - t.max.pending; n > 0 {
 		t.pending = t.pending[:copy(t.pending, t.pending[n:])]

@@ -39,6 +39,18 @@ func (t *Table) isUse(n *netns, e *socket.Ended) (used, ok bool) {
 	return used, used || e.At.Before(t.places.at)
 }
 
+// dropUDP drops the events of UDP among the first waiting ones. Most are of sockets that getaddrinfo has connected and that sent nothing. Each
+// dial to a name may leave one behind, and they must not displace connections.
+func (t *Table) dropUDP(waiting int) {
+	kept := t.pending[:0]
+	for i := range t.pending {
+		if i >= waiting || t.pending[i].Protocol == socket.TCP {
+			kept = append(kept, t.pending[i])
+		}
+	}
+	t.pending = kept
+}
+
 // isKnownFlow reports whether a UDP socket belongs to a flow that snapshots have shown.
 func (t *Table) isKnownFlow(n *netns, e *socket.Ended) bool {
 	_, ok := t.flows[flowID{n.ownerOf(e, nil, false), newFlowKey(false, e.Protocol, e.Local, e.Remote)}]

@@ -57,6 +57,18 @@ func TestUDPSocketThatASnapshotHasShownCounts(t *testing.T) {
 	s.expect(0, shown, "web 172.17.0.3 to 192.0.2.9 443/udp: 1")
 }
 
+// Each dial to a name leaves UDP sockets that wait for a snapshot with a server. Those are the first to be dropped.
+func TestWaitingUDPDisplacesNoConnections(t *testing.T) {
+	s := newUDPScene(t)
+	s.table.max.pending = 4
+	s.end("9 172.17.0.9:40000 172.17.0.2:5432 dialled 5 6") // of a container that no snapshot has shown
+	for range 3 {
+		s.end("7 172.17.0.3:40000 172.17.0.2:5432 udp 0 0", "7 172.17.0.3:40001 172.17.0.2:5432 udp 0 0")
+	}
+	s.add("late", "172.17.0.9")
+	s.expect(0, shown, "late 172.17.0.9 to 172.17.0.2 5432: 1 sent 5 received 0")
+}
+
 // A connection of UDP is another one than that of TCP with the same endpoints.
 func TestUDPBesideTCP(t *testing.T) {
 	s := newUDPScene(t)
