@@ -17,7 +17,7 @@ import (
 type swarm struct {
 	balancers map[string][]netip.Addr         // the host's own, by network: one for each of its engines
 	hosts     map[netip.Addr]networkAddr      // load balancers of all hosts on the ingress network, by the address of the host
-	published map[socket.Port]servicePort     // by the port that all hosts publish
+	published map[socket.Port][]servicePort   // by the port that all hosts publish: up to maxPublishers
 	virtual   map[networkAddr]*overlayService // by virtual address
 	networks  map[string]bool                 // all, and whether the network is for published ports
 }
@@ -32,9 +32,12 @@ type servicePort struct {
 	target socket.Port
 }
 
+// maxPublishers is how many services may publish one number: one for TCP, and another one for UDP.
+const maxPublishers = 2
+
 func newSwarm(overlays []snapshotv1.Overlay) swarm {
 	s := swarm{
-		balancers: make(map[string][]netip.Addr), hosts: make(map[netip.Addr]networkAddr), published: make(map[socket.Port]servicePort),
+		balancers: make(map[string][]netip.Addr), hosts: make(map[netip.Addr]networkAddr), published: make(map[socket.Port][]servicePort),
 		virtual: make(map[networkAddr]*overlayService), networks: make(map[string]bool),
 	}
 	for _, o := range overlays {
@@ -62,7 +65,10 @@ func (s *swarm) addService(network string, service snapshotv1.Service) {
 	for _, port := range service.Ports {
 		s.networks[network] = true
 		for _, protocol := range []socket.Protocol{socket.TCP, socket.UDP} { // the engine does not say which one
-			s.published[socket.NewPort(port.Published, protocol)] = servicePort{added, socket.NewPort(port.Target, protocol)}
+			published := socket.NewPort(port.Published, protocol)
+			if len(s.published[published]) < maxPublishers {
+				s.published[published] = append(s.published[published], servicePort{added, socket.NewPort(port.Target, protocol)})
+			}
 		}
 	}
 }
@@ -70,18 +76,23 @@ func (s *swarm) addService(network string, service snapshotv1.Service) {
 // dropUnheardPorts drops published ports at which no container of the service listens, if one is on this host. The engine does not
 // report the protocol of a port.
 func (h *Host) dropUnheardPorts() {
-	for published, port := range h.swarm.published {
-		isHere, listens := false, false
-		for _, addr := range port.tasks {
-			ns, ok := h.netnsByAddr[addr.Unmap()]
-			if _, onNetwork := slices.BinarySearch(h.namespaces[ns].networkIDs, port.network); ok && onNetwork {
-				isHere, listens = true, listens || h.listensAt(ns, port.target)
-			}
-		}
-		if isHere && !listens {
+	for published, ports := range h.swarm.published {
+		if h.swarm.published[published] = slices.DeleteFunc(ports, h.isUnheard); len(h.swarm.published[published]) == 0 {
 			delete(h.swarm.published, published)
 		}
 	}
+}
+
+// isUnheard reports whether containers of a service are on this host, and none of them listens at a port of it.
+func (h *Host) isUnheard(port servicePort) bool {
+	isHere, listens := false, false
+	for _, addr := range port.tasks {
+		ns, ok := h.netnsByAddr[addr.Unmap()]
+		if _, onNetwork := slices.BinarySearch(h.namespaces[ns].networkIDs, port.network); ok && onNetwork {
+			isHere, listens = true, listens || h.listensAt(ns, port.target)
+		}
+	}
+	return isHere && !listens
 }
 
 // listensAt reports whether a network namespace has a listener on a port.
@@ -148,13 +159,15 @@ func (c *crossHostCorrelator) serviceOf(out *outboundEnd) (d dialledService, ok 
 		}
 	}
 	swarm := &c.polled[host].Host.swarm
-	port, ok := swarm.published[out.remote.port]
-	if !ok || !c.mayListen(port) {
+	ports := swarm.published[out.remote.port]
+	at := slices.IndexFunc(ports, c.mayListen)
+	if at < 0 {
 		return d, false
 	}
+	port := ports[at]
 	balancers := swarm.balancers[port.network]
-	if at, known := swarm.hosts[addr]; known {
-		balancers = []netip.Addr{at.addr}
+	if balancer, known := swarm.hosts[addr]; known {
+		balancers = []netip.Addr{balancer.addr}
 	}
 	return dialledService{port, host, balancers, graph.ViaPublished}, true
 }

@@ -132,6 +132,25 @@ func TestSwarmServices(t *testing.T) {
 	})
 }
 
+// One service may publish a port of TCP, and another one the same number of UDP. The engine reports both alike.
+func TestSwarmServicesAtOneNumber(t *testing.T) {
+	withNames := func(host hostSpec) hostSpec {
+		services := &host.overlays[0].Services
+		*services = append(*services, snapshotv1.Service{
+			Name: "names", Ports: []snapshotv1.ServicePort{{Published: 8081, Target: 53}}, Tasks: []netip.Addr{netip.MustParseAddr("10.0.0.21")},
+		})
+		return host
+	}
+	names := containerSpec{name: "names", networks: []string{"ingress 10.0.0.21"}, listeners: []string{"0.0.0.0:53 0.0.0.0:8081 udp"}}
+	caller := client("out 172.17.0.107:40000 10.77.0.11:8081", "out 172.17.0.107:40000 10.77.0.11:8081 udp")
+	const want = "a/client > a/names:53/udp published client 1\na/client > a/task:8080 published client 1\n"
+	testLinks(t, []linkTest{
+		{"tasks on the client's host", []hostSpec{withOneTask(withNames(onSwarm(hostA(caller, task("11"), names), 2)))}, want},
+		{"tasks on another host", []hostSpec{withOneTask(withNames(onSwarm(hostA(caller), 2))), withOneTask(withNames(onSwarm(hostB(task("11"), names), 3)))},
+			strings.ReplaceAll(want, "> a/", "> b/")},
+	})
+}
+
 // A service leaves no node of its own if its connections have both halves.
 func TestPairedSwarmServiceIsNoNode(t *testing.T) {
 	g := buildAll(
