@@ -49,7 +49,10 @@ func (h *Host) newTranslations(reported []snapshotv1.Translation) translations {
 		}
 		addFirst(t.byClient, endPair{parsed.client, parsed.dialled}, &parsed)
 		addFirst(t.byServer, endPair{parsed.server, parsed.source}, &parsed)
-		if port, ok := h.swarm.published[parsed.dialled.port]; ok && parsed.isForwarded() {
+		if !parsed.isForwarded() {
+			continue
+		}
+		for _, port := range h.swarm.published[parsed.dialled.port] {
 			t.addIngress(ingressKey{port.network, port.target, parsed.source.port}, parsed.client)
 		}
 	}
