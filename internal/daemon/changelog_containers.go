@@ -118,6 +118,7 @@ func (c *ChangeLog) debug(current snapshot.Container) {
 		Int("left_out_other_state", current.LeftOut.OtherState).
 		Int("left_out_owner_unknown", current.LeftOut.OwnerUnknown).
 		Int("left_out_not_its_own", current.LeftOut.NotItsOwn).
+		Str("udp_unread", current.UDPUnread).
 		Str("problems", current.Reason()).
 		Msg("Read")
 }

@@ -39,7 +39,8 @@ func newContainer(reading collect.Reading, sockets attributed, interfaces Interf
 	}
 	c.Namespace = reading.NetNS.ID
 	c.Addresses = reading.NetNS.Addresses
-	c.Truncated = reading.NetNS.Truncated
+	c.UDPUnread = reading.NetNS.UDPUnread
+	c.Truncated = reading.NetNS.Truncated || c.UDPUnread != ""
 	c.ProcessesUnreadable = reading.NetNS.Host && processesUnreadable(reading)
 	c.LeftOut.NotItsOwn = len(reading.NetNS.Sockets) - len(sockets.own) - sockets.ownerUnknown
 	published := publishedByPort(reading.NetNS.Published)

@@ -122,8 +122,10 @@ type Container struct {
 	Listening []Endpoint
 	// Established are the remote endpoints of its connections, one for each connection, ascending.
 	Established []Endpoint
-	// Truncated means that connections did not fit into the memory limit.
+	// Truncated means that connections are missing: they did not fit into the memory limit, or UDP was not read.
 	Truncated bool
+	// UDPUnread is why UDP sockets are missing. It is empty if none is.
+	UDPUnread string
 	// Problems say why something is missing.
 	Problems []collect.Problem
 	// ProcessesUnreadable reports whether it shares the host's network namespace and none of its processes could be read.

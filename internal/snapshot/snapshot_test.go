@@ -451,6 +451,16 @@ func TestExpandUnspecified(t *testing.T) {
 	}
 }
 
+// Connections that were not read may still be open.
+func TestUnreadUDPIsMissing(t *testing.T) {
+	for reason, want := range map[string]bool{"": false, "it is denied": true} {
+		c := Attribute(collect.Result{Readings: []collect.Reading{{NetNS: &collect.NetNS{UDPUnread: reason}}}}, Interfaces{})[0]
+		if c.Truncated != want || c.UDPUnread != reason {
+			t.Errorf("%q: %v, %q", reason, c.Truncated, c.UDPUnread)
+		}
+	}
+}
+
 func TestConnectionsDocument(t *testing.T) {
 	document := Snapshot{Containers: []Container{
 		{
