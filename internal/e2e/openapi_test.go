@@ -55,7 +55,7 @@ snapshot: 1 2 UTC true
 worker: true 1
   connected: true ESTABLISHED %[1]s
 web: true 1
-  listens: 0.0.0.0 80 {0.0.0.0 %[3]s} [{192.0.2.1 %[3]s}]
+  listens: 0.0.0.0 80 true {0.0.0.0 %[3]s} 192.0.2.1 %[3]s
   connected: false ESTABLISHED %[2]s
 graph: 1 true
   link: service worker service web 80 direct true 1 true

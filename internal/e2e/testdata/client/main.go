@@ -35,7 +35,8 @@ func main() {
 	for _, container := range snapshot.Containers {
 		fmt.Println(*container.Service+":", container.Status == outpost.ContainerStatusOk, len(container.Connections))
 		for _, listener := range container.Listening {
-			fmt.Println("  listens:", listener.Address, listener.Port, listener.Published[0], byName[container.Name].Listening)
+			reached := byName[container.Name].Listening[0]
+			fmt.Println("  listens:", listener.Address, listener.Port, listener.Protocol == nil, listener.Published[0], reached.Address, reached.Port)
 		}
 		for _, connection := range container.Connections {
 			fmt.Println("  connected:", connection.Direction == outpost.ConnectionDirectionOut, connection.State, byName[container.Name].Established[0].Address)
