@@ -57,7 +57,7 @@ test: ## run all tests with the race detector; end to end if an engine answers
 	go test -race -timeout 15m $$(go list ./... | grep -Ev '/internal/(e2e|web)$$')
 	.ci/engine exec env VERSION=$(VERSION) go test -race -timeout 30m -parallel 4 ./internal/e2e
 	.ci/engine exec debian env VERSION=$(VERSION) go test -race -timeout 10m -run '^($(DEBIAN_TESTS))$$' ./internal/e2e
-	go test -race -timeout 15m ./internal/web # after the others: each loads the whole machine
+	go test -race -timeout 25m ./internal/web # after the others: each loads the whole machine
 	go vet -C internal/procnet/procfsbench ./...
 
 test-vm: ## run a part of the end-to-end tests in a virtual machine with Debian trixie
