@@ -57,7 +57,7 @@ func (c *connCache) removeOwned(sockets *snapshot.HostSockets) {
 // isOwned reports whether one of containers was seen to own connection, or the socket that it was before it closed.
 func isOwned(connection snapshot.Connection, containers []*containerConns) bool {
 	for _, c := range containers {
-		cached, ok := c.connections[connKey{connection.Local, connection.Remote, connection.Protocol}]
+		cached, ok := c.connections[keyOf(&connection)]
 		if ok && (connection.Inode == 0 || connection.Inode == cached.Inode) {
 			return true
 		}
@@ -72,11 +72,11 @@ func (h *hostConns) update(sockets *snapshot.HostSockets, now time.Time, maxConn
 	read := make(map[connKey]bool, len(sockets.Connections))
 	listeners, connections := make([]snapshot.Listener, len(sockets.Listeners)), make([]snapshot.Connection, len(sockets.Connections))
 	for i, listener := range sockets.Listeners {
-		listeners[i].Local = listener.Local
+		listeners[i].Local, listeners[i].Protocol = listener.Local, listener.Protocol
 	}
 	for i, connection := range sockets.Connections {
 		connections[i] = connection.Connection
-		read[connKey{connection.Local, connection.Remote, connection.Protocol}] = connection.OwnerUnknown
+		read[keyOf(&connection.Connection)] = connection.OwnerUnknown
 	}
 	closed := h.containerConns.update(listeners, connections, now, maxConns)
 	h.complete(sockets, withClosed(connections, takeRoom(closed)), read)
@@ -89,7 +89,7 @@ func (h *hostConns) complete(sockets *snapshot.HostSockets, connections []snapsh
 	ownerUnknown := make(map[connKey]bool, len(connections))
 	completed := make([]snapshot.HostConnection, 0, len(connections))
 	for _, connection := range connections {
-		key := connKey{connection.Local, connection.Remote, connection.Protocol}
+		key := keyOf(&connection)
 		unknown, isRead := read[key]
 		if last, isCached := h.ownerUnknown[key]; isCached {
 			unknown = last && (unknown || !isRead)

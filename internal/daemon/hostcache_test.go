@@ -146,3 +146,16 @@ func TestCachedConnectionsOfTheHostAreBounded(t *testing.T) {
 		t.Errorf("size %d, %d cached, want %d", cache.size, len(cache.host.connections), maxCachedConns)
 	}
 }
+
+// A listener of UDP accepts no connections of TCP at the same port.
+func TestHostsListenersAreOfOneProtocol(t *testing.T) {
+	for protocol, want := range map[socket.Protocol]bool{socket.TCP: true, socket.UDP: false} {
+		sockets := hostWith(hostConn(1, socket.Established, 7, "host"))
+		sockets.Listeners = []snapshot.HostListener{{Local: sockets.Connections[0].Local, Protocol: protocol}}
+		taken := snapshot.Snapshot{Host: snapshot.Host{Sockets: sockets}}
+		newConnCache(0).update(&taken, false, noon)
+		if got := taken.Host.Sockets.Connections[0].Inbound; got != want {
+			t.Errorf("inbound beside a listener of %s: %v", protocol, got)
+		}
+	}
+}
