@@ -34,7 +34,7 @@ type Table struct {
 	Flows []Flow
 	// Rows is the number of rows that were read, of any protocol.
 	Rows int
-	// Malformed counts the rows that could not be decoded. FirstMalformed is the *RowError of the first one.
+	// Malformed counts the rows that could not be decoded. FirstMalformed is the *lines.RowError of the first one.
 	Malformed      int
 	FirstMalformed error
 	// Cut means that the table has more rows, or more flows to keep, than the limits allow.

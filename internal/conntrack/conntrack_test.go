@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/PabloL007/outpost/internal/lines"
 )
 
 // Rows as Linux 6.18 prints them.
@@ -90,7 +92,7 @@ func TestMalformedRowsAreCounted(t *testing.T) {
 		if len(table.Flows) != 1 || table.Malformed != 1 {
 			t.Errorf("%q: %v, %d malformed", bad, texts(table.Flows), table.Malformed)
 		}
-		if e, ok := errors.AsType[*RowError](table.FirstMalformed); !ok || e.Line != 2 || !strings.Contains(e.Error(), "line 2") {
+		if e, ok := errors.AsType[*lines.RowError](table.FirstMalformed); !ok || e.Line != 2 || !strings.Contains(e.Error(), "line 2") {
 			t.Errorf("%q: %v", bad, table.FirstMalformed)
 		}
 	}

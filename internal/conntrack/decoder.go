@@ -11,19 +11,6 @@ import (
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
-// RowError is the error for a row that could not be decoded.
-type RowError struct {
-	Line int    // counted from 1
-	Text string // the beginning of the row
-	Err  error
-}
-
-// Error returns the line's number, its text and the cause.
-func (e *RowError) Error() string { return fmt.Sprintf("line %d %q: %v", e.Line, e.Text, e.Err) }
-
-// Unwrap returns the cause.
-func (e *RowError) Unwrap() error { return e.Err }
-
 // ErrTooManyRows is the error of Write for more than MaxRows rows. The caller stops reading, and the table is cut.
 var ErrTooManyRows = fmt.Errorf("more than %d rows", MaxRows)
 
@@ -111,7 +98,7 @@ func (t *Table) add(f Flow, all bool) {
 func (t *Table) addMalformed(line int, text []byte, err error) {
 	const quoted = 80
 	if t.Malformed == 0 {
-		t.FirstMalformed = &RowError{line, string(text[:min(len(text), quoted)]), err}
+		t.FirstMalformed = &lines.RowError{Line: line, Text: string(text[:min(len(text), quoted)]), Err: err}
 	}
 	t.Malformed++
 }

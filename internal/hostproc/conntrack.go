@@ -1,7 +1,6 @@
 package hostproc
 
 import (
-	"errors"
 	"io"
 	"path/filepath"
 
@@ -18,18 +17,8 @@ func (p *Process) CopyConntrack(decoder io.Writer) error {
 	defer file.close()
 	buffer := buffers.Get().(*[bufferSize]byte)[:] //nolint:errcheck // the pool holds no other type
 	defer buffers.Put((*[bufferSize]byte)(buffer))
-	for {
-		n, err := file.Read(buffer)
-		if _, err := decoder.Write(buffer[:n]); err != nil {
-			return err
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
+	_, err = io.CopyBuffer(decoder, file, buffer)
+	return err
 }
 
 // CountConntrack returns the number of rows of that table. Every user may read it.

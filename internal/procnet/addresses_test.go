@@ -255,7 +255,7 @@ func TestDecodeAddressesSkipsMalformedRows(t *testing.T) {
 				want = append(want, "2001:db8::1 eth0", "2001:db8::2 eth1")
 			}
 			got, err := DecodeAddresses(orNil(fibTrie), orNil(route), orNil(ifInet6), binary.LittleEndian)
-			var row *RowError
+			var row *lines.RowError
 			if err == nil || !strings.Contains(err.Error(), test.want) || !errors.As(err, &row) {
 				t.Errorf("error %v, want a RowError with %q in it", err, test.want)
 			}

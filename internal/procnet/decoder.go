@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -27,23 +26,10 @@ type Table struct {
 	// AddressRows reports whether there were such rows.
 	Addresses   []netip.Addr
 	AddressRows bool
-	// Malformed counts the rows that could not be decoded. FirstMalformed is the *RowError of the first one.
+	// Malformed counts the rows that could not be decoded. FirstMalformed is the *lines.RowError of the first one.
 	Malformed      int
 	FirstMalformed error
 }
-
-// RowError is the error for a row that could not be decoded.
-type RowError struct {
-	Line int    // counted from 1 over the whole stream
-	Text string // the beginning of the row
-	Err  error
-}
-
-// Error returns the line's number, its text and the cause.
-func (e *RowError) Error() string { return fmt.Sprintf("line %d %q: %v", e.Line, e.Text, e.Err) }
-
-// Unwrap returns the cause.
-func (e *RowError) Unwrap() error { return e.Err }
 
 var errCutShort = errors.New("cut short: the stream ends inside the row")
 

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/PabloL007/outpost/internal/lines"
 	"github.com/PabloL007/outpost/internal/socket"
 )
 
@@ -283,7 +284,7 @@ func TestDecoderAcceptsChunksOfAnySize(t *testing.T) {
 
 func TestDecoderReportsFirstMalformedRow(t *testing.T) {
 	table := decode(t, binary.LittleEndian, header4+"nonsense\nmore\n")
-	var rowError *RowError
+	var rowError *lines.RowError
 	if !errors.As(table.FirstMalformed, &rowError) || rowError.Line != 2 || rowError.Text != "nonsense" {
 		t.Errorf("FirstMalformed = %v, want line 2, nonsense", table.FirstMalformed)
 	}

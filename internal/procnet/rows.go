@@ -20,7 +20,7 @@ var (
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, lines.MaxLength+1) }}
 
 // eachRow calls decode for each line of r, without its newline. The bytes are valid only during the call. A row that
-// decode rejects does not stop it; it reports the first of them as a *RowError. It stops early, and reports why, at
+// decode rejects does not stop it; it reports the first of them as a *lines.RowError. It stops early, and reports why, at
 //
 //   - a failed read
 //   - a line longer than lines.MaxLength
@@ -81,11 +81,11 @@ func (m *malformedRows) err() error {
 	return fmt.Errorf("%d malformed lines, the first: %w", m.count, m.first)
 }
 
-// maxQuoted is how many bytes of a malformed row a RowError quotes.
+// maxQuoted is how many bytes of a malformed row an error quotes.
 const maxQuoted = 120
 
-func newRowError(line int, row []byte, err error) *RowError {
-	return &RowError{Line: line, Text: string(row[:min(len(row), maxQuoted)]), Err: err}
+func newRowError(line int, row []byte, err error) *lines.RowError {
+	return &lines.RowError{Line: line, Text: string(row[:min(len(row), maxQuoted)]), Err: err}
 }
 
 // splitFields splits a row at blanks and tabs. bytes.Fields would also split at Unicode's spaces, which an
