@@ -130,6 +130,11 @@ type Binding struct {
 	Direct bool
 }
 
+// HostPort returns the port of Host with its protocol.
+func (b Binding) HostPort() socket.Port {
+	return socket.NewPort(b.Host.Port(), b.ContainerPort.Protocol())
+}
+
 // NetworkMode is the engine's HostConfig.NetworkMode.
 type NetworkMode string
 

@@ -63,9 +63,9 @@ type socketKey struct {
 
 func (e *connEnd) socketKey() socketKey { return socketKey{e.netns, e.local, e.remote} }
 
-// dockerDNS is the address of Docker's embedded DNS server in containers' network namespaces (libnetwork's resolver.go).
+// engineResolver is the address of Docker's embedded DNS server in containers' network namespaces (libnetwork's resolver.go).
 // The engine holds the sockets there, not a container.
-var dockerDNS = netip.AddrFrom4([4]byte{127, 0, 0, 11})
+var engineResolver = netip.AddrFrom4([4]byte{127, 0, 0, 11})
 
 // parseEnds returns the ends of all connections of containers. namespaces has the network namespace of each container. A
 // socket that several containers of a namespace hold appears once.
@@ -85,7 +85,7 @@ func (h *Host) parseEnds(containers []snapshotv1.Container, namespaces []int32) 
 				continue
 			}
 			end.netns, end.owner = namespaces[i], ownerID(i)
-			if end.local.addr == dockerDNS || shared && !h.addSocketOwner(owners, &end) {
+			if end.local.addr == engineResolver || shared && !h.addSocketOwner(owners, &end) {
 				continue
 			}
 			ends = append(ends, end)

@@ -48,7 +48,7 @@ func (h *Host) resolveHost(at endpoint) (d destination, listens bool) {
 // resolveLoopback returns the server at a loopback address that was dialled in a network namespace, and reports whether it is
 // known. Without a listener it is one of the containers there, because the listener may be closed since.
 func (h *Host) resolveLoopback(netns int32, at endpoint) (d destination, ok bool) {
-	if at.addr == dockerDNS {
+	if at.addr == engineResolver {
 		return destination{netnsPort{hostNetns, at.port}, hostProcesses, graph.ViaResolver}, true
 	}
 	if d, ok := h.publishedAt(at); ok && netns == hostNetns {

@@ -123,6 +123,9 @@ func (h *Host) translate(ends []connEnd) {
 // translatedUDP returns the ends of UDP that only the host's translations show. A server has no socket for each of its clients, and many
 // clients have a socket without a peer. The table keeps a connection for a while after its last datagram, so the ends count as closed.
 func (h *Host) translatedUDP(ends []connEnd) (added []connEnd) {
+	if len(h.translations.udp) == 0 {
+		return nil
+	}
 	known := make(map[endPair]bool)
 	for i := range ends {
 		if end := &ends[i]; end.nat != nil {

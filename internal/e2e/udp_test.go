@@ -32,7 +32,7 @@ func (l *testLab) gateway(part string) string {
 	return l.docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}", l.Name(part))
 }
 
-// withoutEphemeral drops listeners that the kernel gave a port. The engine's resolver has such ports.
+// udpOnly returns the UDP listeners of a container.
 func udpOnly(c *snapshotContainer) (listeners []string) {
 	for _, l := range c.Listening {
 		if l.Protocol == socket.UDP {

@@ -74,7 +74,7 @@ func processName(reading collect.Reading, s socket.Socket) string {
 	return reading.Owned.Inodes[s.Inode]
 }
 
-// EphemeralPorts are the ports that the kernel gives to sockets that do not ask for one, by default (inet_init_net of
+// The kernel gives these ports, and those between them, to sockets that do not ask for one, by default (inet_init_net of
 // net/ipv4/af_inet.c).
 const (
 	firstEphemeralPort = 32768

@@ -38,7 +38,13 @@ func (s Snapshot) ToV1() snapshotv1.Snapshot {
 // ToConnections returns the document of GET /connections for some protocols. Empty lists are not nil, so that JSON has [] and not null.
 func (s Snapshot) ToConnections(protocols ...socket.Protocol) []snapshotv1.ContainerConnections {
 	selected := func(endpoints []Endpoint) []snapshotv1.ConnectionEndpoint {
-		return convert(slices.DeleteFunc(slices.Clone(endpoints), func(e Endpoint) bool { return !slices.Contains(protocols, e.Protocol) }), toConnectionEndpoint)
+		list := make([]snapshotv1.ConnectionEndpoint, 0, len(endpoints))
+		for _, e := range endpoints {
+			if slices.Contains(protocols, e.Protocol) {
+				list = append(list, toConnectionEndpoint(e))
+			}
+		}
+		return list
 	}
 	return convert(s.Containers, func(c Container) snapshotv1.ContainerConnections {
 		return snapshotv1.ContainerConnections{

@@ -77,7 +77,7 @@ func newHostAttribution(result collect.Result) *hostAttribution {
 		if r.NetNS != nil {
 			for _, binding := range r.NetNS.Published {
 				if !binding.Direct {
-					h.published[socket.NewPort(binding.Host.Port(), binding.ContainerPort.Protocol())] = true
+					h.published[binding.HostPort()] = true
 				}
 			}
 		}

@@ -85,7 +85,7 @@ func (p *places) addContainer(c *snapshot.Container) {
 	}
 	for _, binding := range c.Bindings {
 		if !binding.Direct {
-			p.published[socket.NewPort(binding.Host.Port(), binding.ContainerPort.Protocol())] = true
+			p.published[binding.HostPort()] = true
 		}
 	}
 	key := keyOf(c)
